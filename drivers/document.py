@@ -1,0 +1,252 @@
+"""TOML files that remember their lines, so that every mistake is shown at its place.
+
+The standard library parses and judges the syntax; `_Locator` walks the same text once more, only to note on
+which line each key stands. It may therefore assume that the text is well formed.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+Key = str | int
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake in a file: where, what, and what to do about it."""
+
+    file: str
+    line: int
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" + (f": {self.remedy}" if self.remedy else "")
+
+
+class DocumentError(Exception):
+    """Raised when a file cannot be read or is no TOML."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+class Document:
+    """A parsed TOML file: its `data`, and the line of every key in it."""
+
+    def __init__(self, file: str, text: str) -> None:
+        """Parse `text`; raise DocumentError with the place of the first syntax error."""
+        self.file = file
+        try:
+            self.data: dict[str, Any] = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            found = re.search(r"\(at line (\d+), column \d+\)", str(error))
+            line = int(found[1]) if found else text.count("\n") + 1
+            what = str(error).split(" (at ", 1)[0]
+            raise DocumentError(Problem(file, line, f"not valid TOML: {what}", "correct the syntax")) from error
+        self._lines = _Locator(text).lines
+
+    @classmethod
+    def load(cls, path: Path) -> "Document":
+        """Read and parse a file; raise DocumentError when that fails."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DocumentError(Problem(str(path), 1, f"cannot be read ({reason})", "check path and rights")) from error
+        except UnicodeDecodeError as error:
+            raise DocumentError(Problem(str(path), 1, "is not UTF-8 text", "save it as UTF-8")) from error
+        return cls(str(path), text)
+
+    def line(self, *keys: Key) -> int:
+        """Return the line of the innermost of `keys` that stands in the file, 1 when none does."""
+        for end in range(len(keys), 0, -1):
+            if keys[:end] in self._lines:
+                return self._lines[keys[:end]]
+        return 1
+
+    def problem(self, keys: Iterable[Key], what: str, remedy: str = "") -> Problem:
+        """Return a problem placed at `keys`."""
+        return Problem(self.file, self.line(*keys), what, remedy)
+
+    def check(
+        self, model: type[_Model], data: Any, *keys: Key, context: dict[str, Any] | None = None
+    ) -> tuple[_Model | None, list[Problem]]:
+        """Validate `data`, which stands at `keys`, against a model; return it, or None and every problem."""
+        try:
+            return model.model_validate(data, context=context), []
+        except ValidationError as error:
+            return None, [self._translate(model, item, keys) for item in error.errors()]
+
+    def _translate(self, model: type[BaseModel], item: Mapping[str, Any], keys: tuple[Key, ...]) -> Problem:
+        # pydantic adds the tag of a union's member to the path; such parts stand nowhere in the file.
+        path = (*keys, *item["loc"])
+        name = ".".join(str(part) for part in path if isinstance(part, str))
+        if item["type"] == "extra_forbidden":
+            known = _known_keys(model, item["loc"][:-1])
+            return self.problem(path, f"unknown key '{item['loc'][-1]}'", nearest(str(item["loc"][-1]), known))
+        if item["type"] == "missing":
+            place = keys[0] if keys else ""
+            where = f" in [{place}]" if place else ""
+            return self.problem(path[:-1], f"'{item['loc'][-1]}' is missing{where}", "add it")
+        what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
+        return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a remedy that names the known words nearest to a wrong one."""
+    options = sorted(known)
+    close = difflib.get_close_matches(name, options, n=2, cutoff=0.6)
+    if close:
+        return "did you mean " + " or ".join(f"'{word}'" for word in close) + "?"
+    limit = 12
+    listed = ", ".join(options[:limit]) + (", …" if len(options) > limit else "")
+    return f"known: {listed}" if options else ""
+
+
+def _known_keys(model: type[BaseModel], loc: Iterable[Key]) -> list[str]:
+    """Return the keys allowed at `loc` inside a model, following nested models as far as they are plain."""
+    current: Any = model
+    for part in loc:
+        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
+            fields = {field.alias or name: field for name, field in current.model_fields.items()}
+            current = fields[part].annotation if part in fields else current
+        models = [
+            arg for arg in getattr(current, "__args__", ()) if isinstance(arg, type) and issubclass(arg, BaseModel)
+        ]
+        current = models[0] if models else current
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [field.alias or name for name, field in current.model_fields.items()]
+    return []
+
+
+class _Locator:
+    """Notes the line of every key and array element of a well-formed TOML text."""
+
+    _BARE = re.compile(r"[A-Za-z0-9_-]+")
+    _SCALAR = re.compile(r"[^,\]}#\n]+")
+
+    def __init__(self, text: str) -> None:
+        self.lines: dict[tuple[Key, ...], int] = {}
+        self._text = text.replace("\r\n", "\n")
+        self._at = 0
+        self._counts: dict[tuple[Key, ...], int] = {}
+        table: tuple[Key, ...] = ()
+        while self._skip():
+            if self._text[self._at] == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+
+    def _skip(self) -> bool:
+        """Move over white space, line ends and comments; return whether text is left."""
+        while self._at < len(self._text):
+            if self._text[self._at] == "#":
+                end = self._text.find("\n", self._at)
+                self._at = len(self._text) if end < 0 else end
+            elif self._text[self._at].isspace():
+                self._at += 1
+            else:
+                return True
+        return False
+
+    def _note(self, path: tuple[Key, ...]) -> None:
+        self.lines.setdefault(path, self._text.count("\n", 0, self._at) + 1)
+
+    def _header(self) -> tuple[Key, ...]:
+        array = self._text.startswith("[[", self._at)
+        start = self._at
+        self._at += 2 if array else 1
+        path: tuple[Key, ...] = ()
+        keys = self._key()
+        for position, key in enumerate(keys):
+            path = (*path, key)
+            last = position == len(keys) - 1
+            if last and array:
+                self._counts[path] = self._counts.get(path, -1) + 1
+            if path in self._counts:
+                path = (*path, self._counts[path])
+        self._skip()
+        end, self._at = self._at + (2 if array else 1), start
+        self._note(path)
+        self._at = end
+        return path
+
+    def _key(self) -> list[str]:
+        parts = []
+        while True:
+            self._skip()
+            if self._text[self._at] in "\"'":
+                start = self._at
+                self._string()
+                parts.append(str(tomllib.loads(f"k = {self._text[start : self._at]}")["k"]))
+            else:
+                found = self._BARE.match(self._text, self._at)
+                assert found is not None, "well-formed by construction"  # noqa: S101
+                parts.append(found[0])
+                self._at = found.end()
+            self._skip()
+            if self._text[self._at] != ".":
+                return parts
+            self._at += 1
+
+    def _pair(self, table: tuple[Key, ...]) -> None:
+        start = self._at
+        keys = self._key()
+        end, self._at = self._at, start
+        for length in range(1, len(keys) + 1):
+            self._note((*table, *keys[:length]))
+        self._at = end + 1  # behind the equals sign
+        self._value((*table, *keys))
+
+    def _value(self, path: tuple[Key, ...]) -> None:
+        self._skip()
+        opening = self._text[self._at]
+        if opening in "\"'":
+            self._string()
+        elif opening == "[":
+            self._array(path)
+        elif opening == "{":
+            self._inline_table(path)
+        else:
+            found = self._SCALAR.match(self._text, self._at)
+            self._at = found.end() if found else self._at + 1
+
+    def _string(self) -> None:
+        quote = self._text[self._at]
+        delimiter = quote * 3 if self._text.startswith(quote * 3, self._at) else quote
+        self._at += len(delimiter)
+        while not self._text.startswith(delimiter, self._at):
+            self._at += 2 if quote == '"' and self._text[self._at] == "\\" else 1
+        self._at += len(delimiter)
+        while len(delimiter) > 1 and self._text.startswith(quote, self._at):
+            self._at += 1  # up to two quotes may stand directly before the closing three
+
+    def _array(self, path: tuple[Key, ...]) -> None:
+        self._at += 1
+        index = 0
+        while self._skip() and self._text[self._at] != "]":
+            self._note((*path, index))
+            self._value((*path, index))
+            index += 1
+            self._skip()
+            if self._text[self._at] == ",":
+                self._at += 1
+        self._at += 1
+
+    def _inline_table(self, path: tuple[Key, ...]) -> None:
+        self._at += 1
+        while self._skip() and self._text[self._at] != "}":
+            self._pair(path)
+            self._skip()
+            if self._text[self._at] == ",":
+                self._at += 1
+        self._at += 1

@@ -1,0 +1,111 @@
+"""The value types that travel from a line to the accounts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Quality(IntEnum):
+    """Why a value can be trusted, or not; one byte per value.
+
+    0 is good, 1-99 uncertain (a value is there, with a reservation), 100 and above bad (no value: NaN).
+    """
+
+    GOOD = 0
+    STALE = 1
+    SUBSTITUTED = 2
+    CLOCK_UNSYNCED = 3
+    COMM_LOST = 100
+    NOT_AVAILABLE = 101
+    """The device itself said so, with a raw value its profile lists as `missing`, or a NaN."""
+    OUT_OF_RANGE = 102
+    INVALID = 103
+    """The raw value is no number of its declared type, such as a BCD digit above nine."""
+    IDENTITY_MISMATCH = 104
+    NO_SUCH_ADDRESS = 105
+    NOT_READ = 255
+    """Not due in this poll: says nothing about the quantity."""
+
+    @property
+    def has_value(self) -> bool:
+        """Whether a number stands behind this quality."""
+        return self < Quality.COMM_LOST
+
+    @property
+    def label(self) -> str:
+        """The text in records: `good`, `uncertain:<reason>` or `bad:<reason>`."""
+        if self is Quality.GOOD:
+            return "good"
+        return f"{'uncertain' if self.has_value else 'bad'}:{self.name.lower()}"
+
+
+class Outcome(StrEnum):
+    """How an exchange on a line ended."""
+
+    OK = "ok"
+    EXCEPTION = "exception"
+    """The device answered with a Modbus exception."""
+    NO_REPLY = "no_reply"
+    BAD_REPLY = "bad_reply"
+    """Something came that does not provably belong to the request."""
+    LINE_DOWN = "line_down"
+    """The connection or the port failed while waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One read request: `count` registers (functions 3, 4) or bits (1, 2) from `address` on, 0-based."""
+
+    function: int
+    address: int
+    count: int
+
+    @property
+    def end(self) -> int:
+        """First address behind the block."""
+        return self.address + self.count
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request on a line and what came of it.
+
+    `request` and `reply` are the bytes on the wire, with MBAP header or CRC; `data` is the payload of an
+    accepted reply: registers as big-endian words, or bits packed from the lowest on. Times: `sent_ns` and
+    `received_ns` from the monotonic clock, `time_ns` the wall clock at reception (Unix, ns).
+    """
+
+    line: str
+    unit: int
+    block: Block
+    request: bytes
+    reply: bytes
+    data: bytes
+    sent_ns: int
+    received_ns: int
+    time_ns: int
+    outcome: Outcome
+    exception: int = 0
+    """Modbus exception code when the outcome is `exception`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one poll of one device gave, in the order of its profile's points.
+
+    `values` are in canonical units, NaN where `quality` is bad; `time_ns` is the wall clock and
+    `monotonic_ns` the monotonic one at the reception of the last exchange. `raw` holds the register bytes
+    of each counter that was read, by point index: the evidence in interval records.
+    """
+
+    device: str
+    time_ns: int
+    monotonic_ns: int
+    values: npt.NDArray[np.float64]
+    quality: npt.NDArray[np.uint8]
+    raw: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
