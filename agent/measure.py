@@ -1,0 +1,48 @@
+"""Durations, sizes and powers as people write them in a configuration: "15min", "1GiB", "700 kW"."""
+
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+_SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
+_KILOWATTS = {"W": 1e-3, "kW": 1.0, "MW": 1e3}
+
+
+def _parse(value: object, units: dict[str, float], example: str) -> float:
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
+        if found and found[2] in units:
+            return float(found[1]) * units[found[2]]
+    raise ValueError(f"'{value}' is not understood; write it as text with a unit ({', '.join(units)}), like {example}")
+
+
+def seconds(value: object) -> float:
+    """Return a duration in seconds, such as 900.0 for "15min"; raise ValueError otherwise."""
+    return _parse(value, _SECONDS, '"15min"')
+
+
+def _positive_seconds(value: object) -> float:
+    duration = seconds(value)
+    if duration <= 0:
+        raise ValueError("must be longer than zero; give a duration such as '1s'")
+    return duration
+
+
+def _size(value: object) -> int:
+    return int(_parse(value, _BYTES, '"1GiB"'))
+
+
+def _power(value: object) -> float:
+    return _parse(value, _KILOWATTS, '"700 kW"')
+
+
+Duration = Annotated[float, BeforeValidator(_positive_seconds)]
+"""A duration [s], above zero."""
+Pause = Annotated[float, BeforeValidator(seconds)]
+"""A duration [s], zero allowed."""
+Size = Annotated[int, BeforeValidator(_size)]
+"""A size [bytes]."""
+Power = Annotated[float, BeforeValidator(_power)]
+"""A power [kW]."""
