@@ -1,0 +1,51 @@
+# `make demo` and `make test` are all a fresh clone needs; see README.md.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+REQUIREMENTS := deploy/requirements
+
+# Debian keeps server programs such as mosquitto in /usr/sbin, which a plain user's PATH lacks.
+WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
+
+.PHONY: demo test bench check lock soak clean
+
+demo: $(VENV)/.demo
+	@exec $(BIN)/energy-agent demo $(ARGS)
+
+test: check
+	@deploy/setup.sh servers
+	@$(WITH_TOOLS) $(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	@deploy/setup.sh servers
+	@$(WITH_TOOLS) $(BIN)/python -m tests.bench $(ARGS)
+
+soak: $(VENV)/.dev
+	@deploy/setup.sh servers
+	@$(WITH_TOOLS) $(BIN)/python -m tests.soak $(ARGS)
+
+# Keeps the pins that still fit; `make lock ARGS=--upgrade` moves them all forward.
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate --quiet pyproject.toml $(ARGS)
+
+lock: $(VENV)/.dev
+	@$(LOCK) --output-file $(REQUIREMENTS)/agent.txt
+	@$(LOCK) --extra demo --extra build --output-file $(REQUIREMENTS)/demo.txt
+	@$(LOCK) --extra demo --extra build --extra dev --output-file $(REQUIREMENTS)/dev.txt
+
+# The stamps: an environment is filled again when its lock or the project's metadata changed.
+$(VENV)/.demo: $(REQUIREMENTS)/demo.txt pyproject.toml
+	@deploy/setup.sh demo
+
+$(VENV)/.dev: $(REQUIREMENTS)/dev.txt pyproject.toml
+	@deploy/setup.sh dev
+
+clean:
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis bench.json
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
