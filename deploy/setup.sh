@@ -25,7 +25,7 @@ as_root() {
 
 install_packages() {
     packages=$*
-    command -v apt-get >/dev/null 2>&1 || fail "not a Debian system: install what Debian calls $packages, then try again"
+    command -v apt-get >/dev/null 2>&1 || fail "no apt-get here: install what Debian calls $packages"
     say "installing Debian packages: $packages"
     # No terminal and no questions: this also runs where nobody could answer.
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update </dev/null
@@ -53,7 +53,7 @@ make_environment() {
     fi
     if ! python=$(find_python); then
         install_packages python3 python3-venv
-        python=$(find_python) || fail "Python 3.11 or newer is needed, Debian's here is $(python3 -V 2>&1 || echo missing): install one"
+        python=$(find_python) || fail "Python 3.11 or newer is needed, this system offers $(python3 -V): install one"
     fi
     say "creating .venv with $("$python" -V)"
     "$python" -m venv --clear .venv
