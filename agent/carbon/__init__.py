@@ -1,0 +1,1 @@
+"""From amounts to energy, standard coal and CO2, with every factor sourced and dated."""

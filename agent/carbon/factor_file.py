@@ -1,0 +1,270 @@
+"""The form of a factor file: one published set of factors, with its source, in one TOML file.
+
+A file may hold any of these tables:
+
+- ``[fuel]`` what is burnt, ``[energy]`` electricity and heat, ``[medium]`` working media: one row per id;
+- ``[grid.<kind>]`` electricity factors of one data ``year``: one row per region;
+- ``[region]`` regions, and where a look-up goes on when nothing is published for one of them.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from agent.carbon.errors import FactorFileError
+from drivers.document import Document, DocumentError, Problem, nearest
+from drivers.unit import UNITS
+
+CARBON_TO_CO2 = 44 / 12
+"""Mass of CO2 per mass of carbon: the ratio of the molar masses used by every set."""
+_COUNTED_UNITS = {"1e4Nm3": (10_000, "Nm3")}
+
+Role = Literal["fuel", "energy", "medium"]
+_ROLES: tuple[Role, ...] = ("fuel", "energy", "medium")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Figures of one fuel, form of energy or working medium, each per `unit`."""
+
+    set: str
+    id: str
+    role: Role
+    en: str
+    zh: str
+    unit: str
+    ncv: float | None
+    """Net calorific value [ncv_unit]."""
+    ncv_unit: str
+    """Such as "GJ/1e4Nm3" or "MJ/m3"; always per `unit`."""
+    carbon_content: float | None
+    """Carbon per heat [tC/GJ]."""
+    oxidation: float | None
+    """Share of the carbon that is oxidised, above 0 up to 1."""
+    co2_t: float | None
+    """CO2 given directly [tCO2 per unit], where the source does not go through carbon."""
+    kgce: float | None
+    """Standard coal equivalent as printed [kgce per unit]; the upper end where a range is printed."""
+    kgce_range: tuple[float, float] | None
+    kgce_source: str
+    density_t_per_m3: float | None
+    source: str
+    confidence: str
+    note: str
+
+    @property
+    def base_unit(self) -> tuple[int, str]:
+        """Return how many of which unit of the vocabulary make one `unit`: (10000, "Nm3") for "1e4Nm3"."""
+        return _COUNTED_UNITS.get(self.unit, (1, self.unit))
+
+    @property
+    def gj(self) -> float | None:
+        """Net calorific value [GJ per unit]."""
+        if self.ncv is None:
+            return None
+        return self.ncv / 1000 if self.ncv_unit.startswith("MJ") else self.ncv
+
+    @property
+    def co2(self) -> float | None:
+        """CO2 of complete use [tCO2 per unit]: as given, else NCV x CC x OF x 44/12 (GB/T 32150-2025, 7.5.2)."""
+        if self.co2_t is not None or self.gj is None or self.carbon_content is None or self.oxidation is None:
+            return self.co2_t
+        return self.gj * self.carbon_content * self.oxidation * CARBON_TO_CO2
+
+
+@dataclass(frozen=True, slots=True)
+class GridRow:
+    """One published factor of electricity: a kind, a region, a year of data."""
+
+    set: str
+    kind: str
+    region: str
+    year: int
+    value: float
+    unit: str
+    source: str
+    confidence: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A place with an ISO 3166-2 code, or a grid or nation that such places lie within."""
+
+    code: str
+    en: str
+    zh: str
+    within: str | None
+    confidence: str
+    """Confidence that it lies within `within`."""
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactorSet:
+    """One file of factors."""
+
+    id: str
+    title: str
+    title_zh: str
+    issuer: str
+    source: str
+    issued: date | None
+    effective: date | None
+    expires: date | None
+    note: str
+    file: str
+    version: str
+    """Digest of the file's bytes: two sets with the same version hold the same figures."""
+    rows: Mapping[str, Row]
+    grid: tuple[GridRow, ...]
+    regions: tuple[Region, ...]
+
+
+_Text = Annotated[str, Field(min_length=1)]
+_Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+_EnergyUnit = Literal["GJ", "MJ"]
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _RowEntry(_Entry):
+    en: _Text
+    zh: _Text
+    unit: _Text
+    ncv: _Positive | None = None
+    ncv_unit: _EnergyUnit | None = None
+    carbon_content: _NotNegative | None = None
+    oxidation: _Share | None = None
+    co2_t: _NotNegative | None = None
+    kgce: _Positive | None = None
+    kgce_range: tuple[_Positive, _Positive] | None = None
+    kgce_source: str | None = None
+    density_t_per_m3: _Positive | None = None
+    source: str | None = None
+    confidence: _Text
+    note: str = ""
+
+    @field_validator("unit")
+    @classmethod
+    def _unit_is_known(cls, unit: str) -> str:
+        known = {*_COUNTED_UNITS, *UNITS}
+        if unit not in known:
+            raise ValueError(f"unknown unit '{unit}'; {nearest(unit, known)}")
+        return unit
+
+    @model_validator(mode="after")
+    def _carbon_is_complete(self) -> "_RowEntry":
+        if (self.carbon_content is None) != (self.oxidation is None):
+            raise ValueError("carbon_content and oxidation go together; give both")
+        if self.carbon_content is not None and self.ncv is None:
+            raise ValueError("carbon_content is per GJ, but there is no ncv; give ncv")
+        if self.carbon_content is not None and self.co2_t is not None:
+            raise ValueError("both co2_t and carbon_content give the CO2; leave one out")
+        return self
+
+
+class _GridEntry(_Entry):
+    value: _NotNegative
+    confidence: _Text
+
+
+class _RegionEntry(_Entry):
+    en: _Text
+    zh: _Text
+    within: str | None = None
+    confidence: str = ""
+    note: str = ""
+
+
+class _SetEntry(_Entry):
+    id: _Text
+    title: _Text
+    title_zh: _Text
+    issuer: _Text
+    source: _Text
+    issued: date | None = None
+    effective: date | None = None
+    expires: date | None = None
+    note: str = ""
+    ncv_unit: _EnergyUnit = "GJ"
+    kgce_source: str = ""
+    year: Annotated[int, Field(strict=True, ge=1990, le=2100)] | None = None
+    unit: Literal["tCO2/MWh", "kgCO2e/kWh"] = "tCO2/MWh"
+    fuel: dict[str, _RowEntry] = {}
+    energy: dict[str, _RowEntry] = {}
+    medium: dict[str, _RowEntry] = {}
+    grid: dict[str, dict[str, _GridEntry]] = {}
+    region: dict[str, _RegionEntry] = {}
+
+    @model_validator(mode="after")
+    def _grid_has_a_year(self) -> "_SetEntry":
+        if self.grid and self.year is None:
+            raise ValueError("grid factors need the year of their data; give year = 2023 or the like")
+        return self
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> "_SetEntry":
+        twice = (self.fuel.keys() & self.energy) | (self.fuel.keys() & self.medium) | (self.energy.keys() & self.medium)
+        if twice:
+            raise ValueError(f"{', '.join(sorted(twice))}: in two tables; an id stands once in a file")
+        return self
+
+
+def load_factor_file(path: Path) -> tuple[Document, FactorSet]:
+    """Read one factor file; return it with its document, which knows the lines. Raises FactorFileError."""
+    try:
+        document = Document.load(path)
+        version = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
+    except DocumentError as error:
+        raise FactorFileError([error.problem]) from error
+    except OSError as error:
+        problem = Problem(str(path), 1, f"cannot be read ({error.strerror})", "check path and rights")
+        raise FactorFileError([problem]) from error
+    entry, problems = document.check(_SetEntry, document.data)
+    if entry is None:
+        raise FactorFileError(problems)
+    return document, _factor_set(entry, file=str(path), version=version)
+
+
+def _factor_set(entry: _SetEntry, *, file: str, version: str) -> FactorSet:
+    return FactorSet(
+        id=entry.id,
+        title=entry.title,
+        title_zh=entry.title_zh,
+        issuer=entry.issuer,
+        source=entry.source,
+        issued=entry.issued,
+        effective=entry.effective,
+        expires=entry.expires,
+        note=entry.note,
+        file=file,
+        version=version,
+        rows={name: _row(entry, role, name, row) for role in _ROLES for name, row in getattr(entry, role).items()},
+        grid=tuple(
+            GridRow(entry.id, kind, region, entry.year, row.value, entry.unit, entry.source, row.confidence, version)
+            for kind, table in entry.grid.items()
+            for region, row in table.items()
+            if entry.year is not None
+        ),
+        regions=tuple(Region(code, **region.model_dump()) for code, region in entry.region.items()),
+    )
+
+
+def _row(entry: _SetEntry, role: Role, name: str, row: _RowEntry) -> Row:
+    """Return a row with what it takes over from its set."""
+    taken_over = {
+        "source": row.source or entry.source,
+        "kgce_source": row.kgce_source or (entry.kgce_source if row.kgce is not None else ""),
+        "ncv_unit": f"{row.ncv_unit or entry.ncv_unit}/{row.unit}" if row.ncv is not None else "",
+    }
+    return Row(set=entry.id, id=name, role=role, **{**row.model_dump(), **taken_over})
