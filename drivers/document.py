@@ -5,6 +5,7 @@ which line each key stands. It may therefore assume that the text is well formed
 """
 
 import difflib
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -40,11 +41,13 @@ class DocumentError(Exception):
 
 
 class Document:
-    """A parsed TOML file: its `data`, and the line of every key in it."""
+    """A parsed TOML file: its `data`, the `digest` of its text, and the line of every key in it."""
 
     def __init__(self, file: str, text: str) -> None:
         """Parse `text`; raise DocumentError with the place of the first syntax error."""
         self.file = file
+        self.digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        text = text.removeprefix("\ufeff")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -58,7 +61,7 @@ class Document:
     def load(cls, path: Path) -> "Document":
         """Read and parse a file; raise DocumentError when that fails."""
         try:
-            text = path.read_text(encoding="utf-8")
+            text = path.read_bytes().decode()
         except OSError as error:
             reason = error.strerror or str(error)
             raise DocumentError(Problem(str(path), 1, f"cannot be read ({reason})", "check path and rights")) from error
@@ -84,27 +87,33 @@ class Document:
         try:
             return model.model_validate(data, context=context), []
         except ValidationError as error:
-            return None, [self._translate(model, item, keys) for item in error.errors()]
+            return None, [self._translate(model, item, keys) for item in error.errors(include_url=False)]
 
     def _translate(self, model: type[BaseModel], item: Mapping[str, Any], keys: tuple[Key, ...]) -> Problem:
         # pydantic adds the tag of a union's member to the path; such parts stand nowhere in the file.
         path = (*keys, *item["loc"])
-        name = ".".join(str(part) for part in path if isinstance(part, str))
+        name = _dotted(path)
+        where = f" in [{_dotted(path[:-1])}]" if _dotted(path[:-1]) else ""
         if item["type"] == "extra_forbidden":
             known = _known_keys(model, item["loc"][:-1])
-            return self.problem(path, f"unknown key '{item['loc'][-1]}'", nearest(str(item["loc"][-1]), known))
+            return self.problem(path, f"unknown key '{path[-1]}'{where}", nearest(str(path[-1]), known))
         if item["type"] == "missing":
-            place = keys[0] if keys else ""
-            where = f" in [{place}]" if place else ""
-            return self.problem(path[:-1], f"'{item['loc'][-1]}' is missing{where}", "add it")
+            return self.problem(path[:-1], f"'{path[-1]}' is missing{where}", "add it")
+        if item["type"] in {"model_type", "model_attributes_type", "dict_type"}:
+            return self.problem(path, f"{name}: must be a table", "write { key = value }")
         what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
         return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
 
 
+def _dotted(path: Iterable[Key]) -> str:
+    return ".".join(part for part in path if isinstance(part, str))
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a remedy that names the known words nearest to a wrong one."""
+    """Return a remedy that names the known words nearest to a wrong one, whatever their case."""
     options = sorted(known)
-    close = difflib.get_close_matches(name, options, n=2, cutoff=0.6)
+    by_folded: dict[str, str] = {word.casefold(): word for word in options}
+    close = [by_folded[word] for word in difflib.get_close_matches(name.casefold(), by_folded, n=2, cutoff=0.6)]
     if close:
         return "did you mean " + " or ".join(f"'{word}'" for word in close) + "?"
     limit = 12

@@ -1,0 +1,323 @@
+"""Device profiles: what a type of device can say, and where.
+
+A profile is one TOML file, from the catalogue or beside the configuration. Loading it finds every mistake at
+once: keys one by one, then what the parts say about each other.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from drivers.document import Document, DocumentError, Key, Problem, nearest
+from drivers.errors import ProfileError
+from drivers.point import ADDRESSES, MAX_REGISTERS, Defaults, Entry, Function, Point, PointEntry, TypeName, resolve
+from drivers.quantity import VOCABULARY, Kind
+from drivers.rawtype import Order
+from drivers.reading import Block
+
+__all__ = ["AccountSpec", "Identity", "Point", "Profile", "catalogue", "load_profile"]
+
+_CATALOGUE = Path(__file__).parent / "catalogue"
+# The gauge that, integrated over time, gives a counter of the dimension.
+_RATES = {
+    "energy": "power",
+    "heat": "power",
+    "reactive energy": "reactive power",
+    "apparent energy": "apparent power",
+    "mass": "mass flow",
+    "volume": "volume flow",
+    "normal volume": "normal volume flow",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSpec:
+    """An account that every device of this type can keep: `from_` and `check` are names of quantities."""
+
+    name: str
+    carrier: str
+    from_: str
+    check: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Registers that never change; `expect` is their content in lower-case hex, None when not known beforehand."""
+
+    function: int
+    address: int
+    count: int
+    expect: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A type of device."""
+
+    name: str
+    """The catalogue name, or the path as the configuration gives it."""
+    model: str
+    kind: str
+    source: str
+    digest: str
+    """`sha256:` and the hash of the file's bytes."""
+    points: tuple[Point, ...]
+    accounts: tuple[AccountSpec, ...]
+    identity: Identity | None
+    max_registers: int
+    max_gap: int
+    holes: tuple[Block, ...]
+    """Addresses that must not be read, not even as part of a larger block."""
+    index: Mapping[str, int] = field(init=False, compare=False, repr=False)
+    """Position in `points` by name."""
+
+    def __post_init__(self) -> None:
+        index = MappingProxyType({point.name: position for position, point in enumerate(self.points)})
+        object.__setattr__(self, "index", index)
+
+    def point(self, name: str) -> Point:
+        """Return a point by name; raise KeyError when the device has none such."""
+        return self.points[self.index[name]]
+
+
+def catalogue() -> tuple[str, ...]:
+    """Return the names of all profiles that come with the program, sorted."""
+    files = _CATALOGUE.glob("*/*.toml")
+    return tuple(sorted(path.relative_to(_CATALOGUE).with_suffix("").as_posix() for path in files))
+
+
+def load_profile(name: str, *, relative_to: Path | None = None) -> Profile:
+    """Load a profile of the catalogue, or a `.toml` file relative to a folder.
+
+    Raises ProfileError, which carries every mistake with its place.
+    """
+    known = catalogue()
+    if name in known:
+        path = _CATALOGUE / f"{name}.toml"
+    elif name.endswith(".toml"):
+        path = (relative_to or Path()) / name
+    else:
+        raise ProfileError([Problem(name, 1, f"no profile '{name}' in the catalogue", nearest(name, known))])
+    try:
+        document = Document.load(path)
+    except DocumentError as error:
+        raise ProfileError([error.problem]) from error
+    return _Loader(document).load(name)
+
+
+def _hex(value: str) -> str:
+    digits = value.replace(" ", "").lower()
+    if not re.fullmatch(r"(?:[0-9a-f]{4})+", digits):
+        raise ValueError("is not registers in hex; write four digits for each, such as '00ab 0001'")
+    return digits
+
+
+class _IdentityEntry(Entry):
+    address: int = Field(ge=0, lt=ADDRESSES)
+    count: int = Field(ge=1, le=MAX_REGISTERS)
+    function: Literal[3, 4] | None = None
+    expect: Annotated[str, AfterValidator(_hex)] | None = None
+
+
+class _HoleEntry(Entry):
+    address: int = Field(ge=0, lt=ADDRESSES)
+    count: int = Field(ge=1, le=ADDRESSES)
+    function: Function | None = None
+
+
+class _AccountEntry(Entry):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    carrier: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    from_: str = Field(alias="from")
+    check: str | None = None
+
+
+class _ProfileEntry(Entry):
+    model: str = Field(min_length=1)
+    kind: Literal[
+        "electricity-meter",
+        "gas-meter",
+        "heat-meter",
+        "water-meter",
+        "boiler",
+        "motor-drive",
+        "pump",
+        "fan",
+        "compressor",
+        "transformer",
+        "kiln",
+        "pv-inverter",
+        "battery",
+        "sensor",
+        "plc",
+    ]
+    source: str = Field(min_length=1)
+    function: Function | None = None
+    type: TypeName | None = None
+    word_order: Order = "big"
+    byte_order: Order = "big"
+    max_registers: int = Field(MAX_REGISTERS, ge=1, le=MAX_REGISTERS)
+    max_gap: int = Field(0, ge=0, le=MAX_REGISTERS)
+    identity: _IdentityEntry | None = None
+    holes: list[_HoleEntry] = Field(default_factory=list)
+    points: dict[str, Any] = Field(min_length=1)
+    accounts: list[Any] = Field(default_factory=list)
+
+
+class _Loader:
+    """Turns one document into a profile, collecting problems on the way."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._problems: list[Problem] = []
+
+    def load(self, name: str) -> Profile:
+        entry, self._problems = self._document.check(_ProfileEntry, self._document.data)
+        # What is sound is judged further although the rest is not: one run shows every mistake.
+        top, unsound = (entry, set()) if entry else self._sound_part()
+        holes = tuple(Block(hole.function or top.function or 0, hole.address, hole.count) for hole in top.holes)
+        points = [point for point in self._points(top, unsound) if point]
+        self._check_scales(top.points)
+        self._check_places(points, holes, top)
+        accounts = [account for account in self._accounts(top) if account]
+        identity = self._identity(top, unsound)
+        if self._problems:
+            raise ProfileError(sorted(set(self._problems)))
+        return Profile(
+            name=name,
+            model=top.model,
+            kind=top.kind,
+            source=top.source,
+            digest=self._document.digest,
+            points=tuple(points),
+            accounts=tuple(accounts),
+            identity=identity,
+            max_registers=top.max_registers,
+            max_gap=top.max_gap,
+            holes=holes,
+        )
+
+    def _report(self, keys: tuple[Key, ...], what: str, remedy: str) -> None:
+        place = ".".join(key for key in keys if isinstance(key, str))
+        self._problems.append(self._document.problem(keys, f"{place}: {what}", remedy))
+
+    def _sound_part(self) -> tuple[_ProfileEntry, set[str]]:
+        filled: dict[str, Any] = {"model": "-", "kind": "plc", "source": "-", "points": {"-": {}}}
+        sound, unsound = _sound_keys(_ProfileEntry, filled, self._document.data)
+        top = _ProfileEntry.model_validate(filled | sound)
+        return (top if "points" in sound else top.model_copy(update={"points": {}})), unsound
+
+    def _points(self, top: _ProfileEntry, unsound: set[str]) -> Iterator[Point | None]:
+        defaults = Defaults(top.function, top.type, top.word_order, top.byte_order)
+        for name, data in top.points.items():
+            entry, problems = self._document.check(PointEntry, data, "points", name)
+            self._problems += problems
+            silent: set[str] = unsound - set(data) if isinstance(data, dict) else set()
+            if entry is None:
+                sound, wrong = _sound_keys(PointEntry, {"address": 0}, data if isinstance(data, dict) else {})
+                entry = PointEntry.model_validate({"address": 0} | sound)
+                silent |= wrong if isinstance(data, dict) else set(PointEntry.model_fields)
+            point, faults = resolve(name, entry, defaults)
+            # Faults that may only follow from a key that is already reported would mislead.
+            judged = {"", "unit"} if silent & {"type", "function"} else {"", *PointEntry.model_fields}
+            for fault in faults:
+                if fault.key in judged - silent:
+                    keys = ("points", name, fault.key) if fault.key else ("points", name)
+                    self._report(keys, fault.what, fault.remedy)
+            yield point
+
+    def _check_scales(self, points: Mapping[str, Any]) -> None:
+        helpers = [name for name in points if name.startswith("_")]
+        for name, data in points.items():
+            scale_from = data.get("scale_from") if isinstance(data, dict) else None
+            if isinstance(scale_from, str) and scale_from not in helpers:
+                what = f"'{scale_from}' is no helper point of this file"
+                remedy = nearest(scale_from, helpers) or "add a point whose name starts with an underscore"
+                self._report(("points", name, "scale_from"), what, remedy)
+
+    def _check_places(self, points: list[Point], holes: tuple[Block, ...], top: _ProfileEntry) -> None:
+        for position, hole in enumerate(holes):
+            if hole.end > ADDRESSES:
+                self._report(("holes", position, "count"), "the hole passes address 65535", "correct it")
+            if not hole.function:
+                self._report(("holes", position, "function"), "is missing", "add it here or at the top of the file")
+        for point in points:
+            if point.length > top.max_registers and point.function in {3, 4}:
+                what = f"takes {point.length} registers, more than max_registers = {top.max_registers}"
+                self._report(("points", point.name), what, "correct the length or max_registers")
+            for hole in holes:
+                if hole.function == point.function and hole.address < point.end and point.address < hole.end:
+                    what = f"lies in the hole of {hole.count} from {hole.address}"
+                    self._report(("points", point.name, "address"), what, "correct the address or the hole")
+
+    def _accounts(self, top: _ProfileEntry) -> Iterator[AccountSpec | None]:
+        names: set[str] = set()
+        for position, data in enumerate(top.accounts):
+            entry, problems = self._document.check(_AccountEntry, data, "accounts", position)
+            self._problems += problems
+            if entry is None:
+                yield None
+                continue
+            if entry.name in names:
+                self._report(("accounts", position, "name"), f"'{entry.name}' stands twice", "rename one of them")
+            names.add(entry.name)
+            self._check_source(position, "from", entry.from_, top.points)
+            if entry.check is not None and self._check_source(position, "check", entry.check, top.points):
+                self._check_pair(position, entry.from_, entry.check)
+            yield AccountSpec(entry.name, entry.carrier, entry.from_, entry.check)
+
+    def _check_source(self, position: int, key: str, name: str, points: Mapping[str, Any]) -> bool:
+        quantity = VOCABULARY.get(name)
+        if name not in points or quantity is None:
+            known = [point for point in points if point in VOCABULARY and _adds_up(point)]
+            self._report(("accounts", position, key), f"'{name}' is no point of this file", nearest(name, known))
+            return False
+        if not _adds_up(name):
+            remedy = "name a counter, a power or a flow"
+            self._report(("accounts", position, key), f"'{name}' neither counts nor can be integrated", remedy)
+            return False
+        return True
+
+    def _check_pair(self, position: int, counted: str, check: str) -> None:
+        source = VOCABULARY.get(counted)
+        if source is None or source.unit.dimension not in _RATES:
+            return
+        dimension, rate = VOCABULARY[check].unit.dimension, _RATES[source.unit.dimension]
+        if dimension not in {rate, source.unit.dimension}:
+            what = f"'{check}' measures {dimension} and cannot check '{counted}'"
+            self._report(("accounts", position, "check"), what, f"name a quantity that measures {rate}")
+
+    def _identity(self, top: _ProfileEntry, unsound: set[str]) -> Identity | None:
+        entry = top.identity
+        if entry is None:
+            return None
+        function = entry.function or top.function
+        if function not in {3, 4} and "function" not in unsound:
+            self._report(("identity", "function"), "does not read registers", "add function = 3 or 4")
+        if entry.address + entry.count > ADDRESSES:
+            self._report(("identity", "count"), "passes address 65535", "correct it")
+        if entry.count > top.max_registers:
+            self._report(("identity", "count"), f"is more than max_registers = {top.max_registers}", "correct it")
+        if entry.expect is not None and len(entry.expect) != 4 * entry.count:
+            what = f"holds {len(entry.expect) // 4} registers, not {entry.count}"
+            self._report(("identity", "expect"), what, "give four hex digits for each register")
+        return Identity(function or 0, entry.address, entry.count, entry.expect)
+
+
+def _sound_keys(
+    model: type[BaseModel], filled: Mapping[str, Any], data: Mapping[str, Any]
+) -> tuple[dict[str, Any], set[str]]:
+    """Return what of a table is valid key by key, and the other keys; `filled` stands for the required ones."""
+    document = Document("", "")
+    sound = {key: value for key, value in data.items() if document.check(model, {**filled, key: value})[0] is not None}
+    return sound, set(data) - set(sound)
+
+
+def _adds_up(name: str) -> bool:
+    quantity = VOCABULARY[name]
+    return quantity.kind is Kind.COUNTER or (quantity.kind is Kind.GAUGE and quantity.unit.dimension in _RATES.values())
