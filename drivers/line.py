@@ -1,0 +1,228 @@
+"""One Modbus line: guarded, paced reads, one after the other.
+
+Invariants:
+
+1. Only functions 1, 2, 3 and 4 are sent, never to unit 0 (the broadcast).
+2. At most one request is outstanding. One task reads a line; a second one is an error, not a queue.
+3. A reply is accepted only if `drivers.guard` finds that it fits the request, on the bytes of the wire.
+4. Whatever else ends a read (time-out, wrong or broken reply, cancellation) leaves the line in doubt. So does a
+   frame that nobody asked for. In doubt a network connection is closed and made anew, and with RTU frames the
+   line stays silent for its time-out and drops what arrives, before the next request goes out. A port or
+   connection with RTU frames that was just opened is in the same doubt: a process before this one may have asked.
+5. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
+
+What this cannot exclude: RTU replies carry no number. A reply that comes later than the time-out *and* the
+silence after it, just while a request of the same unit, function and length waits, would be taken for its
+answer. So a device must answer within twice the line's time-out: set that to more than half of the longest
+delay ever seen. Over Modbus/TCP and TLS the transaction number excludes it.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.endpoint import Endpoint
+from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, unfinished
+from drivers.reading import Block, Exchange, Outcome
+from drivers.wire import Wire, connect
+
+_CONNECT_S = 3.0
+"""Least time for a connection: a TLS handshake takes small devices seconds, and nobody else waits for it."""
+_LULL_S = 0.05
+"""Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
+_ROUNDS = 10
+_RTU_OVERHEAD = 5
+_TRANSACTIONS = 1 << 16
+
+
+@dataclass(slots=True)
+class LineStats:
+    """Counters of a line since its start; bytes include what was dropped, `busy_ns` is the time spent in reads."""
+
+    requests: int = 0
+    replies: int = 0
+    exceptions: int = 0
+    timeouts: int = 0
+    bad_replies: int = 0
+    reconnects: int = 0
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    busy_ns: int = 0
+
+
+class Line:
+    """One connection to the devices behind an endpoint, opened when needed and again after a failure."""
+
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float,
+        pause_s: float,
+        on_exchange: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        """Wait `timeout_s` [s] for a reply and `pause_s` [s] between requests; connect later, at the first read."""
+        self.name = name
+        self.endpoint = endpoint
+        self.stats = LineStats()
+        self._timeout_s = timeout_s
+        self._pause_s = max(pause_s, endpoint.gap_seconds)
+        self._on_exchange = on_exchange
+        self._wire: Wire | None = None
+        self._opened = False
+        self._reading = False
+        self._free_at = 0.0
+        self._silent_until = 0.0
+        # A random start: a process just restarted does not use the numbers of the one before.
+        self._transaction = secrets.randbelow(_TRANSACTIONS)
+
+    async def read(self, unit: int, block: Block) -> Exchange:
+        """Read one block of one unit.
+
+        Raises ValueError for a request that must not be sent, LineDown, NoReply, BadReply or Refused, each with
+        its `exchange` if the request went out.
+        """
+        check_request(unit, block, serial=self.endpoint.serial)
+        if self._reading:
+            raise RuntimeError(f"line {self.name} is being read: one task reads a line")
+        self._reading = True
+        began_ns = time.monotonic_ns()
+        try:
+            exchange, reason = await self._exchange(await self._ready(), unit, block)
+        finally:
+            self._reading = False
+            self.stats.busy_ns += time.monotonic_ns() - began_ns
+        self._count(exchange.outcome)
+        if self._on_exchange is not None:
+            self._on_exchange(exchange)
+        if exchange.outcome is Outcome.OK:
+            return exchange
+        raise self._failure(exchange, reason)
+
+    async def close(self) -> None:
+        """Close the connection; a read that waits gets LineDown, a later one opens it again."""
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.abort()
+            await asyncio.wait({wire.gone}, timeout=1)
+
+    async def _ready(self) -> Wire:
+        """Return a connection that has been silent for as long as it must; raise LineDown or BadReply."""
+        for _ in range(_ROUNDS):
+            wire = self._wire
+            if wire is None or wire.lost:
+                wire = await self._open()
+            self._drop_unasked(wire)
+            if self._wire is None:
+                continue
+            wait_s = max(self._free_at, self._silent_until) - time.monotonic()
+            if wait_s <= 0:
+                return wire
+            await asyncio.sleep(wait_s)
+        self.stats.bad_replies += 1
+        raise BadReply(f"{self.name}: bytes come unasked all the time: look for a second master or a babbling device")
+
+    async def _open(self) -> Wire:
+        self._wire = None
+        if self._opened:
+            self.stats.reconnects += 1
+        wire = self._wire = await connect(self.endpoint, max(self._timeout_s, _CONNECT_S))
+        self._opened = True
+        self._keep_silent(time.monotonic())
+        return wire
+
+    def _drop_unasked(self, wire: Wire) -> None:
+        """Judge what came while nothing was asked: expected during a silence, else noise or a reason for doubt."""
+        if not wire.unasked:
+            return
+        count, at = wire.unasked, wire.unasked_at
+        wire.unasked = 0
+        self.stats.bytes_received += count
+        if self.endpoint.serial and at <= self._silent_until:
+            self._silent_until = max(self._silent_until, at + _LULL_S)
+        elif count >= SHORTEST_RTU_FRAME or not self.endpoint.serial:
+            self._distrust(at)
+
+    def _distrust(self, since: float) -> None:
+        """Make sure that nothing sent before now can answer the next request."""
+        self._keep_silent(since)
+        if not self.endpoint.device and self._wire is not None:
+            self._wire.abort()
+            self._wire = None
+
+    def _keep_silent(self, since: float) -> None:
+        if self.endpoint.serial:
+            self._silent_until = max(self._silent_until, since + self._timeout_s)
+
+    async def _exchange(self, wire: Wire, unit: int, block: Block) -> tuple[Exchange, str]:
+        """Send one request and wait for its verdict; return the exchange and, if it failed, why."""
+        self._transaction = (self._transaction + 1) % _TRANSACTIONS
+        sent_ns = time.monotonic_ns()
+        asked, pending = wire.ask(unit, block, self._transaction)
+        self.stats.requests += 1
+        self.stats.bytes_sent += len(asked.request)
+        transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
+        settled = False
+        try:
+            verdict = await self._verdict(wire, asked, pending, self._timeout_s + transfer_s)
+            settled = verdict.outcome in (Outcome.OK, Outcome.EXCEPTION)
+        finally:
+            now = time.monotonic()
+            self.stats.bytes_received += len(wire.received)
+            self._free_at = now + self._pause_s
+            if not settled:
+                self._distrust(now)
+        exchange = Exchange(
+            line=self.name,
+            unit=unit,
+            block=block,
+            request=asked.request,
+            reply=verdict.frame,
+            data=verdict.data,
+            sent_ns=sent_ns,
+            received_ns=wire.received_ns,
+            time_ns=wire.time_ns,
+            outcome=verdict.outcome,
+            exception=verdict.exception,
+        )
+        return exchange, verdict.reason
+
+    async def _verdict(self, wire: Wire, asked: Asked, pending: asyncio.Future[Verdict], timeout_s: float) -> Verdict:
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await pending
+        except TimeoutError:
+            if not pending.cancelled():
+                return pending.result()  # it came in the very moment the time was over
+        wire.stamp()
+        if wire.received:
+            return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
+        return Verdict(Outcome.NO_REPLY, b"", reason=f"no reply within {self._timeout_s:g} s: {self._silence_remedy()}")
+
+    def _silence_remedy(self) -> str:
+        if self.endpoint.device:
+            return "check power, wiring, unit number, baud rate and parity"
+        return "check the unit number, and that the device is on"
+
+    def _failure(self, exchange: Exchange, reason: str) -> LineError:
+        """Return the error for an exchange without an accepted reply."""
+        if exchange.outcome is Outcome.EXCEPTION:
+            return Refused(exchange.exception, exchange)
+        if exchange.outcome is Outcome.LINE_DOWN:
+            return LineDown(reason, exchange)
+        kind = NoReply if exchange.outcome is Outcome.NO_REPLY else BadReply
+        return kind(f"{self.name}: unit {exchange.unit}: {reason}", exchange)
+
+    def _count(self, outcome: Outcome) -> None:
+        if outcome is Outcome.OK:
+            self.stats.replies += 1
+        elif outcome is Outcome.EXCEPTION:
+            self.stats.exceptions += 1
+        elif outcome is Outcome.NO_REPLY:
+            self.stats.timeouts += 1
+        elif outcome is Outcome.BAD_REPLY:
+            self.stats.bad_replies += 1
