@@ -5,23 +5,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Annotated, Literal, NamedTuple, Self
-
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from typing import NamedTuple
 
 from drivers.document import nearest
+from drivers.entry import ADDRESSES, CounterEntry, PointEntry
 from drivers.quantity import VOCABULARY, Kind, Quantity
-from drivers.rawtype import RAW_TYPES, Order, RawType
+from drivers.rawtype import RAW_TYPES, RawType
 from drivers.unit import UNITS, conversion
 
-MAX_REGISTERS = 125
-"""Registers in one request, by the Modbus application protocol specification V1.1b3, 6.3 and 6.4."""
-ADDRESSES = 65536
 _EXACT = 2**53
-_FLOAT32_MAX = float(2**128 - 2**104)
+# From here on float32 rounds to infinity.
+_FLOAT32_END = float(2**128 - 2**103)
 _HELPER_UNITS = ("exponent", "factor")
-
-Function = Literal[1, 2, 3, 4]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,70 +77,6 @@ class Defaults(NamedTuple):
     type: str | None
     word_order: str
     byte_order: str
-
-
-def _number(value: object) -> int | float:
-    # bool is an int to Python, not to the author of a profile.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError("must be a finite number")
-    return value
-
-
-def _type_name(value: str) -> str:
-    if value not in RAW_TYPES:
-        raise ValueError(f"unknown type '{value}'; {nearest(value, RAW_TYPES)}")
-    return value
-
-
-def _cadence(value: object) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", value) if isinstance(value, str) else None
-    unit = UNITS.get(found[2]) if found else None
-    if not found or not unit or unit.dimension != "duration" or not Fraction(found[1]):
-        raise ValueError(f'\'{value}\' is no duration; write text such as "60s", "15min" or "1h"')
-    return float(Fraction(found[1]) * conversion(unit, UNITS["s"])[0])
-
-
-Number = Annotated[int | float, PlainValidator(_number)]
-TypeName = Annotated[str, AfterValidator(_type_name)]
-
-
-class Entry(BaseModel):
-    """Base of what stands in a profile file: exact types, known keys only."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class CounterEntry(Entry):
-    """How a counter starts again: behind so many bits of raw count, or behind the largest value it shows."""
-
-    bits: int | None = Field(None, ge=1, le=64)
-    limit: Number | None = None
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.bits is None) == (self.limit is None):
-            raise ValueError("says not how it wraps; give either bits = 32 or limit = 99999999.9")
-        return self
-
-
-class PointEntry(Entry):
-    """A point as it stands in a profile file."""
-
-    address: int = Field(ge=0, lt=ADDRESSES)
-    type: TypeName | None = None
-    bit: int | None = Field(None, ge=0, le=15)
-    length: int | None = Field(None, ge=1, le=MAX_REGISTERS)
-    function: Function | None = None
-    scale: Number | None = None
-    offset: Number | None = None
-    scale_from: str | None = None
-    word_order: Order | None = None
-    byte_order: Order | None = None
-    unit: str | None = None
-    missing: list[Number] = []
-    range: list[Number] | None = Field(None, min_length=2, max_length=2)
-    counter: CounterEntry | None = None
-    every: Annotated[float, PlainValidator(_cadence)] | None = None
 
 
 def resolve(name: str, entry: PointEntry, defaults: Defaults) -> tuple[Point | None, list[Fault]]:
@@ -245,7 +176,7 @@ def _missing_faults(entry: PointEntry, raw: RawType, function: int) -> Iterator[
         return
     for value in entry.missing:
         if raw.low is None or raw.high is None:
-            if raw.name == "float32" and abs(value) > _FLOAT32_MAX:
+            if raw.name == "float32" and abs(value) >= _FLOAT32_END:
                 yield Fault("missing", f"{value} does not fit float32", "correct the value or the type")
         elif not isinstance(value, int):
             yield Fault("missing", f"{value} is no raw value of {raw.name}", "give integers, such as 0x8000")

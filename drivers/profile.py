@@ -4,20 +4,19 @@ A profile is one TOML file, from the catalogue or beside the configuration. Load
 once: keys one by one, then what the parts say about each other.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import BaseModel
 
 from drivers.document import Document, DocumentError, Key, Problem, nearest
+from drivers.entry import ADDRESSES, AccountEntry, PointEntry, ProfileEntry
 from drivers.errors import ProfileError
-from drivers.point import ADDRESSES, MAX_REGISTERS, Defaults, Entry, Function, Point, PointEntry, TypeName, resolve
+from drivers.point import Defaults, Point, resolve
 from drivers.quantity import VOCABULARY, Kind
-from drivers.rawtype import Order
 from drivers.reading import Block
 
 __all__ = ["AccountSpec", "Identity", "Point", "Profile", "catalogue", "load_profile"]
@@ -110,65 +109,6 @@ def load_profile(name: str, *, relative_to: Path | None = None) -> Profile:
     return _Loader(document).load(name)
 
 
-def _hex(value: str) -> str:
-    digits = value.replace(" ", "").lower()
-    if not re.fullmatch(r"(?:[0-9a-f]{4})+", digits):
-        raise ValueError("is not registers in hex; write four digits for each, such as '00ab 0001'")
-    return digits
-
-
-class _IdentityEntry(Entry):
-    address: int = Field(ge=0, lt=ADDRESSES)
-    count: int = Field(ge=1, le=MAX_REGISTERS)
-    function: Literal[3, 4] | None = None
-    expect: Annotated[str, AfterValidator(_hex)] | None = None
-
-
-class _HoleEntry(Entry):
-    address: int = Field(ge=0, lt=ADDRESSES)
-    count: int = Field(ge=1, le=ADDRESSES)
-    function: Function | None = None
-
-
-class _AccountEntry(Entry):
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    carrier: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    from_: str = Field(alias="from")
-    check: str | None = None
-
-
-class _ProfileEntry(Entry):
-    model: str = Field(min_length=1)
-    kind: Literal[
-        "electricity-meter",
-        "gas-meter",
-        "heat-meter",
-        "water-meter",
-        "boiler",
-        "motor-drive",
-        "pump",
-        "fan",
-        "compressor",
-        "transformer",
-        "kiln",
-        "pv-inverter",
-        "battery",
-        "sensor",
-        "plc",
-    ]
-    source: str = Field(min_length=1)
-    function: Function | None = None
-    type: TypeName | None = None
-    word_order: Order = "big"
-    byte_order: Order = "big"
-    max_registers: int = Field(MAX_REGISTERS, ge=1, le=MAX_REGISTERS)
-    max_gap: int = Field(0, ge=0, le=MAX_REGISTERS)
-    identity: _IdentityEntry | None = None
-    holes: list[_HoleEntry] = Field(default_factory=list)
-    points: dict[str, Any] = Field(min_length=1)
-    accounts: list[Any] = Field(default_factory=list)
-
-
 class _Loader:
     """Turns one document into a profile, collecting problems on the way."""
 
@@ -177,14 +117,14 @@ class _Loader:
         self._problems: list[Problem] = []
 
     def load(self, name: str) -> Profile:
-        entry, self._problems = self._document.check(_ProfileEntry, self._document.data)
+        entry, self._problems = self._document.check(ProfileEntry, self._document.data)
         # What is sound is judged further although the rest is not: one run shows every mistake.
         top, unsound = (entry, set()) if entry else self._sound_part()
         holes = tuple(Block(hole.function or top.function or 0, hole.address, hole.count) for hole in top.holes)
         points = [point for point in self._points(top, unsound) if point]
         self._check_scales(top.points)
         self._check_places(points, holes, top)
-        accounts = [account for account in self._accounts(top) if account]
+        accounts = tuple(self._accounts(top))
         identity = self._identity(top, unsound)
         if self._problems:
             raise ProfileError(sorted(set(self._problems)))
@@ -195,7 +135,7 @@ class _Loader:
             source=top.source,
             digest=self._document.digest,
             points=tuple(points),
-            accounts=tuple(accounts),
+            accounts=accounts,
             identity=identity,
             max_registers=top.max_registers,
             max_gap=top.max_gap,
@@ -206,13 +146,13 @@ class _Loader:
         place = ".".join(key for key in keys if isinstance(key, str))
         self._problems.append(self._document.problem(keys, f"{place}: {what}", remedy))
 
-    def _sound_part(self) -> tuple[_ProfileEntry, set[str]]:
+    def _sound_part(self) -> tuple[ProfileEntry, set[str]]:
         filled: dict[str, Any] = {"model": "-", "kind": "plc", "source": "-", "points": {"-": {}}}
-        sound, unsound = _sound_keys(_ProfileEntry, filled, self._document.data)
-        top = _ProfileEntry.model_validate(filled | sound)
+        sound, unsound = _sound_keys(ProfileEntry, filled, self._document.data)
+        top = ProfileEntry.model_validate(filled | sound)
         return (top if "points" in sound else top.model_copy(update={"points": {}})), unsound
 
-    def _points(self, top: _ProfileEntry, unsound: set[str]) -> Iterator[Point | None]:
+    def _points(self, top: ProfileEntry, unsound: set[str]) -> Iterator[Point | None]:
         defaults = Defaults(top.function, top.type, top.word_order, top.byte_order)
         for name, data in top.points.items():
             entry, problems = self._document.check(PointEntry, data, "points", name)
@@ -240,7 +180,7 @@ class _Loader:
                 remedy = nearest(scale_from, helpers) or "add a point whose name starts with an underscore"
                 self._report(("points", name, "scale_from"), what, remedy)
 
-    def _check_places(self, points: list[Point], holes: tuple[Block, ...], top: _ProfileEntry) -> None:
+    def _check_places(self, points: list[Point], holes: tuple[Block, ...], top: ProfileEntry) -> None:
         for position, hole in enumerate(holes):
             if hole.end > ADDRESSES:
                 self._report(("holes", position, "count"), "the hole passes address 65535", "correct it")
@@ -255,26 +195,28 @@ class _Loader:
                     what = f"lies in the hole of {hole.count} from {hole.address}"
                     self._report(("points", point.name, "address"), what, "correct the address or the hole")
 
-    def _accounts(self, top: _ProfileEntry) -> Iterator[AccountSpec | None]:
+    def _accounts(self, top: ProfileEntry) -> Iterator[AccountSpec]:
         names: set[str] = set()
         for position, data in enumerate(top.accounts):
-            entry, problems = self._document.check(_AccountEntry, data, "accounts", position)
+            entry, problems = self._document.check(AccountEntry, data, "accounts", position)
             self._problems += problems
-            if entry is None:
-                yield None
-                continue
-            if entry.name in names:
-                self._report(("accounts", position, "name"), f"'{entry.name}' stands twice", "rename one of them")
-            names.add(entry.name)
-            self._check_source(position, "from", entry.from_, top.points)
-            if entry.check is not None and self._check_source(position, "check", entry.check, top.points):
-                self._check_pair(position, entry.from_, entry.check)
-            yield AccountSpec(entry.name, entry.carrier, entry.from_, entry.check)
+            said = (
+                {key: value for key, value in data.items() if isinstance(value, str)} if isinstance(data, dict) else {}
+            )
+            if said.get("name") in names:
+                self._report(("accounts", position, "name"), f"'{said['name']}' stands twice", "rename one of them")
+            names.add(said.get("name", ""))
+            good = [
+                key for key in ("from", "check") if key in said and self._check_source(position, key, said[key], top)
+            ]
+            if good == ["from", "check"]:
+                self._check_pair(position, said["from"], said["check"])
+            if entry:
+                yield AccountSpec(entry.name, entry.carrier, entry.from_, entry.check)
 
-    def _check_source(self, position: int, key: str, name: str, points: Mapping[str, Any]) -> bool:
-        quantity = VOCABULARY.get(name)
-        if name not in points or quantity is None:
-            known = [point for point in points if point in VOCABULARY and _adds_up(point)]
+    def _check_source(self, position: int, key: str, name: str, top: ProfileEntry) -> bool:
+        if name not in top.points or name not in VOCABULARY:
+            known = [point for point in top.points if point in VOCABULARY and _adds_up(point)]
             self._report(("accounts", position, key), f"'{name}' is no point of this file", nearest(name, known))
             return False
         if not _adds_up(name):
@@ -284,15 +226,13 @@ class _Loader:
         return True
 
     def _check_pair(self, position: int, counted: str, check: str) -> None:
-        source = VOCABULARY.get(counted)
-        if source is None or source.unit.dimension not in _RATES:
-            return
-        dimension, rate = VOCABULARY[check].unit.dimension, _RATES[source.unit.dimension]
-        if dimension not in {rate, source.unit.dimension}:
+        source, dimension = VOCABULARY[counted].unit.dimension, VOCABULARY[check].unit.dimension
+        rate = _RATES.get(source, source)
+        if dimension not in {rate, source}:
             what = f"'{check}' measures {dimension} and cannot check '{counted}'"
             self._report(("accounts", position, "check"), what, f"name a quantity that measures {rate}")
 
-    def _identity(self, top: _ProfileEntry, unsound: set[str]) -> Identity | None:
+    def _identity(self, top: ProfileEntry, unsound: set[str]) -> Identity | None:
         entry = top.identity
         if entry is None:
             return None
