@@ -1,0 +1,284 @@
+"""Reads the imports of the whole project and holds them against the rooms of the design."""
+
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("agent", "drivers", "simulators")
+MODULE_LINES = 320
+FUNCTION_LINES = 60
+SINKS = {"agent.sinks.mqtt", "agent.sinks.influx"}
+FORBIDDEN_NAMES = frozenset({"base", "common", "helper", "helpers", "manager", "util", "utils"})
+SEES_EVERYTHING = ("agent.service", "agent.cli", "agent.demo")
+DRIVER_RANKS = {"unit": 0, "quantity": 1, "reading": 2, "profile": 3, "plan": 4, "codec": 5, "line": 6}
+"""The way up inside drivers; a module not named here has no fixed place, only no cycle."""
+WRITING = frozenset(
+    {
+        "mask_write_register",
+        "readwrite_registers",
+        "write_coil",
+        "write_coils",
+        "write_file_record",
+        "write_register",
+        "write_registers",
+    }
+)
+"""Requests of pymodbus's client that change a device."""
+
+Finding = str
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """A name that a module imports; `deferred` when it happens inside a function."""
+
+    target: str
+    line: int
+    deferred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """The parsed text of one module."""
+
+    name: str
+    text: str
+    package: bool = False
+
+    @property
+    def imports(self) -> list[Import]:
+        """Everything imported, relative names resolved; `from a import b` counts as both `a` and `a.b`."""
+        return list(_imports(_tree(self.text), self, deferred=False))
+
+
+@cache
+def _tree(text: str) -> ast.Module:
+    return ast.parse(text)
+
+
+Rule = Callable[[Module], Iterable[Finding]]
+
+
+def _imports(node: ast.AST, module: Module, *, deferred: bool) -> Iterator[Import]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Import):
+            yield from (Import(alias.name, child.lineno, deferred) for alias in child.names)
+        elif isinstance(child, ast.ImportFrom):
+            source = _source(child, module)
+            yield Import(source, child.lineno, deferred)
+            yield from (Import(f"{source}.{alias.name}", child.lineno, deferred) for alias in child.names)
+        else:
+            inside = deferred or isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from _imports(child, module, deferred=inside)
+
+
+def _source(node: ast.ImportFrom, module: Module) -> str:
+    if not node.level:
+        return node.module or ""
+    here = module.name.split(".")
+    kept = len(here) - node.level + (1 if module.package else 0)
+    return ".".join([*here[:kept], *([node.module] if node.module else [])])
+
+
+def _within(name: str, *rooms: str) -> bool:
+    return any(name == room or name.startswith(f"{room}.") for room in rooms)
+
+
+def _refuse(module: Module, why: str, *rooms: str) -> Iterator[Finding]:
+    for entry in module.imports:
+        if _within(entry.target, *rooms):
+            yield f"{module.name}:{entry.line} imports {entry.target}: {why}"
+
+
+def drivers_know_nothing_above(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "drivers"):
+        yield from _refuse(module, "drivers know no plant, broker or simulator", "agent", "simulators")
+
+
+def simulators_know_only_drivers(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "simulators"):
+        yield from _refuse(module, "simulators may use drivers only, so that they stay an independent check", "agent")
+
+
+def only_the_demo_reaches_simulators(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent") and not _within(module.name, "agent.demo"):
+        yield from _refuse(module, "only agent/demo may", "simulators")
+
+
+def drivers_keep_their_order(module: Module) -> Iterator[Finding]:
+    rank = _rank(module.name)
+    for entry in module.imports:
+        other = _rank(entry.target)
+        if rank is not None and other is not None and other >= rank and not _within(entry.target, module.name):
+            yield f"{module.name}:{entry.line} imports {entry.target}: the order is {' <- '.join(DRIVER_RANKS)}"
+
+
+def _rank(name: str) -> int | None:
+    parts = name.split(".")
+    return DRIVER_RANKS.get(parts[1]) if parts[0] == "drivers" and len(parts) > 1 else None
+
+
+def only_the_line_knows_the_modbus_client(module: Module) -> Iterator[Finding]:
+    if not module.name.startswith(("drivers.line", "drivers.transport")):
+        yield from _refuse(module, "only drivers/line.py and drivers/transport*.py may", "pymodbus.client")
+
+
+def nothing_writes_to_a_device(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent", "drivers"):
+        for node in ast.walk(_tree(module.text)):
+            if isinstance(node, ast.Attribute) and node.attr in WRITING:
+                yield f"{module.name}:{node.lineno} uses {node.attr}: the agent cannot write to the plant"
+
+
+def sinks_never_see_each_other(module: Module) -> Iterator[Finding]:
+    if module.name.startswith("agent.sinks."):
+        own = ".".join(module.name.split(".")[:3])
+        for entry in module.imports:
+            other = ".".join(entry.target.split(".")[:3])
+            if other in SINKS - {own}:
+                yield f"{module.name}:{entry.line} imports {entry.target}: each sink is whole in one file"
+
+
+def accounts_are_computed_without_asyncio(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent.metering", "agent.carbon"):
+        yield from _refuse(module, "metering and carbon are pure", "asyncio")
+
+
+def only_the_service_sees_everything(module: Module) -> Iterator[Finding]:
+    if not _within(module.name, *SEES_EVERYTHING):
+        targets = [entry.target for entry in module.imports]
+        if any(_within(name, "agent.sinks") for name in targets) and any(_within(n, "agent.poller") for n in targets):
+            yield f"{module.name} imports both sinks and poller: only {', '.join(SEES_EVERYTHING)} may"
+
+
+def modules_are_named_after_what_they_hold(module: Module) -> Iterator[Finding]:
+    if FORBIDDEN_NAMES & set(module.name.split(".")):
+        yield f"{module.name}: name a module after what it holds; {', '.join(sorted(FORBIDDEN_NAMES))} say nothing"
+
+
+def modules_stay_small(module: Module) -> Iterator[Finding]:
+    lines = len(module.text.splitlines())
+    if lines > MODULE_LINES:
+        yield f"{module.name} has {lines} lines, more than {MODULE_LINES}: two rooms share one wall, make it a package"
+
+
+def functions_stay_small(module: Module) -> Iterator[Finding]:
+    for node in ast.walk(_tree(module.text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES:
+                yield f"{module.name}:{node.lineno} {node.name} has {lines} lines, more than {FUNCTION_LINES}"
+
+
+def _needs(module: Module) -> set[str]:
+    # `from package import module` is about the module: the package that holds it is no neighbour.
+    return {entry.target for entry in module.imports if not entry.deferred and not _within(module.name, entry.target)}
+
+
+def import_cycle(modules: Mapping[str, Module]) -> list[str]:
+    """Return the names along a cycle of imports at module level, empty when there is none."""
+    graph = {name: _needs(module) & modules.keys() for name, module in modules.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [str(name) for name in error.args[1]]
+    return []
+
+
+@cache
+def project() -> Mapping[str, Module]:
+    modules = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            is_package = parts[-1] == "__init__"
+            name = ".".join(parts[:-1] if is_package else parts)
+            modules[name] = Module(name, path.read_text(encoding="utf-8"), package=is_package)
+    return modules
+
+
+EXAMPLES: dict[Rule, tuple[Module, Module]] = {
+    # rule: (a module that breaks it, one as near as can be that does not)
+    drivers_know_nothing_above: (
+        Module("drivers.codec", "from agent.store import Store"),
+        Module("drivers.codec", "from drivers.reading import Frame"),
+    ),
+    simulators_know_only_drivers: (
+        Module("simulators.boiler", "def f():\n    import agent.carbon.steam"),
+        Module("simulators.boiler", "import drivers.codec"),
+    ),
+    only_the_demo_reaches_simulators: (
+        Module("agent.service", "from simulators import plant"),
+        Module("agent.demo.show", "from simulators import plant"),
+    ),
+    drivers_keep_their_order: (
+        Module("drivers.profile", "from . import codec"),
+        Module("drivers.codec", "from . import profile"),
+    ),
+    only_the_line_knows_the_modbus_client: (
+        Module("agent.poller", "from pymodbus import client"),
+        Module("drivers.line", "from pymodbus.client import AsyncModbusTcpClient"),
+    ),
+    nothing_writes_to_a_device: (
+        Module("drivers.line", "async def f(client):\n    await client.write_register(1, 2)"),
+        Module("simulators.server", "async def f(client):\n    await client.write_register(1, 2)"),
+    ),
+    sinks_never_see_each_other: (
+        Module("agent.sinks.mqtt", "from agent.sinks.influx import InfluxConfig"),
+        Module("agent.sinks.mqtt", "from agent.sinks.errors import SinkUnavailable"),
+    ),
+    accounts_are_computed_without_asyncio: (
+        Module("agent.metering.counter", "import asyncio"),
+        Module("agent.forward", "import asyncio"),
+    ),
+    only_the_service_sees_everything: (
+        Module("agent.api", "from agent import poller\nfrom agent.sinks.mqtt import MqttSink"),
+        Module("agent.service", "from agent import poller\nfrom agent.sinks.mqtt import MqttSink"),
+    ),
+    modules_are_named_after_what_they_hold: (Module("agent.utils.time", ""), Module("agent.clock", "")),
+    modules_stay_small: (Module("agent.store", "\n" * 321), Module("agent.store", "\n" * 320)),
+    functions_stay_small: (
+        Module("agent.store", "def f():\n" + "    pass\n" * 60),
+        Module("agent.store", "def f():\n" + "    pass\n" * 59),
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.__name__)
+def test_the_project_keeps_the_rule(rule: Rule) -> None:
+    findings = [finding for module in project().values() for finding in rule(module)]
+
+    assert not findings, "\n".join(findings)
+
+
+@pytest.mark.parametrize("rule", EXAMPLES, ids=lambda rule: rule.__name__)
+def test_the_rule_tells_a_breach_from_its_neighbour(rule: Rule) -> None:
+    breach, neighbour = EXAMPLES[rule]
+
+    assert list(rule(breach))
+    assert not list(rule(neighbour))
+
+
+def test_the_project_imports_without_cycles() -> None:
+    cycle = import_cycle(project())
+
+    assert not cycle, f"import cycle: {' -> '.join(cycle)}; move what both need into a module below them"
+
+
+def test_a_cycle_is_found_unless_an_import_is_deferred() -> None:
+    one = Module("agent.one", "import agent.two")
+    two = Module("agent.two", "from agent import one")
+    later = Module("agent.two", "def f():\n    from agent import one")
+
+    assert import_cycle({"agent.one": one, "agent.two": two})
+    assert not import_cycle({"agent.one": one, "agent.two": later})
+
+
+def test_all_three_packages_are_looked_at() -> None:
+    assert {name.split(".")[0] for name in project()} == set(PACKAGES)
