@@ -1,0 +1,48 @@
+"""Alarms: named conditions that are active or not, since when, and what to tell people."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Severity(StrEnum):
+    """How soon somebody must look."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """The state of one named condition at one place (`area/device`, or `agent`)."""
+
+    key: str
+    name: str
+    active: bool
+    severity: Severity
+    since_ns: int
+    text: str
+    text_zh: str
+
+
+class AlarmBook:
+    """The latest state of every alarm that was ever active."""
+
+    def __init__(self) -> None:
+        self._alarms: dict[tuple[str, str], Alarm] = {}
+
+    def __iter__(self) -> Iterator[Alarm]:
+        return iter(self._alarms.values())
+
+    def set(self, alarm: Alarm) -> bool:
+        """Take a state in; return whether it is news: a change between active and not."""
+        before = self._alarms.get((alarm.key, alarm.name))
+        if alarm.active == (before is not None and before.active):
+            return False
+        self._alarms[alarm.key, alarm.name] = alarm
+        return True
+
+    def active(self) -> list[Alarm]:
+        """Return the alarms that are active, longest first."""
+        return sorted((alarm for alarm in self if alarm.active), key=lambda alarm: alarm.since_ns)

@@ -1,0 +1,103 @@
+"""The site configuration: what stands in the file, and every mistake in it at once, each with its line.
+
+Each table is validated by itself, so that a mistake in one never hides those in another; then the names that
+tables use of each other are checked. Secrets are never in the file, only paths to them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.crosscheck import crosscheck
+from agent.sections import (
+    AccountSection,
+    CaptureSection,
+    DeviceSection,
+    HttpSection,
+    IntensitySection,
+    IntervalSection,
+    LineSection,
+    OutputSection,
+    SiteSection,
+    StoreSection,
+    WindowsSection,
+)
+from agent.sinks.influx import InfluxConfig
+from agent.sinks.mqtt import MqttConfig
+from agent.tables import Parsed
+from drivers.document import Document, DocumentError, Problem
+from drivers.profile import Profile
+
+class ConfigError(Exception):
+    """Raised when a configuration cannot be used; carries every problem found, in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(sorted(set(problems)))
+
+
+@dataclass(frozen=True, slots=True)
+class SiteConfig:
+    """A whole, checked configuration, with the profiles its devices use (by device name)."""
+
+    path: Path
+    digest: str
+    site: SiteSection
+    store: StoreSection
+    lines: tuple[LineSection, ...]
+    devices: tuple[DeviceSection, ...]
+    accounts: tuple[AccountSection, ...]
+    outputs: tuple[OutputSection, ...]
+    intensities: tuple[IntensitySection, ...]
+    windows: WindowsSection
+    interval: IntervalSection
+    mqtt: MqttConfig | None
+    influx: InfluxConfig | None
+    capture: CaptureSection
+    http: HttpSection | None
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+
+    def resolve(self, path: str) -> Path:
+        """Return a path of the file, relative ones taken from the file's own folder."""
+        return self.path.parent / path
+
+    @property
+    def telemetry_every_s(self) -> float:
+        """Cadence of telemetry records [s]."""
+        return self.mqtt.telemetry_every if self.mqtt else 10.0
+
+
+def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteConfig:
+        if parsed.problems:
+        raise ConfigError(parsed.problems)
+    site = parsed.table("site", SiteSection)
+    assert site is not None, "a missing [site] is a problem"  # noqa: S101 -- tells the type checker what Parsed promises
+    return SiteConfig(
+        path=path,
+        digest=parsed.document.digest,
+        site=site,
+        store=parsed.table("store", StoreSection) or StoreSection(),
+        lines=tuple(parsed.entries("line", LineSection).values()),
+        devices=tuple(parsed.entries("device", DeviceSection).values()),
+        accounts=tuple(parsed.entries("account", AccountSection).values()),
+        outputs=tuple(parsed.entries("output", OutputSection).values()),
+        intensities=tuple(parsed.entries("intensity", IntensitySection).values()),
+        windows=parsed.table("windows", WindowsSection) or WindowsSection(),
+        interval=parsed.table("interval", IntervalSection) or IntervalSection(),
+        mqtt=parsed.table("mqtt", MqttConfig),
+        influx=parsed.table("influx", InfluxConfig),
+        capture=parsed.table("capture", CaptureSection) or CaptureSection(),
+        http=parsed.table("http", HttpSection),
+        profiles=profiles,
+    )
+
+
+def load_config(path: Path) -> SiteConfig:
+    """Read, validate and cross-check a configuration; raise ConfigError with every problem found."""
+    try:
+        document = Document.load(path)
+    except DocumentError as error:
+        raise ConfigError([error.problem]) from error
+    parsed = Parsed(document)
+    profiles = crosscheck(parsed, path.parent)
+    return _build(parsed, path, profiles)

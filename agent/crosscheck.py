@@ -1,0 +1,201 @@
+"""What the tables of a configuration say about each other: names that must exist, or must not stand twice."""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+
+from agent.carbon.emission import conversion
+from agent.carbon.errors import CarbonError
+from agent.carbon.factors import FactorLibrary
+from agent.plant import Account, PlantError, accounts_of, added_account, output
+from agent.sections import (
+    AccountSection,
+    DeviceSection,
+    IntensitySection,
+    LineSection,
+    OutputSection,
+    SiteSection,
+)
+from agent.tables import Parsed
+from drivers.document import nearest
+from drivers.errors import ProfileError
+from drivers.profile import Profile, load_profile
+
+_SERIAL_UNITS = 247
+_ANY_DAY = date(2025, 1, 1)
+"""Whether a carrier can be weighed at all does not depend on the day."""
+
+
+def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
+    """Note every contradiction in `parsed.problems`; return the profile of each device by the device's name."""
+    _check_unique(parsed)
+    _check_lines(parsed)
+    profiles = _load_profiles(parsed, folder)
+    accounts = _check_accounts(parsed, profiles)
+    _check_outputs(parsed, profiles)
+    _check_intensities(parsed, set(accounts))
+    _check_carbon(parsed, accounts)
+    return profiles
+
+
+def _check_unique(parsed: Parsed) -> None:
+    for key in ("line", "device", "account", "output", "intensity"):
+        seen: dict[str, int] = {}
+        for index, entry in enumerate(parsed.raw_entries(key)):
+            name = str(entry.get("name", ""))
+            if name and name in seen:
+                first = parsed.document.line(key, seen[name], "name")
+                parsed.report(
+                    (key, index, "name"), f"{key} '{name}' stands twice (first in line {first})", "rename one"
+                )
+            seen.setdefault(name, index)
+
+
+def _check_lines(parsed: Parsed) -> None:
+    taken: dict[tuple[str, int, str], str] = {}
+    for index, line in parsed.entries("line", LineSection).items():
+        endpoint = line.endpoint
+        place = (endpoint.host, endpoint.port, endpoint.device)
+        if place in taken:
+            what = f"line '{line.name}' has the same address as line '{taken[place]}'"
+            parsed.report(("line", index, "url"), what, "put the devices of both on one line")
+        taken.setdefault(place, line.name)
+
+
+def _load_profiles(parsed: Parsed, folder: Path) -> dict[str, Profile]:
+    lines = {line.name: line for line in parsed.entries("line", LineSection).values()}
+    line_names = parsed.names("line")
+    units: dict[tuple[str, int], str] = {}
+    profiles: dict[str, Profile] = {}
+    loaded: dict[str, Profile | None] = {}
+    for index, device in parsed.entries("device", DeviceSection).items():
+        if device.line not in line_names:
+            parsed.report(("device", index, "line"), f"no line '{device.line}'", nearest(device.line, line_names))
+        elif device.line in lines and lines[device.line].endpoint.serial and device.unit > _SERIAL_UNITS:
+            parsed.report(("device", index, "unit"), f"unit {device.unit} cannot be on a serial line", "use 1 to 247")
+        place = (device.line, device.unit)
+        if place in units:
+            what = f"unit {device.unit} on line '{device.line}' is already '{units[place]}'"
+            parsed.report(("device", index, "unit"), what, "give each device of a line its own unit")
+        units.setdefault(place, device.name)
+        if device.profile not in loaded:
+            loaded[device.profile] = _load_profile(parsed, index, device, folder)
+        profile = loaded[device.profile]
+        if profile:
+            profiles[device.name] = profile
+    return profiles
+
+
+def _load_profile(parsed: Parsed, index: int, device: DeviceSection, folder: Path) -> Profile | None:
+    try:
+        return load_profile(device.profile, relative_to=folder)
+    except ProfileError as error:
+        for problem in error.problems:
+            if Path(problem.file).is_file():
+                parsed.problems.append(problem)
+            else:
+                parsed.report(("device", index, "profile"), problem.what, problem.remedy)
+        return None
+
+
+def _check_accounts(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Account | None]:
+    """Return each account by name; None for one that is wrong and has been reported."""
+    devices = {device.name: device for device in parsed.entries("device", DeviceSection).values()}
+    accounts: dict[str, Account | None] = {}
+    for name, device in devices.items():
+        if name in profiles:
+            accounts |= {account.name: account for account in accounts_of(device, profiles[name])}
+    for index, section in parsed.entries("account", AccountSection).items():
+
+        def form(device: DeviceSection, profile: Profile, section: AccountSection = section) -> Account:
+            return added_account(section, device, profile)
+
+        accounts[section.name] = _formed(parsed, "account", index, section.device, profiles, form)
+    return accounts
+
+
+def _check_outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> None:
+    for index, section in parsed.entries("output", OutputSection).items():
+
+        def form(device: DeviceSection, profile: Profile, section: OutputSection = section) -> Account:
+            return output(section, device, profile)
+
+        _formed(parsed, "output", index, section.device, profiles, form)
+
+
+def _formed(
+    parsed: Parsed,
+    key: str,
+    index: int,
+    device_name: str,
+    profiles: Mapping[str, Profile],
+    form: Callable[[DeviceSection, Profile], Account],
+) -> Account | None:
+    names = parsed.names("device")
+    if device_name not in names:
+        parsed.report((key, index, "device"), f"no device '{device_name}'", nearest(device_name, names))
+        return None
+    devices = {device.name: device for device in parsed.entries("device", DeviceSection).values()}
+    if device_name not in devices or device_name not in profiles:
+        return None  # the device or its profile is wrong, and reported where it stands
+    try:
+        return form(devices[device_name], profiles[device_name])
+    except PlantError as error:
+        parsed.report((key, index, "name" if "does not start" in error.what else "from"), error.what, error.remedy)
+        return None
+
+
+def _check_intensities(parsed: Parsed, accounts: set[str]) -> None:
+    accounts = accounts | parsed.names("account")
+    outputs = parsed.names("output")
+    profiled = {device.name for device in parsed.entries("device", DeviceSection).values()}
+    for index, section in parsed.entries("intensity", IntensitySection).items():
+        for position, name in enumerate(section.accounts):
+            device = name.partition("/")[0]
+            broken = device in parsed.names("device") and device not in profiled
+            if name not in accounts and not broken:
+                where = ("intensity", index, "accounts", position)
+                parsed.report(where, f"no account '{name}'", nearest(name, accounts))
+        if section.per not in outputs:
+            parsed.report(("intensity", index, "per"), f"no output '{section.per}'", nearest(section.per, outputs))
+
+
+def _check_carbon(parsed: Parsed, accounts: Mapping[str, Account | None]) -> None:
+    """Try every carrier with the site's choice of factors."""
+    site = parsed.table("site", SiteSection)
+    if site is None:
+        return
+    library = FactorLibrary.load()
+    sets = [known.id for known in library.sets()]
+    right = True
+    if site.electricity_region not in library.regions():
+        what = f"no grid factor for region '{site.electricity_region}'"
+        parsed.report(("site", "electricity_region"), what, nearest(site.electricity_region, library.regions()))
+        right = False
+    if site.fuel_parameters not in sets:
+        what = f"no factor set '{site.fuel_parameters}'"
+        parsed.report(("site", "fuel_parameters"), what, nearest(site.fuel_parameters, sets))
+        right = False
+    for account in accounts.values() if right else ():
+        if account is None or account.carrier is None:
+            continue
+        try:
+            conversion(
+                library,
+                carrier=account.carrier,
+                unit=account.unit,
+                when=_ANY_DAY,
+                region=site.electricity_region,
+                fuel_set=site.fuel_parameters,
+            )
+        except CarbonError as error:
+            parsed.report(_place_of(parsed, account), f"account '{account.name}': {error.what}", error.remedy)
+
+
+def _place_of(parsed: Parsed, account: Account) -> tuple[str, int, str]:
+    """Return where an account's carrier is chosen: its own table, or the device whose profile declares it."""
+    for index, section in parsed.entries("account", AccountSection).items():
+        if section.name == account.name:
+            return ("account", index, "carrier")
+    devices = parsed.entries("device", DeviceSection).items()
+    return next(("device", index, "profile") for index, device in devices if device.name == account.device)

@@ -1,0 +1,240 @@
+"""The accounts of the plant: frames in, rolling windows and interval records out.
+
+Invariants:
+
+- Only this module books. A frame is taken in the order it was read; nothing here looks at a clock, so the same
+  frames and ticks give the same records, bit for bit.
+- A row of the ring holds, for every account side by side, what has been booked since the start: amount,
+  measured seconds, estimated amount, CO2 (location) and CO2 (market). Energy and kgce are amounts times the
+  conversion, so they need no column.
+- A delta is weighed with the factor of the day it ends on; an interval with the factor of the day it starts on.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from agent.carbon.emission import Conversion, conversion
+from agent.carbon.factors import FactorLibrary
+from agent.config import SiteConfig
+from agent.metering.amount import QUANTA_PER_UNIT
+from agent.metering.counter import Counter
+from agent.metering.delta import Delta, Reading
+from agent.metering.integral import Integral
+from agent.metering.interval import ClosedInterval, IntervalBook
+from agent.metering.window import Windows
+from agent.plant import Account, Intensity, Plant
+from drivers.reading import Frame, Quality
+
+AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
+COLUMNS = 5
+_HOUR_S = 3600.0
+_NS = 1_000_000_000
+_RATE_MARGIN = 2.0
+"""A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an engineer or auditor must be able to find: a reset, a refused reading."""
+
+    account: str
+    key: str
+    time_ns: int
+    rule: str
+    text: str
+
+
+class Conversions:
+    """Conversions of the site's carriers by day, looked up once each."""
+
+    def __init__(self, config: SiteConfig, library: FactorLibrary) -> None:
+        self._site = config.site
+        self._zone = config.site.zone
+        self._library = library
+        self._known: dict[tuple[str, str, date], Conversion] = {}
+
+    def at(self, account: Account, time_ns: int) -> Conversion | None:
+        """Return the conversion of an account valid on the local day of a time; None for an output."""
+        if account.carrier is None:
+            return None
+        day = datetime.fromtimestamp(time_ns // _NS, self._zone).date()
+        key = (account.carrier, account.unit, day)
+        if key not in self._known:
+            self._known[key] = conversion(
+                self._library,
+                carrier=account.carrier,
+                unit=account.unit,
+                when=day,
+                region=self._site.electricity_region,
+                fuel_set=self._site.fuel_parameters,
+            )
+        return self._known[key]
+
+
+class AccountBook:
+    """What is booked for one account or output."""
+
+    def __init__(
+        self,
+        account: Account,
+        config: SiteConfig,
+        conversions: Conversions,
+        column: npt.NDArray[np.float64],
+        *,
+        start_ns: int,
+        boot_id: str,
+    ) -> None:
+        self.account = account
+        self.column = column
+        self.point = config.profiles[account.device].index[account.source.name]
+        self.last: Reading | None = None
+        self._conversions = conversions
+        self._quanta = 0
+        self._estimated = 0
+        self.source: Counter | Integral
+        if account.integrates:
+            self.source = Integral(max_gap_s=account.gap_after_s, boot_id=boot_id)
+        else:
+            self.source = Counter(
+                modulus=account.modulus,
+                max_rate=_max_rate(account, conversions.at(account, start_ns)),
+                gap_after_s=account.gap_after_s,
+                boot_id=boot_id,
+            )
+        self.intervals = IntervalBook(
+            length_s=config.interval.length,
+            zone=config.site.zone,
+            grace_s=max(account.gap_after_s, min(60.0, config.interval.length / 10)),
+        )
+
+    def take(self, frame: Frame) -> None:
+        """Book a frame's reading of this account, if it has one."""
+        quality = frame.quality[self.point]
+        if quality >= Quality.COMM_LOST:
+            return
+        value = float(frame.values[self.point]) * self.account.factor
+        self.last = Reading(frame.time_ns, frame.monotonic_ns, value, frame.raw.get(self.point, b""))
+        for delta in self.source.book(self.last):
+            self._add(delta)
+
+    def _add(self, delta: Delta) -> None:
+        self.intervals.add(delta)
+        self._quanta += delta.quanta
+        column = self.column
+        column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
+        if delta.measured:
+            column[MEASURED_S] += delta.elapsed_s
+        else:
+            self._estimated += delta.quanta
+            column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
+        weight = self._conversions.at(self.account, delta.end.time_ns)
+        if weight is not None and weight.co2_kg_per_unit is not None:
+            amount = delta.quanta / QUANTA_PER_UNIT
+            location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit
+            column[CO2_KG] += amount * location
+            column[CO2_MARKET_KG] += amount * (location if market is None else market)
+
+    def state(self) -> bytes:
+        """Return what must survive a restart."""
+        return orjson.dumps({"source": self.source.state(), "intervals": self.intervals.state()})
+
+    def restore(self, state: bytes) -> None:
+        """Continue from what an earlier run saved."""
+        saved = orjson.loads(state)
+        self.source.restore(saved["source"])
+        self.intervals.restore(saved["intervals"])
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFigures:
+    """Differences over one span: `values[kind, account]` with the kinds of this module, and its length [s]."""
+
+    span: str
+    span_s: float
+    elapsed_s: float
+    values: npt.NDArray[np.float64]
+
+
+class Ledger:
+    """All accounts and outputs of a plant, and their rolling windows."""
+
+    def __init__(
+        self, config: SiteConfig, plant: Plant, library: FactorLibrary, *, start_ns: int, boot_id: str = ""
+    ) -> None:
+        self.plant = plant
+        self.conversions = Conversions(config, library)
+        tracked = (*plant.accounts, *plant.outputs)
+        self.row = np.zeros((COLUMNS, len(tracked)))
+        self.books = {
+            account.name: AccountBook(
+                account, config, self.conversions, self.row[:, index], start_ns=start_ns, boot_id=boot_id
+            )
+            for index, account in enumerate(tracked)
+        }
+        self.position = {account.name: index for index, account in enumerate(tracked)}
+        self._by_device: dict[str, list[AccountBook]] = {}
+        for book in self.books.values():
+            self._by_device.setdefault(book.account.device, []).append(book)
+        self._spans = config.windows.spans_s
+        self.windows = Windows(self.row.size, tick_s=config.windows.tick, spans_s=tuple(self._spans.values()))
+
+    def take(self, frame: Frame) -> None:
+        """Book everything a frame says."""
+        for book in self._by_device.get(frame.device, ()):
+            book.take(frame)
+
+    def tick(self, time_ns: int) -> None:
+        """Write one row of the ring."""
+        self.windows.tick(time_ns, self.row.reshape(-1))
+
+    def figures(self) -> Iterator[WindowFigures]:
+        """Yield the differences over each span."""
+        for span, span_s in self._spans.items():
+            elapsed_s, difference = self.windows.difference(span_s)
+            yield WindowFigures(span, span_s, elapsed_s, difference.reshape(self.row.shape))
+
+    def close_due(self, now_ns: int) -> list[tuple[Account, ClosedInterval]]:
+        """Return every interval that is complete or overdue, in the order of the configuration."""
+        return [
+            (account, closed)
+            for account in self.plant.accounts
+            for closed in self.books[account.name].intervals.close_due(now_ns)
+        ]
+
+    def events(self) -> list[Event]:
+        """Return and forget what the counters noticed."""
+        return [
+            Event(book.account.name, book.account.key, event.time_ns, str(event.rule), event.text)
+            for book in self.books.values()
+            for event in book.source.drain_events()
+        ]
+
+    def states(self, names: Sequence[str] | None = None) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, state) of the accounts named, or of all."""
+        for name in self.books if names is None else names:
+            yield f"account/{name}", self.books[name].state()
+
+    def restore(self, load: Callable[[str], bytes | None]) -> None:
+        """Continue the books of an earlier run."""
+        for name, book in self.books.items():
+            state = load(f"account/{name}")
+            if state is not None:
+                book.restore(state)
+
+
+def _max_rate(account: Account, weight: Conversion | None) -> float | None:
+    """Return the fastest plausible growth [account unit/s] from the device's rated power, None when unknown."""
+    if account.rated_kw is None or weight is None or not weight.kwh_per_unit:
+        return None
+    return _RATE_MARGIN * account.rated_kw / weight.kwh_per_unit / _HOUR_S
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a Unix time [ns] as RFC 3339 UTC with microseconds."""
+    return datetime.fromtimestamp(time_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ns % _NS // 1000:06d}Z"

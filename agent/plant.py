@@ -1,0 +1,167 @@
+"""The plant: areas, devices, and what is accounted for at each.
+
+An account is an amount that only grows: energy or matter of one carrier, read from a counter or integrated from
+a power or a flow. An output is accounted the same way, but is what the plant makes and carries no emission.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.sections import AccountSection, DeviceSection, IntensitySection, OutputSection
+from drivers.document import nearest
+from drivers.profile import Profile
+from drivers.quantity import Kind, Quantity
+
+_INTEGRALS: dict[str, tuple[str, float]] = {
+    "kW": ("kWh", 1.0),
+    "Nm3/h": ("Nm3", 1.0),
+    "t/h": ("t", 1.0),
+    "m3/h": ("m3", 1.0),
+}
+"""Unit of a gauge -> (unit of its integral over hours, factor)."""
+_HEAT_GJ_PER_KWH = 0.0036
+
+
+class PlantError(Exception):
+    """Raised when an account, output or intensity cannot be formed; says what and what to do."""
+
+    def __init__(self, what: str, remedy: str = "") -> None:
+        super().__init__(f"{what}: {remedy}" if remedy else what)
+        self.what = what
+        self.remedy = remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One thing accounted for at one device.
+
+    `source` is the quantity that is read and `unit` that of the amount; `factor` turns the integral of a gauge
+    over hours into that unit. `carrier` is None for an output.
+    """
+
+    name: str
+    area: str
+    device: str
+    carrier: str | None
+    source: Quantity
+    unit: str
+    factor: float
+    modulus: float | None
+    resolution: float
+    check: Quantity | None
+    rated_kw: float | None
+    gap_after_s: float
+
+    @property
+    def integrates(self) -> bool:
+        """Whether the amount is the integral of a gauge instead of the difference of a counter."""
+        return self.source.kind is Kind.GAUGE
+
+    @property
+    def key(self) -> str:
+        """Where records of this account belong: area and device."""
+        return f"{self.area}/{self.device}"
+
+
+@dataclass(frozen=True, slots=True)
+class Intensity:
+    """Energy and emission of some accounts per amount of an output."""
+
+    name: str
+    accounts: tuple[str, ...]
+    output: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """Everything accounted for, in the order of the configuration."""
+
+    accounts: tuple[Account, ...]
+    outputs: tuple[Account, ...]
+    intensities: tuple[Intensity, ...]
+
+
+def _source(profile: Profile, name: str, device: str) -> Quantity:
+    found = next((point.quantity for point in profile.points if point.name == name), None)
+    if found is None:
+        known = [point.name for point in profile.points if point.quantity]
+        raise PlantError(f"'{name}' is not read from {device}", nearest(name, known))
+    return found
+
+
+def _account(
+    device: DeviceSection, profile: Profile, *, name: str, carrier: str | None, source: str, check: str | None
+) -> Account:
+    quantity = _source(profile, source, device.name)
+    point = profile.points[profile.index[source]]
+    if quantity.kind is Kind.COUNTER:
+        unit, factor = quantity.unit.symbol, 1.0
+    elif quantity.name == "heat_power":
+        unit, factor = "GJ", _HEAT_GJ_PER_KWH
+    elif quantity.unit.symbol in _INTEGRALS:
+        unit, factor = _INTEGRALS[quantity.unit.symbol]
+    else:
+        raise PlantError(f"'{source}' is neither a counter nor a power or flow", "name a quantity that can be summed")
+    every_s = point.every_s or device.every
+    return Account(
+        name=name,
+        area=device.area,
+        device=device.name,
+        carrier=carrier,
+        source=quantity,
+        unit=unit,
+        factor=factor,
+        modulus=point.modulus,
+        resolution=point.resolution,
+        check=_source(profile, check, device.name) if check else None,
+        rated_kw=device.rated_power,
+        gap_after_s=3 * every_s,
+    )
+
+
+def accounts_of(device: DeviceSection, profile: Profile) -> list[Account]:
+    """Return the accounts that a device's profile declares."""
+    return [
+        _account(
+            device,
+            profile,
+            name=f"{device.name}/{spec.name}",
+            carrier=spec.carrier,
+            source=spec.from_,
+            check=spec.check,
+        )
+        for spec in profile.accounts
+    ]
+
+
+def added_account(section: AccountSection, device: DeviceSection, profile: Profile) -> Account:
+    """Return the account an `[[account]]` table describes; raise PlantError when it cannot be formed."""
+    if not section.name.startswith(f"{device.name}/"):
+        raise PlantError(f"the name '{section.name}' does not start with its device", f"call it '{device.name}/…'")
+    return _account(
+        device, profile, name=section.name, carrier=section.carrier, source=section.source, check=section.check
+    )
+
+
+def output(section: OutputSection, device: DeviceSection, profile: Profile) -> Account:
+    """Return what an `[[output]]` table describes; raise PlantError when it cannot be formed."""
+    return _account(device, profile, name=section.name, carrier=None, source=section.source, check=None)
+
+
+def build_plant(
+    devices: Sequence[DeviceSection],
+    profiles: Mapping[str, Profile],
+    accounts: Sequence[AccountSection],
+    outputs: Sequence[OutputSection],
+    intensities: Sequence[IntensitySection],
+) -> Plant:
+    """Form all accounts of a checked configuration; an `[[account]]` takes the place of one with its name."""
+    by_name = {device.name: device for device in devices}
+    formed = {account.name: account for device in devices for account in accounts_of(device, profiles[device.name])}
+    for section in accounts:
+        formed[section.name] = added_account(section, by_name[section.device], profiles[section.device])
+    return Plant(
+        accounts=tuple(formed.values()),
+        outputs=tuple(output(section, by_name[section.device], profiles[section.device]) for section in outputs),
+        intensities=tuple(Intensity(entry.name, entry.accounts, entry.per) for entry in intensities),
+    )

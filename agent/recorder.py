@@ -1,0 +1,174 @@
+"""What happens becomes records: frames, conditions, closed intervals and rolling windows into store and board.
+
+Each record is written once, with the time of what it tells of. Retained topics (`meta`, `state`, `alarm/…`,
+`agent/status`) go to the board, which holds the latest of each.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from agent import bodies
+from agent.alarm import Alarm, AlarmBook, Severity
+from agent.board import Board
+from agent.config import SiteConfig
+from agent.ledger import Ledger, rfc3339
+from agent.poller import Cadence, Condition, PolledDevice
+from agent.store import Store
+from drivers.reading import Frame, Quality
+
+AGENT = "agent"
+_NS = 1_000_000_000
+
+Clock = Callable[[], int]
+
+
+class Recorder:
+    """Writes what the ledger and the pollers find to the store and the board."""
+
+    def __init__(self, config: SiteConfig, ledger: Ledger, store: Store, board: Board, *, clock: Clock) -> None:
+        self._site = config.site.name
+        self._ledger = ledger
+        self._store = store
+        self._board = board
+        self._clock = clock
+        self._areas = {device.name: device.area for device in config.devices}
+        self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
+        self._telemetry_ns = round(config.telemetry_every_s * _NS)
+        self._telemetry_slots: dict[tuple[str, int], int] = {}
+        self._silent: set[str] = set()
+        self.alarms = AlarmBook()
+        self.latest_windows: list[bodies.Body] = []
+        self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
+
+    def key(self, device: str) -> str:
+        """Return where a device's records belong: area and device."""
+        return f"{self._areas[device]}/{device}"
+
+    def frame(self, device: PolledDevice, cadence: Cadence, frame: Frame) -> None:
+        """Book a frame, and record its values when telemetry is due."""
+        self._ledger.take(frame)
+        valued = int((frame.quality < Quality.COMM_LOST).sum())
+        self.counts["frames"] += 1
+        self.counts["values"] += valued
+        # Of a device that stays silent the first failed poll is recorded; after that its state topic speaks.
+        if valued:
+            self._silent.discard(device.name)
+            slot = frame.time_ns // self._telemetry_ns
+            if self._telemetry_slots.get((device.name, cadence.index)) == slot:
+                return
+            self._telemetry_slots[device.name, cadence.index] = slot
+        elif device.name in self._silent:
+            return
+        else:
+            self._silent.add(device.name)
+        area = self._areas[device.name]
+        self._record(
+            "telemetry",
+            self.key(device.name),
+            frame.time_ns,
+            bodies.telemetry(self._site, area, frame, self._keys[device.name]),
+        )
+
+    def condition(self, device: PolledDevice) -> None:
+        """Publish a device's condition, and the alarm that goes with losing it."""
+        key = self.key(device.name)
+        state = {
+            "schema": "energy-agent/state/1",
+            "site": self._site,
+            "area": self._areas[device.name],
+            "device": device.name,
+            "state": str(device.condition),
+            "since": rfc3339(device.since_ns),
+        }
+        if device.reason:
+            state["reason"] = device.reason
+        self._board.put(f"{key}/state", orjson.dumps(state))
+        lost = device.condition is Condition.OFFLINE
+        self.alarm(
+            Alarm(
+                key,
+                "comm_lost",
+                lost,
+                Severity.WARNING,
+                device.since_ns,
+                f"{device.name} does not answer: {device.reason}" if lost else f"{device.name} answers again",
+                f"{device.name} 通信中断：{device.reason}" if lost else f"{device.name} 通信恢复",
+            )
+        )
+
+    def alarm(self, alarm: Alarm) -> None:
+        """Record and publish an alarm that has become active or has ended."""
+        if not self.alarms.set(alarm):
+            return
+        area, _, device = alarm.key.partition("/")
+        body: dict[str, Any] = {"schema": "energy-agent/alarm/1", "site": self._site}
+        if device:
+            body |= {"area": area, "device": device}
+        body |= {
+            "alarm": alarm.name,
+            "active": alarm.active,
+            "severity": str(alarm.severity),
+            "since": rfc3339(alarm.since_ns),
+            "text": alarm.text,
+            "text_zh": alarm.text_zh,
+        }
+        record = self._record("alarm", alarm.key, alarm.since_ns, body)
+        self._board.put(f"{alarm.key}/alarm/{alarm.name}", record)
+
+    def close_intervals(self, now_ns: int) -> None:
+        """Record every interval that is due, together with the books it left behind."""
+        for account, closed in self._ledger.close_due(now_ns):
+            weight = self._ledger.conversions.at(account, closed.start_ns)
+            body = bodies.interval(self._site, account, closed, weight)
+            self._record("interval", account.key, closed.start_ns, body, states=(account.name,))
+        for event in self._ledger.events():
+            body = {
+                "schema": "energy-agent/event/1",
+                "site": self._site,
+                "account": event.account,
+                "time": rfc3339(event.time_ns),
+                "rule": event.rule,
+                "text": event.text,
+            }
+            self._record("event", event.key, event.time_ns, body)
+
+    def publish_windows(self) -> None:
+        """Record the rolling figures of every account and intensity."""
+        now_ns = self._clock()
+        self.latest_windows = []
+        for figures in self._ledger.figures():
+            for account in self._ledger.plant.accounts:
+                weight = self._ledger.conversions.at(account, now_ns)
+                column = self._ledger.position[account.name]
+                body = bodies.account_window(self._site, account, figures, column, weight, now_ns)
+                self.latest_windows.append(body)
+                self._record("window", account.key, now_ns, body)
+            for intensity in self._ledger.plant.intensities:
+                body = bodies.intensity_window(self._site, intensity, self._ledger, figures, now_ns)
+                self.latest_windows.append(body)
+                self._record("window", AGENT, now_ns, body)
+
+    def health(self, body: dict[str, Any]) -> None:
+        """Record the agent's own figures."""
+        now_ns = self._clock()
+        head = {"schema": "energy-agent/health/1", "site": self._site, "time": rfc3339(now_ns)}
+        self._record("health", AGENT, now_ns, head | body)
+
+    def save_books(self) -> None:
+        """Save the state of every account, so that a restart continues where this run was."""
+        with self._store.transaction():
+            for name, state in self._ledger.states():
+                self._store.save_state(name, state)
+
+    def _record(
+        self, kind: str, key: str, time_ns: int, body: dict[str, Any], *, states: tuple[str, ...] = ()
+    ) -> bytes:
+        """Append a record, and in the same transaction the books of the accounts it closes."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1
+        with self._store.transaction():
+            record = self._store.append(kind, key, time_ns, body)
+            for name, state in self._ledger.states(states):
+                self._store.save_state(name, state)
+        return record.payload

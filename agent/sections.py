@@ -1,0 +1,207 @@
+"""The tables of the site configuration, each valid by itself.
+
+What tables say about each other is checked in `agent.config`.
+"""
+
+import ipaddress
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from agent.measure import Duration, Pause, Power, Size, seconds
+from drivers.endpoint import Endpoint, parse_endpoint
+from drivers.errors import EndpointError
+
+_DAY_S = 86400
+_RESERVED = frozenset({"agent", "site"})
+
+
+def _name(value: str) -> str:
+    if not value or value.strip("abcdefghijklmnopqrstuvwxyz0123456789-"):
+        raise ValueError(f"'{value}' cannot be part of a topic; use only a-z, 0-9 and '-'")
+    if value in _RESERVED:
+        raise ValueError(f"'{value}' is reserved; choose another name")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"'{value}' is no time zone; write one like 'Asia/Shanghai'") from error
+    return value
+
+
+def _endpoint(value: str) -> str:
+    try:
+        parse_endpoint(value)
+    except EndpointError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _listen(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdecimal() or not 0 <= int(port) < 2**16:
+        raise ValueError(f"'{value}' is no address to listen on; write one like '127.0.0.1:8081'")
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Section(BaseModel):
+    """Base of the tables of the file: unknown keys are errors, nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+
+class SiteSection(Section):
+    """`[site]`: which plant this is."""
+
+    name: Name
+    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    electricity_region: str = "CN"
+    fuel_parameters: str = "GB/T 32151.34-2024"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The site's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+class StoreSection(Section):
+    """`[store]`: where records are kept until they are delivered, and as evidence afterwards."""
+
+    path: str = "/var/lib/energy-agent/store.db"
+    max_size: Size = 2**30
+    commit_every: Duration = 1.0
+
+
+class LineSection(Section):
+    """`[[line]]`: one Modbus connection or serial port."""
+
+    name: Name
+    url: Annotated[str, AfterValidator(_endpoint)]
+    timeout: Duration = 1.0
+    pause: Pause | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The parsed URL."""
+        return parse_endpoint(self.url)
+
+    @property
+    def pause_s(self) -> float:
+        """Silence between two requests [s]; serial devices need some, others none."""
+        default = 0.02 if self.endpoint.serial else 0.0
+        return default if self.pause is None else self.pause
+
+
+class DeviceSection(Section):
+    """`[[device]]`: one Modbus unit."""
+
+    name: Name
+    area: Name
+    line: str
+    unit: int = Field(ge=1, le=255)
+    profile: str
+    every: Duration = 1.0
+    rated_power: Power | None = None
+
+
+class AccountSection(Section):
+    """`[[account]]`: an account besides those of the profile, or in place of one."""
+
+    name: str
+    device: str
+    carrier: str
+    source: str = Field(alias="from")
+    check: str | None = None
+
+
+class OutputSection(Section):
+    """`[[output]]`: what the plant makes."""
+
+    name: Name
+    device: str
+    source: str = Field(alias="from")
+
+
+class IntensitySection(Section):
+    """`[[intensity]]`: accounts per output."""
+
+    name: Name
+    accounts: tuple[str, ...] = Field(min_length=1)
+    per: str
+
+
+class WindowsSection(Section):
+    """`[windows]`: the rolling windows."""
+
+    spans: tuple[str, ...] = ("1min", "15min", "1h", "24h")
+    tick: Duration = 1.0
+    publish: Duration = 10.0
+
+    @model_validator(mode="after")
+    def _spans_are_longer_than_a_tick(self) -> "WindowsSection":
+        for span in self.spans:
+            if seconds(span) < self.tick:
+                raise ValueError(f"span '{span}' is shorter than the tick; make it at least {self.tick:g} s")
+        if len({seconds(span) for span in self.spans}) < len(self.spans):
+            raise ValueError("the same span stands twice; remove one")
+        return self
+
+    @property
+    def spans_s(self) -> dict[str, float]:
+        """Length of each span [s] by the text of the file, which is also its tag."""
+        return {span: seconds(span) for span in self.spans}
+
+
+class IntervalSection(Section):
+    """`[interval]`: the length of the records of account."""
+
+    length: Duration = 900.0
+
+    @model_validator(mode="after")
+    def _length_divides_a_day(self) -> "IntervalSection":
+        if self.length < 1 or self.length != int(self.length) or _DAY_S % self.length:
+            raise ValueError("the length must be whole seconds and divide a day; use for example '15min'")
+        return self
+
+
+class CaptureSection(Section):
+    """`[capture]`: raw exchanges on disk."""
+
+    mode: Literal["off"] = "off"
+    directory: str = "/var/lib/energy-agent/capture"
+    max_size: Size = 4 * 2**30
+
+
+class HttpSection(Section):
+    """`[http]`: the local API."""
+
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8081"
+    token_file: str | None = None
+
+    @property
+    def host(self) -> str:
+        """Address to bind."""
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        """Port to bind; 0 takes a free one."""
+        return int(self.listen.rpartition(":")[2])
+
+    @model_validator(mode="after")
+    def _open_only_with_a_token(self) -> "HttpSection":
+        if self.host != "localhost" and not self.token_file:
+            try:
+                loopback = ipaddress.ip_address(self.host).is_loopback
+            except ValueError:
+                loopback = False
+            if not loopback:
+                raise ValueError(f"'{self.listen}' can be reached from outside; give a token_file, or use 127.0.0.1")
+        return self

@@ -1,0 +1,103 @@
+"""The state of the running agent as JSON-able figures, part by part."""
+
+import os
+import resource
+from dataclasses import asdict
+from typing import Any
+
+from agent import bodies
+from agent.alarm import AlarmBook
+from agent.config import SiteConfig
+from agent.ledger import AMOUNT, Ledger, rfc3339
+from agent.poller import Condition, LinePoller, PolledDevice
+from agent.store import Store
+
+
+def process() -> dict[str, Any]:
+    """Return what the agent costs: processor time [s] and resident memory [bytes]."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 -- a kernel file, read as one line
+        resident_pages = int(statm.read().split()[1])
+    return {
+        "pid": os.getpid(),
+        "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+        "resident_bytes": resident_pages * resource.getpagesize(),
+    }
+
+
+def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
+    """Return how a line is doing; `utilisation` is the share of the time since the start it was busy."""
+    late = poller.lateness
+    return {
+        "line": poller.line.name,
+        "url": poller.line.endpoint.url,
+        "up": not poller.down_reason,
+        "reason": poller.down_reason,
+        "utilisation": round(poller.busy_s / elapsed_s, 4),
+        "lateness_mean_ms": round(late.total_s / late.count * 1000, 3) if late.count else 0.0,
+        "lateness_p99_ms": late.quantile_ms(0.99),
+        "lateness_max_ms": round(late.maximum_s * 1000, 3),
+        "lateness_buckets_ms": late.buckets,
+        **asdict(poller.line.stats),
+    }
+
+
+def device(config: SiteConfig, polled: PolledDevice) -> dict[str, Any]:
+    """Return a device's condition and its latest values."""
+    section = next(entry for entry in config.devices if entry.name == polled.name)
+    state: dict[str, Any] = {
+        "device": polled.name,
+        "area": section.area,
+        "line": section.line,
+        "unit": polled.unit,
+        "profile": section.profile,
+        "kind": polled.profile.kind,
+        "state": str(polled.condition),
+        "since": rfc3339(polled.since_ns) if polled.since_ns else None,
+        "reason": polled.reason,
+        "polls": polled.polls,
+        "failures": polled.failures,
+        "skipped": polled.skipped,
+    }
+    if polled.last_frame is not None and polled.condition is not Condition.OFFLINE:
+        keys = bodies.TelemetryKeys(polled.profile)
+        latest = bodies.telemetry(config.site.name, section.area, polled.last_frame, keys)
+        state |= {key: latest[key] for key in ("time", "values", "quality") if key in latest}
+    return state
+
+
+def accounts(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return what each account and output has booked since the start, and its last reading."""
+    found = []
+    for name, book in ledger.books.items():
+        entry: dict[str, Any] = {
+            "account": name,
+            "device": book.account.device,
+            "carrier": book.account.carrier,
+            "amount": float(book.column[AMOUNT]),
+            "unit": book.account.unit,
+        }
+        if book.last is not None:
+            entry |= {"time": rfc3339(book.last.time_ns), "reading": book.last.value}
+        found.append(entry)
+    return found
+
+
+def store(opened: Store) -> dict[str, Any]:
+    """Return the store's own figures."""
+    return asdict(opened.status())
+
+
+def alarms(book: AlarmBook) -> list[dict[str, Any]]:
+    """Return the active alarms, longest first."""
+    return [
+        {
+            "key": alarm.key,
+            "name": alarm.name,
+            "severity": str(alarm.severity),
+            "since": rfc3339(alarm.since_ns),
+            "text": alarm.text,
+            "text_zh": alarm.text_zh,
+        }
+        for alarm in book.active()
+    ]

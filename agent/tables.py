@@ -1,0 +1,103 @@
+"""The tables of a configuration file, each validated by itself, and the problems found on the way."""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from agent.sections import (
+    AccountSection,
+    CaptureSection,
+    DeviceSection,
+    HttpSection,
+    IntensitySection,
+    IntervalSection,
+    LineSection,
+    OutputSection,
+    SiteSection,
+    StoreSection,
+    WindowsSection,
+)
+from agent.sinks.influx import InfluxConfig
+from agent.sinks.mqtt import MqttConfig
+from drivers.document import Document, Problem, nearest
+
+_TABLES: dict[str, type[BaseModel]] = {
+    "site": SiteSection,
+    "store": StoreSection,
+    "windows": WindowsSection,
+    "interval": IntervalSection,
+    "mqtt": MqttConfig,
+    "influx": InfluxConfig,
+    "capture": CaptureSection,
+    "http": HttpSection,
+}
+_LISTS: dict[str, type[BaseModel]] = {
+    "line": LineSection,
+    "device": DeviceSection,
+    "account": AccountSection,
+    "output": OutputSection,
+    "intensity": IntensitySection,
+}
+_NEEDED_LISTS = ("line", "device")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class Parsed:
+    """The tables of a file that are right by themselves, by name and position, and the problems of the others."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems: list[Problem] = []
+        self._tables: dict[str, BaseModel] = {}
+        self._lists: dict[str, dict[int, BaseModel]] = {name: {} for name in _LISTS}
+        for key, value in document.data.items():
+            self._take(key, value)
+        if "site" not in document.data:
+            self.report((), "[site] is missing", 'add it, with name = "…"')
+        for key in _NEEDED_LISTS:
+            if not document.data.get(key):
+                self.report((), f"there is no [[{key}]]", "add at least one")
+
+    def _take(self, key: str, value: Any) -> None:
+        if key in _TABLES:
+            if not isinstance(value, dict):
+                self.report((key,), f"'{key}' must be one table", f"write it as [{key}]")
+            elif model := self._check(_TABLES[key], value, key):
+                self._tables[key] = model
+        elif key in _LISTS:
+            if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
+                self.report((key,), f"'{key}' must be a list of tables", f"write each as [[{key}]]")
+                return
+            for index, entry in enumerate(value):
+                if model := self._check(_LISTS[key], entry, key, index):
+                    self._lists[key][index] = model
+        else:
+            self.report((key,), f"unknown table '{key}'", nearest(key, [*_TABLES, *_LISTS]))
+
+    def _check(self, model: type[BaseModel], value: Any, *keys: str | int) -> BaseModel | None:
+        found, problems = self.document.check(model, value, *keys)
+        self.problems += problems
+        return found
+
+    def report(self, keys: Sequence[str | int], what: str, remedy: str = "") -> None:
+        """Note a problem at the place of `keys`."""
+        self.problems.append(self.document.problem(keys, what, remedy))
+
+    def table(self, key: str, model: type[_Model]) -> _Model | None:
+        """Return a table that stands in the file and is right, else None."""
+        found = self._tables.get(key)
+        return found if isinstance(found, model) else None
+
+    def entries(self, key: str, model: type[_Model]) -> dict[int, _Model]:
+        """Return the right entries of a list of tables by their position in the file."""
+        return {index: entry for index, entry in self._lists[key].items() if isinstance(entry, model)}
+
+    def names(self, key: str) -> set[str]:
+        """Return every name given in a list of tables, in wrong entries too: those are not unknown as well."""
+        return {str(entry["name"]) for entry in self.raw_entries(key) if "name" in entry}
+
+    def raw_entries(self, key: str) -> list[dict[str, Any]]:
+        """Return the entries of a list of tables as they stand in the file."""
+        entries = self.document.data.get(key, [])
+        return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
