@@ -23,12 +23,10 @@ LOCKS: dict[str, tuple[str, ...]] = {
 """Which extras each lock holds."""
 
 PLACES = re.compile(
-    "|".join(
-        # Put together here, so that this file does not name them itself.
-        ["/" + "work/", "/" + "root/", r"/home/[a-z]", r"\.pyenv"]
-        + [r"pypi\." + "org", "files.python" + "hosted", r"pypi\." + "tuna", "mirrors?" + r"\.[a-z]+\.(com|cn|edu)"]
-        + ["--extra-" + "index", "index-" + "url=", "BEGIN [A-Z ]*PRIVATE" + " KEY"]
-    )
+    # The brackets keep the pattern from finding itself here.
+    r"(?<![\w.-])/(wor[k]|roo[t]|hom[e]/[a-z]+)/|[.]pyen[v]"
+    r"|pypi[.](org|tuna)|files[.]pythonhosted|mirrors?[.][a-z]+[.](com|cn|edu)|index[-]url="
+    r"|BEGIN [A-Z ]*PRIVATE[ ]KEY"
 )
 """Machine paths, registries' host names and private keys: none of them belongs into the tree."""
 
@@ -122,7 +120,9 @@ def test_the_tree_names_no_machine_no_registry_and_no_key() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("text", ["/" + "root/x", "cd /" + "work/main", "https://pypi" + ".org/simple"])
+@pytest.mark.parametrize(
+    "text", ["/" + "root/x", "cd /" + "work/main", "https://pypi" + ".org/simple", "/home/" + "me/x"]
+)
 def test_the_search_for_machines_and_registries_finds_them(text: str) -> None:
     assert PLACES.search(text)
 
@@ -134,9 +134,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for name in tracked():
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, source / name)
+    options = ("--no-build-isolation", "--no-deps", "--no-index", "--wheel-dir", source / "dist")
     subprocess.run(
-        [sys.executable, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-        + ["--disable-pip-version-check", "--wheel-dir", source / "dist", source],
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", *options, source],
         check=True,
         timeout=180,
     )
