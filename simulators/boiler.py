@@ -171,7 +171,7 @@ class Boiler:
     def level_percent(self) -> float:
         """Level in the gauge glass: more steam makes the water swell before the feed has answered."""
         swell = 0.2 * (self.steam_t_h - self._steam_seen_t_h) / self.rating.rated_steam_t_h
-        return 100.0 * (self._drum_t / self._glass_t + swell)
+        return float(100.0 * (self._drum_t / self._glass_t + swell))
 
     def books(self) -> dict[str, float]:
         """Return the true totals since the start, by counter quantity, in canonical units."""
@@ -215,5 +215,5 @@ class Boiler:
             "running": float(firing),
             "ready": 1.0,
             "remote": 1.0,
-            "status_word": 1.0 + 2.0 * firing,
+            "status_word": 17.0 + 2.0 * firing,
         }

@@ -4,8 +4,7 @@ Stands in for device types the simulators do not model, and for what the modelle
 """
 
 from drivers.profile import Point
-
-from drivers.quantity import Kind
+from drivers.quantity import Kind, Quantity
 
 _BY_DIMENSION = {
     "ratio": 0.95,
@@ -44,13 +43,10 @@ _BY_NAME = {"voltage_ll": 380.0, "voltage_l1_l2": 380.0, "voltage_l2_l3": 380.0,
 _SMALL_PERCENT = ("thd", "unbalance")
 
 
-def plausible(point: Point) -> float | str:
+def plausible(point: Point, quantity: Quantity) -> float | str:
     """Return a value that a healthy device could show at this point, in its canonical unit, within its range."""
-    quantity = point.quantity
-    if quantity is None:
-        return 0.0
     if quantity.kind is Kind.TEXT:
-        return "SIM-1"
+        return "SIMULATED"[: 2 * point.length]
     value = _BY_NAME.get(quantity.name, _BY_DIMENSION[quantity.unit.dimension])
     if any(word in quantity.name for word in _SMALL_PERCENT):
         value = 2.0

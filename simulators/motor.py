@@ -220,5 +220,5 @@ class Motor:
             "running": float(self.running),
             "ready": 1.0,
             "remote": 1.0,
-            "status_word": 1.0 + 2.0 * self.running,
+            "status_word": 17.0 + 2.0 * self.running,
         }
