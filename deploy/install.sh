@@ -54,9 +54,10 @@ systemd() {
 
 # Not the first python3 of PATH: one in somebody's home would be out of the service's reach.
 python=${PYTHON:-/usr/bin/python3}
+FIT='import sys, venv; from ensurepip import version; sys.exit(sys.version_info < (3, 11))'
 
 check_python() {
-    "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || fail \
+    "$python" -c "$FIT" >/dev/null 2>&1 || fail \
         "$python: Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv"
 }
 

@@ -34,12 +34,14 @@ install_packages() {
         -o DPkg::Lock::Timeout=300 install $packages </dev/null >/dev/null
 }
 
+FIT='import sys, venv; from ensurepip import version; sys.exit(sys.version_info < (3, 11))'
+
 # Prints the first Python that is new enough and can make virtual environments; fails when there is none.
 # Debian ships `venv` without `ensurepip` until python3-venv is installed.
 find_python() {
     for name in python3 python3.14 python3.13 python3.12 python3.11 /usr/bin/python3; do
         path=$(command -v "$name") || continue
-        if "$path" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+        if "$path" -c "$FIT" >/dev/null 2>&1; then
             printf '%s\n' "$path"
             return 0
         fi
@@ -53,7 +55,7 @@ make_environment() {
     fi
     if ! python=$(find_python); then
         install_packages python3 python3-venv
-        python=$(find_python) || fail "Python 3.11 or newer is needed, this system offers $(python3 -V): install one"
+        python=$(find_python) || fail "Python 3.11 or newer with venv is needed, here is $(python3 -V)"
     fi
     say "creating .venv with $("$python" -V)"
     "$python" -m venv --clear .venv

@@ -1,5 +1,6 @@
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -214,6 +215,76 @@ def test_the_installer_wants_root_in_one_line() -> None:
 
     assert done.returncode == 2
     assert done.stderr == "install.sh: this needs root: run it with sudo\n"
+
+
+# --- the set-up of a checkout
+
+NOTE = 'echo "$DEBIAN_FRONTEND $0 $*" >> "$NOTES"'
+
+
+class Setup:
+    """Runs deploy/setup.sh where most programs are missing, with stand-ins for those that change the system."""
+
+    def __init__(self, folder: Path, user: int) -> None:
+        self.notes = folder / "notes"
+        self.programs = folder / "bin"
+        self.programs.mkdir()
+        for name in ("dirname", "env", "sh"):
+            (self.programs / name).symlink_to(str(shutil.which(name)))
+        self.add("id", f"echo {user}")
+
+    def add(self, name: str, script: str) -> None:
+        (self.programs / name).write_text(f"#!/bin/sh\n{script}\n")
+        (self.programs / name).chmod(0o755)
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [DEPLOY / "setup.sh", "servers"],
+            env={"PATH": str(self.programs), "NOTES": str(self.notes)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+
+def test_missing_servers_are_installed_by_name_and_without_questions(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, user=0)
+    setup.add("apt-get", NOTE)
+
+    done = setup.run()
+
+    assert done.returncode == 0, done.stderr
+    update, install = setup.notes.read_text().splitlines()
+    assert update.startswith("noninteractive ")
+    assert update.endswith(" update")
+    assert install.startswith("noninteractive ")
+    packages = set(install.partition(" install ")[2].split())
+    assert packages >= {"mosquitto-clients", "victoria-metrics", "systemd"}
+    assert "victoria-metrics" in done.stdout
+
+
+def test_who_is_not_root_installs_with_sudo(tmp_path: Path) -> None:
+    setup = Setup(tmp_path, user=1000)
+    setup.add("apt-get", NOTE)
+    setup.add("sudo", 'echo "sudo $*" >> "$NOTES"')
+
+    assert setup.run().returncode == 0
+    assert [line.split()[0] for line in setup.notes.read_text().splitlines()] == ["sudo", "sudo"]
+
+
+@pytest.mark.parametrize("programs", [["apt-get"], []], ids=["no sudo", "no apt-get"])
+def test_packages_that_cannot_be_installed_are_named(tmp_path: Path, programs: list[str]) -> None:
+    setup = Setup(tmp_path, user=1000)
+    for name in programs:
+        setup.add(name, NOTE)
+
+    done = setup.run()
+
+    assert done.returncode == 2
+    assert "victoria-metrics" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not setup.notes.exists()
 
 
 # --- scripts

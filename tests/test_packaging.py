@@ -120,9 +120,7 @@ def test_the_tree_names_no_machine_no_registry_and_no_key() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize(
-    "text", ["/" + "root/x", "cd /" + "work/main", "https://pypi" + ".org/simple", "/home/" + "me/x"]
-)
+@pytest.mark.parametrize("text", ["/" + "root/x", "cd /" + "work/main", "pypi" + ".org/simple", "/home/" + "me/x"])
 def test_the_search_for_machines_and_registries_finds_them(text: str) -> None:
     assert PLACES.search(text)
 
