@@ -1,0 +1,69 @@
+"""Records: what the store keeps and the sinks deliver, encoded once and never changed afterwards."""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+
+TELEMETRY = "telemetry"
+WINDOW = "window"
+INTERVAL = "interval"
+ALARM = "alarm"
+HEALTH = "health"
+GAP = "gap"
+EVENT = "event"
+KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT)
+
+AGENT = "agent"
+"""Key of the records that concern the agent itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of the store.
+
+    `seq` grows by one per record; `key` is "area/device", or "agent"; `time_ns` is the time of the reading or the
+    start of the interval (Unix, ns); `payload` is JSON in UTF-8, exactly what a subscriber receives.
+    """
+
+    seq: int
+    kind: str
+    key: str
+    time_ns: int
+    payload: bytes
+
+
+def encode(body: Mapping[str, object]) -> bytes:
+    """Return `body` as JSON whose floats read back to the same bits.
+
+    Raises ValueError naming the key when a value is missing, not finite or no JSON: a missing value is an absent key.
+    """
+    try:
+        payload = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+    except TypeError as error:
+        raise ValueError(f"a record cannot hold this: {error}") from error
+    # orjson writes NaN as null, so only a payload that spells null anywhere deserves the slow look.
+    if b"null" in payload:
+        for path, value in _leaves(body):
+            if value is None or (isinstance(value, float) and not math.isfinite(value)):
+                raise ValueError(f"a record's '{path}' is {value}; leave a missing value out")
+    return payload
+
+
+def rfc3339(time_ns: int) -> str:
+    """Return a wall clock time (Unix, ns) as UTC with microseconds, cut and not rounded."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+
+
+def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        for position, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}[{position}]")
+    else:
+        yield path, value

@@ -1,0 +1,63 @@
+"""Where records go. Each sink is whole in one module: its configuration, its encoding, its sending.
+
+What a sink promises:
+
+- A session is one connection. It ends with the block it was opened in, or with `SinkUnavailable`.
+- `send` returns when the receiver has acknowledged every record, in the order given; nothing else counts as
+  delivered. It raises `SinkRejected` when it refused some for good and has all others, `SinkUnavailable` when it
+  cannot take them now; then `accepted_through` says up to where it did, and the rest will be sent again.
+- Records keep their identity (`seq`, time, tags), so that a repeat is recognised or overwrites itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from agent.record import Record
+
+
+class SinkUnavailable(Exception):
+    """Raised when the receiver takes nothing at the moment: records are kept and sent later."""
+
+    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.retry_after_s = retry_after_s
+        """How long not to try [s], when the receiver said so or only an operator can help."""
+
+
+class SinkRejected(Exception):
+    """Raised when the receiver refused records for good; it has all others of the batch."""
+
+    def __init__(self, rejected: Mapping[int, str]) -> None:
+        super().__init__(f"{len(rejected)} records refused")
+        self.rejected = dict(rejected)
+        """Reasons by `seq`."""
+
+
+class Session(Protocol):
+    """One connection to a receiver."""
+
+    @property
+    def accepted_through(self) -> int:
+        """Every record of the present or last batch up to this `seq` was acknowledged; 0 when none was."""
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Return when the receiver has acknowledged all records."""
+
+    async def watch(self) -> None:
+        """Keep the connection; never return, raise SinkUnavailable when it is lost."""
+
+
+class Sink(Protocol):
+    """A receiver of records."""
+
+    @property
+    def name(self) -> str:
+        """Name of its cursor in the store."""
+
+    def wants(self, record: Record) -> bool:
+        """Whether the receiver gets this kind of record at all."""
+
+    def session(self) -> AbstractAsyncContextManager[Session]:
+        """Connect; raise SinkUnavailable when that fails."""

@@ -1,0 +1,223 @@
+"""InfluxDB: records as line protocol through the v2 write API, as VictoriaMetrics and InfluxDB 3 take it too.
+
+One record is one line: the measurement is its class, the time that of the reading or the start of the interval [ns],
+the fields its numbers. Every field is a float, except the counts in `COUNTS`, which are integers; the type of a
+field never changes. Texts and nested objects other than telemetry's `values` are left out: they stand in the
+record itself. Where two records of one device and moment must not overwrite each other, the contract's tags tell
+them apart: an intensity's name stands in `account`; an alarm's name begins its fields.
+"""
+
+import asyncio
+import contextlib
+import importlib
+import ssl
+import urllib.parse
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from agent.record import ALARM, GAP, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.sinks import SinkRejected, SinkUnavailable
+
+COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq"})
+_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP})
+_TAGS = ("site", "area", "device", "account", "span")
+# Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
+# backslash of its own and a line end have no form there.
+_ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
+_TIMEOUT_S = 30.0
+_HOLD_S = 60.0
+"""Pause where only an operator can help."""
+_HOLD = {
+    401: "the database does not accept the token: check token_file",
+    403: "the token may not write to this bucket: check token_file and the token's rights",
+    404: "there is no such bucket or organisation: check bucket, org and url",
+}
+_ALL_REFUSED = 50
+"""So many refused lines without one accepted in a batch are a mistake of the set-up, not of the records."""
+
+
+def _server(url: str) -> str:
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError(f"'{url}' is no server; write https://host:8086")
+    if parts.username or parts.password:
+        raise ValueError("credentials do not belong into a URL; use token_file")
+    return url.rstrip("/")
+
+
+class InfluxConfig(BaseModel):
+    """`[influx]`: which database, and where in it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: Annotated[str, AfterValidator(_server)]
+    org: str = ""
+    bucket: str = "energy"
+    token_file: str | None = None
+    ca_file: str | None = None
+
+
+def line(record: Record) -> str | None:
+    """Return a record in line protocol, None when it holds no number."""
+    body: dict[str, object] = orjson.loads(record.payload)
+    tags = {name: body[name] for name in _TAGS if name in body}
+    if "intensity" in body:
+        tags["account"] = body["intensity"]
+    prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
+    values = body.pop("values", {})
+    fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
+    if not fields:
+        return None
+    head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name, value in tags.items() if value)]
+    return f"{','.join(head)} {','.join(fields)} {record.time_ns}"
+
+
+def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
+    found = []
+    for key, value in body.items():
+        if isinstance(value, int | float):
+            text = f"{int(value)}i" if key in COUNTS else repr(float(value))
+            found.append(f"{(prefix + key).translate(_ESCAPES)}={text}")
+    return found
+
+
+class InfluxSink:
+    """The database of a configuration; paths in it are relative to `folder`."""
+
+    name = "influx"
+
+    def __init__(self, config: InfluxConfig, *, folder: Path) -> None:
+        self._config = config
+        self._folder = folder
+
+    def wants(self, record: Record) -> bool:
+        """Return whether this kind of record is kept as numbers over time."""
+        return record.kind in _KINDS
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator["InfluxSession"]:
+        """Make a client; whether the database answers shows with the first records."""
+        # Importing the library costs memory and a quarter of a second: only for those who configured it.
+        library = await asyncio.to_thread(importlib.import_module, "influxdb_client.client.influxdb_client_async")
+        config = self._config
+        async with library.InfluxDBClientAsync(
+            url=config.url,
+            token=self._token(),
+            org=config.org,
+            timeout=round(_TIMEOUT_S * 1000),
+            enable_gzip=True,
+            allow_redirects=False,  # a redirected POST becomes a GET, whose success would say nothing
+            **({"ssl_context": self._tls()} if config.url.startswith("https:") else {}),
+        ) as client:
+            yield InfluxSession(client.write_api(), config)
+
+    def _token(self) -> str:
+        file = self._config.token_file
+        if file is None:
+            return ""
+        try:
+            return (self._folder / file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = f"token_file {file} cannot be read ({_cause(error)}): check path and rights"
+            raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
+
+    def _tls(self) -> ssl.SSLContext:
+        file = self._config.ca_file
+        try:
+            context = ssl.create_default_context(cafile=self._folder / file if file else None)
+        except OSError as error:  # ssl.SSLError is one
+            reason = f"ca_file {file} cannot be used ({_cause(error)}): check path, rights and content"
+            raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        return context
+
+
+class InfluxSession:
+    """A client of the database, used for one row of successes."""
+
+    def __init__(self, writer: Any, config: InfluxConfig) -> None:
+        self._writer = writer
+        self._config = config
+        self._accepted = 0
+
+    @property
+    def accepted_through(self) -> int:
+        """Last `seq` of the batch before the first that was not written."""
+        return self._accepted
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Write in order; what the database refuses is cut in halves until the bad lines stand alone."""
+        self._accepted = 0
+        rejected: dict[int, str] = {}
+        lines = [(record.seq, text) for record in records if (text := line(record)) is not None]
+        parts = [lines] if lines else []
+        taken = 0
+        while parts:
+            part = parts.pop()
+            refused = await self._post(part)
+            if not refused:
+                taken += len(part)
+                self._accepted = self._accepted if rejected else part[-1][0]
+            elif len(part) > 1:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+            else:
+                rejected[part[0][0]] = refused
+            if not taken and len(rejected) >= _ALL_REFUSED:
+                raise SinkUnavailable(f"the database refuses everything: {refused}", retry_after_s=_HOLD_S)
+        if rejected:
+            raise SinkRejected(rejected)
+
+    async def watch(self) -> None:
+        """Wait for ever: each request is a connection of its own."""
+        await asyncio.Event().wait()
+
+    async def _post(self, part: Sequence[tuple[int, str]]) -> str:
+        """Write lines; return why they were refused, empty when they were taken."""
+        from aiohttp import ClientError  # noqa: PLC0415  # loaded with the library, see `session`
+        from influxdb_client.rest import ApiException  # noqa: PLC0415  # the same
+
+        try:
+            written = await self._writer.write(
+                bucket=self._config.bucket,
+                org=self._config.org,
+                record="\n".join(text for _, text in part).encode(),
+                write_precision="ns",
+            )
+        except ApiException as error:
+            return _judge(error.status, str(error.message), error.retry_after)
+        except (ClientError, TimeoutError, OSError) as error:
+            raise SinkUnavailable(self._explain(error)) from error
+        if not written:
+            raise SinkUnavailable(f"{self._config.url} does not answer like InfluxDB: check url")
+        return ""
+
+    def _explain(self, error: Exception) -> str:
+        url = self._config.url
+        cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = cause.verify_message.rstrip(".")
+            return f"the certificate of {url} is not accepted ({why}): check ca_file and the host name in url"
+        if isinstance(cause, TimeoutError):
+            return f"{url} does not answer: check url and the network"
+        if isinstance(cause, ConnectionRefusedError):
+            return f"nothing listens at {url}: check url, and that the database runs"
+        return f"{url}: {_cause(cause)}"
+
+
+def _judge(status: int, message: str, retry_after: str | None) -> str:
+    """Return the reason when lines were refused; raise SinkUnavailable when the database takes none at the moment."""
+    if status in {400, 413, 422}:
+        return f"HTTP {status}: {message}"[:500]
+    if status in _HOLD:
+        raise SinkUnavailable(_HOLD[status], retry_after_s=_HOLD_S)
+    pause = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=pause)
+
+
+def _cause(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

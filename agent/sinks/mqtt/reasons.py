@@ -1,0 +1,82 @@
+"""What brokers and networks answer, and what it means for a record and for the operator."""
+
+import socket
+import ssl
+
+import aiomqtt
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from agent.sinks import SinkUnavailable
+
+HOLD_S = 60.0
+"""Pause where only an operator can help."""
+FAILURE = 0x80
+"""Reason codes from here on are failures (MQTT 5.0, 2.4)."""
+
+# MQTT 5.0, 3.4.2.1. Any other code from 0x80 on: try again later.
+_REFUSED_RECORD = {0x90: "topic name invalid", 0x99: "payload format invalid"}
+_REFUSED_CLIENT = {0x87: "not authorised to publish here: check the broker's access rules for this user"}
+# MQTT 5.0, 3.2.2.2; codes that only an operator can put right.
+_REFUSED_CONNECTION = {
+    0x84: "it does not speak this protocol version: set version = '3.1.1'",
+    0x85: "it does not accept the client identifier: set client_id",
+    0x86: "user name or password is wrong: check username and password_file",
+    0x87: "this user is not authorised: check username and the broker's access rules",
+    0x8A: "this client is banned there",
+    0x8C: "it wants another way of authentication",
+    0x90: "it does not accept the topic of the last will: check root",
+    0x9A: "it does not keep retained messages",
+    0x9B: "it does not offer QoS 1",
+    0x9C: "another server is to be used: check url",
+    0x9D: "the server has moved: check url",
+}
+
+
+def judge(code: int) -> str:
+    """Return why a message was refused for good, empty when it was taken; raise SinkUnavailable for anything else."""
+    if code < FAILURE:
+        return ""
+    if code in _REFUSED_RECORD:
+        return _REFUSED_RECORD[code]
+    if code in _REFUSED_CLIENT:
+        raise SinkUnavailable(f"the broker refuses: {_REFUSED_CLIENT[code]}", retry_after_s=HOLD_S)
+    raise SinkUnavailable(f"the broker cannot take more ({ReasonCode(PacketTypes.PUBACK, identifier=code)})")
+
+
+def cause_of(error: OSError | UnicodeDecodeError) -> str:
+    """Return what the system says about an error."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def refusal(error: aiomqtt.MqttError, place: str) -> SinkUnavailable:
+    """Translate what happened while connecting to `place` (host:port)."""
+    if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
+        known = _REFUSED_CONNECTION.get(error.rc.value)
+        reason = f"the broker refuses the connection: {known or str(error.rc).lower()}"
+        return SinkUnavailable(reason, retry_after_s=HOLD_S if known else None)
+    # aiomqtt keeps only the text of what the system said; the error itself is its context.
+    return SinkUnavailable(explain(error.__context__ or error, place))
+
+
+def explain(error: BaseException | None, place: str) -> str:
+    """Return what to tell the operator about an error on the way to `place` (host:port)."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            why = error.verify_message.rstrip(".")
+            found = f"the certificate of {place} is not accepted ({why}): check ca_file and the host name in url"
+        case ssl.SSLError() if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
+            found = f"{place} asks for a client certificate it knows: check cert_file and key_file"
+        case ssl.SSLError():
+            found = f"no TLS with {place} ({error.reason or error}): check url and certificates"
+        case socket.gaierror():
+            found = f"{place} is not known ({error.strerror}): check url and the name service"
+        case ConnectionRefusedError():
+            found = f"nothing listens at {place}: check url, and that the broker runs"
+        case TimeoutError():
+            found = f"{place} does not answer: check url and the network"
+        case OSError():
+            found = f"{place}: {cause_of(error)}"
+        case _:
+            found = f"{place} does not answer as an MQTT broker: check url"
+    return found

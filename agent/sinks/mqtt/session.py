@@ -1,0 +1,97 @@
+"""What is published on one connection: records in order, retained messages as they change."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Sequence
+
+import aiomqtt
+import orjson
+
+from agent.board import Board
+from agent.record import ALARM, Record
+from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks.mqtt.connection import ANSWER_S, Connection
+from agent.sinks.mqtt.reasons import FAILURE, judge
+
+_LOG = logging.getLogger(__name__)
+_GOODBYE_S = 2.0
+
+
+class MqttSession:
+    """One connection to a broker."""
+
+    def __init__(self, connection: "Connection", base: str, board: Board) -> None:
+        self._connection = connection
+        self._base = base
+        self._board = board
+        self._posted = 0
+        self._batch: list[tuple[int, asyncio.Future[int]]] = []
+
+    @property
+    def accepted_through(self) -> int:
+        """Last `seq` of the batch before the first that was not acknowledged with success."""
+        seq = 0
+        for number, answer in self._batch:
+            if not answer.done() or answer.cancelled() or answer.result() >= FAILURE:
+                break
+            seq = number
+        return seq
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """Publish in order, with a window of messages under way; return when all are acknowledged."""
+        self._batch = []
+        rejected: dict[int, str] = {}
+        for record in records:
+            if self._connection.fits(record.payload):
+                answer = await self._connection.publish(self._topic(record), record.payload, retain=False)
+                self._batch.append((record.seq, answer))
+            else:
+                rejected[record.seq] = f"{len(record.payload)} bytes are more than the broker takes"
+        for seq, answer in self._batch:
+            refused = judge(await answer)
+            if refused:
+                rejected[seq] = refused
+        if rejected:
+            raise SinkRejected(rejected)
+
+    async def watch(self) -> None:
+        """Publish what changes on the board; raise SinkUnavailable when the connection is lost or silent."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_board(), name="mqtt-board")
+            group.create_task(self._connection.until_lost(), name="mqtt-lost")
+            group.create_task(self._connection.until_silent(), name="mqtt-silent")
+
+    async def publish_board(self) -> None:
+        """Publish the retained messages not yet published on this connection."""
+        posted, messages = self._board.since(self._posted)
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                answers = [
+                    (topic, await self._connection.publish(f"{self._base}/{topic}", payload, retain=True))
+                    for topic, payload in messages
+                ]
+                for topic, answer in answers:
+                    refused = judge(await answer)
+                    if refused:
+                        _LOG.error("mqtt: retained message %s refused: %s", topic, refused)
+        except TimeoutError as error:
+            raise SinkUnavailable("the broker does not acknowledge") from error
+        self._posted = posted
+
+    async def say_goodbye(self) -> None:
+        """Publish what is left on the board and disconnect, if that can be done quickly."""
+        with contextlib.suppress(SinkUnavailable, aiomqtt.MqttError, TimeoutError):
+            async with asyncio.timeout(_GOODBYE_S):
+                await self.publish_board()
+                await self._connection.__aexit__(None, None, None)
+
+    async def _follow_board(self) -> None:
+        while True:
+            await self._board.changes(self._posted)
+            await self.publish_board()
+
+    def _topic(self, record: Record) -> str:
+        if record.kind == ALARM:
+            return f"{self._base}/{record.key}/alarm/{orjson.loads(record.payload)['alarm']}"
+        return f"{self._base}/{record.key}/{record.kind}"

@@ -1,0 +1,122 @@
+"""The broker of a configuration: credentials, certificates, last will, and opening a session."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiomqtt
+import orjson
+
+from agent.board import Board
+from agent.record import Record
+from agent.sinks import SinkUnavailable
+from agent.sinks.mqtt.config import MqttConfig
+from agent.sinks.mqtt.connection import Connection
+from agent.sinks.mqtt.reasons import HOLD_S, cause_of, explain, refusal
+from agent.sinks.mqtt.session import MqttSession
+
+_KEEPALIVE_S = 20
+_CONNECT_S = 5.0
+
+
+class MqttSink:
+    """The broker of a configuration; paths in it are relative to `folder`."""
+
+    name = "mqtt"
+
+    def __init__(self, config: MqttConfig, *, site: str, board: Board, folder: Path) -> None:
+        self._config = config
+        self._site = site
+        self._board = board
+        self._folder = folder
+        self._base = f"{config.root}/{site}"
+
+    def wants(self, record: Record) -> bool:  # noqa: ARG002  # a subscriber may see all classes
+        """Return True: every class of record has its topic."""
+        return True
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> AsyncIterator[MqttSession]:
+        """Connect, and publish what is retained; raise SinkUnavailable with one clear reason when that fails."""
+        connection = self._connection()
+        try:
+            await self._connect(connection)
+            session = MqttSession(connection, self._base, self._board)
+            try:
+                await session.publish_board()
+                yield session
+            except asyncio.CancelledError:
+                await session.say_goodbye()
+                raise
+        finally:
+            connection.abandon()
+
+    def _connection(self) -> "Connection":
+        config = self._config
+        five = config.version == "5"
+        return Connection(
+            config.host,
+            config.port,
+            username=config.username,
+            password=self._secret(config.password_file),
+            identifier=config.client_id or f"energy-agent-{self._site}",
+            protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
+            clean_start=True,
+            **({} if five else {"clean_session": True}),
+            will=aiomqtt.Will(f"{self._base}/agent/status", self._will(), qos=1, retain=True),
+            timeout=_CONNECT_S,
+            keepalive=_KEEPALIVE_S,
+            max_inflight_messages=0,  # the window is ours; paho would queue beyond its own
+            tls_context=self._tls() if config.tls else None,
+            # A link that died silently is noticed by the kernel within the keep-alive.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _KEEPALIVE_S * 1000)],
+        )
+
+    def _secret(self, file: str | None) -> str | None:
+        if file is None:
+            return None
+        try:
+            return (self._folder / file).read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = f"password_file {file} cannot be read ({cause_of(error)}): check path and rights"
+            raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
+
+    def _will(self) -> bytes:
+        """Return the last known status, with the agent gone."""
+        status = orjson.loads(self._board.get("agent/status") or b"{}")
+        return orjson.dumps({"schema": "energy-agent/status/1", "site": self._site, **status, "state": "offline"})
+
+    def _tls(self) -> ssl.SSLContext:
+        config = self._config
+        file = "the system's authorities"
+        try:
+            file = f"ca_file {config.ca_file}" if config.ca_file else file
+            context = ssl.create_default_context(cafile=self._folder / config.ca_file if config.ca_file else None)
+            context.minimum_version = ssl.TLSVersion.TLSv1_2
+            if config.cert_file:
+                file = f"cert_file {config.cert_file} with its key"
+                key = self._folder / config.key_file if config.key_file else None
+                context.load_cert_chain(self._folder / config.cert_file, key)
+        except OSError as error:  # ssl.SSLError is one
+            reason = f"{file} cannot be used ({cause_of(error)}): check path, rights and content"
+            raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
+        return context
+
+    async def _connect(self, connection: "Connection") -> None:
+        entering = asyncio.ensure_future(connection.__aenter__())
+        try:
+            await asyncio.wait((entering, connection.lost), return_when=asyncio.FIRST_COMPLETED)
+            if entering.done():
+                entering.result()
+                return
+            raise SinkUnavailable(explain(connection.lost.exception(), self._config.place))
+        except aiomqtt.MqttError as error:
+            raise refusal(error, self._config.place) from error
+        finally:
+            if not entering.done():
+                # The thread that connects cannot be stopped; what it opens is closed when it is done.
+                entering.add_done_callback(connection.let_go)
+                entering.cancel()

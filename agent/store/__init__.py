@@ -1,0 +1,18 @@
+"""The store: what was measured, until every receiver has it."""
+
+from agent.store.chain import GENESIS, record_hash
+from agent.store.database import StoreError
+from agent.store.journal import Store
+from agent.store.reader import read_intervals, read_status
+from agent.store.status import SinkStatus, StoreStatus
+
+__all__ = [
+    "GENESIS",
+    "SinkStatus",
+    "Store",
+    "StoreError",
+    "StoreStatus",
+    "read_intervals",
+    "read_status",
+    "record_hash",
+]

@@ -1,0 +1,175 @@
+"""What waits in memory for the next commit.
+
+Invariants:
+- Sequence numbers, the chain and the order of the queue are made under one lock, so the order of the queue is the
+  order of the numbers, and a commit of the whole queue never leaves a lower number for later.
+- A batch is everything that waits: a state is never committed without the records appended before it, nor they
+  without it.
+- The queue is bounded in bytes. Beyond the bound the oldest records go, intervals last, and are counted as losses.
+- A gap record takes its number while the batch is taken, behind everything in it.
+- While the file cannot be written, records other than intervals carry an epoch of their own: they may reach
+  receivers without ever reaching the file, whose numbers then continue from its last commit.
+"""
+
+import secrets
+import threading
+import time
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from agent.record import AGENT, GAP, INTERVAL, KINDS, Record, encode
+from agent.store.chain import seal
+from agent.store.losses import Losses
+
+_OVERHEAD = 200
+"""Memory of one queued record beside its payload, roughly [bytes]."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one commit writes; `seq` and `chain` are the last number and the head of the chain after it."""
+
+    seq: int
+    epoch: str
+    chain: str
+    records: list[Record] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
+
+
+class Backlog:
+    """The queue between the agent's loop and the writer thread."""
+
+    def __init__(self, *, max_bytes: int, site: str) -> None:
+        self.changed = threading.Condition()
+        self.epoch = ""
+        self.chain = ""
+        self.seq = 0
+        self.states: dict[str, bytes] = {}
+        self.losses = Losses()
+        self.dropped: Counter[str] = Counter()
+        self.first_ns = 0
+        self._max_bytes = max_bytes
+        self._site = site
+        self._records: list[Record] = []
+        self._bytes = 0
+        self._changed_states: dict[str, bytes] = {}
+        self._live_epoch = ""
+        self._live_from = 0
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much waits that the commit should not wait for its time."""
+        return self._bytes * 4 > self._max_bytes
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing waits."""
+        return not (self._records or self._changed_states or self.losses)
+
+    def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
+        """Give `body` its number, encode it and queue it; raise ValueError when it is no record."""
+        if kind not in KINDS:
+            raise ValueError(f"no kind of record: {kind}")
+        with self.changed:
+            was_empty, was_calm = self.empty, not self.crowded
+            record = self._number(kind, key, time_ns, body)
+            self._bound()
+            if was_empty:
+                self.first_ns = time.monotonic_ns()
+            if was_empty or (was_calm and self.crowded):
+                self.changed.notify()
+        return record
+
+    def save(self, name: str, value: bytes) -> None:
+        """Queue a state behind the records appended so far."""
+        with self.changed:
+            if self.empty:
+                self.first_ns = time.monotonic_ns()
+                self.changed.notify()
+            self.states[name] = self._changed_states[name] = value
+
+    def take(self) -> Batch:
+        """Remove and return everything that waits, with a gap record when records were lost."""
+        with self.changed:
+            if self.losses:
+                time_ns = time.time_ns()
+                body = self.losses.body(time_ns)
+                self._number(GAP, AGENT, time_ns, {"site": self._site, **body} if self._site else body)
+                self.losses = Losses()
+            batch = Batch(self.seq, self.epoch, self.chain, self._records, self._changed_states)
+            self._records, self._changed_states, self._bytes = [], {}, 0
+        return batch
+
+    def put_back(self, batch: Batch) -> None:
+        """Queue a batch again that could not be committed."""
+        with self.changed:
+            self._records = batch.records + self._records
+            self._bytes += sum(len(record.payload) + _OVERHEAD for record in batch.records)
+            self._changed_states = {**batch.states, **self._changed_states}
+            self.first_ns = time.monotonic_ns()
+            self._bound()
+
+    def lose(self, losses: Losses) -> None:
+        """Note what the file had to drop, for the gap record of the next batch."""
+        with self.changed:
+            self.losses.merge(losses)
+
+    def degrade(self) -> None:
+        """Mark what is appended from now on as live: it may be delivered before it is committed."""
+        with self.changed:
+            if not self._live_epoch:
+                self._live_epoch = f"{self.epoch}-{secrets.token_hex(3)}"
+                self._live_from = self.seq + 1
+
+    def recover(self) -> None:
+        """Return to records that are committed first."""
+        with self.changed:
+            self._live_epoch = ""
+
+    def live(self, delivered: Collection[int], limit: int) -> list[Record]:
+        """Return the oldest records that may be delivered uncommitted and are not in `delivered`."""
+        with self.changed:
+            found = []
+            for record in self._records if self._live_epoch else []:
+                if record.seq >= self._live_from and record.kind != INTERVAL and record.seq not in delivered:
+                    found.append(record)
+                    if len(found) == limit:
+                        break
+            return found
+
+    def discard(self, seqs: Collection[int]) -> None:
+        """Forget records that reached every receiver without the file."""
+        with self.changed:
+            self._records = [record for record in self._records if record.seq not in seqs]
+            self._bytes = sum(len(record.payload) + _OVERHEAD for record in self._records)
+
+    def _number(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
+        seq = self.seq + 1
+        if kind == INTERVAL:
+            payload, self.chain = seal({**body, "seq": seq, "epoch": self.epoch}, self.chain)
+        else:
+            payload = encode({**body, "seq": seq, "epoch": self._live_epoch or self.epoch})
+        self.seq = seq
+        record = Record(seq, kind, key, time_ns, payload)
+        self._records.append(record)
+        self._bytes += len(payload) + _OVERHEAD
+        return record
+
+    def _bound(self) -> None:
+        if self._bytes <= self._max_bytes:
+            return
+        surplus = self._bytes - self._max_bytes * 9 // 10
+        lost: set[int] = set()
+        for kinds in (set(KINDS) - {INTERVAL}, {INTERVAL}):
+            for record in self._records:
+                if surplus <= 0:
+                    break
+                if record.kind in kinds:
+                    lost.add(record.seq)
+                    surplus -= len(record.payload) + _OVERHEAD
+        dropped = [record for record in self._records if record.seq in lost]
+        self.losses.add_records(dropped, "queue full before the disk took them")
+        self.dropped.update(record.kind for record in dropped)
+        self._records = [record for record in self._records if record.seq not in lost]
+        self._bytes -= sum(len(record.payload) + _OVERHEAD for record in dropped)

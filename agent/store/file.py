@@ -1,0 +1,96 @@
+"""The place of the store's file: locked against a second agent, and set aside when it is damaged."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.store.database import Database, StoreError
+
+_LOG = logging.getLogger(__name__)
+_DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class StoreFile:
+    """Opens the database at `path`, or a fresh one where that is damaged."""
+
+    def __init__(self, path: Path, *, max_size: int, sinks: Sequence[str]) -> None:
+        self.path = path
+        self.set_aside = ""
+        """Where a damaged file was put."""
+        self._max_size = max_size
+        self._sinks = tuple(sinks)
+        self._lock = -1
+
+    @property
+    def locked(self) -> bool:
+        """Whether the file is ours."""
+        return self._lock >= 0
+
+    def open(self) -> Database:
+        """Lock and open the file; raise StoreError when it cannot be used."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            # The lock stands beside the file, so that renaming a damaged one does not let it go.
+            self._lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return self._open()
+        except BlockingIOError as error:
+            self.close()
+            raise StoreError(f"{self.path}: is used by another energy-agent: stop it, or name another file") from error
+        except OSError as error:
+            self.close()
+            raise StoreError(f"{self.path}: {error.strerror}: check the path and its rights") from error
+        except StoreError:
+            self.close()
+            raise
+
+    def replace(self, cause: sqlite3.Error) -> Database:
+        """Rename the damaged file and return a fresh one; raise StoreError when that fails."""
+        target = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
+        try:
+            for suffix in ("", "-wal"):
+                source = self.path.with_name(self.path.name + suffix)
+                if source.exists():
+                    source.rename(target.with_name(target.name + suffix))
+            self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"{self.path}: damaged, and cannot be renamed ({error.strerror}): rename it") from error
+        self.set_aside = str(target)
+        _LOG.error("%s: damaged (%s); set aside as %s, a new store is started", self.path, cause, target)
+        try:
+            return self._database()
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.path}: {reason_of(error)}: check the disk") from error
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _open(self) -> Database:
+        try:
+            return self._database()
+        except sqlite3.Error as error:
+            if not damaged(error):
+                raise StoreError(f"{self.path}: {reason_of(error)}: check the disk, the path and its rights") from error
+            return self.replace(error)
+
+    def _database(self) -> Database:
+        return Database(self.path, max_size=self._max_size, sinks=self._sinks)
+
+
+def damaged(error: sqlite3.Error) -> bool:
+    """Return whether the file's content is wrong, and not only out of reach."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    # Without a code the error is our own: the file is SQLite, its content is not what we wrote.
+    return type(error) is sqlite3.DatabaseError if code is None else code & 0xFF in _DAMAGED
+
+
+def reason_of(error: sqlite3.Error | OSError) -> str:
+    """Return what to tell the operator."""
+    return str(error) or type(error).__name__

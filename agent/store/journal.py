@@ -1,0 +1,125 @@
+"""The store as the agent's loop sees it: append without waiting, read what was committed."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import orjson
+
+from agent.record import Record
+from agent.store.status import StoreStatus
+from agent.store.writer import Writer
+
+
+class Store:
+    """One SQLite file of records, with a cursor for each sink.
+
+    `max_size` bounds the file with its log [bytes]; what was appended within the last `commit_every_s` may be lost
+    with the power. All methods belong to the loop in which `open` was called.
+    """
+
+    def __init__(
+        self, path: Path, *, max_size: int, commit_every_s: float, sinks: Sequence[str], site: str = ""
+    ) -> None:
+        self.path = path
+        self._writer = Writer(path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site=site)
+        self._pulse = 0
+        self._pulsed = asyncio.Event()
+
+    async def open(self) -> None:
+        """Open or create the file; raise StoreError (path, cause, remedy) when it cannot be used.
+
+        A damaged file is renamed and a new one started: see `set_aside` in the status, and the event record.
+        """
+        loop = asyncio.get_running_loop()
+
+        def pulse() -> None:
+            # The last commit may come while the loop is already closing.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._beat)
+
+        self._writer.on_pulse = pulse
+        await asyncio.to_thread(self._writer.start)
+
+    async def close(self) -> None:
+        """Commit what waits and close the file."""
+        await asyncio.to_thread(self._writer.stop)
+
+    @property
+    def epoch(self) -> str:
+        """Name of this file's life: with site and `seq` it identifies a record."""
+        return self._writer.backlog.epoch
+
+    def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
+        """Give a record its number, encode it and queue it; never wait.
+
+        Adds `seq` and `epoch` to the body, and to intervals `previous` and `hash`. Raises ValueError naming the key
+        of a value that is not finite or no JSON.
+        """
+        return self._writer.backlog.append(kind, key, time_ns, body)
+
+    def transaction(self) -> AbstractContextManager[object]:
+        """Return a block whose records and states are committed together; it must not wait for anything."""
+        return self._writer.backlog.changed
+
+    def save_state(self, name: str, value: bytes) -> None:
+        """Keep a state, committed together with everything appended before it."""
+        self._writer.backlog.save(name, value)
+
+    def load_state(self, name: str) -> bytes | None:
+        """Return the state saved last, of this run or the one before."""
+        return self._writer.backlog.states.get(name)
+
+    async def flush(self) -> None:
+        """Return when everything appended so far is committed; raise StoreError when it cannot be."""
+        await asyncio.wrap_future(self._writer.submit(self._writer.flush))
+
+    async def peek(self, sink: str, limit: int) -> list[Record]:
+        """Return the oldest records the sink has not acknowledged: committed ones, while the file can be written."""
+        return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.peek(sink, limit)))
+
+    async def acknowledge(self, sink: str, seq: int) -> None:
+        """Note that the sink has everything of its last `peek` up to `seq`."""
+        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.acknowledge(sink, seq)))
+
+    async def set_aside(self, sink: str, record: Record, reason: str) -> None:
+        """Keep a record the sink refused for good among a bounded number of dead letters."""
+        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.set_aside(sink, record, reason)))
+
+    async def news(self, seen: int) -> int:
+        """Wait until there was a commit, or an attempt at one, after pulse `seen`; return the latest pulse."""
+        while self._pulse == seen:
+            await self._pulsed.wait()
+        return self._pulse
+
+    async def intervals(self, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
+        """Return committed interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked."""
+        found = await asyncio.wrap_future(self._writer.submit(lambda: self._writer.intervals(start_ns, end_ns)))
+        return of_account(found, account)
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the record appended last, committed or not."""
+        return self._writer.backlog.seq
+
+    def settled_seq(self, sink: str) -> int:
+        """Return the number up to which the sink needs nothing any more, as of the last commit."""
+        return self._writer.status.sinks[sink].cursor
+
+    def status(self) -> StoreStatus:
+        """Return the figures of the last commit."""
+        return self._writer.status
+
+    def _beat(self) -> None:
+        self._pulse += 1
+        self._pulsed.set()
+        self._pulsed = asyncio.Event()
+
+
+def of_account(records: list[Record], account: str | None) -> list[Record]:
+    """Return the interval records of one account, or all."""
+    if account is None:
+        return records
+    return [record for record in records if orjson.loads(record.payload).get("account") == account]

@@ -1,0 +1,75 @@
+"""The store read by another process than the one that owns it; nothing is ever written."""
+
+import sqlite3
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from agent.record import Record
+from agent.store.database import StoreError
+from agent.store.journal import of_account
+from agent.store.schema import (
+    APPLICATION_ID,
+    SCHEMA_VERSION,
+    count_refused,
+    read_ledger,
+    select_after,
+    select_intervals,
+)
+from agent.store.status import SinkStatus, StoreStatus
+
+_Result = TypeVar("_Result")
+
+
+def read_intervals(path: Path, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
+    """Return the interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked.
+
+    Raises StoreError when there is no readable store.
+    """
+    return of_account(_reading(path, lambda connection: select_intervals(connection, start_ns, end_ns)), account)
+
+
+def read_status(path: Path) -> StoreStatus:
+    """Return the figures of the store's last commit; raise StoreError when there is no readable store."""
+    return _reading(path, lambda connection: _status(connection, path))
+
+
+def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
+    ledger = read_ledger(connection)
+    refused = count_refused(connection)
+    sinks = {}
+    for sink, cursor in connection.execute("SELECT sink, seq FROM cursor").fetchall():
+        oldest = select_after(connection, cursor, 1)
+        seq, time_ns = (oldest[0].seq, oldest[0].time_ns) if oldest else (None, None)
+        sinks[sink] = SinkStatus(cursor, seq, time_ns, refused.get(sink, 0))
+    log = path.with_name(path.name + "-wal")
+    return StoreStatus(
+        bytes=path.stat().st_size + (log.stat().st_size if log.exists() else 0),
+        committed_seq=ledger.seq,
+        commits=ledger.commits,
+        records={kind: count for kind, count in ledger.records.items() if count},
+        dropped=dict(ledger.dropped),
+        sinks=sinks,
+    )
+
+
+def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
+    if not path.exists():
+        raise StoreError(f"{path}: there is no store yet: start the agent first, or check [store] path")
+    # A closed store has no log, and where its folder may not be written only `immutable` opens it.
+    quiet = not path.with_name(path.name + "-wal").exists()
+    uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{'immutable=1' if quiet else 'mode=ro'}"
+    try:
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=5)
+        try:
+            owner, version = (
+                connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
+            )
+            if owner != APPLICATION_ID or version > SCHEMA_VERSION:
+                raise StoreError(f"{path}: is no store of this energy-agent: check [store] path")
+            return read(connection)
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError, ValueError) as error:
+        raise StoreError(f"{path}: cannot be read ({error}): check the file and its rights") from error

@@ -1,0 +1,29 @@
+"""What the store says about itself."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """How far a sink is: `oldest_seq` and `oldest_ns` are those of the first record it has not acknowledged."""
+
+    cursor: int
+    oldest_seq: int | None
+    oldest_ns: int | None
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoreStatus:
+    """The store at its last commit."""
+
+    bytes: int = 0
+    committed_seq: int = 0
+    commits: int = 0
+    records: dict[str, int] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+    sinks: dict[str, SinkStatus] = field(default_factory=dict)
+    degraded: str = ""
+    """Why the file cannot be written at the moment; empty while all is well."""
+    set_aside: str = ""
+    """Where a damaged file was put; empty when there was none."""
