@@ -1,0 +1,156 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from drivers.document import Document, DocumentError, nearest
+
+TEXT = """\
+# a comment with [brackets] and "quotes"
+name = "works"   # trailing
+list = [
+  1,  # first
+  { deep = "x" },
+]
+text = \"\"\"
+[not.a.table]
+k = 1 \\\"\"\" still text
+\"\"\"
+literal = '''
+a = "b" '''
+when = 2026-11-20 08:00:00
+
+[site]
+"odd key" . inner = 1
+inline = { a = 1, b = { c = [2, 3] } }
+
+[[line]]
+name = "first"
+
+[[line]]
+name = "second"
+  [[line.tap]]
+  depth = 1
+[line.extra]
+z = 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (("name",), 2),
+        (("list", 0), 4),
+        (("list", 1, "deep"), 5),
+        (("text",), 7),
+        (("literal",), 11),
+        (("when",), 13),
+        (("site",), 15),
+        (("site", "odd key", "inner"), 16),
+        (("site", "inline", "b", "c", 1), 17),
+        (("line", 0), 19),
+        (("line", 0, "name"), 20),
+        (("line", 1, "name"), 23),
+        (("line", 1, "tap", 0, "depth"), 25),
+        (("line", 1, "extra", "z"), 27),
+    ],
+)
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_every_key_knows_its_line(keys: tuple[str | int, ...], line: int, ending: str) -> None:
+    document = Document("f.toml", TEXT.replace("\n", ending))
+
+    assert document.line(*keys) == line
+
+
+def test_a_key_that_is_not_there_is_placed_at_what_surrounds_it() -> None:
+    document = Document("f.toml", TEXT)
+
+    assert document.line("line", 1, "no such key") == 22
+    assert document.line("nowhere") == 1
+
+
+def test_a_syntax_error_names_its_line() -> None:
+    with pytest.raises(DocumentError) as caught:
+        Document("f.toml", "a = 1\nb = = 2\n")
+
+    assert str(caught.value) == "f.toml:2: not valid TOML: Invalid value: correct the syntax"
+
+
+def test_a_text_that_ends_too_early_is_placed_at_its_end() -> None:
+    with pytest.raises(DocumentError) as caught:
+        Document("f.toml", 'a = 1\nb = """never closed\n')
+
+    assert caught.value.problem.line == 3
+
+
+def test_files_that_cannot_be_read_give_one_clear_line(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes("name = 'Öl'".encode("latin-1"))
+    seen = []
+    for path in (tmp_path / "none.toml", tmp_path, latin):
+        with pytest.raises(DocumentError) as caught:
+            Document.load(path)
+        seen.append(str(caught.value).replace(str(tmp_path), "DIR"))
+
+    assert seen == [
+        "DIR/none.toml:1: cannot be read (No such file or directory): check path and rights",
+        "DIR:1: cannot be read (Is a directory): check path and rights",
+        "DIR/latin.toml:1: is not UTF-8 text: save it as UTF-8",
+    ]
+
+
+def test_a_byte_order_mark_does_not_matter_but_counts_in_the_digest(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = '\xe9\x94\x85\xe7\x82\x89'\r\n")
+
+    document = Document.load(path)
+
+    assert document.data == {"a": "锅炉"}
+    assert document.digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Inner(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    depth: int = Field(ge=0)
+
+
+class Outer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    inner: Inner | None = None
+    many: list[Inner] = []  # pydantic copies it
+
+
+def test_a_model_shows_every_problem_at_its_place() -> None:
+    document = Document("f.toml", "nam = 'x'\n[inner]\ndepht = 1\n[[many]]\ndepth = -1\n")
+
+    _, problems = document.check(Outer, document.data)
+
+    assert sorted(str(problem) for problem in problems) == [
+        "f.toml:1: 'name' is missing: add it",
+        "f.toml:1: unknown key 'nam': did you mean 'name'?",
+        "f.toml:2: 'depth' is missing in [inner]: add it",
+        "f.toml:3: unknown key 'depht' in [inner]: did you mean 'depth'?",
+        "f.toml:5: many.depth: input should be greater than or equal to 0",
+    ]
+
+
+def test_a_part_of_a_document_is_checked_at_its_place() -> None:
+    document = Document("f.toml", "[[device]]\nname = 'a'\n[[device]]\nname = 'b'\ncolour = 1\ninner = 5\n")
+
+    _, problems = document.check(Outer, document.data["device"][1], "device", 1)
+
+    assert sorted(str(problem) for problem in problems) == [
+        "f.toml:5: unknown key 'colour' in [device]: known: inner, many, name",
+        "f.toml:6: device.inner: must be a table: write { key = value }",
+    ]
+
+
+def test_the_nearest_words_are_named_whatever_their_case() -> None:
+    assert nearest("KWH", ["kWh", "kW", "V"]) == "did you mean 'kWh' or 'kW'?"
+
+
+def test_without_a_near_word_the_known_ones_are_listed() -> None:
+    assert nearest("zzz", ["b", "a"]) == "known: a, b"
+    assert nearest("zzz", []) == ""
