@@ -131,8 +131,7 @@ class Wire(ModbusProtocol):
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Tell who waits for a reply why none will come."""
-        remedy = "it may allow fewer connections, or be restarting"
-        reason = explain(self._endpoint, exc) if exc else f"{_place(self._endpoint)}: closed by the device: {remedy}"
+        reason = explain(self._endpoint, exc) if exc else _closed_by_the_device(self._endpoint)
         self._settle(Verdict(Outcome.LINE_DOWN, self.received, reason=reason))
         self._mark_gone()
 
@@ -211,6 +210,13 @@ def _explain_tls(error: ssl.SSLError) -> str:
     if "alert" in reason:
         return f"the device refused this side's certificate ({reason}): give the right ones with cert= and key="
     return f"no TLS connection ({reason}): check that the device speaks TLS on this port (else use tcp://)"
+
+
+def _closed_by_the_device(endpoint: Endpoint) -> str:
+    wants = (
+        "want a client certificate (cert= and key=), " if endpoint.scheme == "tls" and not endpoint.cert_file else ""
+    )
+    return f"{_place(endpoint)}: closed by the device: it may {wants}allow fewer connections, or be restarting"
 
 
 def _place(endpoint: Endpoint) -> str:

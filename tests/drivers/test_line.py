@@ -1,0 +1,636 @@
+import asyncio
+import errno
+import os
+import socket
+import ssl
+import termios
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import serial
+
+from drivers.endpoint import parse_endpoint
+from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.guard import Verdict
+from drivers.line import Line
+from drivers.reading import Block, Exchange, Outcome
+from drivers.wire import explain
+from tests.certificates import Authority
+from tests.modbus_rig import TRANSPORTS, Chunk, Request, Rig, Script, honest, rig
+
+TIMEOUT_S = 0.25
+SOCKETS = ("tcp", "tls", "rtu+tcp")
+RTU = ("rtu+tcp", "rtu")
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("pki"))
+
+
+@asynccontextmanager
+async def opened(
+    url: str, *, timeout_s: float = TIMEOUT_S, pause_s: float = 0, seen: list[Exchange] | None = None
+) -> AsyncIterator[Line]:
+    on_exchange = seen.append if seen is not None else None
+    line = Line("test", parse_endpoint(url), timeout_s=timeout_s, pause_s=pause_s, on_exchange=on_exchange)
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+@asynccontextmanager
+async def device(transport: str, authority: Authority, script: Script = honest, *, port: int = 0) -> AsyncIterator[Rig]:
+    tls = authority.server_context(authority.issue("localhost")) if transport == "tls" else None
+    query = f"?ca={authority.file}" if tls else ""
+    async with rig(transport, script, port=port, tls=tls, query=query) as running:
+        yield running
+
+
+def expected(unit: int, block: Block) -> bytes:
+    values = Request(True, 0, unit, block.function, block.address, block.count).values()
+    return b"".join(value.to_bytes(2, "big") for value in values)
+
+
+async def follow_up(line: Line, *, unit: int = 1, reads: int = 8) -> None:
+    """Read neighbouring blocks of one shape: a shifted reply would carry the values of the one before."""
+    for address in range(reads):
+        block = Block(3, 100 + 2 * address, 2)
+        assert (await line.read(unit, block)).data == expected(unit, block)
+
+
+class Once:
+    """Does something else for one request, and is honest before and after."""
+
+    def __init__(self, number: int, script: Script) -> None:
+        self._left = number
+        self._script = script
+
+    def __call__(self, request: Request) -> Iterable[Chunk]:
+        self._left -= 1
+        return self._script(request) if self._left == 0 else honest(request)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_read_gives_the_bytes_of_the_wire_and_the_payload(transport: str, authority: Authority) -> None:
+    seen: list[Exchange] = []
+    async with device(transport, authority) as there, opened(there.url, seen=seen) as line:
+        before = time.time_ns()
+        exchange = await line.read(3, Block(3, 16, 5))
+
+    request = there.requests[0]
+    assert (request.unit, request.function, request.address, request.count) == (3, 3, 16, 5)
+    assert exchange.outcome is Outcome.OK
+    assert exchange.data == expected(3, exchange.block)
+    assert exchange.reply == request.reply()
+    assert Request.parse(exchange.request, rtu=transport in RTU) == request
+    assert before <= exchange.time_ns <= time.time_ns()
+    assert exchange.sent_ns < exchange.received_ns
+    assert (exchange.line, exchange.unit, seen) == ("test", 3, [exchange])
+    assert line.stats.requests == line.stats.replies == 1
+    assert (line.stats.bytes_sent, line.stats.bytes_received) == (len(exchange.request), len(exchange.reply))
+    assert line.stats.busy_ns > 0
+    assert line.stats.reconnects == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_hundred_reads_keep_their_pauses(transport: str, authority: Authority) -> None:
+    seen: list[Exchange] = []
+    async with device(transport, authority) as there, opened(there.url, pause_s=0.003, seen=seen) as line:
+        for number in range(100):
+            block = Block(4, 7 * number, 1 + number)
+            assert (await line.read(1, block)).data == expected(1, block)
+
+    pauses = [(after.sent_ns - before.received_ns) / 1e9 for before, after in pairwise(seen)]
+    assert min(pauses) >= 0.003
+    assert there.connections == 1
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("size", [1, 4, 7])
+async def test_a_reply_in_fragments_is_put_together(transport: str, size: int, authority: Authority) -> None:
+    def fragments(request: Request) -> Iterable[Chunk]:
+        reply = request.reply()
+        return [(at / size * 0.005, reply[at : at + size]) for at in range(0, len(reply), size)]
+
+    async with device(transport, authority, fragments) as there, opened(there.url, timeout_s=1) as line:
+        await follow_up(line, reads=3)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 6, 11])
+async def test_an_exception_is_raised_with_its_code_and_costs_no_connection(
+    transport: str, code: int, authority: Authority
+) -> None:
+    script = Once(1, lambda request: [(0, request.refusal(code))])
+    async with device(transport, authority, script) as there, opened(there.url) as line:
+        with pytest.raises(Refused) as caught:
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line, reads=2)
+
+    assert caught.value.code == code
+    assert caught.value.exchange is not None
+    assert (caught.value.exchange.outcome, caught.value.exchange.exception) == (Outcome.EXCEPTION, code)
+    assert (there.connections, line.stats.exceptions) == (1, 1)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_silence_is_no_reply_after_the_time_out(transport: str, authority: Authority) -> None:
+    async with device(transport, authority, lambda _: []) as there, opened(there.url) as line:
+        with pytest.raises(NoReply, match=r"unit 9: no reply within 0.25 s: .*unit number") as caught:
+            await line.read(9, Block(3, 0, 2))
+
+    exchange = caught.value.exchange
+    assert exchange is not None
+    assert (exchange.outcome, exchange.reply, exchange.data) == (Outcome.NO_REPLY, b"", b"")
+    assert exchange.received_ns - exchange.sent_ns >= TIMEOUT_S * 1e9
+    assert (line.stats.timeouts, line.stats.replies) == (1, 0)
+
+
+WRONG: dict[str, tuple[Script, str]] = {
+    "unit": (lambda r: [(0, r.reply(unit=2))], "reply of unit 2"),
+    "function": (lambda r: [(0, r.reply(function=4))], "reply to function 4"),
+    "short": (lambda r: [(0, r.reply([1]))], "2 data bytes came, 4 were asked"),
+    "long": (lambda r: [(0, r.reply([1, 2, 3]))], "6 data bytes came, 4 were asked"),
+    "twice": (lambda r: [(0, r.reply() + r.reply())], "too many"),
+    "cut": (lambda r: [(0, r.reply()[:-1])], "do not make a reply"),
+}
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("wrong", WRONG)
+async def test_a_reply_that_does_not_fit_is_refused_and_the_next_read_is_right(
+    transport: str, wrong: str, authority: Authority
+) -> None:
+    script, reason = WRONG[wrong]
+    async with device(transport, authority, Once(2, script)) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        with pytest.raises(BadReply, match=reason) as caught:
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+    assert caught.value.exchange is not None
+    assert caught.value.exchange.outcome is Outcome.BAD_REPLY
+    assert caught.value.exchange.data == b""
+    assert caught.value.exchange.reply
+    assert line.stats.bad_replies == 1
+    assert there.connections == (1 if transport == "rtu" else 2)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_reply_to_another_transaction_is_refused(transport: str, authority: Authority) -> None:
+    def other_transaction(request: Request) -> Iterable[Chunk]:
+        return [(0, request.frame(request.reply()[7:], transaction=request.transaction ^ 1))]
+
+    async with device(transport, authority, Once(1, other_transaction)) as there, opened(there.url) as line:
+        with pytest.raises(BadReply, match="transaction"):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_a_wrong_checksum_is_refused(transport: str, authority: Authority) -> None:
+    script = Once(1, lambda r: [(0, r.reply()[:-1] + bytes((r.reply()[-1] ^ 1,)))])
+    async with device(transport, authority, script) as there, opened(there.url) as line:
+        with pytest.raises(BadReply, match="checksum"):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_an_echoing_adapter_and_noise_are_survived(transport: str, authority: Authority) -> None:
+    def noisy_echo(request: Request) -> Iterable[Chunk]:
+        echo = request.frame(bytes((request.function, *request.address.to_bytes(2, "big"), 0, request.count)))
+        return [(0, echo), (0.005, b"\x00"), (0.01, request.reply()), (0.015, b"\xff")]
+
+    async with device(transport, authority, noisy_echo) as there, opened(there.url, pause_s=0.02) as line:
+        await follow_up(line)
+
+    assert (there.connections, line.stats.bad_replies) == (1, 0)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("lateness", [1.02, 1.5, 1.9])
+async def test_a_reply_later_than_the_time_out_shifts_no_following_read(
+    transport: str, lateness: float, authority: Authority
+) -> None:
+    late = Once(3, lambda request: [(TIMEOUT_S * lateness, request.reply())])
+    async with device(transport, authority, late) as there, opened(there.url) as line:
+        await follow_up(line, reads=2)
+        with pytest.raises(NoReply):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line, reads=20)
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_a_late_reply_still_coming_in_when_the_silence_ends_is_waited_out(
+    transport: str, authority: Authority
+) -> None:
+    def trickle(request: Request) -> Iterable[Chunk]:
+        reply = request.reply()
+        return [(TIMEOUT_S * 1.95 + 0.015 * at, reply[at : at + 1]) for at in range(len(reply))]
+
+    async with device(transport, authority, Once(1, trickle)) as there, opened(there.url) as line:
+        with pytest.raises(NoReply):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+    assert line.stats.bad_replies == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize("delay", [0.03, 0.2])
+async def test_a_cancelled_read_raises_and_the_next_one_is_right(
+    transport: str, delay: float, authority: Authority
+) -> None:
+    async with (
+        device(transport, authority, Once(2, lambda request: [(delay, request.reply())])) as there,
+        opened(there.url) as line,
+    ):
+        await follow_up(line, reads=1)
+        read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
+        await there.asked(2)
+        read.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await read
+        await follow_up(line, reads=20)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_cancel_in_the_moment_of_the_reply_is_not_swallowed(
+    transport: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
+        await asyncio.sleep(0)
+        wire = line._wire
+        assert wire is not None
+        settle = wire._settle
+
+        def settle_and_cancel(verdict: Verdict) -> None:
+            settle(verdict)
+            read.cancel()
+
+        monkeypatch.setattr(wire, "_settle", settle_and_cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await read
+        monkeypatch.undo()
+        await follow_up(line)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_cancel_while_connecting_leaves_a_line_that_works(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        for turns in range(6):
+            read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            read.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await read
+        await follow_up(line)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_frame_nobody_asked_for_is_dropped_before_the_next_request(
+    transport: str, authority: Authority
+) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        stray = there.requests[-1].reply([0xDEAD, 0xBEEF])
+        there.say(stray)
+        await asyncio.sleep(0.02)
+        await follow_up(line)
+
+    assert line.stats.bad_replies == 0
+    assert there.connections == (1 if transport == "rtu" else 2)
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_a_line_that_is_never_silent_is_not_asked(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as there, opened(there.url, pause_s=0.02) as line:
+        await follow_up(line, reads=1)
+
+        async def babble() -> None:
+            while True:
+                there.say(b"\x55" * 8)
+                await asyncio.sleep(0.001)
+
+        babbling = asyncio.create_task(babble())
+        with pytest.raises(BadReply, match="second master") as caught:
+            await line.read(1, Block(3, 0, 2))
+        babbling.cancel()
+        await asyncio.gather(babbling, return_exceptions=True)
+        await follow_up(line)
+
+    assert caught.value.exchange is None
+    assert len(there.requests) == 9
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_an_rtu_line_is_silent_for_one_time_out_after_it_was_opened(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        began = time.monotonic_ns()
+        exchange = await line.read(1, Block(3, 0, 2))
+
+    assert exchange.sent_ns - began >= TIMEOUT_S * 1e9
+
+
+async def test_a_second_task_on_a_line_is_an_error(authority: Authority) -> None:
+    async with device("tcp", authority, lambda r: [(0.05, r.reply())]) as there, opened(there.url) as line:
+        first = asyncio.create_task(line.read(1, Block(3, 0, 2)))
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="one task reads a line"):
+            await line.read(1, Block(3, 2, 2))
+        assert (await first).data == expected(1, Block(3, 0, 2))
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+@pytest.mark.parametrize(("unit", "block"), [(0, Block(3, 0, 1)), (1, Block(6, 0, 1)), (1, Block(3, 0, 126))])
+async def test_what_must_not_be_sent_does_not_even_open_the_line(
+    transport: str, unit: int, block: Block, authority: Authority
+) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        with pytest.raises(ValueError, match=r"never sent|broadcast|reads 1 to 125"):
+            await line.read(unit, block)
+
+    assert there.requests == []
+    assert line.stats.requests == 0
+
+
+@pytest.mark.parametrize("transport", SOCKETS)
+async def test_a_device_that_starts_later_is_connected_to_later(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as gone:
+        url = gone.url
+    port = parse_endpoint(url).port
+    async with opened(url) as line:
+        with pytest.raises(LineDown, match=r"connection refused: start the Modbus server") as caught:
+            await line.read(1, Block(3, 0, 2))
+        assert caught.value.exchange is None
+        async with device(transport, authority, port=port):
+            await follow_up(line)
+
+    assert line.stats.requests == 8
+
+
+@pytest.mark.parametrize("transport", SOCKETS)
+async def test_a_connection_that_breaks_while_waiting_is_line_down_and_then_made_anew(
+    transport: str, authority: Authority
+) -> None:
+    script = Once(2, lambda request: [(0, request.reply()[:4]), (0.02, None)])
+    async with device(transport, authority, script) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        with pytest.raises(LineDown, match=r"closed by the device|connection reset|no TLS connection") as caught:
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+    assert caught.value.exchange is not None
+    assert caught.value.exchange.outcome is Outcome.LINE_DOWN
+    assert len(caught.value.exchange.reply) == 4
+    assert (there.connections, line.stats.reconnects) == (2, 1)
+
+
+@pytest.mark.parametrize("transport", SOCKETS)
+async def test_a_device_that_dies_is_line_down_until_it_is_back(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as first:
+        port = parse_endpoint(first.url).port
+        line = Line("test", parse_endpoint(first.url), timeout_s=TIMEOUT_S, pause_s=0)
+        await follow_up(line, reads=1)
+    with pytest.raises(LineDown, match="connection refused"):
+        await line.read(1, Block(3, 0, 2))
+    async with device(transport, authority, port=port):
+        await follow_up(line)
+        await line.close()
+
+
+@pytest.mark.parametrize("transport", SOCKETS)
+async def test_a_connection_closed_while_nothing_was_asked_costs_no_read(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        there.hang_up()
+        await asyncio.sleep(0.02)
+        await follow_up(line)
+
+    assert there.connections == 2
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_closing_a_line_ends_the_waiting_read_and_a_later_one_opens_it_again(
+    transport: str, authority: Authority
+) -> None:
+    async with device(transport, authority, Once(2, lambda _: [])) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
+        await there.asked(2)
+        await line.close()
+        with pytest.raises(LineDown, match="was closed"):
+            await read
+        await follow_up(line)
+
+
+async def test_a_serial_adapter_that_is_pulled_out_is_line_down() -> None:
+    master, slave = os.openpty()
+    async with opened(f"rtu://{os.ttyname(slave)}") as line:
+        os.close(slave)
+        asyncio.get_running_loop().call_later(TIMEOUT_S * 1.3, os.close, master)
+        with pytest.raises(LineDown, match=r"/dev/pts/\d+: "):
+            await line.read(1, Block(3, 0, 2))
+        with pytest.raises(LineDown, match="no such device: plug in the adapter"):
+            await line.read(1, Block(3, 0, 2))
+
+
+async def test_a_serial_port_in_use_is_line_down_and_names_the_remedy(authority: Authority) -> None:
+    async with device("rtu", authority) as there, opened(there.url) as owner, opened(there.url) as other:
+        await owner.read(1, Block(3, 0, 2))
+        with pytest.raises(LineDown, match=r"/dev/pts/\d+: in use by another program: stop that one"):
+            await other.read(1, Block(3, 0, 2))
+        await owner.close()
+        await follow_up(other)
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("rtu:///dev/ttyNONE7", "/dev/ttyNONE7: no such device: plug in the adapter, or correct the path"),
+        ("rtu:///dev/null", "/dev/null: is not a serial port: correct the path"),
+        ("rtu:///dev", "/dev: is not a serial port: correct the path"),
+        ("tcp://no-such-host.invalid", "tcp://no-such-host.invalid: the host name is not known"),
+        ("tcp://..", "tcp://..: "),
+        ("tls://127.0.0.1:1?ca=/no/such.pem", "/no/such.pem cannot be used .No such file or directory.: correct ca"),
+        (
+            "tls://127.0.0.1:1?cert=/no/such.crt",
+            "/no/such.crt cannot be used .No such file or directory.: correct cert",
+        ),
+    ],
+)
+async def test_an_endpoint_that_cannot_be_used_says_why_and_what_to_do(url: str, message: str) -> None:
+    async with opened(url) as line:
+        with pytest.raises(LineDown, match=message) as caught:
+            await line.read(1, Block(3, 0, 2))
+
+    assert caught.value.exchange is None
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        (
+            "rtu:///dev/ttyUSB0",
+            serial.SerialException(errno.EACCES, "could not open port"),
+            "/dev/ttyUSB0: permission denied: add the user to group dialout",
+        ),
+        (
+            "rtu:///dev/ttyUSB0",
+            serial.SerialException("Could not configure port: (22, 'Invalid argument')"),
+            "/dev/ttyUSB0: does not take these settings: check baud, parity and stop",
+        ),
+        (
+            "rtu:///dev/ttyUSB0",
+            termios.error(errno.EIO, "Input/output error"),
+            "/dev/ttyUSB0: input/output error: check the adapter and its cable",
+        ),
+        (
+            "tcp://plc",
+            OSError(
+                "Multiple exceptions: [Errno 111] Connect call failed ('::1', 502), [Errno 111] Connect call failed"
+            ),
+            "tcp://plc: connection refused: start the Modbus server there, or correct host and port",
+        ),
+        (
+            "tcp://plc",
+            TimeoutError(),
+            "tcp://plc: the connection timed out: check address, power, cabling and firewall",
+        ),
+        (
+            "tcp://plc",
+            socket.gaierror(-2, "Name or service not known"),
+            "tcp://plc: the host name is not known: correct it, or check this machine's name server",
+        ),
+        ("tcp://plc", OSError("odd"), "tcp://plc: odd: check the URL and the other end"),
+    ],
+)
+def test_every_failure_to_connect_is_told_in_one_line(url: str, error: Exception, message: str) -> None:
+    assert explain(parse_endpoint(url), error) == message
+
+
+async def tls_failure(url: str) -> str:
+    async with opened(url) as line:
+        with pytest.raises(LineDown) as caught:
+            await line.read(1, Block(3, 0, 2))
+    return str(caught.value)
+
+
+async def test_a_certificate_for_another_name_is_refused(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("other.works"))
+    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
+        message = await tls_failure(there.url)
+
+    assert "does not match (Hostname mismatch" in message
+    assert "use the name in the certificate as the host" in message
+
+
+async def test_a_certificate_for_another_address_is_refused(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("127.0.0.9"))
+    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
+        message = await tls_failure(there.url.replace("localhost", "127.0.0.1"))
+
+    assert "does not match (IP address mismatch" in message
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Authority, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    async with rig("tls", tls=authority.server_context(authority.issue("localhost"))) as there:
+        messages = [await tls_failure(there.url), await tls_failure(f"{there.url}?ca={stranger.file}")]
+
+    assert all("name the certificate authority that signed it with ca=" in message for message in messages)
+
+
+async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("localhost", days=-1))
+    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
+        message = await tls_failure(there.url)
+
+    assert "renew the device's certificate" in message
+
+
+async def test_a_device_that_wants_a_client_certificate_gets_it(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
+    client = authority.issue("agent")
+    query = f"?ca={authority.file}&cert={client.cert}&key={client.key}"
+    async with rig("tls", tls=tls, query=query) as there, opened(there.url) as line:
+        await follow_up(line)
+
+
+async def test_a_missing_client_certificate_is_told(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
+
+    def refuse(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, pytest.raises(ssl.SSLError):
+            tls.wrap_socket(connection, server_side=True)
+
+    # asyncio's server closes without the alert that a device sends: a plain socket sends it.
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
+        message = await tls_failure(f"tls://localhost:{listener.getsockname()[1]}?ca={authority.file}")
+        await refusing
+
+    assert "the device refused this side's certificate" in message
+    assert "give the right ones with cert= and key=" in message
+
+
+async def test_a_device_that_closes_without_a_word_may_want_a_client_certificate(authority: Authority) -> None:
+    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
+    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
+        message = await tls_failure(there.url)
+
+    assert "it may want a client certificate (cert= and key=)" in message
+
+
+async def test_a_key_of_another_certificate_is_told(authority: Authority) -> None:
+    one, other = authority.issue("one"), authority.issue("other")
+    message = await tls_failure(f"tls://127.0.0.1:1?ca={authority.file}&cert={one.cert}&key={other.key}")
+
+    assert "cannot be used" in message
+    assert "correct cert and key in the URL" in message
+
+
+async def test_a_device_without_tls_is_told(authority: Authority) -> None:
+    server = await asyncio.start_server(_rude, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    message = await tls_failure(f"tls://127.0.0.1:{port}?ca={authority.file}")
+    server.close()
+    await server.wait_closed()
+
+    assert "else use tcp://" in message
+
+
+async def _rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read(100)
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    writer.close()
+
+
+async def test_a_host_that_accepts_and_says_nothing_is_given_up(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.line._CONNECT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        async with opened(f"tls://127.0.0.1:{port}?ca={authority.file}", timeout_s=0.1) as line:
+            with pytest.raises(LineDown, match="the connection timed out: check address"):
+                await line.read(1, Block(3, 0, 2))
+
+
+def test_errors_of_a_line_share_one_base() -> None:
+    assert all(issubclass(kind, LineError) for kind in (LineDown, NoReply, BadReply, Refused))
+    assert issubclass(ssl.SSLError, OSError)
