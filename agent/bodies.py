@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 
 from agent.carbon.emission import Conversion
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures, rfc3339
-from agent.metering.amount import QUANTA_PER_UNIT
-from agent.metering.delta import Reading
+from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
+from agent.metering.amount import QUANTA_PER_UNIT, Reading
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account, Intensity
+from agent.record import rfc3339
+from drivers.point import Point
 from drivers.profile import Profile
 from drivers.quantity import Kind
+from drivers.rawtype import raw_number
 from drivers.reading import Frame, Quality
 
 Body = dict[str, Any]
@@ -171,11 +173,16 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
     return body
 
 
-def _evidence(reading: Reading) -> Body:
-    return {"time": rfc3339(reading.time_ns), "value": reading.value, "registers": reading.registers.hex()}
+def _evidence(reading: Reading, point: Point) -> Body:
+    """Return a reading as proof: its time, its value in the account's unit, and for counters the raw number."""
+    evidence: Body = {"time": rfc3339(reading.time_ns), "value": reading.value}
+    if reading.registers:
+        raw = raw_number(point.type, reading.registers, point.word_order, point.byte_order)
+        evidence |= {"raw": raw, "registers": reading.registers.hex()}
+    return evidence
 
 
-def interval(site: str, account: Account, closed: ClosedInterval, weight: Conversion | None) -> Body:
+def interval(site: str, account: Account, point: Point, closed: ClosedInterval, weight: Conversion | None) -> Body:
     """Return the record of account of one interval, still without its place in the chain."""
     amount = closed.quanta / QUANTA_PER_UNIT
     length_s = (closed.end_ns - closed.start_ns) / 1e9
@@ -185,7 +192,18 @@ def interval(site: str, account: Account, closed: ClosedInterval, weight: Conver
     for name in ("open", "open_next", "close", "close_next"):
         reading = getattr(closed, name)
         if reading is not None:
-            evidence[name] = _evidence(reading)
+            evidence[name] = _evidence(reading, point)
+    if closed.decisions:
+        evidence["decisions"] = [
+            {
+                "rule": str(step.rule),
+                "amount": step.quanta / QUANTA_PER_UNIT,
+                "since": rfc3339(step.since_ns),
+                "start": _evidence(step.start, point),
+                "end": _evidence(step.end, point),
+            }
+            for step in closed.decisions
+        ]
     location = (weight.co2_kg_per_unit if weight else None) or 0.0
     market = (weight.co2_market_kg_per_unit if weight else None) or 0.0
     body: Body = {

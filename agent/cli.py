@@ -4,7 +4,8 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
@@ -19,115 +20,123 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(Exit.USAGE)
 
 
+Arguments = argparse.Namespace
+
+
+def _run(given: Arguments) -> Exit:
+    from agent.commands.run import run
+
+    return run(given.config)
+
+
+def _check(given: Arguments) -> Exit:
+    from agent.commands.check import check
+
+    return check(given.config, as_json=given.json)
+
+
+def _read(given: Arguments) -> Exit:
+    from agent.commands.read import read
+
+    return read(given.config, given.device, as_json=given.json)
+
+
+def _devices(given: Arguments) -> Exit:
+    from agent.commands.catalogue import devices
+
+    return devices(given.name, as_json=given.json)
+
+
+def _factors(given: Arguments) -> Exit:
+    from agent.commands.factors import factors
+
+    return factors(given.name, as_json=given.json)
+
+
+def _status(given: Arguments) -> Exit:
+    from agent.commands.status import status
+
+    return status(given.config, as_json=given.json)
+
+
+def _intervals(given: Arguments) -> Exit:
+    from agent.commands.intervals import intervals
+
+    return intervals(given.config, start=given.start, end=given.end, account=given.account, form=given.format)
+
+
+def _schema(given: Arguments) -> Exit:
+    from agent.commands.schema import schema
+
+    return schema(given.name)
+
+
+def _demo(given: Arguments) -> Exit:
+    from agent.demo import demo
+
+    return demo(seconds=given.seconds, page=not given.no_ui)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="energy-agent", description="Energy and CO2 accounts of a plant, read over Modbus.")
-    parser.add_argument("--version", action="store_true", help="print the version and end")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    parser.add_argument("--version", action="version", version=f"energy-agent {version('energy-agent')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser, required=True)
 
-    def command(name: str, text: str, *, config: bool = False, json: bool = True) -> argparse.ArgumentParser:
+    def command(
+        name: str, call: Callable[[Arguments], Exit], text: str, *, config: bool = False, json: bool = True
+    ) -> argparse.ArgumentParser:
         added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(call=call)
         if config:
             added.add_argument("config", type=Path, metavar="CONFIG", help="the site configuration (TOML)")
         if json:
             added.add_argument("--json", action="store_true", help="print JSON")
         return added
 
-    command("run", "run the agent in the foreground", config=True, json=False)
-    command("check", "validate a configuration and plan its reads, without touching the network", config=True)
-    read = command("read", "poll now and show every register", config=True)
+    command("run", _run, "run the agent in the foreground", config=True, json=False)
+    command("check", _check, "validate a configuration and plan its reads, without touching the network", config=True)
+    read = command("read", _read, "poll now and show every register", config=True)
     read.add_argument("device", nargs="?", metavar="DEVICE", help="only this device")
-    devices = command("devices", "list the device profiles, or show one")
+    devices = command("devices", _devices, "list the device profiles, or show one")
     devices.add_argument("name", nargs="?", metavar="NAME")
-    factors = command("factors", "list the factor sets, or show one with values and sources")
+    factors = command("factors", _factors, "list the factor sets, or show one with values and sources")
     factors.add_argument("name", nargs="?", metavar="NAME")
-    command("status", "show the running agent", config=True)
-    intervals = command("intervals", "print closed intervals from the store", config=True, json=False)
-    intervals.add_argument(
-        "--from", dest="start", required=True, metavar="T", help="first start, such as 2026-11-20T08:00"
-    )
-    intervals.add_argument("--to", dest="end", required=True, metavar="T", help="starts before this time")
+    command("status", _status, "show the running agent", config=True)
+    intervals = command("intervals", _intervals, "print closed intervals from the store", config=True, json=False)
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    intervals.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    intervals.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
     intervals.add_argument("--account", metavar="NAME", help="only this account")
     intervals.add_argument("--format", choices=("table", "csv", "json"), default="table")
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
-    schema = command("schema", "print a JSON Schema, or the AsyncAPI document", json=False)
-    schema.add_argument(
-        "name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {', '.join(SCHEMAS)}"
-    )
-    demo = command("demo", "run a simulated plant, a broker and the agent, and show them live", json=False)
+    schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document", json=False)
+    names = ", ".join(SCHEMAS)
+    schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")
+    demo = command("demo", _demo, "run a simulated plant, a broker and the agent, and show them live", json=False)
     demo.add_argument("--for", dest="seconds", type=float, metavar="S", help="end by itself after S seconds")
     demo.add_argument("--no-ui", action="store_true", help="without the browser page")
     return parser
 
 
-def _dispatch(arguments: argparse.Namespace) -> Exit:
-    """Call one command; its module is imported only now, so that `--help` costs nothing."""
-    match arguments.command:
-        case "run":
-            from agent.commands.run import run
-
-            return run(arguments.config)
-        case "check":
-            from agent.commands.check import check
-
-            return check(arguments.config, as_json=arguments.json)
-        case "read":
-            from agent.commands.read import read
-
-            return read(arguments.config, arguments.device, as_json=arguments.json)
-        case "devices":
-            from agent.commands.catalogue import devices
-
-            return devices(arguments.name, as_json=arguments.json)
-        case "factors":
-            from agent.commands.factors import factors
-
-            return factors(arguments.name, as_json=arguments.json)
-        case "status":
-            from agent.commands.status import status
-
-            return status(arguments.config, as_json=arguments.json)
-        case "intervals":
-            from agent.commands.intervals import intervals
-
-            return intervals(
-                arguments.config,
-                start=arguments.start,
-                end=arguments.end,
-                account=arguments.account,
-                form=arguments.format,
-            )
-        case "schema":
-            from agent.commands.schema import schema
-
-            return schema(arguments.name)
-        case _:
-            from agent.demo import demo
-
-            return demo(seconds=arguments.seconds, page=not arguments.no_ui)
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    if arguments.version:
-        from agent import __version__
-
-        say(f"energy-agent {__version__}")
-        return Exit.DONE
-    if arguments.command is None:
-        parser.print_help()
-        return Exit.USAGE
+def _explained(call: Callable[[Arguments], Exit], given: Arguments) -> Exit:
+    """Run a command; turn what a user can do something about into lines on standard error."""
     from agent.config import ConfigError
 
     try:
-        return _dispatch(arguments)
+        return call(given)
     except ConfigError as error:
         say_problems(error.problems)
         return Exit.USAGE
     except CommandError as error:
         say(str(error))
         return error.code
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    given = _parser().parse_args(argv)
+    try:
+        return _explained(given.call, given)
     except KeyboardInterrupt:
         return Exit.DONE
     except BrokenPipeError:

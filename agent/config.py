@@ -28,6 +28,7 @@ from agent.tables import Parsed
 from drivers.document import Document, DocumentError, Problem
 from drivers.profile import Profile
 
+
 class ConfigError(Exception):
     """Raised when a configuration cannot be used; carries every problem found, in the order of the file."""
 
@@ -55,7 +56,7 @@ class SiteConfig:
     influx: InfluxConfig | None
     capture: CaptureSection
     http: HttpSection | None
-    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    profiles: Mapping[str, Profile]
 
     def resolve(self, path: str) -> Path:
         """Return a path of the file, relative ones taken from the file's own folder."""
@@ -68,10 +69,11 @@ class SiteConfig:
 
 
 def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteConfig:
-        if parsed.problems:
+    if parsed.problems:
         raise ConfigError(parsed.problems)
     site = parsed.table("site", SiteSection)
-    assert site is not None, "a missing [site] is a problem"  # noqa: S101 -- tells the type checker what Parsed promises
+    if site is None:
+        raise ConfigError([parsed.document.problem((), "[site] is missing")])
     return SiteConfig(
         path=path,
         digest=parsed.document.digest,

@@ -33,7 +33,7 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     profiles = _load_profiles(parsed, folder)
     accounts = _check_accounts(parsed, profiles)
     _check_outputs(parsed, profiles)
-    _check_intensities(parsed, set(accounts))
+    _check_intensities(parsed, set(accounts), profiles)
     _check_carbon(parsed, accounts)
     return profiles
 
@@ -74,10 +74,13 @@ def _load_profiles(parsed: Parsed, folder: Path) -> dict[str, Profile]:
         elif device.line in lines and lines[device.line].endpoint.serial and device.unit > _SERIAL_UNITS:
             parsed.report(("device", index, "unit"), f"unit {device.unit} cannot be on a serial line", "use 1 to 247")
         place = (device.line, device.unit)
-        if place in units:
+        if ("device", index) in parsed.mended:
+            pass  # the unit may be a stand-in
+        elif place in units:
             what = f"unit {device.unit} on line '{device.line}' is already '{units[place]}'"
             parsed.report(("device", index, "unit"), what, "give each device of a line its own unit")
-        units.setdefault(place, device.name)
+        else:
+            units[place] = device.name
         if device.profile not in loaded:
             loaded[device.profile] = _load_profile(parsed, index, device, folder)
         profile = loaded[device.profile]
@@ -145,14 +148,13 @@ def _formed(
         return None
 
 
-def _check_intensities(parsed: Parsed, accounts: set[str]) -> None:
+def _check_intensities(parsed: Parsed, accounts: set[str], profiles: Mapping[str, Profile]) -> None:
     accounts = accounts | parsed.names("account")
     outputs = parsed.names("output")
-    profiled = {device.name for device in parsed.entries("device", DeviceSection).values()}
     for index, section in parsed.entries("intensity", IntensitySection).items():
         for position, name in enumerate(section.accounts):
             device = name.partition("/")[0]
-            broken = device in parsed.names("device") and device not in profiled
+            broken = device in parsed.names("device") and device not in profiles
             if name not in accounts and not broken:
                 where = ("intensity", index, "accounts", position)
                 parsed.report(where, f"no account '{name}'", nearest(name, accounts))

@@ -12,8 +12,7 @@ Invariants:
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any
+from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +21,13 @@ import orjson
 from agent.carbon.emission import Conversion, conversion
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.metering.amount import QUANTA_PER_UNIT
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading
 from agent.metering.counter import Counter
-from agent.metering.delta import Delta, Reading
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.window import Windows
-from agent.plant import Account, Intensity, Plant
+from agent.plant import Account, Plant
+from drivers.point import Point
 from drivers.reading import Frame, Quality
 
 AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
@@ -95,17 +94,18 @@ class AccountBook:
         self.point = config.profiles[account.device].index[account.source.name]
         self.last: Reading | None = None
         self._conversions = conversions
+        self._boot = boot_id
         self._quanta = 0
         self._estimated = 0
         self.source: Counter | Integral
         if account.integrates:
-            self.source = Integral(max_gap_s=account.gap_after_s, boot_id=boot_id)
+            self.source = Integral(max_gap_s=account.gap_after_s)
         else:
             self.source = Counter(
                 modulus=account.modulus,
                 max_rate=_max_rate(account, conversions.at(account, start_ns)),
                 gap_after_s=account.gap_after_s,
-                boot_id=boot_id,
+                resolution=account.resolution,
             )
         self.intervals = IntervalBook(
             length_s=config.interval.length,
@@ -119,7 +119,8 @@ class AccountBook:
         if quality >= Quality.COMM_LOST:
             return
         value = float(frame.values[self.point]) * self.account.factor
-        self.last = Reading(frame.time_ns, frame.monotonic_ns, value, frame.raw.get(self.point, b""))
+        registers = frame.raw.get(self.point, b"")
+        self.last = Reading(frame.time_ns, frame.monotonic_ns, value, registers, self._boot)
         for delta in self.source.book(self.last):
             self._add(delta)
 
@@ -128,9 +129,8 @@ class AccountBook:
         self._quanta += delta.quanta
         column = self.column
         column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
-        if delta.measured:
-            column[MEASURED_S] += delta.elapsed_s
-        else:
+        column[MEASURED_S] += delta.measured_s
+        if not delta.measured:
             self._estimated += delta.quanta
             column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
         weight = self._conversions.at(self.account, delta.end.time_ns)
@@ -168,6 +168,7 @@ class Ledger:
         self, config: SiteConfig, plant: Plant, library: FactorLibrary, *, start_ns: int, boot_id: str = ""
     ) -> None:
         self.plant = plant
+        self._profiles = config.profiles
         self.conversions = Conversions(config, library)
         tracked = (*plant.accounts, *plant.outputs)
         self.row = np.zeros((COLUMNS, len(tracked)))
@@ -183,6 +184,10 @@ class Ledger:
             self._by_device.setdefault(book.account.device, []).append(book)
         self._spans = config.windows.spans_s
         self.windows = Windows(self.row.size, tick_s=config.windows.tick, spans_s=tuple(self._spans.values()))
+
+    def point_of(self, account: Account) -> Point:
+        """Return the point an account is read from."""
+        return self._profiles[account.device].point(account.source.name)
 
     def take(self, frame: Frame) -> None:
         """Book everything a frame says."""
@@ -209,11 +214,13 @@ class Ledger:
 
     def events(self) -> list[Event]:
         """Return and forget what the counters noticed."""
-        return [
-            Event(book.account.name, book.account.key, event.time_ns, str(event.rule), event.text)
-            for book in self.books.values()
-            for event in book.source.drain_events()
-        ]
+        found = []
+        for book in self.books.values():
+            if book.source.events:
+                noticed, book.source.events = book.source.events, []
+                account = book.account
+                found += [Event(account.name, account.key, e.time_ns, str(e.rule), e.text) for e in noticed]
+        return found
 
     def states(self, names: Sequence[str] | None = None) -> Iterator[tuple[str, bytes]]:
         """Yield (name, state) of the accounts named, or of all."""
@@ -233,8 +240,3 @@ def _max_rate(account: Account, weight: Conversion | None) -> float | None:
     if account.rated_kw is None or weight is None or not weight.kwh_per_unit:
         return None
     return _RATE_MARGIN * account.rated_kw / weight.kwh_per_unit / _HOUR_S
-
-
-def rfc3339(time_ns: int) -> str:
-    """Return a Unix time [ns] as RFC 3339 UTC with microseconds."""
-    return datetime.fromtimestamp(time_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{time_ns % _NS // 1000:06d}Z"

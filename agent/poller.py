@@ -145,16 +145,22 @@ class LinePoller:
     """Polls the devices of one line for ever."""
 
     def __init__(
-        self, line: Line, devices: Sequence[PolledDevice], *, on_frame: OnFrame, on_condition: OnCondition
+        self,
+        line: Line,
+        devices: Sequence[PolledDevice],
+        *,
+        timeout_s: float,
+        on_frame: OnFrame,
+        on_condition: OnCondition,
     ) -> None:
         self.line = line
         self.devices = tuple(devices)
         self.lateness = Lateness()
-        self.busy_s = 0.0
         self.down_reason = ""
         self.beat = time.monotonic()
         """Monotonic time [s] of the last turn of the loop: what the watchdog looks at."""
         self._cadences = [cadence for device in devices for cadence in cadences(device)]
+        self._timeout_s = timeout_s
         self._on_frame = on_frame
         self._on_condition = on_condition
         self._line_failures = 0
@@ -164,7 +170,7 @@ class LinePoller:
     def longest_turn_s(self) -> float:
         """The longest that one turn of the loop may rightly take [s]: every request of a poll timing out."""
         blocks = max((len(cadence.blocks) for cadence in self._cadences), default=1)
-        return blocks * self.line.timeout_s * 2
+        return blocks * self._timeout_s * 2
 
     async def run(self) -> None:
         """Poll until cancelled; the line is closed on the way out."""
@@ -207,12 +213,12 @@ class LinePoller:
                 if isinstance(error, LineDown | NoReply):
                     results |= dict.fromkeys(cadence.blocks[len(results) :], error)
                     break
-        self.busy_s += time.monotonic() - now
         device.polls += 1
-        frame = cadence.codec.decode(device.name, results)
         self._judge(device, results)
-        device.last_frame = frame
-        self._on_frame(device, cadence, frame)
+        # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
+        if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
+            device.last_frame = cadence.codec.decode(device.name, results)
+            self._on_frame(device, cadence, device.last_frame)
 
     def _judge(self, device: PolledDevice, results: Mapping[Block, Exchange | LineError]) -> None:
         """Draw the conclusions of one poll: the device's condition, and when to try again."""
@@ -268,7 +274,7 @@ def _due(cadence: Cadence) -> int:
 
 def _pause_s(failures: int) -> float:
     """Return the pause after a number of failures in a row [s]: growing, capped and spread."""
-    longest = min(_FIRST_PAUSE_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S)
+    longest: float = min(_FIRST_PAUSE_S * 2.0 ** min(failures, 10), _LONGEST_PAUSE_S)
     return longest * random.uniform(0.75, 1.0)  # noqa: S311 -- spreads retries, protects nothing
 
 

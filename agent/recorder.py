@@ -4,6 +4,7 @@ Each record is written once, with the time of what it tells of. Retained topics 
 `agent/status`) go to the board, which holds the latest of each.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -13,12 +14,12 @@ from agent import bodies
 from agent.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
 from agent.config import SiteConfig
-from agent.ledger import Ledger, rfc3339
+from agent.ledger import Ledger
 from agent.poller import Cadence, Condition, PolledDevice
+from agent.record import AGENT, rfc3339
 from agent.store import Store
 from drivers.reading import Frame, Quality
 
-AGENT = "agent"
 _NS = 1_000_000_000
 
 Clock = Callable[[], int]
@@ -40,6 +41,7 @@ class Recorder:
         self._silent: set[str] = set()
         self.alarms = AlarmBook()
         self.latest_windows: list[bodies.Body] = []
+        self.intervals_closed: Counter[str] = Counter()
         self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
 
     def key(self, device: str) -> str:
@@ -94,7 +96,7 @@ class Recorder:
                 Severity.WARNING,
                 device.since_ns,
                 f"{device.name} does not answer: {device.reason}" if lost else f"{device.name} answers again",
-                f"{device.name} 通信中断：{device.reason}" if lost else f"{device.name} 通信恢复",
+                f"{device.name} 通信中断({device.reason})" if lost else f"{device.name} 通信恢复",
             )
         )
 
@@ -121,7 +123,8 @@ class Recorder:
         """Record every interval that is due, together with the books it left behind."""
         for account, closed in self._ledger.close_due(now_ns):
             weight = self._ledger.conversions.at(account, closed.start_ns)
-            body = bodies.interval(self._site, account, closed, weight)
+            body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
+            self.intervals_closed[account.name] += 1
             self._record("interval", account.key, closed.start_ns, body, states=(account.name,))
         for event in self._ledger.events():
             body = {

@@ -26,10 +26,11 @@ from agent.carbon.factors import FactorLibrary
 from agent.clock import boot_id, synchronised
 from agent.config import SiteConfig
 from agent.forward import Forwarder
-from agent.ledger import Ledger, rfc3339
+from agent.ledger import Ledger
 from agent.notify import notify, watchdog_interval_s
 from agent.plant import build_plant
 from agent.poller import LinePoller, PolledDevice
+from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
@@ -98,7 +99,13 @@ class Agent:
             if device.line == section.name
         ]
         line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
-        return LinePoller(line, devices, on_frame=self.recorder.frame, on_condition=self.recorder.condition)
+        return LinePoller(
+            line,
+            devices,
+            timeout_s=section.timeout,
+            on_frame=self.recorder.frame,
+            on_condition=self.recorder.condition,
+        )
 
     def _sinks(self) -> list[MqttSink | InfluxSink]:
         sinks: list[MqttSink | InfluxSink] = []
@@ -122,18 +129,18 @@ class Agent:
                 await self.api.start()
                 stack.push_async_callback(self.api.stop)
             async with self._tasks("forward", [(f.sink.name, f.run) for f in self.forwarders]):
-                async with self._tasks("line", [(p.line.name, p.run) for p in self.pollers if p.devices]):
-                    async with self._tasks("ticker", [("ticker", self._tick_for_ever)]):
-                        notify("READY=1")
-                        await stop.wait()
-                        notify("STOPPING=1")
+                polling = [(f"line {p.line.name}", p.run) for p in self.pollers if p.devices]
+                async with self._tasks("", [*polling, ("ticker", self._tick_for_ever)]):
+                    notify("READY=1")
+                    await stop.wait()
+                    notify("STOPPING=1")
                 await self._say_goodbye()
 
     @contextlib.asynccontextmanager
     async def _tasks(self, kind: str, jobs: list[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
         """Run jobs for as long as the block lasts."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._kept_running(f"{kind} {name}", job)) for name, job in jobs]
+            tasks = [group.create_task(self._kept_running(f"{kind} {name}".strip(), job)) for name, job in jobs]
             yield
             for task in tasks:
                 task.cancel()
@@ -153,7 +160,7 @@ class Agent:
         self._publish_status("offline")
         await self.store.flush()
         deadline = time.monotonic() + _GOODBYE_S
-        while time.monotonic() < deadline and any(f.pending for f in self.forwarders if f.connected):
+        while time.monotonic() < deadline and any(f.pending for f in self.forwarders if f.connected):  # noqa: ASYNC110  # three seconds at most, on the way out
             await asyncio.sleep(0.05)
 
     async def _tick_for_ever(self) -> None:
@@ -180,7 +187,7 @@ class Agent:
             self.recorder.save_books()
         if now - beats.health >= _HEALTH_S:
             beats.health = now
-            self.recorder.health(self.snapshot())
+            self.recorder.health(snapshot.health(self.snapshot()))
             self._publish_status("online")
         interval_s = watchdog_interval_s()
         if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
@@ -215,14 +222,15 @@ class Agent:
             self.board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
 
     def _publish_status(self, state: str) -> None:
-        body = {
+        body: dict[str, Any] = {
             "schema": "energy-agent/status/1",
             "site": self.config.site.name,
             "state": state,
             "version": __version__,
             "started": rfc3339(self.started_ns),
-            "clock_synchronised": synchronised(),
         }
+        if (known := synchronised()) is not None:
+            body["clock_synchronised"] = known
         self.board.put("agent/status", orjson.dumps(body))
 
     def snapshot(self) -> dict[str, Any]:
@@ -243,5 +251,6 @@ class Agent:
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),
             "records": dict(self.recorder.counts),
+            "intervals_closed": dict(self.recorder.intervals_closed),
             "alarms": snapshot.alarms(self.recorder.alarms),
         }

@@ -8,8 +8,9 @@ from typing import Any
 from agent import bodies
 from agent.alarm import AlarmBook
 from agent.config import SiteConfig
-from agent.ledger import AMOUNT, Ledger, rfc3339
+from agent.ledger import AMOUNT, Ledger
 from agent.poller import Condition, LinePoller, PolledDevice
+from agent.record import rfc3339
 from agent.store import Store
 
 
@@ -33,7 +34,7 @@ def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
         "url": poller.line.endpoint.url,
         "up": not poller.down_reason,
         "reason": poller.down_reason,
-        "utilisation": round(poller.busy_s / elapsed_s, 4),
+        "utilisation": round(poller.line.stats.busy_ns / 1e9 / elapsed_s, 4),
         "lateness_mean_ms": round(late.total_s / late.count * 1000, 3) if late.count else 0.0,
         "lateness_p99_ms": late.quantile_ms(0.99),
         "lateness_max_ms": round(late.maximum_s * 1000, 3),
@@ -101,3 +102,21 @@ def alarms(book: AlarmBook) -> list[dict[str, Any]]:
         }
         for alarm in book.active()
     ]
+
+
+def health(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what the agent publishes of itself once a minute: its figures, without the devices' values."""
+    line_keys = ("line", "up", "utilisation", "requests", "replies", "exceptions", "timeouts", "bad_replies",
+                 "reconnects", "lateness_p99_ms")  # fmt: skip
+    device_keys = ("device", "area", "state", "polls", "failures", "skipped")
+    sink_keys = ("sink", "connected", "acknowledged", "errors", "rejected", "pending")
+    store_keys = ("bytes", "committed_seq", "records", "dropped", "degraded")
+    return {
+        "uptime_s": state["uptime_s"],
+        "process": state["process"],
+        "lines": [{key: entry[key] for key in line_keys} for entry in state["lines"]],
+        "devices": [{key: entry[key] for key in device_keys} for entry in state["devices"]],
+        "sinks": [{key: entry[key] for key in sink_keys} for entry in state["sinks"]],
+        "store": {key: state["store"][key] for key in store_keys},
+        "records": state["records"],
+    }

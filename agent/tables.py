@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from agent.sections import (
     AccountSection,
@@ -39,16 +39,19 @@ _LISTS: dict[str, type[BaseModel]] = {
     "output": OutputSection,
     "intensity": IntensitySection,
 }
+_STAND_INS: dict[str, dict[str, Any]] = {"device": {"area": "unknown", "unit": 1}, "site": {"name": "unknown"}}
+"""Values that let a table with a mistake in these keys still be cross-checked."""
 _NEEDED_LISTS = ("line", "device")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
 class Parsed:
-    """The tables of a file that are right by themselves, by name and position, and the problems of the others."""
+    """The tables of a file by name and position, and the problems found; `mended` are those with mistakes left out."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.problems: list[Problem] = []
+        self.mended: set[tuple[str | int, ...]] = set()
         self._tables: dict[str, BaseModel] = {}
         self._lists: dict[str, dict[int, BaseModel]] = {name: {} for name in _LISTS}
         for key, value in document.data.items():
@@ -75,10 +78,16 @@ class Parsed:
         else:
             self.report((key,), f"unknown table '{key}'", nearest(key, [*_TABLES, *_LISTS]))
 
-    def _check(self, model: type[BaseModel], value: Any, *keys: str | int) -> BaseModel | None:
+    def _check(self, model: type[BaseModel], value: dict[str, Any], *keys: str | int) -> BaseModel | None:
         found, problems = self.document.check(model, value, *keys)
         self.problems += problems
-        return found
+        if found is not None:
+            return found
+        # What is right in a wrong table still takes part in the cross-checks, so that one mistake hides no other.
+        self.mended.add(keys)
+        wrong = {error["loc"][0] for error in _errors(model, value) if error["loc"]}
+        kept = {key: entry for key, entry in value.items() if key not in wrong}
+        return self.document.check(model, _STAND_INS.get(str(keys[0]), {}) | kept, *keys)[0]
 
     def report(self, keys: Sequence[str | int], what: str, remedy: str = "") -> None:
         """Note a problem at the place of `keys`."""
@@ -101,3 +110,11 @@ class Parsed:
         """Return the entries of a list of tables as they stand in the file."""
         entries = self.document.data.get(key, [])
         return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+
+
+def _errors(model: type[BaseModel], value: dict[str, Any]) -> list[Any]:
+    try:
+        model.model_validate(value)
+    except ValidationError as error:
+        return list(error.errors())
+    return []

@@ -1,10 +1,13 @@
 """The raw types of registers, and where each byte of a value stands on the wire."""
 
+import struct
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 Order = Literal["big", "little"]
+
+_FLOAT32_REGISTERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +67,20 @@ def wire_positions(registers: int, word_order: str, byte_order: str) -> tuple[in
     words = range(registers - 1, -1, -1) if word_order == "big" else range(registers)
     low, high = (1, 0) if byte_order == "big" else (0, 1)
     return tuple(2 * word + byte for word in words for byte in (low, high))
+
+
+def raw_number(name: str, octets: bytes, word_order: str, byte_order: str) -> int | float:
+    """Return the raw number in the bytes of one value as on the wire: what the device holds, before any scale.
+
+    Raises ValueError for text, and for packed decimals with a digit above nine.
+    """
+    raw = RAW_TYPES[name]
+    if len(octets) != 2 * raw.registers or not raw.registers:
+        raise ValueError(f"{len(octets)} bytes are no {name}")
+    significant = bytes(octets[at] for at in reversed(wire_positions(raw.registers, word_order, byte_order)))
+    if not raw.integer and raw.dtype.startswith("<f"):
+        (number,) = struct.unpack(">f" if raw.registers == _FLOAT32_REGISTERS else ">d", significant)
+        return float(number)
+    if name.startswith("bcd"):
+        return int(significant.hex(), 10)
+    return int.from_bytes(significant, signed=raw.low is not None and raw.low < 0)

@@ -31,25 +31,23 @@ def plan_of(config: SiteConfig) -> list[dict[str, Any]]:
     """Return, per line, its requests and the share of time they take."""
     lines = []
     for line in config.lines:
-        requests = []
-        for device in config.devices:
-            if device.line != line.name:
-                continue
-            for planned in plan(config.profiles[device.name], every_s=device.every):
-                requests.append(
-                    {
-                        "device": device.name,
-                        "unit": device.unit,
-                        "function": planned.block.function,
-                        "address": planned.block.address,
-                        "count": planned.block.count,
-                        "points": len(planned.points),
-                        "every_s": planned.every_s,
-                        "takes_ms": round(request_s(line, planned) * 1000, 2),
-                        "load": request_s(line, planned) / planned.every_s,
-                    }
-                )
-        load = sum(request["load"] for request in requests)
+        requests = [
+            {
+                "device": device.name,
+                "unit": device.unit,
+                "function": planned.block.function,
+                "address": planned.block.address,
+                "count": planned.block.count,
+                "points": len(planned.points),
+                "every_s": planned.every_s,
+                "takes_ms": round(request_s(line, planned) * 1000, 2),
+                "load": request_s(line, planned) / planned.every_s,
+            }
+            for device in config.devices
+            if device.line == line.name
+            for planned in plan(config.profiles[device.name], every_s=device.every)
+        ]
+        load = sum(request_load for request in requests if isinstance(request_load := request["load"], float))
         lines.append({"line": line.name, "url": line.url, "load_percent": round(load * 100, 2), "requests": requests})
     return lines
 

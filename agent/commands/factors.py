@@ -52,7 +52,18 @@ def _show(chosen: FactorSet) -> None:
     if chosen.note:
         say(f"note: {chosen.note}")
     if chosen.rows:
-        headings = ("id", "中文", "unit", "NCV", "NCV unit", "tC/GJ", "oxidation", "tCO2/unit", "kgce/unit", "confidence")
+        headings = (
+            "id",
+            "中文",
+            "unit",
+            "NCV",
+            "NCV unit",
+            "tC/GJ",
+            "oxidation",
+            "tCO2/unit",
+            "kgce/unit",
+            "confidence",
+        )
         print_table(
             "Fuels, energy and media",
             headings,

@@ -8,12 +8,28 @@ from typing import Any
 from agent.commands.outcome import CommandError, Exit, print_json, print_table, say
 from agent.config import SiteConfig, load_config
 from agent.sections import DeviceSection
-from drivers.codec import Codec, registers_of
+from drivers.codec import Codec
 from drivers.document import nearest
 from drivers.errors import LineError
 from drivers.line import Line
 from drivers.plan import plan
+from drivers.point import Point
 from drivers.reading import Block, Exchange, Quality
+
+_BIT_FUNCTIONS = (1, 2)
+
+
+def _registers(point: Point, results: dict[Block, Exchange | LineError]) -> str:
+    """Return what the device sent for a point, in hex, one group a register; a single digit for a bit."""
+    for block, result in results.items():
+        inside = block.address <= point.address and point.address + point.length <= block.end
+        if block.function != point.function or not inside or isinstance(result, LineError):
+            continue
+        offset = point.address - block.address
+        if point.function in _BIT_FUNCTIONS:
+            return str(result.data[offset // 8] >> offset % 8 & 1)
+        return result.data[2 * offset : 2 * (offset + point.length)].hex(" ", 2)
+    return ""
 
 
 async def _poll(config: SiteConfig, device: DeviceSection) -> dict[str, Any]:
@@ -45,11 +61,13 @@ async def _poll(config: SiteConfig, device: DeviceSection) -> dict[str, Any]:
             )
     finally:
         await line.close()
+    if all(isinstance(result, LineError) and result.exchange is None for result in results.values()):
+        raise CommandError(f"{device.name}: {next(iter(results.values()))}", Exit.UNREACHABLE)
     frame = Codec(profile, planned).decode(device.name, results)
     points = [
         {
             "quantity": point.name,
-            "registers": registers_of(point, results),
+            "registers": _registers(point, results),
             "value": float(frame.values[index])
             if frame.quality[index] < Quality.COMM_LOST
             else frame.texts.get(point.name),
@@ -91,8 +109,9 @@ def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
         for request in answer["requests"]:
             if request["error"]:
                 say(
-                    f"{answer['device']} (line {answer['line']}, unit {answer['unit']}), function {request['function']} "
-                    f"address {request['address']:#06x} count {request['count']}: {request['error']}"
+                    f"{answer['device']} (line {answer['line']}, unit {answer['unit']}), "
+                    f"function {request['function']} address {request['address']:#06x} "
+                    f"count {request['count']}: {request['error']}"
                 )
         failed = failed or all(request["error"] for request in answer["requests"])
     return Exit.UNREACHABLE if failed else Exit.DONE

@@ -37,7 +37,7 @@ async def run_agent(path: Path, config: SiteConfig) -> None:
         try:
             following[:] = [load_config(path)]
         except ConfigError as error:
-            _log.error("%s is not taken over, the old configuration stays:", path)  # noqa: TRY400 -- a user's mistake
+            _log.error("%s is not taken over, the old configuration stays:", path)
             say_problems(error.problems)
             return
         _log.info("%s has changed: starting anew with it", path)

@@ -1,0 +1,49 @@
+"""What happens in the demo besides the machines running: an outage of a device, a cut link."""
+
+import asyncio
+import itertools
+
+from agent.demo.link import Link
+from simulators.plant import SimulatedPlant
+
+_DEVICE = "motor-2"
+_CALM_S = 14.0
+_OUTAGE_S = 7.0
+
+
+class Acts:
+    """Plays one act after the other for ever; `news` says in one line what is going on."""
+
+    def __init__(self, plant: SimulatedPlant, link: Link) -> None:
+        self._plant = plant
+        self._link = link
+        self.news = ""
+
+    async def play(self) -> None:
+        """Play until cancelled."""
+        for act in itertools.cycle((self._lose_device, self._lose_link)):
+            self.news = ""
+            await asyncio.sleep(_CALM_S)
+            await act()
+
+    def undo(self) -> None:
+        """Put everything right again."""
+        self._plant.silence(_DEVICE, False)
+        self._link.cut = False
+
+    async def _lose_device(self) -> None:
+        self.news = f"{_DEVICE} is taken off its line: it goes offline, an alarm is raised, its coverage falls"
+        self._plant.silence(_DEVICE, True)
+        await asyncio.sleep(_OUTAGE_S)
+        self._plant.silence(_DEVICE, False)
+        self.news = f"{_DEVICE} is back: what its counter ran on is booked and marked estimated; nothing was invented"
+        await asyncio.sleep(_OUTAGE_S)
+
+    async def _lose_link(self) -> None:
+        self.news = "the link to the broker is cut: records wait in the store"
+        self._link.cut = True
+        self._link.break_connections()
+        await asyncio.sleep(_OUTAGE_S)
+        self._link.cut = False
+        self.news = "the link is back: what waited is delivered, oldest first, with its original times"
+        await asyncio.sleep(_OUTAGE_S)

@@ -1,0 +1,171 @@
+"""The site configuration: every mistake at once, each with its line."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.config import ConfigError, SiteConfig, load_config
+
+GOOD = """[site]
+name = "hefei-works"
+timezone = "Asia/Shanghai"
+electricity_region = "CN-AH"
+
+[[line]]
+name = "boiler-house"
+url = "tcp://127.0.0.1:5020"
+
+[[device]]
+name = "boiler-1"
+area = "boiler-house"
+line = "boiler-house"
+unit = 1
+profile = "generic/steam-boiler"
+every = "5s"
+rated_power = "700 kW"
+
+[[device]]
+name = "main-meter"
+area = "substation"
+line = "boiler-house"
+unit = 2
+profile = "eastron/sdm630"
+
+[[output]]
+name = "steam"
+device = "boiler-1"
+from = "steam_mass"
+
+[[intensity]]
+name = "steam"
+accounts = ["boiler-1/natural_gas", "main-meter/electricity"]
+per = "steam"
+"""
+
+
+def load(tmp_path: Path, text: str) -> SiteConfig:
+    path = tmp_path / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def complaints(tmp_path: Path, text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text)
+    return [str(problem).removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
+
+
+def line_of(text: str, fragment: str) -> int:
+    return next(number for number, line in enumerate(text.splitlines(), 1) if fragment in line)
+
+
+def test_a_right_file_gives_its_tables_and_defaults(tmp_path: Path) -> None:
+    config = load(tmp_path, GOOD)
+
+    assert config.devices[0].every == 5.0
+    assert config.devices[0].rated_power == 700.0
+    assert config.devices[1].every == 1.0
+    assert config.store.max_size == 2**30
+    assert config.windows.spans_s == {"1min": 60.0, "15min": 900.0, "1h": 3600.0, "24h": 86400.0}
+    assert config.mqtt is None
+    assert config.profiles["main-meter"].model.startswith("Eastron SDM630")
+
+
+def test_ten_mistakes_in_one_file_are_ten_problems_with_their_lines(tmp_path: Path) -> None:
+    text = (
+        GOOD.replace('name = "hefei-works"', 'name = "Hefei Works"')
+        .replace('timezone = "Asia/Shanghai"', 'timezone = "Asia/Hefei"')
+        .replace('electricity_region = "CN-AH"', 'electricity_region = "CN-XX"')
+        .replace('url = "tcp://127.0.0.1:5020"', 'url = "tpc://127.0.0.1:5020"')
+        .replace('every = "5s"', 'evry = "5s"')
+        .replace('rated_power = "700 kW"', "rated_power = 700")
+        .replace('profile = "eastron/sdm630"', 'profile = "eastron/sdm603"')
+        .replace("unit = 2", "unit = 0")
+        .replace('from = "steam_mass"', 'from = "steam_mas"')
+        .replace('accounts = ["boiler-1/natural_gas",', 'accounts = ["boiler-1/natural_gasoline",')
+    )
+
+    found = complaints(tmp_path, text)
+
+    mistakes = [
+        "Hefei Works",
+        "Asia/Hefei",
+        "CN-XX",
+        "tpc://",
+        "evry",
+        "rated_power",
+        "sdm603",
+        "unit = 0",
+        '"steam_mas"',
+        "natural_gasoline",
+    ]
+    lines = [int(problem.split(":")[1]) for problem in found]
+    assert lines == sorted(line_of(text, mistake) for mistake in mistakes), found
+    assert any("'evry'" in problem and "'every'" in problem for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right", "said"),
+    [
+        ('line = "boiler-hose"', 'line = "boiler-house"', "did you mean 'boiler-house'"),
+        ('from = "steam_mas"', 'from = "steam_mass"', "did you mean 'steam_mass'"),
+        ('per = "steem"', 'per = "steam"', "no output 'steem'"),
+        ('electricity_region = "CN-XX"', 'electricity_region = "CN-AH"', "no grid factor for region 'CN-XX'"),
+        ('profile = "eastron/sdm603"', 'profile = "eastron/sdm630"', "eastron/sdm630"),
+        ('device = "boiler-2"', 'device = "boiler-1"', "no device 'boiler-2'"),
+        ('"boiler-1/natural_gass"', '"boiler-1/natural_gas"', "did you mean 'boiler-1/natural_gas'"),
+        ("unit = 1", "unit = 2", "is already"),
+        ('name = "main-meter"', 'name = "boiler-1"', "stands twice"),
+    ],
+)
+def test_a_name_that_does_not_fit_is_shown_with_the_nearest_one(
+    tmp_path: Path, wrong: str, right: str, said: str
+) -> None:
+    text = GOOD.replace(wrong, right) if wrong.startswith("unit") else GOOD.replace(right, wrong, 1)
+    if wrong.startswith("unit"):
+        text = GOOD.replace("unit = 2", "unit = 1")
+    if wrong.startswith("name"):
+        text = GOOD.replace('name = "main-meter"', 'name = "boiler-1"')
+
+    assert any(said in problem for problem in complaints(tmp_path, text)), complaints(tmp_path, text)
+
+
+def test_a_missing_file_and_a_syntax_error_are_one_line_each(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as missing:
+        load_config(tmp_path / "none.toml")
+    assert "none.toml:1: cannot be read" in str(missing.value)
+
+    broken = complaints(tmp_path, GOOD.replace('name = "hefei-works"', 'name = "hefei-works'))
+    assert len(broken) == 1
+    assert broken[0].startswith("site.toml:2: not valid TOML")
+
+
+def test_listening_beyond_this_machine_needs_a_token(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[http]\nlisten = "0.0.0.0:8081"\n')
+
+    assert "can be reached from outside" in problem
+
+
+def test_an_interval_that_does_not_divide_a_day_is_refused(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[interval]\nlength = "7min"\n')
+
+    assert "divide a day" in problem
+
+
+def test_an_account_may_take_the_place_of_one_from_the_profile(tmp_path: Path) -> None:
+    text = GOOD + (
+        '\n[[account]]\nname = "boiler-1/natural_gas"\ndevice = "boiler-1"\n'
+        'carrier = "natural_gas"\nfrom = "gas_flow"\n'
+    )
+
+    assert load(tmp_path, text).accounts[0].source == "gas_flow"
+
+
+def test_a_carrier_nobody_knows_is_shown_where_it_is_chosen(tmp_path: Path) -> None:
+    text = (
+        GOOD + '\n[[account]]\nname = "boiler-1/x"\ndevice = "boiler-1"\ncarrier = "natural_gaz"\nfrom = "gas_flow"\n'
+    )
+
+    (problem,) = complaints(tmp_path, text)
+
+    assert problem.startswith(f"site.toml:{line_of(text, 'natural_gaz')}:")
