@@ -4,7 +4,7 @@ Invariants:
 
 * A value is a number only if its block was read, its bytes are a number of the declared type, the device did
   not say "not available" and the number lies in the declared range; otherwise it is NaN with a bad quality.
-* A raw integer up to 2**53 is turned into its canonical value with one rounding.
+* A raw integer is turned into its canonical value with one rounding while raw * numerator stays below 2**53.
 * Decoding never raises for what a device sends.
 
 The bytes of all blocks are laid end to end. One gather brings the bytes of every point into little-endian
@@ -98,7 +98,7 @@ class Codec:
         # Signalling NaN and overflow are data here: they end as qualities, not as warnings.
         with np.errstate(all="ignore"):
             for group in self._groups:
-                group.read(octets, raw, quality)
+                group.read(octets, raw)
             for slots, failure in zip(self._slots, failed, strict=True):
                 if failure is not None:
                     raw[slots] = np.nan
@@ -132,13 +132,13 @@ class _Group:
     """Position in the group of each raw value that means "not available"."""
     missing: npt.NDArray[Any]
 
-    def read(self, octets: npt.NDArray[np.uint8], raw: Floats, quality: Qualities) -> None:
+    def read(self, octets: npt.NDArray[np.uint8], raw: Floats) -> None:
+        """Fill this group's slots of `raw`: NaN where not available, infinity for no number."""
         words = octets[self.octets].view(self.dtype)
         raw[self.slots] = self._numbers(words)
         if self.missing.size:
             hit = self.missing_at[words[self.missing_at] == self.missing]
             raw[self.slots][hit] = np.nan
-            quality[self.slots][hit] = Quality.NOT_AVAILABLE
 
     def _numbers(self, words: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self.family == "bit":

@@ -302,6 +302,14 @@ def test_a_bad_helper_makes_what_it_scales_bad(registers: tuple[int, ...], quali
     assert np.isnan(frame.values[:3]).tolist() == [code != 0 for code in quality]
 
 
+def test_an_exponent_that_is_no_integer_is_no_scale() -> None:
+    points = "voltage = { address = 0, unit = 'V', scale_from = '_e' }\n"
+    known = profile(points + "_e = { address = 1, unit = 'exponent', scale = 0.5 }")
+
+    assert read(known, {3: {0: 5, 1: 2}}).values[0] == 50
+    assert read(known, {3: {0: 5, 1: 3}}).quality.tolist() == [Quality.INVALID, Quality.GOOD]
+
+
 def test_a_factor_of_zero_is_no_scale() -> None:
     known = profile("voltage = { address = 0, unit = 'V', scale_from = '_r' }\n_r = { address = 1, unit = 'factor' }")
 
@@ -541,6 +549,15 @@ def test_values_are_encoded_as_worked_out_by_hand(entry: str, number: float, exp
     known = profile(f"active_power = {{ address = 0, {entry} }}")
 
     assert encode(known, {"active_power": number}) == {3: expected}
+
+
+def test_large_counts_come_back_to_the_last_one() -> None:
+    known = profile("active_power = { address = 0, unit = 'W', type = 'uint64' }")
+    cells = {3: dict(enumerate((0x000F, 0xB084, 0x6E64, 0xBA3F)))}
+    count = 4416207484926527
+
+    assert read(known, cells).values[0] == count / 1000
+    assert encode(known, {"active_power": count / 1000}) == cells
 
 
 def test_helper_points_hold_no_scale_by_default() -> None:

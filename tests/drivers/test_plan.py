@@ -64,6 +64,12 @@ def test_a_request_never_exceeds_the_devices_limit(limit: int, expected: list[tu
     assert blocks(plan(profile(points, max_registers=limit), every_s=1)) == expected
 
 
+def test_a_point_inside_another_does_not_shorten_the_request() -> None:
+    points = [point("a", 0, 4), point("b", 1), point("c", 4)]
+
+    assert plan(profile(points), every_s=1) == (PlannedBlock(Block(3, 0, 5), 1, (0, 1, 2)),)
+
+
 def test_single_bits_have_a_limit_of_their_own() -> None:
     points = [point(f"p{at}", at, function=1) for at in range(2001)]
 
@@ -117,8 +123,8 @@ def test_a_helper_point_is_read_as_often_as_the_fastest_point_that_it_scales() -
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[Profile, list[Block]]:
-    limit = draw(st.integers(3, 9))
-    places = draw(st.lists(st.tuples(st.integers(0, 24), st.integers(1, 3)), min_size=1, max_size=6))
+    limit = draw(st.integers(5, 9))
+    places = draw(st.lists(st.tuples(st.integers(0, 16), st.integers(1, 5)), min_size=1, max_size=6))
     holes = draw(st.lists(st.builds(Block, st.just(3), st.integers(0, 26), st.integers(1, 2)), max_size=2))
     points = [point(f"p{at}", address, length) for at, (address, length) in enumerate(places)]
     return profile(points, max_registers=limit, max_gap=draw(st.integers(0, 4))), holes

@@ -297,6 +297,16 @@ def test_what_only_follows_from_a_reported_mistake_is_not_reported(tmp_path: Pat
     found = problems(tmp_path, "running = { address = 0 }", HEAD.replace("uint16", "bitt"))
 
     assert found == ["5: type: unknown type 'bitt': did you mean 'bit'?"]
+    assert problems(tmp_path, "voltage = { address = 0, unit = 5 }") == [
+        "7: points.voltage.unit: input should be a valid string",
+    ]
+
+
+def test_a_point_that_stands_on_its_own_is_judged_whatever_is_wrong_at_the_top(tmp_path: Path) -> None:
+    head = HEAD.replace("uint16", "bitt").replace("function = 3", "function = 7")
+    found = problems(tmp_path, "running = { address = 0, function = 3, type = 'bit' }", head)
+
+    assert [text.split(":")[0] for text in found] == ["4", "5", "7"]
 
 
 @pytest.mark.parametrize(
@@ -360,13 +370,14 @@ def test_points_in_a_hole_and_points_longer_than_a_request_are_refused(tmp_path:
 voltage = { address = 7, unit = "V", type = "float32" }
 current = { address = 7, unit = "A", type = "uint16" }
 frequency = { address = 8, unit = "Hz", type = "uint16", function = 4 }
+power_factor = { address = 10, type = "uint16" }
 serial_number = { address = 20, type = "string", length = 5 }
 """
 
     assert problems(tmp_path, points, head) == [
         "6: holes.count: the hole passes address 65535: correct it",
         "8: points.voltage.address: lies in the hole of 2 from 8: correct the address or the hole",
-        "11: points.serial_number: takes 5 registers, more than max_registers = 4: correct the length or max_registers",
+        "12: points.serial_number: takes 5 registers, more than max_registers = 4: correct the length or max_registers",
     ]
 
 
