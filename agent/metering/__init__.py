@@ -1,0 +1,1 @@
+"""Amounts: from counter readings to booked deltas, rolling windows and closed intervals; pure, no input or output."""

@@ -1,0 +1,127 @@
+"""The values that travel inside metering: a reading, the delta booked between two of them, and why.
+
+Amounts are booked in whole quanta, millionths of the account's unit, so that sums are exact in any order.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+QUANTA_PER_UNIT = 1_000_000
+"""Quanta in one unit of an account (kWh, Nm3, t …)."""
+NS_PER_S = 1_000_000_000
+
+_LARGEST = 9e12
+"""Largest magnitude [unit] whose quanta still fit the 64-bit integers of databases and JSON encoders."""
+_STEP_NS = NS_PER_S
+_STEP_SHARE = 10
+"""A clock that is slewed drifts from the monotonic one; only more than 1 s and a tenth of the time is a step."""
+
+
+def quanta(value: float) -> int:
+    """Return an amount [unit] in whole quanta; raise ValueError for NaN, infinities and more than ±9e12 units."""
+    if not math.isfinite(value) or abs(value) > _LARGEST:
+        raise ValueError(f"{value} is no amount that can be booked")
+    return round(value * QUANTA_PER_UNIT)
+
+
+class Rule(StrEnum):
+    """Why an amount was booked, or not; these names end up in interval records."""
+
+    FIRST = "first"
+    """The first reading of an account: nothing to book yet."""
+    NORMAL = "normal"
+    ROLLOVER = "rollover"
+    """The counter passed its declared width or limit."""
+    GLITCH = "glitch"
+    """Readings out of line were discarded; booked across them."""
+    RESET = "reset"
+    """The counter started again near zero: a new segment, nothing booked for the unknown part."""
+    REPLACEMENT = "replacement"
+    """The counter went on from another level: a new segment, nothing booked for the unknown part."""
+    IMPLAUSIBLE = "implausible"
+    """More than the limit allows: booked only because the next readings confirmed it."""
+    GAP = "gap"
+    """Booked across an outage: real in sum, estimated in its course."""
+    INTEGRAL = "integral"
+    """The trapezoid of a power or flow between two samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One accepted sample of a counter [unit] or, for integrals, of a power or flow [unit/h].
+
+    `time_ns` is the wall clock (Unix), `monotonic_ns` the monotonic one, which only means something within
+    one `boot` (the kernel's boot id). Readings without a boot are ordered and timed by the wall clock alone.
+    `registers` are the bytes as read: the evidence.
+    """
+
+    time_ns: int
+    monotonic_ns: int
+    value: float
+    registers: bytes = b""
+    boot: str = ""
+
+    def state(self) -> list[Any]:
+        """Return the reading as JSON values."""
+        return [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot]
+
+    @staticmethod
+    def restored(state: Sequence[Any]) -> "Reading":
+        """Return the reading that `state` came from."""
+        time_ns, monotonic_ns, value, registers, boot = state
+        return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot)
+
+
+def elapsed_ns(earlier: Reading, later: Reading) -> int:
+    """Return the time between two readings [ns]: monotonic within one boot, else the wall clock's (then maybe < 0)."""
+    if earlier.boot and earlier.boot == later.boot and later.monotonic_ns > earlier.monotonic_ns:
+        return later.monotonic_ns - earlier.monotonic_ns
+    return later.time_ns - earlier.time_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """An amount booked between two successive accepted readings.
+
+    `measured` is false when its course between them is not known: across a gap, or nothing known at all
+    (then `quanta` is 0). Successive deltas of a counter join: each starts with the reading the last one ended with.
+    """
+
+    start: Reading
+    end: Reading
+    quanta: int
+    measured: bool
+    rule: Rule
+
+    @property
+    def elapsed_s(self) -> float:
+        """Time between the readings [s]; steps of the wall clock do not count within one boot."""
+        return elapsed_ns(self.start, self.end) / NS_PER_S
+
+    @property
+    def measured_s(self) -> float:
+        """Time [s] this delta adds to what was measured."""
+        return self.elapsed_s if self.measured else 0.0
+
+    @property
+    def since_ns(self) -> int:
+        """Wall time [ns] from which on the amount is spread: the first reading's, unless the clock was set forward.
+
+        A forward step of the wall clock skips time that never passed, so the amount belongs to the time that did,
+        counted back from the second reading.
+        """
+        passed_ns = elapsed_ns(self.start, self.end)
+        step_ns = self.end.time_ns - self.start.time_ns - passed_ns
+        stepped = step_ns > _STEP_NS + passed_ns // _STEP_SHARE
+        return self.end.time_ns - passed_ns if stepped else self.start.time_ns
+
+
+class Event(NamedTuple):
+    """A decision worth telling: when (wall clock, ns), the rule and a sentence."""
+
+    time_ns: int
+    rule: Rule
+    text: str

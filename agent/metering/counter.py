@@ -1,0 +1,237 @@
+"""What a counter's readings are worth: every reading becomes a booked delta, is held for doubt, or is refused.
+
+Invariants:
+
+- Within a segment the deltas telescope: their sum is the last accepted reading minus the first, in whole quanta
+  (plus the modulus for every roll-over). A new segment begins only with a reset or a replacement.
+- A reading out of line is held and nothing is booked until the next ones decide: back in line, and what was held is
+  discarded; two further rises at the new level, and it is a new segment from the first held reading on; three
+  steady steps above the limit, and the limit was wrong.
+- Nothing is invented: what cannot be known (the end of an old segment) is booked as zero over its time.
+- `state` holds all of this, held readings included: a restart at any moment changes no figure.
+
+The rules are tried in this order: normal (or gap, when more than `gap_after_s` passed), rollover, glitch,
+reset or replacement, implausible.
+"""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns, quanta
+from agent.metering.limit import RateLimit
+
+_CONFIRMATIONS = 2
+"""Further rises that turn a held reading into a new level."""
+_STEADY = 3.0
+"""A jump no steeper than this many times the rises that follow it belongs to them."""
+_STILL_S = 3600.0
+"""A counter may show at once what it gathered since its value last changed, up to this long."""
+_RESET_SHARE = 0.01
+"""A counter that goes on below this share of its old value was reset; above, it is another counter."""
+_WRAP_SHARE = {True: 0.5, False: 0.01}
+"""Largest share of the modulus a roll-over may span, with and without a rated power."""
+
+
+class Counter:
+    """Books one counter.
+
+    `modulus` [unit]: the amount at which it wraps, None if unknown. `max_rate` [unit/s]: what the device can do, with
+    margin; None: learnt from what is seen. `resolution` [unit]: one count. Readings further apart than `gap_after_s`
+    are a gap: booked, marked as not measured.
+
+    `events` collects decisions until the caller takes them; `refused` counts readings that were no number or not later
+    than the one before.
+    """
+
+    def __init__(
+        self, *, modulus: float | None, max_rate: float | None, gap_after_s: float, resolution: float = 0.0
+    ) -> None:
+        self._modulus = None if modulus is None else quanta(modulus)
+        self._wrap_share = _WRAP_SHARE[max_rate is not None]
+        self._gap_after_ns = round(gap_after_s * NS_PER_S)
+        self._limit = RateLimit(max_rate=max_rate, resolution=resolution)
+        self._resolution = quanta(resolution)
+        self._last: Reading | None = None
+        self._still_s = 0.0  # how long the last reading's value had been shown already
+        self._held: list[Reading] = []
+        self._refusing = False
+        self.refused = 0
+        self.events: list[Event] = []
+
+    @property
+    def holding(self) -> bool:
+        """Whether readings are held for doubt: nothing is booked for now."""
+        return bool(self._held)
+
+    def book(self, reading: Reading) -> Sequence[Delta]:
+        """Return the deltas that become certain with this reading, in order; none when it is held or refused.
+
+        The first reading of all gives a delta of zero from itself to itself, which marks the beginning.
+        """
+        if not self._usable(reading):
+            return ()
+        last = self._last
+        if last is None:
+            self._last = reading
+            return (Delta(reading, reading, 0, True, Rule.FIRST),)
+        rule = self._line(last, reading)
+        if rule is None:
+            return self._hold(last, reading)
+        if self._held:
+            rule = self._release(last, reading, rule)
+        return (self._accept(last, reading, rule),)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that must survive a restart as JSON values."""
+        return {
+            "last": self._last.state() if self._last else None,
+            "still_s": self._still_s,
+            "held": [reading.state() for reading in self._held],
+            "limit": self._limit.state(),
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` returned earlier."""
+        self._last = Reading.restored(state["last"]) if state["last"] else None
+        self._still_s = state["still_s"]
+        self._held = [Reading.restored(reading) for reading in state["held"]]
+        self._limit.restore(state["limit"])
+
+    def _usable(self, reading: Reading) -> bool:
+        before = (self._last, *self._held[-1:]) if self._last else ()
+        late = any(elapsed_ns(earlier, reading) <= 0 for earlier in before)
+        try:
+            quanta(reading.value)
+        except ValueError:
+            text = f"a reading of {reading.value} cannot be booked"
+        else:
+            text = f"a reading is not later than the one before ({reading.value:g}): refused until time goes on"
+            if not late:
+                self._refusing = False
+                return True
+        self.refused += 1
+        if not self._refusing:
+            self._refusing = True
+            self._tell(reading, Rule.IMPLAUSIBLE, text)
+        return False
+
+    def _line(self, last: Reading, reading: Reading) -> Rule | None:
+        """Return the rule by which a reading follows the last accepted one, None when it does not."""
+        rise = _rise(last, reading)
+        if rise < 0:
+            if self._modulus is None:
+                return None
+            allowed = min(self._limit.allowed(0, self._gathering_s(last, reading)), self._wrap_share * self._modulus)
+            return Rule.ROLLOVER if 0 <= rise + self._modulus <= allowed else None
+        if rise > self._allowed(last, reading):
+            return None
+        # A jump does not become energy just because time goes by, only where it may have come a little late.
+        stays = self._held and last.value < self._held[0].value <= reading.value
+        return None if stays and elapsed_ns(last, reading) > self._gap_after_ns else Rule.NORMAL
+
+    def _allowed(self, last: Reading, reading: Reading) -> float:
+        if last.value == 0.0 and self._limit.untried:
+            # A meter that boots with its gateway shows zero first and then its total: that is no consumption.
+            return self._resolution
+        return self._limit.allowed(quanta(last.value), self._gathering_s(last, reading))
+
+    def _gathering_s(self, last: Reading, reading: Reading) -> float:
+        """Return the time [s] a rise since the last accepted reading may have taken."""
+        return elapsed_ns(last, reading) / NS_PER_S + self._still_s
+
+    def _accept(self, last: Reading, reading: Reading, rule: Rule) -> Delta:
+        rise = _rise(last, reading)
+        if rule is Rule.ROLLOVER:
+            rise += self._modulus or 0
+        gathering_s = self._gathering_s(last, reading)
+        measured = elapsed_ns(last, reading) <= self._gap_after_ns
+        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, gathering_s):
+            rule = Rule.IMPLAUSIBLE
+        elif rule is Rule.NORMAL and not measured:
+            rule = Rule.GAP
+        self._limit.learn(rise, gathering_s)
+        self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)
+        self._last = reading
+        return Delta(last, reading, rise, measured, rule)
+
+    def _hold(self, last: Reading, reading: Reading) -> Sequence[Delta]:
+        ahead = reading.value > last.value
+        if not self._held and ahead:
+            self._tell(reading, Rule.IMPLAUSIBLE, f"{last.value:g} -> {reading.value:g} is too much: held")
+        dip = not ahead and -_rise(last, reading) <= self._limit.dip and not _near_zero(last, reading)
+        if dip or not self._held or not self._continues(last, reading):
+            self._held = [reading]
+            return ()
+        if len(self._held) > 1 and reading.value == self._held[-1].value == self._held[-2].value:
+            self._held[-1] = reading  # of a level stretch only the ends matter
+        else:
+            self._held.append(reading)
+        rises = sum(later.value > earlier.value for earlier, later in pairwise(self._held))
+        if rises < _CONFIRMATIONS:
+            return ()
+        return self._decide_ahead(last) if ahead else self._new_segment(last)
+
+    def _continues(self, last: Reading, reading: Reading) -> bool:
+        """Whether a reading goes on from the held ones, at their level rather than back towards the last accepted."""
+        first = self._held[0]
+        if (first.value > last.value) != (reading.value > last.value) or reading.value < self._held[-1].value:
+            return False
+        if reading.value > last.value:
+            return True
+        return self._small_step(self._held[-1], reading) and 2 * _rise(first, reading) <= -_rise(last, first)
+
+    def _small_step(self, earlier: Reading, later: Reading) -> bool:
+        passed_s = elapsed_ns(earlier, later) / NS_PER_S
+        still_s = 0.0
+        if len(self._held) > 1 and self._held[-2].value == earlier.value:
+            still_s = min(elapsed_ns(self._held[-2], later) / NS_PER_S, _STILL_S)
+        return _rise(earlier, later) <= self._limit.allowed(quanta(earlier.value), max(passed_s, still_s))
+
+    def _decide_ahead(self, last: Reading) -> Sequence[Delta]:
+        """Settle held readings above the last accepted one: real after all, another counter, or still in doubt."""
+        first, newest = self._held[0], self._held[-1]
+        jump = _rise(last, first) / QUANTA_PER_UNIT / self._gathering_s(last, first)
+        follow = _rise(first, newest) / QUANTA_PER_UNIT / (elapsed_ns(first, newest) / NS_PER_S)
+        if jump <= _STEADY * follow:
+            if self._limit.confirm(max(jump, follow)):
+                text = f"readings rise steadily by {follow * 3600:g} per hour, more than expected: booked"
+                self._tell(first, Rule.IMPLAUSIBLE, text)
+                return self._booked((last, *self._take_held()))
+        elif all(self._small_step(earlier, later) for earlier, later in pairwise(self._held)):
+            return self._new_segment(last)
+        self._held = [newest]
+        return ()
+
+    def _new_segment(self, last: Reading) -> Sequence[Delta]:
+        first, *rest = self._take_held()
+        rule = Rule.RESET if _near_zero(last, first) else Rule.REPLACEMENT
+        self._tell(first, rule, f"the counter went on at {first.value:g} after {last.value:g}: nothing booked between")
+        self._still_s = 0.0
+        return (Delta(last, first, 0, False, rule), *self._booked((first, *rest)))
+
+    def _booked(self, readings: Sequence[Reading]) -> tuple[Delta, ...]:
+        return tuple(self._accept(earlier, later, Rule.NORMAL) for earlier, later in pairwise(readings))
+
+    def _take_held(self) -> list[Reading]:
+        held, self._held = self._held, []
+        return held
+
+    def _release(self, last: Reading, reading: Reading, rule: Rule) -> Rule:
+        """Give up the held readings for one that follows the last accepted; return the rule to book it by."""
+        held = self._take_held()
+        if last.value < held[0].value <= reading.value:
+            return Rule.IMPLAUSIBLE
+        self._tell(held[0], Rule.GLITCH, f"{held[0].value:g} after {last.value:g} was out of line: discarded")
+        return Rule.GLITCH if rule is Rule.NORMAL else rule
+
+    def _tell(self, reading: Reading, rule: Rule, text: str) -> None:
+        self.events.append(Event(reading.time_ns, rule, text))
+
+
+def _near_zero(last: Reading, reading: Reading) -> bool:
+    return 0 <= reading.value <= _RESET_SHARE * last.value
+
+
+def _rise(earlier: Reading, later: Reading) -> int:
+    return quanta(later.value) - quanta(earlier.value)

@@ -1,0 +1,85 @@
+"""How much a counter may rise in a given time and still be believed.
+
+With a rated power the limit is that rate. Without one it is learnt: after a few rises the highest rate seen so
+far, a hundredfold, or a tenth of the counter's own reading, whichever is more. That is wide on purpose: it lets
+every machine start from standby and still stops the absurd (-1 read as 4 294 967 295, a total that appears from
+nowhere). Before anything is learnt every rise is believed.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from agent.metering.amount import QUANTA_PER_UNIT
+
+_LEARNT_AFTER = 5
+_LEARNT_FACTOR = 100.0
+_LEARNT_SHARE = 0.1
+_REACH = 10.0
+"""A rated power may be declared too low by this factor and the confirmed readings still count."""
+_DIP_COUNTS = 3.0
+_DIP_S = 60.0
+
+
+class RateLimit:
+    """The limit of one counter; `max_rate` [unit/s] includes the margin, `resolution` [unit] is one count."""
+
+    def __init__(self, *, max_rate: float | None, resolution: float) -> None:
+        self._max_rate = max_rate
+        self._count = resolution * QUANTA_PER_UNIT + 1  # and one quantum of rounding
+        self._proven = 0.0
+        self._peak = 0.0
+        self._rises = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known: a rating, or rates seen."""
+        return self._max_rate is not None or self._rises >= _LEARNT_AFTER
+
+    @property
+    def untried(self) -> bool:
+        """Whether there is no rating and not a single rise was seen yet."""
+        return self._max_rate is None and self._rises == 0
+
+    def allowed(self, level: int, seconds: float) -> float:
+        """Return the rise [quanta] believed within a time from a counter level [quanta]."""
+        if self._max_rate is not None:
+            return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + self._count
+        if not self.known:
+            return math.inf
+        return max(_LEARNT_FACTOR * self._peak * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + self._count
+
+    def exceeds_rating(self, rise: int, seconds: float) -> bool:
+        """Whether a rise [quanta] is more than the rating alone allows."""
+        return self._max_rate is not None and rise > self._max_rate * seconds * QUANTA_PER_UNIT + self._count
+
+    @property
+    def dip(self) -> float:
+        """Drop [quanta] too small for a reset: a few counts, or what the device uses in a minute."""
+        rate = self._peak if self._max_rate is None else self._max_rate
+        return max(_DIP_COUNTS * self._count, rate * _DIP_S * QUANTA_PER_UNIT)
+
+    def learn(self, rise: int, seconds: float) -> None:
+        """Take notice of a booked rise [quanta]; the first says nothing, since it began before the first reading."""
+        if rise <= 0 or seconds <= 0:
+            return
+        self._rises += 1
+        if self._rises > 1:
+            self._peak = max(self._peak, rise / QUANTA_PER_UNIT / seconds)
+
+    def confirm(self, rate: float) -> bool:
+        """Accept a steady rate [unit/s] above the limit as proven; return False where it is out of all reach."""
+        if self._max_rate is not None and rate > _REACH * self._max_rate:
+            return False
+        self._proven = max(self._proven, 2.0 * rate)
+        return True
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learnt as JSON values."""
+        return {"proven": self._proven, "peak": self._peak, "rises": self._rises}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state` returned earlier."""
+        self._proven = state["proven"]
+        self._peak = state["peak"]
+        self._rises = state["rises"]

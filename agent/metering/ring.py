@@ -1,0 +1,56 @@
+"""A ring of cumulative rows: amounts of all accounts side by side, one row per tick."""
+
+import numpy as np
+import numpy.typing as npt
+
+
+class CumulativeRing:
+    """Keeps the newest `slots` rows of `columns` cumulative float64 amounts with their times.
+
+    Invariants: times grow strictly from the oldest row to the newest; a row never changes once written; writing
+    and looking up touch one row and never allocate one.
+    """
+
+    def __init__(self, slots: int, columns: int) -> None:
+        self.times = np.zeros(slots, np.int64)
+        self.rows = np.zeros((slots, columns), np.float64)
+        self._next = 0
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of rows and times [bytes]."""
+        return self.rows.nbytes + self.times.nbytes
+
+    @property
+    def newest(self) -> int:
+        """Slot of the newest row; only meaningful after the first write."""
+        return self._next - 1 if self._next else len(self.times) - 1
+
+    @property
+    def oldest(self) -> int:
+        """Slot of the oldest row kept."""
+        return self._next if self._count == len(self.times) else 0
+
+    def write(self, time_ns: int, row: npt.NDArray[np.float64]) -> None:
+        """Keep a row [float64, columns] in place of the oldest; raise ValueError unless it is the newest in time."""
+        if self._count and time_ns <= self.times[self.newest]:
+            raise ValueError(f"a tick at {time_ns} ns does not follow the one at {self.times[self.newest]} ns")
+        self.rows[self._next] = row
+        self.times[self._next] = time_ns
+        self._next = (self._next + 1) % len(self.times)
+        self._count = min(self._count + 1, len(self.times))
+
+    def at_or_before(self, time_ns: int) -> int:
+        """Return the slot of the newest row not later than a time, or of the oldest row where all are later.
+
+        A binary search over the times: its cost does not depend on how far back the time lies.
+        """
+        oldest = self.oldest
+        # The ring in order of time is the part from the oldest to the end, then the part from the beginning.
+        begin, end = (0, self._next) if oldest and time_ns >= self.times[0] else (oldest, self._count)
+        found = begin + int(np.searchsorted(self.times[begin:end], time_ns, side="right")) - 1
+        return max(found, oldest) if begin == oldest else found

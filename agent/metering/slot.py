@@ -1,0 +1,169 @@
+"""One interval while it is being filled, and what it becomes when it is closed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, quanta
+
+LATE_DATA = "late_data"
+"""The reason of a revision that a later delta caused."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A booked step whose amount or course is not the plain line between its two readings."""
+
+    start: Reading
+    end: Reading
+    quanta: int
+    since_ns: int
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedInterval:
+    """One revision of an interval [start_ns, end_ns): what was booked into it and the readings that prove it.
+
+    `estimated_quanta` is the part of `quanta` whose course was not measured; `measured_s` the time [s] that was.
+    `open` and `close` are the last accepted readings at or before start and end, `open_next` and `close_next` the
+    ones after them. The module says how `quanta` follows from them.
+    """
+
+    start_ns: int
+    end_ns: int
+    quanta: int
+    estimated_quanta: int
+    measured_s: float
+    open: Reading | None
+    open_next: Reading | None
+    close: Reading | None
+    close_next: Reading | None
+    rules: tuple[str, ...]
+    decisions: tuple[Decision, ...]
+    revision: int
+    reason: str
+
+    @property
+    def coverage(self) -> float:
+        """Measured share of the interval, 0 to 1."""
+        return self.measured_s * NS_PER_S / (self.end_ns - self.start_ns)
+
+
+@dataclass(slots=True)
+class Slot:
+    """An interval being filled."""
+
+    start_ns: int
+    end_ns: int
+    revision: int = 0
+    quanta: int = 0
+    estimated: int = 0
+    measured_ns: int = 0
+    emitted: int = 0
+    changed: bool = True
+    open: Reading | None = None
+    open_next: Reading | None = None
+    close: Reading | None = None
+    close_next: Reading | None = None
+    rules: set[str] = field(default_factory=set)
+    decisions: list[Decision] = field(default_factory=list)
+
+    def book(self, delta: Delta, rules: Iterable[str], since_ns: int) -> None:
+        """Take the share of a delta that falls into this interval when it is spread evenly from `since_ns` on."""
+        self.see(delta.start)
+        self.see(delta.end)
+        end_ns = delta.end.time_ns
+        if end_ns <= self.start_ns:
+            return
+        share = _course(delta, since_ns, self.end_ns) - _course(delta, since_ns, self.start_ns)
+        self.quanta += share
+        if delta.measured:
+            self.measured_ns += max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
+        else:
+            self.estimated += share
+        self.rules.update(rules)
+        self.changed = True
+        plain = delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) and since_ns == delta.start.time_ns
+        if not plain and delta.rule is not Rule.INTEGRAL:
+            self.decisions.append(Decision(delta.start, delta.end, delta.quanta, since_ns, delta.rule))
+
+    def see(self, reading: Reading) -> None:
+        """Take the next reading in time as evidence; the same one twice does no harm."""
+        if reading.time_ns <= self.start_ns:
+            self.open, self.open_next = reading, None
+        elif self.open_next is None:
+            self.open_next = reading
+        if reading.time_ns <= self.end_ns:
+            self.close, self.close_next = reading, None
+        elif self.close_next is None:
+            self.close_next = reading
+
+    def emit(self) -> ClosedInterval:
+        """Return the interval as it stands, as its next revision."""
+        closed = ClosedInterval(
+            self.start_ns,
+            self.end_ns,
+            self.quanta,
+            self.estimated,
+            self.measured_ns / NS_PER_S,
+            self.open,
+            self.open_next,
+            self.close,
+            self.close_next,
+            tuple(sorted(self.rules)),
+            tuple(self.decisions),
+            self.revision,
+            LATE_DATA if self.revision else "",
+        )
+        self.revision += 1
+        self.emitted = self.quanta
+        self.changed = False
+        return closed
+
+    def state(self) -> dict[str, Any]:
+        """Return the slot as JSON values."""
+        return {
+            "times": [self.start_ns, self.end_ns, self.measured_ns],
+            "amounts": [self.quanta, self.estimated, self.emitted],
+            "revision": self.revision,
+            "changed": self.changed,
+            "evidence": [state_of(reading) for reading in (self.open, self.open_next, self.close, self.close_next)],
+            "rules": sorted(self.rules),
+            "decisions": [
+                [step.start.state(), step.end.state(), step.quanta, step.since_ns, step.rule] for step in self.decisions
+            ],
+        }
+
+    @staticmethod
+    def restored(state: Mapping[str, Any]) -> "Slot":
+        """Return the slot that `state` came from."""
+        start_ns, end_ns, measured_ns = state["times"]
+        amount, estimated, emitted = state["amounts"]
+        decisions = [
+            Decision(Reading.restored(start), Reading.restored(end), booked, since_ns, Rule(rule))
+            for start, end, booked, since_ns, rule in state["decisions"]
+        ]
+        slot = Slot(start_ns, end_ns, state["revision"], amount, estimated, measured_ns, emitted, state["changed"])
+        slot.open, slot.open_next, slot.close, slot.close_next = map(restored, state["evidence"])
+        slot.rules, slot.decisions = set(state["rules"]), decisions
+        return slot
+
+
+def _course(delta: Delta, since_ns: int, time_ns: int) -> int:
+    """Return how much of a delta is booked by a time: the one rounding both neighbours of a boundary share."""
+    if time_ns >= delta.end.time_ns:
+        return delta.quanta
+    if time_ns <= since_ns:
+        return 0
+    return delta.quanta * (time_ns - since_ns) // (delta.end.time_ns - since_ns)
+
+
+def state_of(reading: Reading | None) -> list[Any] | None:
+    """Return an optional reading as JSON values."""
+    return None if reading is None else reading.state()
+
+
+def restored(state: list[Any] | None) -> Reading | None:
+    """Return the optional reading that `state_of` was given."""
+    return None if state is None else Reading.restored(state)

@@ -1,0 +1,502 @@
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, quanta
+from agent.metering.counter import Counter
+
+START_NS = 1_790_000_000 * NS_PER_S
+RATED = 700 * 1.2 / 3600  # kWh per second of a 700 kW device, with margin
+
+
+def at(second: float, value: float, *, boot: str = "boot-1", wall_shift_s: float = 0.0) -> Reading:
+    ns = round(second * NS_PER_S)
+    wall_ns = START_NS + ns + round(wall_shift_s * NS_PER_S)
+    return Reading(wall_ns, 1_000 * NS_PER_S + ns, value, b"\x00\x01", boot)
+
+
+def book(counter: Counter, values: Iterable[float], *, start_s: float = 0.0, every_s: float = 1.0) -> list[Delta]:
+    deltas: list[Delta] = []
+    for index, value in enumerate(values):
+        deltas += counter.book(at(start_s + index * every_s, value))
+    return deltas
+
+
+def meter(
+    *,
+    modulus: float | None = None,
+    max_rate: float | None = RATED,
+    gap_after_s: float = 10.0,
+    resolution: float = 0.01,
+) -> Counter:
+    return Counter(modulus=modulus, max_rate=max_rate, gap_after_s=gap_after_s, resolution=resolution)
+
+
+def total(deltas: Iterable[Delta]) -> int:
+    return sum(delta.quanta for delta in deltas)
+
+
+def rules(deltas: Sequence[Delta]) -> list[str]:
+    return [str(delta.rule) for delta in deltas]
+
+
+def test_the_first_reading_marks_the_beginning_with_zero() -> None:
+    reading = at(0, 1234.5)
+
+    assert list(meter().book(reading)) == [Delta(reading, reading, 0, True, Rule.FIRST)]
+
+
+def test_readings_in_line_are_booked_to_the_last_digit() -> None:
+    deltas = book(meter(), [40483.1, 40483.2, 40483.2, 40483.35])
+
+    assert rules(deltas) == ["first", "normal", "normal", "normal"]
+    assert [delta.quanta for delta in deltas] == [0, 100_000, 0, 150_000]
+    assert sum(delta.measured_s for delta in deltas) == 3.0
+
+
+# The field cases.
+
+
+@pytest.mark.parametrize("max_rate", [RATED, None], ids=["rated", "learnt"])
+def test_a_single_sample_of_zero_books_nothing_and_its_rebound_only_the_true_difference(max_rate: float | None) -> None:
+    counter = meter(max_rate=max_rate)
+    before = [40482.9 + 0.01 * step for step in range(11)]
+    deltas = book(counter, [*before, 0.0, 40483.02, 40483.03])
+
+    assert total(deltas) == quanta(40483.03) - quanta(40482.9)
+    assert rules(deltas)[-2:] == ["glitch", "normal"]
+    assert [event.rule for event in counter.events] == [Rule.GLITCH]
+
+
+@pytest.mark.parametrize("max_rate", [RATED, None], ids=["rated", "unrated"])
+def test_a_first_sample_of_zero_does_not_book_the_whole_total(max_rate: float | None) -> None:
+    deltas = book(meter(max_rate=max_rate), [0.0, 40483.0, 40483.0, 40483.01, 40483.02, 40483.03])
+
+    assert total(deltas) == 30_000
+    assert Rule.REPLACEMENT in rules(deltas)
+
+
+def test_a_new_meter_that_really_starts_at_zero_is_booked_from_zero() -> None:
+    deltas = book(meter(max_rate=None), [0.0, 0.0, 0.05, 0.1, 0.15, 0.2])
+
+    assert total(deltas) == quanta(0.2)
+
+
+@pytest.mark.parametrize("max_rate", [RATED, None], ids=["rated", "learnt"])
+def test_a_dip_of_a_tenth_is_no_reset_and_books_only_the_true_difference(max_rate: float | None) -> None:
+    counter = meter(max_rate=max_rate, resolution=0.1)
+    deltas = book(counter, [214.9, 215.0, 214.9, 214.9, 215.0, 215.1])
+
+    assert total(deltas) == quanta(215.1) - quanta(214.9)
+    assert rules(deltas) == ["first", "normal", "glitch", "normal"]
+
+
+def test_a_dip_that_climbs_back_in_small_steps_is_still_no_reset() -> None:
+    deltas = book(meter(), [215.0, 214.9, 214.93, 214.96, 214.99, 215.02])
+
+    assert total(deltas) == 20_000
+    assert rules(deltas) == ["first", "glitch"]
+
+
+@pytest.mark.parametrize("max_rate", [RATED, None], ids=["rated", "learnt"])
+@pytest.mark.parametrize("repeats", [1, 2, 5])
+def test_minus_one_read_as_unsigned_is_never_booked(max_rate: float | None, repeats: int) -> None:
+    counter = meter(max_rate=max_rate, resolution=0.1, modulus=429496729.6)
+    before = [1000.0 + 0.1 * step for step in range(11)]
+    deltas = book(counter, [*before, *[4294967295 * 0.1] * repeats, 1001.1, 1001.2])
+
+    assert total(deltas) == quanta(1001.2) - quanta(1000.0)
+    assert Rule.GLITCH in rules(deltas)
+
+
+def test_a_drop_and_its_rebound_do_not_count_twice() -> None:
+    counter = meter()
+    deltas = book(counter, [500.0, 500.1, 0.0, 0.0, 0.0, 500.2, 500.3])
+
+    assert total(deltas) == 300_000
+    assert Rule.RESET not in rules(deltas)
+
+
+def test_a_drop_mistaken_for_a_reset_does_not_count_again_when_the_counter_comes_back() -> None:
+    deltas = book(meter(), [500.0, 0.1, 0.2, 0.3, 500.4, 500.5, 500.6])
+
+    assert rules(deltas).count("reset") == 1
+    assert rules(deltas).count("replacement") == 1
+    assert total(deltas) == (300_000 - 100_000) + (600_000 - 400_000)
+
+
+# Roll-over.
+
+
+def test_a_rollover_books_across_the_modulus_exactly() -> None:
+    deltas = book(meter(modulus=100000.0), [99999.95, 99999.99, 0.04, 0.1])
+
+    assert rules(deltas) == ["first", "normal", "rollover", "normal"]
+    assert total(deltas) == 150_000
+
+
+def test_a_drop_whose_wrapped_rise_is_implausible_is_no_rollover() -> None:
+    deltas = book(meter(modulus=100000.0), [60000.0, 0.1, 0.2, 0.3])
+
+    assert rules(deltas) == ["first", "reset", "normal", "normal"]
+    assert total(deltas) == 200_000
+
+
+def test_without_a_declared_modulus_there_is_no_rollover() -> None:
+    deltas = book(meter(), [99999.99, 0.04, 0.1, 0.2])
+
+    assert rules(deltas) == ["first", "reset", "normal", "normal"]
+    assert total(deltas) == 160_000
+
+
+def test_a_rollover_across_an_outage_is_booked_as_not_measured() -> None:
+    counter = meter(modulus=100000.0)
+    deltas = [*counter.book(at(0, 99990.0)), *counter.book(at(3600, 40.0))]
+
+    assert [(delta.rule, delta.quanta, delta.measured) for delta in deltas[1:]] == [(Rule.ROLLOVER, 50_000_000, False)]
+
+
+# Reset and replacement.
+
+
+@pytest.mark.parametrize(("level", "rule"), [(0.0, "reset"), (3100.0, "replacement"), (90000.0, "replacement")])
+def test_a_new_level_is_confirmed_by_two_rises_and_books_nothing_for_the_unknown_part(level: float, rule: str) -> None:
+    counter = meter()
+    deltas = book(counter, [40000.0, 40000.1, level, level + 0.05])
+
+    assert rules(deltas) == ["first", "normal"]
+
+    deltas += book(counter, [level + 0.1, level + 0.15], start_s=4)
+
+    assert rules(deltas) == ["first", "normal", rule, "normal", "normal", "normal"]
+    assert total(deltas) == 100_000 + 150_000
+    assert not deltas[2].measured
+    assert rule in [event.rule for event in counter.events]
+
+
+def test_a_counter_that_stands_still_after_a_drop_is_held_until_it_moves() -> None:
+    counter = meter()
+    deltas = book(counter, [40000.0, *[0.0] * 5000])
+
+    assert rules(deltas) == ["first"]
+    assert counter.holding
+    assert len(counter.state()["held"]) == 2
+
+    deltas += book(counter, [0.1, 0.2], start_s=5001)
+
+    assert rules(deltas)[1] == "reset"
+    assert total(deltas) == 200_000
+
+
+def test_what_followed_a_reset_is_booked_from_its_first_reading_on() -> None:
+    deltas = book(meter(), [40000.0, 0.0, 0.1, 0.2, 0.3])
+
+    assert [delta.start.value for delta in deltas] == [40000.0, 40000.0, 0.0, 0.1, 0.2]
+    assert total(deltas) == 300_000
+
+
+# Plausibility.
+
+
+def test_a_jump_above_the_rating_is_held_and_refused_when_the_next_reading_is_back() -> None:
+    counter = meter()
+    deltas = book(counter, [100.0, 100.1, 180.0, 100.2])
+
+    assert total(deltas) == 200_000
+    assert [event.rule for event in counter.events] == [Rule.IMPLAUSIBLE, Rule.GLITCH]
+
+
+def test_a_rating_declared_too_low_is_overruled_by_steady_readings_and_flagged() -> None:
+    counter = meter(max_rate=0.1)
+    deltas = book(counter, [100.0 + 0.3 * step for step in range(20)])
+
+    assert total(deltas) == quanta(100.0 + 0.3 * 19) - quanta(100.0)
+    assert set(rules(deltas)) == {"first", "implausible"}
+    assert len(counter.events) == 2  # told when held and when booked, not at every reading
+
+
+def test_a_steady_rate_out_of_all_reach_of_the_rating_is_never_booked() -> None:
+    counter = meter(max_rate=0.1)
+    deltas = book(counter, [100.0 + 50 * step for step in range(50)])
+
+    assert total(deltas) == 0
+    assert counter.holding
+    assert len(counter.events) == 1
+
+
+def test_a_meter_that_shows_a_quarter_of_an_hour_at_once_is_believed() -> None:
+    counter = meter(max_rate=0.1)
+    values = [1000.0 + (step // 900) * 80 for step in range(2000)]
+
+    assert total(book(counter, values)) == 160_000_000
+    assert counter.events == []
+
+
+def test_a_jump_a_little_early_for_the_rating_is_booked_with_the_next_reading() -> None:
+    counter = meter(max_rate=0.1)
+    deltas = book(counter, [100.0, 100.1, 100.4, 100.4, 100.4, 100.4])
+
+    assert total(deltas) == 400_000
+    assert Rule.IMPLAUSIBLE in rules(deltas)
+
+
+def test_without_any_knowledge_a_forward_jump_is_booked() -> None:
+    assert total(book(meter(max_rate=None), [1234500.0, 1238625.0])) == 4_125_000_000
+
+
+def test_a_machine_that_starts_from_standby_is_believed_without_a_rating() -> None:
+    standby = [5000.0 + 0.001 * step for step in range(60)]
+    running = [standby[-1] + 0.9 * step for step in range(1, 60)]
+    counter = meter(max_rate=None)
+
+    assert total(book(counter, [*standby, *running])) == quanta(running[-1]) - quanta(5000.0)
+    assert counter.events == []
+
+
+def test_a_steady_rise_beyond_what_was_learnt_is_booked_once_it_is_confirmed() -> None:
+    standby = [1.0 + 0.001 * step for step in range(60)]
+    running = [standby[-1] + 2.0 * step for step in range(1, 10)]
+    counter = meter(max_rate=None, resolution=0.001)
+
+    assert total(book(counter, [*standby, *running])) == quanta(running[-1]) - quanta(1.0)
+
+
+# Gaps and time.
+
+
+def test_an_outage_is_booked_as_a_gap_that_was_not_measured() -> None:
+    counter = meter()
+    deltas = [*counter.book(at(0, 100.0)), *counter.book(at(10, 100.5)), *counter.book(at(1810, 400.5))]
+
+    assert [(delta.rule, delta.quanta, delta.measured) for delta in deltas[1:]] == [
+        (Rule.NORMAL, 500_000, True),
+        (Rule.GAP, 300_000_000, False),
+    ]
+
+
+def test_readings_not_later_than_the_last_are_refused_told_once_and_do_no_harm() -> None:
+    counter = meter()
+    deltas = book(counter, [100.0, 100.1])
+    deltas += [*counter.book(at(1, 100.2)), *counter.book(at(0.5, 100.3)), *counter.book(at(-7200, 3.0, boot="other"))]
+
+    assert rules(deltas) == ["first", "normal"]
+    assert counter.refused == 3
+    assert len(counter.events) == 1
+    assert total(counter.book(at(2, 100.3))) == 200_000
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_values_that_are_no_amount_are_refused(value: float) -> None:
+    counter = meter()
+    deltas = book(counter, [100.0, value, 100.1])
+
+    assert total(deltas) == 100_000
+    assert counter.refused == 1
+
+
+@pytest.mark.parametrize("shift_s", [3600.0, -3600.0, 1.8e9])
+def test_a_step_of_the_wall_clock_changes_neither_amounts_nor_measured_time(shift_s: float) -> None:
+    counter = meter()
+    deltas = book(counter, [100.0, 100.1])
+    for second in range(2, 6):
+        deltas += counter.book(at(second, 100.0 + second / 10, wall_shift_s=shift_s))
+
+    assert rules(deltas) == ["first"] + ["normal"] * 5
+    assert total(deltas) == 500_000
+    assert sum(delta.measured_s for delta in deltas) == 5.0
+
+
+def test_a_forward_step_of_the_clock_spreads_the_amount_over_the_time_that_passed() -> None:
+    counter = meter()
+    counter.book(at(0, 100.0))
+    (delta,) = counter.book(at(1, 100.1, wall_shift_s=3600))
+
+    assert delta.end.time_ns - delta.since_ns == NS_PER_S
+
+
+def test_after_a_reboot_the_wall_clock_tells_the_time() -> None:
+    counter = meter()
+    counter.book(at(0, 100.0))
+    rebooted = Reading(START_NS + 3600 * NS_PER_S, 5 * NS_PER_S, 200.0, b"", "boot-2")
+    (delta,) = counter.book(rebooted)
+
+    assert (delta.rule, delta.elapsed_s, delta.quanta) == (Rule.GAP, 3600.0, 100_000_000)
+
+
+# Restarts.
+
+
+def test_a_restart_while_a_reading_is_held_changes_nothing() -> None:
+    values = [40000.0, 40000.1, 0.0, 40000.2, 0.0, 0.1, 0.2, 4294967295.0, 0.3, 0.4, 0.5]
+    unbroken = book(meter(), values)
+    restarted: list[Delta] = []
+    state = json.dumps(meter().state())
+    for second, value in enumerate(values):
+        counter = meter()
+        counter.restore(json.loads(state))
+        restarted += counter.book(at(second, value))
+        state = json.dumps(counter.state())
+
+    assert restarted == unbroken
+    assert {"glitch", "reset"} <= set(rules(unbroken))
+
+
+# Conservation: a true meter, and everything that happens to meters.
+
+MODULUS_COUNTS = 50_000
+COUNT = 0.1  # kWh per raw count: never exact in binary
+GAP_AFTER_S = 10
+
+
+@dataclass
+class Plant:
+    """A true counter that counts in raw steps, the books a perfect observer would keep, and the faulty readings."""
+
+    raw: int
+    second: int = 0
+    monotonic_s: int = 1_000
+    boot: int = 1
+    shift_s: int = 0  # of the wall clock
+    booked: int = 0
+    readings: list[Reading | None] = field(default_factory=list)  # None: the process restarts here
+
+    def pass_time(self, seconds: int) -> None:
+        self.second += seconds
+        self.monotonic_s += seconds
+
+    def show(self, value: float) -> None:
+        boot = f"boot-{self.boot}"
+        wall_ns = START_NS + (self.second + self.shift_s) * NS_PER_S
+        self.readings.append(Reading(wall_ns, self.monotonic_s * NS_PER_S, value, b"", boot))
+
+    def read(self, seconds: int, counts: int) -> None:
+        self.pass_time(seconds)
+        self.raw = (self.raw + counts) % MODULUS_COUNTS
+        self.booked += counts
+        self.show(self.raw * COUNT)
+
+    def run(self, counts: Sequence[int]) -> None:
+        for count in counts:
+            self.read(1, count)
+
+    def gap(self, seconds: int, share: float) -> None:
+        self.read(seconds, int(seconds * MOST_COUNTS_PER_S * share))
+
+    def fault(self, value: float, times: int) -> None:
+        for _ in range(times):
+            self.pass_time(1)
+            self.show(value)
+        self.read(1, 2)
+
+    def dip(self, counts: int) -> None:
+        if self.raw > counts:
+            self.fault((self.raw - counts) * COUNT, 1)
+
+    def restart(self) -> None:
+        self.readings.append(None)
+
+    def reboot(self) -> None:
+        self.restart()
+        self.boot += 1
+        self.monotonic_s = 3
+        self.second += 4
+        shown_s = max((r.time_ns - START_NS) // NS_PER_S for r in self.readings if r is not None)
+        self.shift_s = max(self.shift_s, shown_s - self.second + 4)  # a clock at boot that is not in the past
+        self.read(1, 1)
+
+    def clock(self, shift_s: int) -> None:
+        self.shift_s = shift_s
+
+    def replace(self, level: int, then: Sequence[int] = ()) -> None:
+        if abs(self.raw - level) > 6_000:
+            self.pass_time(1)
+            self.raw = level
+            self.show(self.raw * COUNT)
+            self.run([1, 2, 1, *then])
+
+    def wrap(self) -> None:
+        """Put in another counter near its end, which then runs over."""
+        self.replace(MODULUS_COUNTS - 14, [MOST_COUNTS_PER_S] * 6)
+
+
+MOST_COUNTS_PER_S = 5
+EVENTS = st.one_of(
+    st.tuples(st.just("run"), st.lists(st.integers(0, MOST_COUNTS_PER_S), min_size=1, max_size=12)),
+    st.tuples(st.just("gap"), st.integers(11, 400), st.floats(0, 1)),
+    st.tuples(st.just("fault"), st.sampled_from([0.0, 4294967295 * COUNT]), st.integers(1, 3)),
+    st.tuples(st.just("dip"), st.integers(1, 9)),
+    st.tuples(st.just("restart")),
+    st.tuples(st.just("reboot")),
+    st.tuples(st.just("clock"), st.integers(-4000, 4000)),
+    st.tuples(st.just("replace"), st.integers(0, 40) | st.integers(20_000, 26_000)),
+    st.tuples(st.just("wrap")),
+)
+
+
+def deltas_of(plant: Plant, *, modulus: float | None = MODULUS_COUNTS * COUNT) -> Iterator[Delta]:
+    def fresh() -> Counter:
+        rate = MOST_COUNTS_PER_S * COUNT
+        return Counter(modulus=modulus, max_rate=rate, gap_after_s=GAP_AFTER_S, resolution=COUNT)
+
+    counter = fresh()
+    for reading in plant.readings:
+        if reading is None:
+            state = json.dumps(counter.state())
+            counter = fresh()
+            counter.restore(json.loads(state))
+        else:
+            yield from counter.book(reading)
+
+
+@given(events=st.lists(EVENTS, max_size=25))
+@settings(max_examples=300, deadline=None)
+def test_whatever_happens_to_the_meter_the_books_hold_exactly_what_it_counted(
+    events: list[tuple[Any, ...]],
+) -> None:
+    plant = Plant(raw=10_000)
+    plant.read(1, 0)
+    for name, *how in events:
+        getattr(plant, name)(*how)
+    deltas = list(deltas_of(plant))
+
+    assert total(deltas) == plant.booked * quanta(COUNT)
+    for earlier, later in pairwise(deltas):
+        assert later.start == earlier.end
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(-50, 4000), st.floats(-1e9, 1e9) | st.just(float("nan"))), max_size=60),
+    rated=st.booleans(),
+    wraps=st.booleans(),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_sequence_of_readings_breaks_the_chain_or_the_state(
+    steps: list[tuple[int, float]], *, rated: bool, wraps: bool
+) -> None:
+    def fresh() -> Counter:
+        rate, modulus = (1.0 if rated else None), (1e6 if wraps else None)
+        return Counter(modulus=modulus, max_rate=rate, gap_after_s=10, resolution=0.5)
+
+    counter = fresh()
+    deltas: list[Delta] = []
+    second = 0
+    for passed, value in steps:
+        second += passed
+        deltas += counter.book(at(second, value, boot=""))
+        state = json.dumps(counter.state())
+        counter = fresh()
+        counter.restore(json.loads(state))
+        assert len(counter.state()["held"]) <= 8
+    for earlier, later in pairwise(deltas):
+        assert later.start == earlier.end
+    for delta in deltas:
+        if delta.rule in {Rule.FIRST, Rule.RESET, Rule.REPLACEMENT}:
+            assert delta.quanta == 0
+        elif delta.rule is not Rule.ROLLOVER:
+            assert delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) >= 0

@@ -1,0 +1,420 @@
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, quanta
+from agent.metering.counter import Counter
+from agent.metering.integral import Integral
+from agent.metering.interval import MOST_INTERVALS, ClosedInterval, IntervalBook
+
+ZONE = ZoneInfo("Asia/Shanghai")
+EIGHT_NS = round(datetime.fromisoformat("2026-11-20T08:00:00+08:00").timestamp()) * NS_PER_S
+QUARTER_S = 900
+QUARTER_NS = QUARTER_S * NS_PER_S
+
+
+def at(second: float, value: float, *, monotonic_s: float | None = None, boot: str = "boot") -> Reading:
+    passed = second if monotonic_s is None else monotonic_s
+    return Reading(EIGHT_NS + round(second * NS_PER_S), round((1e5 + passed) * NS_PER_S), value, b"\x01", boot)
+
+
+def book_of(*, length_s: float = QUARTER_S, grace_s: float = 60.0) -> IntervalBook:
+    return IntervalBook(length_s=length_s, zone=ZONE, grace_s=grace_s)
+
+
+def counter_of(**other: float) -> Counter:
+    return Counter(modulus=other.get("modulus"), max_rate=other.get("max_rate"), gap_after_s=60.0, resolution=0.1)
+
+
+def fill(book: IntervalBook, readings: Iterable[Reading], counter: Counter | None = None) -> list[Delta]:
+    counter = counter or counter_of()
+    deltas = [delta for reading in readings for delta in counter.book(reading)]
+    for delta in deltas:
+        book.add(delta)
+    return deltas
+
+
+def due(book: IntervalBook, second: float) -> list[ClosedInterval]:
+    return book.close_due(EIGHT_NS + round(second * NS_PER_S))
+
+
+def steady(first_s: int, last_s: int, *, every_s: int = 10, per_s: float = 0.1) -> list[Reading]:
+    return [at(second, 1000.0 + second * per_s) for second in range(first_s, last_s + 1, every_s)]
+
+
+def recomputed(interval: ClosedInterval) -> int:
+    """Work out the amount as an auditor would: from the evidence alone, by the formula of the documentation."""
+    decided = {(step.start, step.end): step for step in interval.decisions}
+
+    def course(a: Reading | None, b: Reading | None, time_ns: int) -> int:
+        if a is None or b is None:
+            return 0
+        step = decided.get((a, b))
+        amount = step.quanta if step else quanta(b.value) - quanta(a.value)
+        since_ns = step.since_ns if step else a.time_ns
+        if time_ns <= since_ns:
+            return 0
+        return amount if time_ns >= b.time_ns else amount * (time_ns - since_ns) // (b.time_ns - since_ns)
+
+    first, last = interval.open or interval.open_next, interval.close
+    if first is None or last is None:
+        return 0
+    corrections = sum(
+        step.quanta - (quanta(step.end.value) - quanta(step.start.value))
+        for step in interval.decisions
+        if first.time_ns <= step.start.time_ns and step.end.time_ns <= last.time_ns
+    )
+    between = quanta(last.value) - quanta(first.value) + corrections
+    head = course(interval.open, interval.open_next, interval.start_ns)
+    return between + course(last, interval.close_next, interval.end_ns) - head
+
+
+def latest(intervals: Iterable[ClosedInterval]) -> dict[int, ClosedInterval]:
+    return {interval.start_ns: interval for interval in intervals}
+
+
+def test_an_interval_is_cut_by_interpolation_and_keeps_the_readings_around_both_ends() -> None:
+    book = book_of()
+    # 08:00 lies half way between 07:59:55 and 08:00:05, 08:15 a quarter of the way between 08:14:59 and 08:15:03
+    readings = [at(-5, 100.0), at(5, 101.0), at(899, 150.0), at(903, 154.0)]
+    fill(book, readings, Counter(modulus=None, max_rate=None, gap_after_s=1000, resolution=0.1))
+    before, interval = due(book, 903)
+
+    assert (before.start_ns, before.quanta) == (EIGHT_NS - QUARTER_NS, 500_000)
+    assert (interval.start_ns, interval.end_ns) == (EIGHT_NS, EIGHT_NS + QUARTER_NS)
+    assert interval.quanta == 500_000 + 49_000_000 + 1_000_000
+    assert (interval.open, interval.open_next, interval.close, interval.close_next) == tuple(readings)
+    assert (interval.rules, interval.revision, interval.reason) == (("normal",), 0, "")
+    assert (interval.coverage, interval.estimated_quanta) == (1.0, 0)
+
+
+def test_an_interval_closes_at_once_when_a_reading_at_its_end_was_booked() -> None:
+    book = book_of()
+    fill(book, steady(0, 890))
+
+    assert due(book, 900) == []
+
+    fill(book, steady(890, 900))
+    (interval,) = due(book, 900)
+
+    assert interval.quanta == 90_000_000
+    assert (interval.close, interval.close_next) == (at(900, 1090.0), None)
+    assert due(book, 900) == []
+
+
+def test_the_interval_of_the_first_reading_says_that_the_account_began_there() -> None:
+    book = book_of()
+    fill(book, steady(450, 900))
+    (interval,) = due(book, 900)
+
+    assert (interval.open, interval.open_next) == (None, at(450, 1045.0))
+    assert interval.quanta == 45_000_000
+    assert interval.coverage == 0.5
+    assert interval.rules == ("first", "normal")
+
+
+def test_intervals_before_the_first_reading_do_not_exist() -> None:
+    assert due(book_of(), 1e6) == []
+
+
+def test_without_a_later_reading_an_interval_closes_after_the_grace_with_what_is_there() -> None:
+    book = book_of(grace_s=60)
+    fill(book, steady(0, 450))
+
+    assert due(book, 959.9) == []
+
+    (interval,) = due(book, 960)
+
+    assert (interval.coverage, interval.quanta, interval.close_next) == (0.5, 45_000_000, None)
+    assert due(book, 961) == []
+
+
+def test_intervals_of_an_outage_are_emitted_empty_and_revised_when_the_delta_arrives() -> None:
+    book = book_of()
+    fill(book, steady(0, 450))
+    closed = due(book, 3 * QUARTER_S + 60)
+
+    assert [(interval.revision, interval.coverage, interval.quanta) for interval in closed] == [
+        (0, 0.5, 45_000_000),
+        (0, 0.0, 0),
+        (0, 0.0, 0),
+    ]
+
+    counter = counter_of()
+    counter.book(at(450, 1045.0))
+    for delta in counter.book(at(3150, 1315.0)):  # 45 minutes later, 270 kWh more
+        book.add(delta)
+    revised = due(book, 3150)
+
+    assert [(interval.revision, interval.reason) for interval in revised] == [(1, "late_data")] * 3
+    assert [interval.quanta for interval in revised] == [90_000_000, 90_000_000, 90_000_000]
+    assert [interval.estimated_quanta for interval in revised] == [45_000_000, 90_000_000, 90_000_000]
+    assert [interval.coverage for interval in revised] == [0.5, 0.0, 0.0]
+    assert revised[0].rules == ("first", "gap", "normal")
+    assert revised[1].rules == ("gap",)
+    assert book.pending_quanta == 45_000_000
+
+
+def test_a_closed_interval_is_revised_once_for_each_batch_of_late_deltas() -> None:
+    book = book_of()
+    fill(book, steady(0, 450))
+    assert len(due(book, 1000)) == 1
+
+    fill(book, steady(450, 600))
+    (second,) = due(book, 1001)
+    fill(book, steady(600, 900))
+    (third,) = due(book, 1002)
+
+    assert (second.revision, second.quanta) == (1, 60_000_000)
+    assert (third.revision, third.quanta, third.coverage) == (2, 90_000_000, 1.0)
+    assert due(book, 1003) == []
+
+
+def test_a_late_reading_on_a_boundary_does_not_revise_the_empty_interval_behind_it() -> None:
+    book = book_of()
+    fill(book, steady(0, 10))
+    assert len(due(book, 2 * QUARTER_S + 60)) == 2
+
+    fill(book, [at(10, 1001.0), at(900, 1090.0)])
+
+    assert [interval.revision for interval in due(book, 2 * QUARTER_S + 61)] == [1]
+
+
+def test_a_reset_inside_an_interval_is_evident_and_books_only_what_is_known() -> None:
+    book = book_of()
+    values = [1000.0, 1000.5, 1000.9, 0.0, 0.2, 0.4, 0.6]
+    fill(book, [at(100 + 10 * step, value) for step, value in enumerate(values)], counter_of(max_rate=0.2))
+    (interval,) = due(book, 2000)[:1]
+
+    assert interval.quanta == 1_500_000
+    assert [(step.rule, step.quanta) for step in interval.decisions] == [(Rule.RESET, 0)]
+    assert interval.rules == ("first", "normal", "reset")
+    assert recomputed(interval) == interval.quanta
+    assert interval.measured_s == 50.0
+
+
+def test_an_interval_across_a_rollover_can_be_recomputed_from_its_record() -> None:
+    book = book_of()
+    fill(book, [at(-5, 99.8), at(5, 0.2), at(15, 0.4), at(905, 0.6)], counter_of(modulus=100.0, max_rate=1.0))
+    before, interval = due(book, 905)
+
+    assert (before.quanta, interval.quanta) == (200_000, 200_000 + 200_000 + 198_876)
+    assert recomputed(interval) == interval.quanta
+
+
+def test_a_forward_step_of_the_clock_leaves_the_skipped_time_empty() -> None:
+    book = book_of()
+    counter = counter_of()
+    fill(book, [*steady(0, 100), at(100 + 3600 + 10, 1011.0, monotonic_s=110)], counter)
+    fill(book, [at(3600 + second, 1000 + second / 10, monotonic_s=second) for second in range(120, 1200, 10)], counter)
+    closed = due(book, 3600 + 1190)
+
+    assert [interval.quanta for interval in closed] == [10_000_000, 0, 0, 0, 80_000_000]
+    assert [interval.measured_s for interval in closed] == [100.0, 0.0, 0.0, 0.0, 800.0]
+    assert [recomputed(interval) for interval in closed] == [interval.quanta for interval in closed]
+
+
+def test_what_is_read_after_the_clock_was_set_back_waits_until_it_catches_up() -> None:
+    book = book_of()
+    counter = counter_of()
+    fill(book, steady(0, 600), counter)
+    back = [at(second - 300, 1000 + second / 10, monotonic_s=second) for second in range(610, 1300, 10)]
+    fill(book, back, counter)
+    closed = due(book, 990)
+
+    assert [interval.quanta for interval in closed] == [120_000_000]
+    assert closed[0].estimated_quanta == 31_000_000
+    assert closed[0].coverage == pytest.approx(890 / 900)
+    assert recomputed(closed[0]) == closed[0].quanta
+    assert book.pending_quanta == quanta(1129.0) - quanta(1120.0)
+
+
+def test_an_integral_leaves_the_intervals_of_an_outage_empty_for_good() -> None:
+    book = book_of()
+    integral = Integral(max_gap_s=60)
+    seconds = [*range(0, 460, 10), *range(3000, 3700, 10)]
+    for second in seconds:
+        for delta in integral.book(at(second, 360.0)):
+            book.add(delta)
+    closed = due(book, 3700)
+
+    assert [interval.quanta for interval in closed] == [45_000_000, 0, 0, 60_000_000]
+    assert [interval.revision for interval in closed] == [0, 0, 0, 0]
+    assert [interval.close for interval in closed][:2] == [at(450, 360.0), at(450, 360.0)]
+    assert closed[3].rules == ("integral",)
+
+
+def test_a_gap_of_years_is_conserved_in_the_last_intervals_of_it() -> None:
+    book = book_of()
+    ten_years_s = 10 * 365 * 86400
+    deltas = fill(book, [at(0, 0.5), at(10, 1.0), at(ten_years_s, 50001.0)])
+    closed = due(book, ten_years_s)
+
+    assert len(closed) == MOST_INTERVALS
+    assert sum(interval.quanta for interval in closed) + book.pending_quanta == sum(delta.quanta for delta in deltas)
+    assert all(recomputed(interval) == interval.quanta for interval in closed)
+
+
+def test_a_silence_of_years_emits_no_more_than_the_last_empty_intervals() -> None:
+    book = book_of()
+    fill(book, steady(0, 100))
+
+    assert len(due(book, 10 * 365 * 86400)) == MOST_INTERVALS + 1
+    assert due(book, 10 * 365 * 86400) == []
+
+
+def test_an_account_that_lost_its_counter_goes_on_without_inventing_anything() -> None:
+    book = book_of()
+    fill(book, steady(0, 100))
+    fill(book, [at(2000, 7000.0), at(2010, 7001.0)])  # a new counter object: first again
+    closed = due(book, 2800)
+
+    assert sum(interval.quanta for interval in closed) == 10_000_000 + 1_000_000
+    assert all(recomputed(interval) == interval.quanta for interval in closed)
+
+
+def test_the_hour_that_is_repeated_in_autumn_is_four_more_intervals() -> None:
+    book = IntervalBook(length_s=QUARTER_S, zone=ZoneInfo("Europe/Berlin"), grace_s=0)
+    start = datetime.fromisoformat("2026-10-25T00:00:00+02:00").timestamp()
+    counter = counter_of()
+    for step in range(25 * 60 + 1):
+        for delta in counter.book(Reading(round((start + step * 60) * NS_PER_S), 0, 10.0 + step)):
+            book.add(delta)
+    closed = book.close_due(round((start + 25 * 3600) * NS_PER_S))
+
+    assert [interval.quanta for interval in closed] == [15_000_000] * 100
+
+
+# Conservation.
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("read"), st.integers(1, 400), st.floats(0, 1)),
+        st.tuples(st.just("outage"), st.integers(400, 9000), st.floats(0, 1)),
+        st.tuples(st.just("jump ahead"), st.integers(1, 9000), st.floats(0, 1)),
+        st.tuples(st.just("jump back"), st.integers(1, 3000), st.floats(0, 1)),
+        st.tuples(st.just("zero")),
+        st.tuples(st.just("reset")),
+        st.tuples(st.just("silence"), st.integers(1, 5000)),
+        st.tuples(st.just("restart")),
+    ),
+    max_size=40,
+)
+MODULUS = 3000.0
+
+
+class Site:
+    """A counter, its book and whoever takes the closed intervals, under a random story."""
+
+    def __init__(self, length_s: int) -> None:
+        self.length_s = length_s
+        self.counter = counter_of(modulus=MODULUS, max_rate=0.5)
+        self.book = book_of(length_s=length_s)
+        self.now_s = self.wall_shift_s = 0
+        self.raw = 12_345  # tenths
+        self.deltas: list[Delta] = []
+        self.closed: list[ClosedInterval] = []
+
+    def show(self, tenths: int) -> None:
+        wall_s = self.now_s + self.wall_shift_s
+        for delta in self.counter.book(at(wall_s + 0.123456789, tenths / 10, monotonic_s=self.now_s)):
+            self.deltas.append(delta)
+            self.book.add(delta)
+        self.take(wall_s)
+
+    def take(self, wall_s: float) -> None:
+        for interval in due(self.book, wall_s + 0.2):
+            earlier = latest(self.closed).get(interval.start_ns)
+            assert interval.revision == (0 if earlier is None else earlier.revision + 1)
+            self.closed.append(interval)
+
+    def read(self, passed_s: int, share: float) -> None:
+        self.now_s += passed_s
+        self.raw = (self.raw + int(passed_s * share * 0.5 * 10)) % round(MODULUS * 10)
+        self.show(self.raw)
+
+    def restart(self) -> None:
+        counter, book = json.dumps(self.counter.state()), json.dumps(self.book.state())
+        self.counter = counter_of(modulus=MODULUS, max_rate=0.5)
+        self.book = book_of(length_s=self.length_s)
+        self.counter.restore(json.loads(counter))
+        self.book.restore(json.loads(book))
+
+    def live(self, step: Sequence[object]) -> None:
+        match step:
+            case ("read" | "outage", int() as passed_s, float() as share):
+                self.read(passed_s, share)
+            case ("jump ahead", int() as seconds, float() as share):
+                self.wall_shift_s += seconds
+                self.read(7, share)
+            case ("jump back", int() as seconds, float() as share):
+                self.wall_shift_s -= seconds
+                self.read(7, share)
+            case ("zero",):
+                self.now_s += 1
+                self.show(0)
+                self.read(1, 0.3)
+            case ("reset",):
+                self.raw = 0
+                for _ in range(4):
+                    self.read(10, 0.4)
+            case ("silence", int() as seconds):
+                self.now_s += seconds
+                self.take(self.now_s + self.wall_shift_s)
+            case _:
+                self.restart()
+
+
+@given(steps=STEPS, length_s=st.sampled_from([60, 900, 3600]))
+@settings(max_examples=150, deadline=None)
+def test_intervals_and_what_is_pending_always_add_up_to_the_deltas(
+    steps: list[tuple[object, ...]], length_s: int
+) -> None:
+    site = Site(length_s)
+    site.show(site.raw)
+    for step in steps:
+        site.live(step)
+        emitted = sum(interval.quanta for interval in latest(site.closed).values())
+        assert emitted + site.book.pending_quanta == sum(delta.quanta for delta in site.deltas)
+    for interval in site.closed:
+        assert recomputed(interval) == interval.quanta
+        assert 0 <= interval.coverage <= 1
+        assert 0 <= interval.estimated_quanta <= interval.quanta
+
+
+@given(
+    steps=st.lists(st.tuples(st.integers(1, 4000), st.integers(0, 10**6)), min_size=1, max_size=40),
+    length_s=st.sampled_from([60, 900, 3600]),
+)
+@settings(max_examples=150, deadline=None)
+def test_each_interval_equals_the_interpolated_counter_at_its_ends(steps: list[tuple[int, int]], length_s: int) -> None:
+    book = book_of(length_s=length_s, grace_s=1e9)
+    readings = [at(0.5, 5.0)]
+    second, booked = 0.5, quanta(5.0)
+    for passed, rise in steps:
+        second += passed
+        booked += rise
+        readings.append(at(second, booked / 1e6))
+    for earlier, later in pairwise(readings):
+        amount = quanta(later.value) - quanta(earlier.value)
+        book.add(Delta(earlier, later, amount, True, Rule.NORMAL))
+
+    def counter(time_ns: int) -> int:
+        for a, b in pairwise(readings):
+            if a.time_ns <= time_ns <= b.time_ns:
+                rise = quanta(b.value) - quanta(a.value)
+                return quanta(a.value) + rise * (time_ns - a.time_ns) // (b.time_ns - a.time_ns)
+        return quanta(readings[0].value)
+
+    closed = due(book, second)
+    expected_ns = range(EIGHT_NS, readings[-1].time_ns - length_s * NS_PER_S + 1, length_s * NS_PER_S)
+    assert [interval.start_ns for interval in closed] == list(expected_ns)
+    for interval in closed:
+        assert interval.quanta == counter(interval.end_ns) - counter(interval.start_ns)
+        assert interval.coverage == (1.0 if interval.open else 1.0 - 0.5 / length_s)
