@@ -9,6 +9,7 @@ Invariants:
 - A poll that cannot begin before the next one is due is skipped and counted, never queued.
 - A device that does not answer costs its line one time-out per attempt; attempts of a device that is down are
   spaced by growing pauses. A line that is down is tried again by growing pauses for all its devices.
+- A device is asked who it is on every connect and after every silence; a stranger's values are not taken.
 - No reply is no sample: the frame of a failed poll carries qualities, no values.
 """
 
@@ -89,6 +90,10 @@ class PolledDevice:
     """Monotonic time [s] before which no attempt is made."""
     last_frame: Frame | None = None
     last_ok_ns: int = 0
+    identified: bool = False
+    """Whether this is still the device it was: checked on every connect and after every silence."""
+    identity: str = ""
+    """Its identity registers as first seen in this run, in hex."""
 
 
 @dataclass(slots=True)
@@ -204,6 +209,13 @@ class LinePoller:
         now = time.monotonic()
         if now < device.retry_at or now < self._line_retry_at:
             return
+        device.polls += 1
+        stranger = await self._identify(device)
+        if stranger:
+            device.failures += 1
+            self._set(device, Condition.OFFLINE, stranger)
+            device.retry_at = now + _LONGEST_PAUSE_S
+            return
         results: dict[Block, Exchange | LineError] = {}
         for block in cadence.blocks:
             try:
@@ -213,12 +225,34 @@ class LinePoller:
                 if isinstance(error, LineDown | NoReply):
                     results |= dict.fromkeys(cadence.blocks[len(results) :], error)
                     break
-        device.polls += 1
         self._judge(device, results)
         # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
         if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
             device.last_frame = cadence.codec.decode(device.name, results)
             self._on_frame(device, cadence, device.last_frame)
+
+    async def _identify(self, device: PolledDevice) -> str:
+        """Check that the device is what its profile says and what it was before; return why not, if it is not."""
+        declared = device.profile.identity
+        if device.identified or declared is None:
+            return ""
+        block = Block(declared.function, declared.address, declared.count)
+        try:
+            found = (await self.line.read(device.unit, block)).data.hex()
+        except Refused:
+            # Older meters lack these registers: nothing can be checked, and nothing speaks against them.
+            device.identified = True
+            return ""
+        except LineError:
+            return ""  # the poll that follows meets the same failure and draws the conclusions
+        expected = declared.expect or device.identity or found
+        if found != expected:
+            return (
+                f"another device answers: identity registers hold {found}, expected {expected}: check unit and profile"
+            )
+        device.identity = found
+        device.identified = True
+        return ""
 
     def _judge(self, device: PolledDevice, results: Mapping[Block, Exchange | LineError]) -> None:
         """Draw the conclusions of one poll: the device's condition, and when to try again."""
@@ -228,6 +262,7 @@ class LinePoller:
         if len(errors) == len(results) and not any(isinstance(error, Refused) for error in errors):
             device.failures += 1
             device.failures_in_row += 1
+            device.identified = False
             if device.failures_in_row >= _FAILURES_TO_OFFLINE or down:
                 self._set(device, Condition.OFFLINE, str(errors[0]))
             if device.failures_in_row >= _FAILURES_TO_OFFLINE and not down:

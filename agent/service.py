@@ -42,6 +42,8 @@ _log = logging.getLogger(__name__)
 
 _NS = 1_000_000_000
 _HEALTH_S = 60.0
+_FIRST_HEALTH_S = 15.0
+"""The first health record waits until there is something to say."""
 _SAVE_S = 10.0
 _RESTART_S = 5.0
 _GOODBYE_S = 3.0
@@ -79,7 +81,7 @@ class Agent:
         self.recorder = Recorder(config, self.ledger, self.store, self.board, clock=time.time_ns)
         self.pollers = [self._poller(index) for index in range(len(config.lines))]
         self.forwarders = [Forwarder(self.store, sink) for sink in self._sinks()]
-        self._beats = Beats()
+        self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
         self.api = None
         if config.http:
             self.api = LocalApi(

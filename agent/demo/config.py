@@ -22,7 +22,7 @@ line = "{boiler_1_line}"
 unit = {boiler_1_unit}
 profile = "generic/steam-boiler"
 every = "1s"
-rated_power = "700 kW"
+rated_power = "2.8 MW"
 
 [[device]]
 name = "motor-1"
