@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
@@ -30,6 +30,23 @@ def _positive_seconds(value: object) -> float:
     return duration
 
 
+def seconds_text(value: float) -> str:
+    """Return a duration [s] as a configuration writes it: "15min" for 900.0."""
+    return _text(value, _SECONDS)
+
+
+def bytes_text(value: float) -> str:
+    """Return a size [bytes] as a configuration writes it: "1GiB" for 2**30."""
+    return _text(value, _BYTES)
+
+
+def _text(value: float, units: dict[str, float]) -> str:
+    """Return a value in the largest unit of which it is a whole multiple, else in the smallest."""
+    whole = [unit for unit, size in units.items() if (value / size).is_integer()]
+    unit = max(whole, key=units.__getitem__) if whole else min(units, key=units.__getitem__)
+    return f"{value / units[unit]:.15g}{unit}"
+
+
 def _size(value: object) -> int:
     return int(_parse(value, _BYTES, '"1GiB"'))
 
@@ -38,11 +55,20 @@ def _power(value: object) -> float:
     return _parse(value, _KILOWATTS, '"700 kW"')
 
 
-Duration = Annotated[float, BeforeValidator(_positive_seconds)]
+def _schema(title: str, units: dict[str, float], *examples: str, above_zero: bool = False) -> WithJsonSchema:
+    """Return what JSON Schema says of a measure: a text, although it becomes a number here."""
+    digit = "(?=[0-9.]*[1-9])" if above_zero else ""
+    pattern = rf"^\s*{digit}[0-9]+(\.[0-9]+)?\s*({'|'.join(units)})\s*$"
+    return WithJsonSchema({"type": "string", "title": title, "pattern": pattern, "examples": list(examples)})
+
+
+Duration = Annotated[
+    float, BeforeValidator(_positive_seconds), _schema("duration", _SECONDS, "1s", "15min", above_zero=True)
+]
 """A duration [s], above zero."""
-Pause = Annotated[float, BeforeValidator(seconds)]
+Pause = Annotated[float, BeforeValidator(seconds), _schema("duration", _SECONDS, "0ms", "20ms")]
 """A duration [s], zero allowed."""
-Size = Annotated[int, BeforeValidator(_size)]
+Size = Annotated[int, BeforeValidator(_size), _schema("size", _BYTES, "1GiB", "500MB")]
 """A size [bytes]."""
-Power = Annotated[float, BeforeValidator(_power)]
+Power = Annotated[float, BeforeValidator(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW")]
 """A power [kW]."""

@@ -1,0 +1,187 @@
+"""The messages about amounts: rolling windows and the record of account."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, RootModel, StringConstraints
+
+from agent.schemas.device import FactorMeta, Placed
+from agent.schemas.message import Digest, Figures, Number, QualityText, Recorded, Share, Time
+
+_TOGETHER: dict[str, Any] = {
+    "dependentRequired": {
+        "scope": ["co2_kg"],
+        "co2_kg": ["scope"],
+        "co2_location_kg": ["co2_market_kg"],
+        "co2_market_kg": ["co2_location_kg"],
+    }
+}
+
+
+class Weighed(Figures):
+    """An amount, and what it comes to as energy, standard coal and CO2."""
+
+    account: str
+    """Name of the account: device and word."""
+    amount: Number
+    """What was used [`unit`]."""
+    unit: str
+    """Unit of `amount`, such as `Nm3` or `kWh`."""
+    energy_kwh: Number
+    """Its energy [kWh]."""
+    kgce: Number
+    """The same as standard coal [kgce]."""
+    scope: Literal[1, 2] | None = None
+    """1: emitted here. 2: emitted where bought electricity or heat was made. Absent where no CO2 is counted."""
+    co2_kg: Number | None = None
+    """CO2 [kg]; for electricity by location."""
+    co2_location_kg: Number | None = None
+    """Electricity only: CO2 [kg] by the average of the grid."""
+    co2_market_kg: Number | None = None
+    """Electricity only: CO2 [kg] by what was contracted."""
+    unverified: Literal[True] | None = None
+    """There when the figures rest on a factor nobody here has checked."""
+    coverage: Share
+    """Share of the time that was measured."""
+    estimated: Share
+    """Share of the amount whose course was not measured."""
+
+
+class AccountWindow(Placed, Weighed, Recorded):
+    """The rolling sum of one account."""
+
+    model_config = ConfigDict(json_schema_extra={**_TOGETHER, "not": {"required": ["intensity"]}})
+
+    schema_: Literal["energy-agent/window/1"] = Field(alias="schema")
+    span: str = Field(examples=["15min"])
+    """Length of the window, as the configuration writes it."""
+    time: Time
+    """End of the window."""
+    mean_power_kw: Number | None = None
+    """Mean power over the part of the window that lies behind the start of the agent [kW]."""
+
+
+class IntensityWindow(Recorded):
+    """Energy and CO2 per output, over one span. The figures per output are absent while nothing is made."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "not": {"anyOf": [{"required": ["account"]}, {"required": ["device"]}]},
+            "patternProperties": {"^(energy_kwh|kgce|co2_kg|co2_market_kg)_per_[a-z0-9_]+$": {"type": "number"}},
+        }
+    )
+
+    schema_: Literal["energy-agent/window/1"] = Field(alias="schema")
+    intensity: str
+    """Name of the intensity."""
+    span: str = Field(examples=["15min"])
+    """Length of the window, as the configuration writes it."""
+    time: Time
+    """End of the window."""
+    output: str
+    """Name of what is made."""
+    output_amount: Number
+    """How much was made [`output_unit`]."""
+    output_unit: str
+    """Unit of `output_amount`, such as `t`."""
+    energy_kwh: Number
+    """Energy of all accounts of the intensity [kWh]."""
+    kgce: Number
+    """The same as standard coal [kgce]."""
+    co2_kg: Number
+    """CO2 [kg], electricity by location."""
+    co2_market_kg: Number
+    """CO2 [kg], electricity by what was contracted."""
+    coverage: Share
+    """The least coverage among the accounts and the output."""
+    unverified: Literal[True] | None = None
+    """There when the figures rest on a factor nobody here has checked."""
+
+
+class Window(RootModel[AccountWindow | IntensityWindow]):
+    """Rolling sums: of one account, or of an intensity (`energy_kwh_per_t` and the like)."""
+
+
+class EvidenceReading(Figures):
+    """A reading of the source: of a counter with its registers, else of a power or flow."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [{"required": ["raw"]}, {"required": ["value"]}],
+            "dependentRequired": {"raw": ["registers"], "registers": ["raw"]},
+        }
+    )
+
+    time: Time
+    """When it was received."""
+    value: Number | None = None
+    """What was read, in the unit of the account; for an integral, the power or flow."""
+    raw: Number | None = None
+    """The number the device holds, before any scale."""
+    registers: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$")] | None = None
+    """The registers as read, in hex."""
+
+
+class Decision(Figures):
+    """A step between two readings that was not booked along the plain line between them."""
+
+    rule: str
+    """Why, such as `rollover`, `reset` or `gap`."""
+    amount: Number
+    """What was booked for it [`unit`]."""
+    since: Time
+    """From when on it was spread, evenly until `end`."""
+    start: EvidenceReading
+    """The reading before the step."""
+    end: EvidenceReading
+    """The reading after the step."""
+
+
+class Evidence(Figures):
+    """The readings that prove an amount, and how it follows from them.
+
+    With `open` to `open_next` as the step around the start, and `close` to `close_next` as the one around the end,
+    the counter is interpolated at both times; the difference is the amount. A missing `open` means that the account
+    began at `open_next`, a missing `close_next` that nothing was read later. Each step in `decisions` replaces the
+    plain difference of its readings.
+    """
+
+    open: EvidenceReading | None = None
+    """The last one at or before the start."""
+    open_next: EvidenceReading | None = None
+    """The first one after the start."""
+    close: EvidenceReading | None = None
+    """The last one at or before the end."""
+    close_next: EvidenceReading | None = None
+    """The first one after the end."""
+    rules: list[str]
+    """Rules applied, such as `normal`, `rollover`, `reset`, `gap`."""
+    decisions: list[Decision] | None = None
+    """Steps that do not follow the plain line."""
+
+
+class Interval(Placed, Weighed, Recorded):
+    """The record of account: one per account and interval, immutable; a correction is a new `revision`.
+
+    `hash` is SHA-256 over the record in RFC 8785 canonical form without `hash`.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_TOGETHER)
+
+    schema_: Literal["energy-agent/interval/1"] = Field(alias="schema")
+    start: Time
+    """Start, included."""
+    end: Time
+    """End, excluded."""
+    revision: Annotated[int, Field(ge=0)]
+    """0, then one more for each correction; the highest counts."""
+    reason: str | None = None
+    """Why this revision was made, such as `late_data`."""
+    quality: QualityText
+    """`good` when the interval was measured as a whole."""
+    evidence: Evidence
+    factor: FactorMeta
+    """Factor by which CO2 was computed; without CO2, the coefficient of standard coal."""
+    previous: Digest
+    """Hash of the interval record before this one in the agent's chain; the first names 64 zeros."""
+    hash: Digest
+    """Hash of this record."""

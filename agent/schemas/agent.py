@@ -1,0 +1,136 @@
+"""The messages about the agent itself: whether it runs, how well, and what it had to drop."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from agent.schemas.device import Placed
+from agent.schemas.message import Count, Figures, Message, Number, Recorded, Time
+
+
+class Status(Message):
+    """Whether the agent runs. Retained, and the last will of its connection."""
+
+    schema_: Literal["energy-agent/status/1"] = Field(alias="schema")
+    state: Literal["online", "offline"]
+    """`offline`: it has ended, or the broker has lost it."""
+    version: str
+    """Version of the program."""
+    started: Time
+    """When it started."""
+    clock_synchronised: bool | None = None
+    """Whether the machine's clock is synchronised; absent when the system does not say."""
+
+
+class Process(Figures):
+    """What the agent costs."""
+
+    pid: int
+    """Number of the process."""
+    cpu_s: Number
+    """Processor time since the start [s]."""
+    resident_bytes: Count
+    """Memory in use [bytes]."""
+
+
+class LineHealth(Figures):
+    """How a line is doing; counters since the start."""
+
+    line: str
+    """Name of the line."""
+    up: bool
+    """Whether it is connected."""
+    utilisation: Number
+    """Share of the time since the start it was busy."""
+    requests: Count
+    """Requests sent."""
+    replies: Count
+    """Replies accepted."""
+    exceptions: Count
+    """Replies that refuse."""
+    timeouts: Count
+    """Requests without reply."""
+    bad_replies: Count
+    """Replies that do not provably belong to their request."""
+    reconnects: Count
+    """Connections opened again."""
+    lateness_p99_ms: Number
+    """Of 100 polls, 99 begin within this time after they are due [ms]."""
+
+
+class DeviceHealth(Placed):
+    """How a device is doing; counters since the start."""
+
+    state: Literal["unknown", "online", "offline", "degraded"]
+    """`unknown` until the first poll has ended."""
+    polls: Count
+    """Polls made."""
+    failures: Count
+    """Polls without any reply."""
+    skipped: Count
+    """Polls left out because the next one was due."""
+
+
+class SinkHealth(Figures):
+    """How far the delivery to one receiver is; counters since the start."""
+
+    sink: str
+    """Name of the receiver: `mqtt` or `influx`."""
+    connected: bool
+    """Whether it has taken something since the last failure."""
+    acknowledged: Count
+    """Records it has acknowledged."""
+    errors: Count
+    """Failures to deliver."""
+    rejected: Count
+    """Records it refused for good."""
+    pending: Count
+    """Records that wait for it, at most."""
+
+
+class StoreHealth(Figures):
+    """The store at its last commit."""
+
+    bytes: Count
+    """Size of the file with its log [bytes]."""
+    committed_seq: Count
+    """Number of the last record committed."""
+    records: dict[str, Count]
+    """Records in the file by class."""
+    dropped: dict[str, Count]
+    """Records dropped, by class."""
+    degraded: str
+    """Why the file cannot be written at the moment; empty while all is well."""
+
+
+class Health(Recorded):
+    """The agent's own figures, once a minute."""
+
+    schema_: Literal["energy-agent/health/1"] = Field(alias="schema")
+    time: Time
+    """When they were taken."""
+    uptime_s: Number
+    """Time since the start [s]."""
+    process: Process
+    lines: list[LineHealth]
+    devices: list[DeviceHealth]
+    sinks: list[SinkHealth]
+    store: StoreHealth
+    records: dict[str, Count]
+    """Records made since the start, by class."""
+
+
+class Gap(Recorded):
+    """What the bounded store had to drop before it could be delivered."""
+
+    schema_: Literal["energy-agent/gap/1"] = Field(alias="schema")
+    time: Time
+    """When this was noted."""
+    from_seq: Count
+    """Lowest number of a dropped record."""
+    to_seq: Count
+    """Highest number of a dropped record; not all between are gone."""
+    kinds: dict[str, Count]
+    """How many of each class were dropped."""
+    reason: str
+    """Why."""

@@ -1,0 +1,52 @@
+"""The site configuration as one JSON Schema: what an editor needs to help with the file."""
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
+from pydantic_core import core_schema
+
+from agent.measure import bytes_text, seconds_text
+from agent.schemas.message import Document, WireKeys
+from agent.tables import _LISTS, _NEEDED_LISTS, _TABLES
+
+_AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
+"""By title of a measure: its text for a number."""
+
+
+class _FileKeys(WireKeys):
+    """Describes what stands in the file, where measures are texts, with its defaults."""
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Show the default as it would be written; what is not given by default has none."""
+        described = super().default_schema(schema)
+        default = self.encode_default(self.get_default_value(schema))
+        written = _AS_WRITTEN.get(described.get("title", ""))
+        if default is not None:
+            described["default"] = written(default) if written else default
+        return described
+
+
+def configuration() -> Document:
+    """Return the JSON Schema of the site configuration. What tables say about each other only `check` can judge."""
+    models = [*_TABLES.values(), *_LISTS.values()]
+    described, whole = models_json_schema(
+        [(model, "validation") for model in models],
+        title="Site configuration of energy-agent",
+        description="One plant: its lines, its devices, what is accounted for, and where the records go.",
+        schema_generator=_FileKeys,
+    )
+    tables = {name: described[model, "validation"] for name, model in _TABLES.items()}
+    lists = {
+        name: {"type": "array", "items": described[model, "validation"], **_least(name)}
+        for name, model in _LISTS.items()
+    }
+    return {
+        "$schema": GenerateJsonSchema.schema_dialect,
+        **whole,
+        "type": "object",
+        "properties": {**tables, **lists},
+        "required": ["site", *_NEEDED_LISTS],
+        "additionalProperties": False,
+    }
+
+
+def _least(name: str) -> Document:
+    return {"minItems": 1} if name in _NEEDED_LISTS else {}

@@ -1,0 +1,71 @@
+"""What all messages have in common, and how their models become schemas."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+Document = dict[str, Any]
+
+Time = Annotated[
+    str,
+    StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z$"),
+    Field(examples=["2026-11-20T08:15:00.000000Z"]),
+]
+"""RFC 3339 in UTC; the agent always writes microseconds."""
+Number = Annotated[float, Field(allow_inf_nan=False)]
+"""A finite number."""
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""A part of a whole, 0 to 1."""
+Count = Annotated[int, Field(ge=0)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+TopicPart = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
+QualityText = Annotated[str, StringConstraints(pattern=r"^(good|(uncertain|bad):[a-z_]+)$")]
+Reservation = Annotated[str, StringConstraints(pattern=r"^(uncertain|bad):[a-z_]+$")]
+"""The quality of something that is not good."""
+
+
+class Figures(BaseModel):
+    """A JSON object of a message. Keys may be added."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, use_attribute_docstrings=True)
+
+
+class Message(Figures):
+    """What every message says: its site, besides its own `schema`."""
+
+    site: TopicPart
+    """Name of the plant, as in the topic."""
+
+
+class Recorded(Message):
+    """A message that is a record of the store: delivered at least once, and known again by its number."""
+
+    seq: Annotated[int, Field(ge=1)]
+    """Number of the record; grows by one per record of the agent's store, whatever its class."""
+    epoch: str
+    """Life of the store that counts `seq`; (`site`, `epoch`, `seq`) identifies a record, so a repeat can be told from
+    news. A new store has a new epoch."""
+
+
+class WireKeys(GenerateJsonSchema):
+    """Describes what stands on the wire: keys and their values, without null, defaults and generated titles."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        """Describe the value alone: a missing one is an absent key."""
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        """Leave the default out: an absent key says nothing about the value."""
+        return self.generate_inner(schema["schema"])
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- no key needs its name twice
+        """Return False."""
+        return False
+
+
+def message_schema(model: type[BaseModel]) -> Document:
+    """Return the JSON Schema of a message."""
+    schema = model.model_json_schema(schema_generator=WireKeys)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema}
