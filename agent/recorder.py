@@ -15,7 +15,7 @@ from agent.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.poller import Cadence, Condition, PolledDevice
+from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
 from agent.store import Store
 from drivers.reading import Frame, Quality

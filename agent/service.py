@@ -29,7 +29,8 @@ from agent.forward import Forwarder
 from agent.ledger import Ledger
 from agent.notify import notify, watchdog_interval_s
 from agent.plant import build_plant
-from agent.poller import LinePoller, PolledDevice
+from agent.polled import PolledDevice
+from agent.poller import LinePoller
 from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.sinks.influx import InfluxSink

@@ -9,7 +9,8 @@ from agent import bodies
 from agent.alarm import AlarmBook
 from agent.config import SiteConfig
 from agent.ledger import AMOUNT, Ledger
-from agent.poller import Condition, LinePoller, PolledDevice
+from agent.polled import Condition, PolledDevice
+from agent.poller import LinePoller
 from agent.record import rfc3339
 from agent.store import Store
 
