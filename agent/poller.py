@@ -100,29 +100,40 @@ class LinePoller:
         if now < device.retry_at or now < self._line_retry_at:
             return
         device.polls += 1
-        stranger = await self._identify(device)
-        if stranger:
-            device.failures += 1
-            self._set(device, Condition.OFFLINE, stranger)
-            device.retry_at = now + _LONGEST_PAUSE_S
-            return
-        results: dict[Block, Exchange | LineError] = {}
-        for block in cadence.blocks:
-            try:
-                results[block] = await self.line.read(device.unit, block)
-            except LineError as error:
-                results[block] = error
-                if isinstance(error, LineDown | NoReply):
-                    results |= dict.fromkeys(cadence.blocks[len(results) :], error)
-                    break
+        results: dict[Block, Exchange | LineError]
+        try:
+            stranger = await self._identify(device)
+            if stranger:
+                device.failures += 1
+                device.retry_at = now + _LONGEST_PAUSE_S
+                self._set(device, Condition.OFFLINE, stranger)
+                return
+            results = await self._read(device, cadence.blocks)
+        except LineError as error:
+            results = dict.fromkeys(cadence.blocks, error)
         self._judge(device, results)
         # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
         if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
             device.last_frame = cadence.codec.decode(device.name, results)
             self._on_frame(device, cadence, device.last_frame)
 
+    async def _read(self, device: PolledDevice, blocks: Sequence[Block]) -> dict[Block, Exchange | LineError]:
+        """Read blocks in order; after a silence the rest is not asked for, so that it costs one time-out."""
+        results: dict[Block, Exchange | LineError] = {}
+        for block in blocks:
+            try:
+                results[block] = await self.line.read(device.unit, block)
+            except (LineDown, NoReply) as error:
+                return results | dict.fromkeys(blocks[len(results) :], error)
+            except LineError as error:
+                results[block] = error
+        return results
+
     async def _identify(self, device: PolledDevice) -> str:
-        """Check that the device is what its profile says and what it was before; return why not, if it is not."""
+        """Check that the device is what its profile says and what it was before; return why not, if it is not.
+
+        Raises LineError when it does not answer.
+        """
         declared = device.profile.identity
         if device.identified or declared is None:
             return ""
@@ -133,8 +144,6 @@ class LinePoller:
             # Older meters lack these registers: nothing can be checked, and nothing speaks against them.
             device.identified = True
             return ""
-        except LineError:
-            return ""  # the poll that follows meets the same failure and draws the conclusions
         expected = declared.expect or device.identity or found
         if found != expected:
             return (
