@@ -147,7 +147,8 @@ class LinePoller:
         expected = declared.expect or device.identity or found
         if found != expected:
             return (
-                f"another device answers: identity registers hold {found}, expected {expected}: check unit and profile"
+                f"another device answers: its identity registers hold {found} instead of {expected}: "
+                "check unit and profile, or start the agent anew if the device was replaced"
             )
         device.identity = found
         device.identified = True
