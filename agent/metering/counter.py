@@ -146,7 +146,7 @@ class Counter:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(last, reading)
         measured = elapsed_ns(last, reading) <= self._gap_after_ns
-        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, gathering_s):
+        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, quanta(last.value), gathering_s):
             rule = Rule.IMPLAUSIBLE
         elif rule is Rule.NORMAL and not measured:
             rule = Rule.GAP
@@ -159,7 +159,8 @@ class Counter:
         ahead = reading.value > last.value
         if not self._held and ahead:
             self._tell(reading, Rule.IMPLAUSIBLE, f"{last.value:g} -> {reading.value:g} is too much: held")
-        dip = not ahead and -_rise(last, reading) <= self._limit.dip and not _near_zero(last, reading)
+        level = self._held[0] if self._held else reading
+        dip = not ahead and -_rise(last, reading) <= self._limit.dip and not _near_zero(last, level)
         if dip or not self._held or not self._continues(last, reading):
             self._held = [reading]
             return ()

@@ -17,6 +17,8 @@ _LEARNT_FACTOR = 100.0
 _LEARNT_SHARE = 0.1
 _REACH = 10.0
 """A rated power may be declared too low by this factor and the confirmed readings still count."""
+_FLOAT32_STEP = 2.0**-23
+"""Many meters send single-precision floats: they count in steps of this share of their reading."""
 _DIP_COUNTS = 3.0
 _DIP_S = 60.0
 
@@ -43,15 +45,17 @@ class RateLimit:
 
     def allowed(self, level: int, seconds: float) -> float:
         """Return the rise [quanta] believed within a time from a counter level [quanta]."""
+        count = self._one_count(level)
         if self._max_rate is not None:
-            return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + self._count
+            return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + count
         if not self.known:
             return math.inf
-        return max(_LEARNT_FACTOR * self._peak * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + self._count
+        return max(_LEARNT_FACTOR * self._peak * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
 
-    def exceeds_rating(self, rise: int, seconds: float) -> bool:
-        """Whether a rise [quanta] is more than the rating alone allows."""
-        return self._max_rate is not None and rise > self._max_rate * seconds * QUANTA_PER_UNIT + self._count
+    def exceeds_rating(self, rise: int, level: int, seconds: float) -> bool:
+        """Whether a rise [quanta] from a level is more than the rating alone allows."""
+        rated = self._max_rate
+        return rated is not None and rise > rated * seconds * QUANTA_PER_UNIT + self._one_count(level)
 
     @property
     def dip(self) -> float:
@@ -83,3 +87,6 @@ class RateLimit:
         self._proven = state["proven"]
         self._peak = state["peak"]
         self._rises = state["rises"]
+
+    def _one_count(self, level: int) -> float:
+        return max(self._count, _FLOAT32_STEP * abs(level))

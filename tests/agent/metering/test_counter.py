@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +99,7 @@ def test_a_dip_of_a_tenth_is_no_reset_and_books_only_the_true_difference(max_rat
 
 
 def test_a_dip_that_climbs_back_in_small_steps_is_still_no_reset() -> None:
-    deltas = book(meter(), [215.0, 214.9, 214.93, 214.96, 214.99, 215.02])
+    deltas = book(meter(), [215.0, 214.9, 214.92, 214.94, 214.96, 214.98, 215.02])
 
     assert total(deltas) == 20_000
     assert rules(deltas) == ["first", "glitch"]
@@ -129,6 +130,12 @@ def test_a_drop_mistaken_for_a_reset_does_not_count_again_when_the_counter_comes
     assert rules(deltas).count("reset") == 1
     assert rules(deltas).count("replacement") == 1
     assert total(deltas) == (300_000 - 100_000) + (600_000 - 400_000)
+
+
+def test_a_rebound_that_stops_just_short_is_not_taken_for_the_rise_of_a_reset_counter() -> None:
+    deltas = book(meter(max_rate=None), [500.0, 500.1, 0.0, 499.9, 500.0, 500.2])
+
+    assert total(deltas) == 200_000
 
 
 # Roll-over.
@@ -201,6 +208,13 @@ def test_what_followed_a_reset_is_booked_from_its_first_reading_on() -> None:
     assert total(deltas) == 300_000
 
 
+def test_a_small_counter_that_starts_again_at_zero_was_reset_although_it_lost_little() -> None:
+    deltas = book(meter(), [5.0, 5.1, 0.0, 0.05, 0.1])
+
+    assert rules(deltas) == ["first", "normal", "reset", "normal", "normal"]
+    assert total(deltas) == 200_000
+
+
 # Plausibility.
 
 
@@ -236,6 +250,32 @@ def test_a_meter_that_shows_a_quarter_of_an_hour_at_once_is_believed() -> None:
 
     assert total(book(counter, values)) == 160_000_000
     assert counter.events == []
+
+
+def test_the_coarse_steps_of_a_large_single_precision_total_are_no_excess() -> None:
+    counter = Counter(modulus=None, max_rate=1.0, gap_after_s=10.0)
+    single = [float(np.float32(2_000_000 + 0.93 * step)) for step in range(2000)]  # in steps of 0.125 and 0.25
+    deltas = book(counter, single)
+
+    assert set(rules(deltas)) == {"first", "normal"}
+    assert total(deltas) == quanta(single[-1]) - quanta(single[0])
+
+
+def test_a_long_standstill_does_not_make_any_jump_plausible() -> None:
+    counter = meter(gap_after_s=120)
+    still = [1000.0] * 600  # ten hours at 60 s; the rating alone would allow 8400 kWh
+    deltas = book(counter, [*still, 6000.0, 6001.0, 6002.0, 6003.0], every_s=60)
+
+    assert total(deltas) == 3_000_000
+    assert Rule.REPLACEMENT in rules(deltas)
+
+
+def test_a_jump_does_not_become_energy_because_time_goes_by() -> None:
+    counter = meter()
+    deltas = book(counter, [1000.0, 1000.1, *[1050.0] * 600, 1050.01, 1050.02])
+
+    assert total(deltas) == 100_000 + 20_000
+    assert rules(deltas)[2] == "replacement"
 
 
 def test_a_jump_a_little_early_for_the_rating_is_booked_with_the_next_reading() -> None:
@@ -332,19 +372,32 @@ def test_after_a_reboot_the_wall_clock_tells_the_time() -> None:
 # Restarts.
 
 
-def test_a_restart_while_a_reading_is_held_changes_nothing() -> None:
-    values = [40000.0, 40000.1, 0.0, 40000.2, 0.0, 0.1, 0.2, 4294967295.0, 0.3, 0.4, 0.5]
-    unbroken = book(meter(), values)
-    restarted: list[Delta] = []
-    state = json.dumps(meter().state())
+def book_with_restarts(values: Iterable[float], max_rate: float | None) -> list[Delta]:
+    deltas: list[Delta] = []
+    state = json.dumps(meter(max_rate=max_rate).state())
     for second, value in enumerate(values):
-        counter = meter()
+        counter = meter(max_rate=max_rate)
         counter.restore(json.loads(state))
-        restarted += counter.book(at(second, value))
+        deltas += counter.book(at(second, value))
         state = json.dumps(counter.state())
+    return deltas
 
-    assert restarted == unbroken
+
+@pytest.mark.parametrize("max_rate", [RATED, None], ids=["rated", "learnt"])
+def test_a_restart_at_any_moment_changes_nothing(max_rate: float | None) -> None:
+    before = [40000.0 + 0.1 * step for step in range(10)]
+    after = [40001.0, 0.0, 0.1, 0.2, 4294967295.0, 0.3, 0.4, 0.5]
+    values = [*before, 4294967295.0, 40000.95, 0.0, *after]
+    unbroken = book(meter(max_rate=max_rate), values)
+
+    assert book_with_restarts(values, max_rate=max_rate) == unbroken
     assert {"glitch", "reset"} <= set(rules(unbroken))
+
+
+def test_a_restart_does_not_forget_how_long_the_counter_stood_still() -> None:
+    values = [1000.0 + (step // 300) * 25 for step in range(700)]
+
+    assert total(book_with_restarts(values, max_rate=0.1)) == 50_000_000
 
 
 # Conservation: a true meter, and everything that happens to meters.
