@@ -253,8 +253,10 @@ def test_a_meter_that_shows_a_quarter_of_an_hour_at_once_is_believed() -> None:
 
 
 def test_the_coarse_steps_of_a_large_single_precision_total_are_no_excess() -> None:
-    counter = Counter(modulus=None, max_rate=1.0, gap_after_s=10.0)
-    single = [float(np.float32(2_000_000 + 0.93 * step)) for step in range(2000)]  # in steps of 0.125 and 0.25
+    counter = Counter(modulus=None, max_rate=0.95, gap_after_s=10.0)
+    single = [
+        float(np.float32(2_000_000 + 0.93 * step)) for step in range(2000)
+    ]  # in steps of 0.125: 0.875 or 1 per second
     deltas = book(counter, single)
 
     assert set(rules(deltas)) == {"first", "normal"}
