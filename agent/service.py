@@ -46,6 +46,7 @@ _HEALTH_S = 60.0
 _FIRST_HEALTH_S = 15.0
 """The first health record waits until there is something to say."""
 _SAVE_S = 10.0
+_FIRST_POLLS_S = 30.0
 _RESTART_S = 5.0
 _GOODBYE_S = 3.0
 _STALL_S = 30.0
@@ -180,7 +181,8 @@ class Agent:
     def _tick(self, now: float) -> None:
         # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
         self.ledger.tick(self.started_ns + round((now - self._started) * _NS))
-        self.recorder.close_intervals(time.time_ns())
+        if self._asked_all(now):
+            self.recorder.close_intervals(time.time_ns())
         beats = self._beats
         if now - beats.window >= self.config.windows.publish:
             beats.window = now
@@ -196,6 +198,11 @@ class Agent:
         if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
             beats.watchdog = now
             notify("WATCHDOG=1")
+
+    def _asked_all(self, now: float) -> bool:
+        """Whether every device was asked once: what came to pass before this run is booked before it is closed."""
+        polled = all(device.polls for poller in self.pollers for device in poller.devices)
+        return polled or now - self._started > _FIRST_POLLS_S
 
     def stalled(self) -> list[str]:
         """Return the names of loops that must turn and do not."""
