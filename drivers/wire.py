@@ -39,8 +39,6 @@ _LARGEST_CHUNK = 1 << 20
 
 _NETWORK_REMEDIES: Mapping[int, str] = {
     errno.ECONNREFUSED: "connection refused: start the Modbus server there, or correct host and port",
-    errno.ECONNRESET: "connection reset by the device: it may allow fewer connections, or be restarting",
-    errno.EPIPE: "connection closed by the device: it may allow fewer connections, or be restarting",
     errno.EHOSTUNREACH: "no route to the host: check address, cabling and gateway",
     errno.ENETUNREACH: "network unreachable: check the network settings of this machine",
     errno.ETIMEDOUT: "the connection timed out: check address, power, cabling and firewall",
@@ -186,6 +184,8 @@ def explain(endpoint: Endpoint, error: Exception) -> str:
         return f"{place}: {_explain_tls(error)}"
     if isinstance(error, socket.gaierror):
         return f"{place}: the host name is not known: correct it, or check this machine's name server"
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return _closed_by_the_device(endpoint)
     number = _error_number(error)
     if isinstance(error, TimeoutError) and number == 0:
         number = errno.ETIMEDOUT
