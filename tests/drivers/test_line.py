@@ -14,7 +14,7 @@ import pytest
 import serial
 
 from drivers.endpoint import parse_endpoint
-from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.errors import BadReply, LineDown, NoReply, Refused
 from drivers.guard import Verdict
 from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
@@ -660,8 +660,3 @@ async def test_a_host_that_accepts_and_says_nothing_is_given_up(
         async with opened(f"tls://127.0.0.1:{port}?ca={authority.file}", timeout_s=0.1) as line:
             with pytest.raises(LineDown, match="the connection timed out: check address"):
                 await line.read(1, Block(3, 0, 2))
-
-
-def test_errors_of_a_line_share_one_base() -> None:
-    assert all(issubclass(kind, LineError) for kind in (LineDown, NoReply, BadReply, Refused))
-    assert issubclass(ssl.SSLError, OSError)
