@@ -9,7 +9,6 @@ import contextlib
 import errno
 import logging
 import os
-import stat
 import time
 import tty
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -186,19 +185,20 @@ def _why_not(line: LineEntry, error: OSError) -> str:
 def _serial_port(line: LineEntry) -> Iterator[tuple[int, str]]:
     """Open the port at the line's path, or make a pseudo-terminal; give descriptor and the client's path."""
     path = Path(line.path)
-    try:
-        if line.path and path.exists():
-            if not stat.S_ISCHR(path.stat().st_mode):
+    with contextlib.ExitStack() as stack:
+        try:
+            if not line.path or not path.exists():
+                opened = stack.enter_context(_pseudo_terminal(path if line.path else None))
+            elif path.is_char_device():
+                port = serial.Serial(line.path, line.baud, parity=line.parity, stopbits=line.stop, timeout=0)
+                opened = stack.enter_context(port).fileno(), line.path
+            else:
                 raise NotServed(f"line '{line.name}': {path} exists and is no serial port: give another path")
-            with serial.Serial(line.path, line.baud, parity=line.parity, stopbits=line.stop, timeout=0) as port:
-                yield port.fileno(), line.path
-        else:
-            with _pseudo_terminal(path if line.path else None) as opened:
-                yield opened
-    except (OSError, serial.SerialException) as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        what = f"line '{line.name}': {line.path or 'a pseudo-terminal'} cannot be opened ({reason})"
-        raise NotServed(f"{what}: check the path and your rights to it") from error
+        except (OSError, serial.SerialException) as error:
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            what = f"line '{line.name}': {line.path or 'a pseudo-terminal'} cannot be opened ({reason})"
+            raise NotServed(f"{what}: check the path and your rights to it") from error
+        yield opened
 
 
 @contextlib.contextmanager

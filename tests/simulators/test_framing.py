@@ -43,7 +43,7 @@ def test_rtu_steps_over_noise_and_a_broken_frame() -> None:
 def test_half_a_frame_is_forgotten_after_a_silence() -> None:
     framing = RtuFraming()
 
-    assert framing.feed(rtu(7, READ)[:6], 0.0) == []
+    assert framing.feed(bytes.fromhex("0710000000 7bf6"), 0.0) == []  # 246 bytes should follow
     assert framing.feed(rtu(7, READ), 1.0) == [Request(7, READ)]
 
 

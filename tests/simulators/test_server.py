@@ -206,7 +206,8 @@ async def exchange(url: str, request: bytes, size: int) -> bytes:
         ("0370000001", "8302"),  # an address the profile does not have
         ("0300100000", "8303"),  # no register
         ("030010007e", "8303"),  # 126 registers
-        ("03001000", "8303"),  # cut short
+        ("03001001", "8303"),  # cut short
+        ("030010000200", "8303"),  # too long
     ],
 )
 async def test_requests_a_device_refuses_get_the_right_exception(
@@ -307,12 +308,12 @@ async def test_an_existing_serial_port_is_used_as_it_is() -> None:
 
 
 async def test_a_client_that_never_reads_does_not_stop_a_serial_line(plant: SimulatedPlant) -> None:
-    body = bytes.fromhex("0d0400480002")
+    body = bytes.fromhex("0d0400000036")  # replies of 113 bytes: together more than a terminal keeps
     request = body + crc16(body)
     async with plant.serving() as endpoints:
         path = urlsplit(endpoints["meter-1"][0]).path
         port = os.open(path, os.O_RDWR | os.O_NOCTTY)
-        for _ in range(2000):
+        for _ in range(1500):
             os.write(port, request)
             await asyncio.sleep(0)
         os.close(port)
@@ -342,3 +343,9 @@ async def test_a_line_that_cannot_be_served_says_why(
         with pytest.raises(NotServed, match=what):
             async with serve(entry(port, tmp_path), Answering("x", {}, None)):
                 pass
+
+
+async def test_an_error_of_the_caller_is_not_taken_for_one_of_the_line() -> None:
+    with pytest.raises(ConnectionResetError):
+        async with serve(LineEntry(name="x", kind="serial"), Answering("x", {}, None)):
+            raise ConnectionResetError
