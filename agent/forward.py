@@ -13,10 +13,11 @@ import logging
 import random
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from agent.record import Record
-from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable
+from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 500
@@ -99,23 +100,10 @@ class Forwarder:
         while True:
             try:
                 async with self.sink.session() as session:
-                    await self._serve(session)
+                    await together(partial(self._drain, session), session.watch)
             except SinkUnavailable as error:
                 self._failed(error)
                 await asyncio.sleep(self._pause_s(error))
-
-    async def _serve(self, session: Session) -> None:
-        lost: BaseException | None = None
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._drain(session), name=f"{self.sink.name}-drain")
-                group.create_task(session.watch(), name=f"{self.sink.name}-watch")
-        except* SinkUnavailable as errors:
-            lost = errors
-        while isinstance(lost, BaseExceptionGroup):
-            lost = lost.exceptions[0]
-        if lost:
-            raise lost
 
     async def _drain(self, session: Session) -> None:
         pulse = -1

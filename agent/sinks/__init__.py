@@ -9,7 +9,8 @@ What a sink promises:
 - Records keep their identity (`seq`, time, tags), so that a repeat is recognised or overwrites itself.
 """
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -61,3 +62,24 @@ class Sink(Protocol):
 
     def session(self) -> AbstractAsyncContextManager[Session]:
         """Connect; raise SinkUnavailable when that fails."""
+
+
+async def together(*jobs: Callable[[], Awaitable[None]]) -> None:
+    """Run the jobs of a connection until one raises SinkUnavailable; end the others and raise it."""
+    lost: list[SinkUnavailable] = []
+
+    # The error is carried past the group: until Python 3.13 a group whose task fails at the moment it is cancelled
+    # forgets the cancellation, and whoever retries would go on for ever.
+    async def keep(job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        except SinkUnavailable as error:
+            lost.append(error)
+            for task in tasks:
+                if task is not asyncio.current_task():
+                    task.cancel()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(keep(job), name=f"sink-{number}") for number, job in enumerate(jobs)]
+    if lost:
+        raise lost[0]

@@ -199,13 +199,12 @@ class Database:
         steps += [(INTERVAL, everything if floor is None else floor), (INTERVAL, everything)]
         for name, limit in steps:
             while self._used_pages() > goal:
-                oldest = f"SELECT seq FROM {name}_record WHERE seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
-                rows = self._connection.execute(oldest, (limit, _CHUNK)).fetchall()
+                oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
+                rows = [Record(*row) for row in self._connection.execute(oldest, (limit, _CHUNK))]
                 if not rows:
                     break
-                kinds = self._delete(ledger, name, rows[-1][0])
-                ledger.dropped.update(kinds)
-                ledger.losses.add(rows[0][0], rows[-1][0], kinds, "store full")
+                ledger.dropped.update(self._delete(ledger, name, rows[-1].seq))
+                ledger.losses.add_records(rows, "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
             self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _CHUNK)})").fetchall()

@@ -88,7 +88,9 @@ def damaged(error: sqlite3.Error) -> bool:
     """Return whether the file's content is wrong, and not only out of reach."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     # Without a code the error is our own: the file is SQLite, its content is not what we wrote.
-    return type(error) is sqlite3.DatabaseError if code is None else code & 0xFF in _DAMAGED
+    if code is None:
+        return type(error) is sqlite3.DatabaseError
+    return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ  # the file was cut
 
 
 def reason_of(error: sqlite3.Error | OSError) -> str:

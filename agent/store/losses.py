@@ -4,7 +4,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from agent.record import Record, rfc3339
+import orjson
+
+from agent.record import GAP, Record, rfc3339
 
 
 @dataclass(slots=True)
@@ -19,23 +21,25 @@ class Losses:
     def __bool__(self) -> bool:
         return bool(self.to_seq)
 
-    def add(self, from_seq: int, to_seq: int, kinds: Mapping[str, int], reason: str) -> None:
+    def add(self, from_seq: int, to_seq: int, kinds: Mapping[str, int], *reasons: str) -> None:
         """Count dropped records."""
         self.from_seq = min(self.from_seq, from_seq) if self else from_seq
         self.to_seq = max(self.to_seq, to_seq)
         self.kinds.update(kinds)
-        self.reasons.add(reason)
+        self.reasons.update(reasons)
 
     def add_records(self, records: Iterable[Record], reason: str) -> None:
-        """Count records dropped before they reached the file."""
+        """Count dropped records; a dropped gap record hands over what it told."""
         for record in records:
             self.add(record.seq, record.seq, {record.kind: 1}, reason)
+            if record.kind == GAP:
+                told = orjson.loads(record.payload)
+                self.add(told["from_seq"], told["to_seq"], told["kinds"], *told["reason"].split("; "))
 
     def merge(self, other: "Losses") -> None:
         """Take over what `other` counted."""
         if other:
-            self.add(other.from_seq, other.to_seq, other.kinds, "")
-            self.reasons = (self.reasons | other.reasons) - {""}
+            self.add(other.from_seq, other.to_seq, other.kinds, *other.reasons)
 
     def body(self, time_ns: int) -> dict[str, object]:
         """Return the body of the gap record."""
@@ -45,7 +49,7 @@ class Losses:
             "from_seq": self.from_seq,
             "to_seq": self.to_seq,
             "kinds": dict(self.kinds),
-            "reason": ", ".join(sorted(self.reasons)),
+            "reason": "; ".join(sorted(self.reasons)),
         }
 
     def state(self) -> dict[str, object]:

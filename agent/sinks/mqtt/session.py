@@ -10,7 +10,7 @@ import orjson
 
 from agent.board import Board
 from agent.record import ALARM, Record
-from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks import SinkRejected, SinkUnavailable, together
 from agent.sinks.mqtt.connection import ANSWER_S, Connection
 from agent.sinks.mqtt.reasons import FAILURE, judge
 
@@ -57,10 +57,7 @@ class MqttSession:
 
     async def watch(self) -> None:
         """Publish what changes on the board; raise SinkUnavailable when the connection is lost or silent."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._follow_board(), name="mqtt-board")
-            group.create_task(self._connection.until_lost(), name="mqtt-lost")
-            group.create_task(self._connection.until_silent(), name="mqtt-silent")
+        await together(self._follow_board, self._connection.until_lost, self._connection.until_silent)
 
     async def publish_board(self) -> None:
         """Publish the retained messages not yet published on this connection."""

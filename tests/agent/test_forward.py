@@ -1,0 +1,242 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from agent.forward import Forwarder
+from agent.record import Record
+from agent.sinks import SinkRejected, SinkUnavailable
+
+
+def records(first: int, last: int, kind: str = "telemetry") -> list[Record]:
+    return [Record(seq, kind, "hall/meter", seq, b"{}") for seq in range(first, last + 1)]
+
+
+class Shelf:
+    """A store in memory."""
+
+    def __init__(self, kept: list[Record]) -> None:
+        self.kept = kept
+        self.cursor = 0
+        self.refused: list[tuple[int, str]] = []
+        self.last_seq = kept[-1].seq if kept else 0
+
+    def settled_seq(self, sink: str) -> int:
+        assert sink == "fake"
+        return self.cursor
+
+    async def news(self, seen: int) -> int:
+        await asyncio.sleep(0.001)
+        return seen + 1
+
+    async def peek(self, sink: str, limit: int) -> list[Record]:
+        assert sink == "fake"
+        return [record for record in self.kept if record.seq > self.cursor][:limit]
+
+    async def acknowledge(self, sink: str, seq: int) -> None:
+        assert sink == "fake"
+        self.cursor = max(self.cursor, seq)
+
+    async def set_aside(self, sink: str, record: Record, reason: str) -> None:
+        assert sink == "fake"
+        self.refused.append((record.seq, reason))
+
+
+Behaviour = Callable[["Receiver", Sequence[Record]], None]
+
+
+@dataclass
+class Receiver:
+    """A sink whose answers a test scripts; each batch uses one behaviour, then all is taken."""
+
+    script: list[Behaviour] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)
+    sessions: int = 0
+    accepted_through: int = 0
+    refuse: Exception | None = None
+    cut: asyncio.Event = field(default_factory=asyncio.Event)
+    name: str = "fake"
+
+    def wants(self, record: Record) -> bool:
+        return record.kind != "health"
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator["Receiver"]:
+        self.sessions += 1
+        if self.refuse:
+            raise self.refuse
+        yield self
+
+    async def send(self, batch: Sequence[Record]) -> None:
+        self.accepted_through = 0
+        if self.script:
+            self.script.pop(0)(self, batch)
+        else:
+            self.take(batch)
+
+    def take(self, batch: Sequence[Record]) -> None:
+        self.received += [record.seq for record in batch]
+        self.accepted_through = batch[-1].seq
+
+    async def watch(self) -> None:
+        await self.cut.wait()
+        self.cut.clear()
+        raise SinkUnavailable("cut")
+
+
+def unavailable_after(count: int) -> Behaviour:
+    def behave(receiver: Receiver, batch: Sequence[Record]) -> None:
+        if count:
+            receiver.take(batch[:count])
+        raise SinkUnavailable("busy")
+
+    return behave
+
+
+def rejecting(*seqs: int) -> Behaviour:
+    def behave(receiver: Receiver, batch: Sequence[Record]) -> None:
+        receiver.take([record for record in batch if record.seq not in seqs])
+        raise SinkRejected(dict.fromkeys(seqs, "poisoned"))
+
+    return behave
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.001)
+
+
+async def delivered(shelf: Shelf, receiver: Receiver, until_seq: int | None = None) -> Forwarder:
+    forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.005)
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: shelf.cursor >= (until_seq or shelf.last_seq))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    return forwarder
+
+
+async def test_everything_arrives_once_and_in_order() -> None:
+    shelf, receiver = Shelf(records(1, 1234)), Receiver()
+    forwarder = await delivered(shelf, receiver)
+
+    assert receiver.received == list(range(1, 1235))
+    assert forwarder.status() | {"connected_s": 0.0} == {
+        "sink": "fake",
+        "connected": True,
+        "connected_s": 0.0,
+        "sent": 1234,
+        "acknowledged": 1234,
+        "errors": 0,
+        "rejected": 0,
+        "pending": 0,
+        "last_error": "",
+    }
+
+
+async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else() -> None:
+    shelf, receiver = Shelf(records(1, 10)), Receiver([unavailable_after(4), unavailable_after(0)])
+    forwarder = await delivered(shelf, receiver)
+
+    assert receiver.received == list(range(1, 11))
+    assert receiver.sessions == 3
+    assert forwarder.status()["errors"] == 2
+    assert forwarder.status()["acknowledged"] == 10
+
+
+async def test_the_cursor_stays_while_nothing_is_acknowledged() -> None:
+    shelf, receiver = Shelf(records(1, 10)), Receiver([unavailable_after(0)] * 5)
+    forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.001)
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: receiver.sessions == 3)
+
+    assert shelf.cursor == 0
+    assert not forwarder.connected
+    assert forwarder.pending == 10
+    task.cancel()
+
+
+async def test_a_poisoned_record_is_set_aside_and_holds_nothing_back() -> None:
+    shelf, receiver = Shelf(records(1, 10)), Receiver([rejecting(3, 7)])
+    forwarder = await delivered(shelf, receiver)
+
+    assert shelf.refused == [(3, "poisoned"), (7, "poisoned")]
+    assert receiver.received == [1, 2, 4, 5, 6, 8, 9, 10]
+    assert forwarder.status()["rejected"] == 2
+    assert forwarder.status()["acknowledged"] == 8
+
+
+async def test_what_a_sink_does_not_want_is_passed_over() -> None:
+    shelf, receiver = Shelf([*records(1, 3), *records(4, 9, "health"), *records(10, 11)]), Receiver()
+    forwarder = await delivered(shelf, receiver)
+
+    assert receiver.received == [1, 2, 3, 10, 11]
+    assert forwarder.status()["acknowledged"] == 5
+    assert forwarder.pending == 0
+
+
+async def test_a_connection_lost_while_idle_is_made_anew() -> None:
+    shelf, receiver = Shelf(records(1, 3)), Receiver()
+    forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.001)
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: shelf.cursor == 3)
+    receiver.cut.set()
+    await until(lambda: receiver.sessions == 2)
+    shelf.kept += records(4, 5)
+    await until(lambda: shelf.cursor == 5)
+    task.cancel()
+
+    assert receiver.received == [1, 2, 3, 4, 5]
+    assert forwarder.status()["last_error"] == "cut"
+
+
+async def test_loss_and_return_are_each_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    shelf, receiver = Shelf(records(1, 3)), Receiver([unavailable_after(0)] * 6)
+    await delivered(shelf, receiver)
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["fake: unavailable: busy; records are kept", "fake: back, 3 records to deliver"]
+
+
+async def test_pauses_grow_to_a_bound_and_obey_the_receiver() -> None:
+    forwarder = Forwarder(Shelf([]), Receiver(), first_pause_s=1, longest_pause_s=8)
+    bounds = []
+    for _ in range(30):
+        forwarder._failed(SinkUnavailable("busy"))
+        bounds.append(forwarder._pause_s(SinkUnavailable("busy")))
+
+    for pause, longest in zip(bounds, [1, 2, 4, 8, 8, 8, *[8] * 24], strict=True):
+        assert longest / 2 <= pause <= longest
+    assert len(set(bounds)) > 20
+    assert 60 <= forwarder._pause_s(SinkUnavailable("hold", retry_after_s=60)) <= 66
+
+
+async def test_a_bug_in_a_sink_is_not_mistaken_for_an_outage() -> None:
+    def broken(_receiver: Receiver, _batch: Sequence[Record]) -> None:
+        raise KeyError("bug")
+
+    with pytest.RaisesGroup(KeyError):
+        async with asyncio.timeout(5):
+            await Forwarder(Shelf(records(1, 2)), Receiver([broken])).run()
+
+
+async def test_cancelling_keeps_what_was_acknowledged() -> None:
+    shelf, receiver = Shelf(records(1, 10)), Receiver()
+    stuck = asyncio.Event()
+
+    async def send(batch: Sequence[Record]) -> None:
+        receiver.take(batch[:6])
+        stuck.set()
+        await asyncio.Event().wait()
+
+    receiver.send = send  # type: ignore[method-assign]
+    task = asyncio.create_task(Forwarder(shelf, receiver).run())
+    await stuck.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert shelf.cursor == 6
