@@ -9,8 +9,6 @@ from drivers.profile import Profile
 from drivers.reading import Block, Frame
 
 _NS = 1_000_000_000
-_MOST_BEHIND = 60
-"""More periods than this behind is no late poll but a step of the clock."""
 
 
 class Condition(StrEnum):
@@ -39,11 +37,11 @@ class Lateness:
         self.buckets[min(int(late_s * 1000).bit_length(), len(self.buckets) - 1)] += 1
 
     def quantile_ms(self, share: float) -> float:
-        """Return an upper bound [ms] of the given share of all polls, to a power of two."""
+        """Return an upper bound [ms] of the given share of all polls, to a power of two; 0 before the first."""
         seen = 0
-        for exponent, polls in enumerate(self.buckets):
+        for exponent, polls in enumerate(self.buckets[:-1]):
             seen += polls
-            if seen >= share * self.count:
+            if seen and seen >= share * self.count:
                 return float(2**exponent)
         return self.maximum_s * 1000
 
@@ -65,8 +63,8 @@ class PolledDevice:
     failures_in_row: int = 0
     retry_at: float = 0.0
     """Monotonic time [s] before which no attempt is made."""
-    last_frame: Frame | None = None
-    last_ok_ns: int = 0
+    frames: dict[int, Frame] = field(default_factory=dict)
+    """The latest frame of each of its cadences, by their index."""
     identified: bool = False
     """Whether this is still the device it was: checked on every connect and after every silence."""
     identity: str = ""
@@ -93,12 +91,8 @@ class Cadence:
         """Make the next poll due; return how many had to be skipped because their time is over."""
         every_ns = round(self.every_s * _NS)
         self.due_ns += every_ns
-        behind = (now_ns - self.due_ns) // every_ns + 1 if now_ns >= self.due_ns else 0
-        if behind > _MOST_BEHIND or self.due_ns > now_ns + every_ns:
-            self.align(now_ns)
-            return 0
         # Beginning one poll late is better than leaving it out; only those whose successor is due too are skipped.
-        skipped = max(0, behind - 1)
+        skipped = max(0, (now_ns - self.due_ns) // every_ns)
         self.due_ns += skipped * every_ns
         return skipped
 

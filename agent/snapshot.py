@@ -61,11 +61,21 @@ def device(config: SiteConfig, polled: PolledDevice) -> dict[str, Any]:
         "failures": polled.failures,
         "skipped": polled.skipped,
     }
-    if polled.last_frame is not None and polled.condition is not Condition.OFFLINE:
-        keys = bodies.TelemetryKeys(polled.profile)
-        latest = bodies.telemetry(config.site.name, section.area, polled.last_frame, keys)
-        state |= {key: latest[key] for key in ("time", "values", "quality") if key in latest}
+    if polled.frames and polled.condition is not Condition.OFFLINE:
+        state |= _values(polled)
     return state
+
+
+def _values(polled: PolledDevice) -> dict[str, Any]:
+    """Return the latest of all values, whatever cadence they are read at, and the time of the newest."""
+    keys = bodies.TelemetryKeys(polled.profile)
+    found: dict[str, Any] = {"values": {}, "quality": {}}
+    for frame in sorted(polled.frames.values(), key=lambda frame: frame.time_ns):
+        latest = bodies.telemetry("", "", frame, keys)
+        found["time"] = latest["time"]
+        for part in ("values", "quality"):
+            found[part] |= latest.get(part, {})
+    return found
 
 
 def accounts(ledger: Ledger) -> list[dict[str, Any]]:
