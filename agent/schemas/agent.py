@@ -131,6 +131,6 @@ class Gap(Recorded):
     to_seq: Count
     """Highest number of a dropped record; not all between are gone."""
     kinds: dict[str, Count]
-    """How many of each class were dropped."""
+    """How many of each class were dropped; empty when nobody can say."""
     reason: str
     """Why."""

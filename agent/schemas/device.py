@@ -139,7 +139,7 @@ class Event(Recorded):
     time: Time
     """When it happened."""
     account: str | None = None
-    """Account it concerns; absent when it concerns the agent."""
+    """Account or output it concerns; absent when it concerns the agent."""
     rule: str | None = None
     """Rule by which the account was booked, such as `reset` or `implausible`."""
     name: str | None = None
