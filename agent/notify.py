@@ -3,8 +3,11 @@
 Protocol: sd_notify(3), one datagram to the socket named by NOTIFY_SOCKET.
 """
 
+import logging
 import os
 import socket
+
+_log = logging.getLogger(__name__)
 
 
 def notify(message: str) -> None:
@@ -14,8 +17,13 @@ def notify(message: str) -> None:
         return
     # A leading @ stands for the abstract namespace.
     target = "\0" + address[1:] if address.startswith("@") else address
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-        channel.sendto(message.encode(), target)
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.settimeout(1.0)
+            channel.sendto(message.encode(), target)
+    except OSError as error:
+        # The plant's accounts go on whether or not the service manager listens.
+        _log.warning("the service manager did not take %s: %s", message, error)
 
 
 def watchdog_interval_s() -> float | None:

@@ -3,7 +3,8 @@
 Invariants:
 
 - Nothing else knows all rooms; what a part needs is handed to it.
-- The watchdog is fed only while every line's task and the ticker turn; it never depends on a broker or database.
+- The watchdog is fed only while every line's task, the ticker and the keeper of the books turn; it never depends
+  on a broker or database.
 - A part that fails for a reason of its own (a bug in a sink, a poller) is restarted and logged, and never takes
   the others along. Cancellation always passes through.
 - On the way out: polling stops, the books are saved, the store is flushed, then the sinks say goodbye.
@@ -35,7 +36,7 @@ from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
-from agent.store import Store
+from agent.store import Store, StoreError
 from drivers.line import Line
 from drivers.plan import plan
 
@@ -46,6 +47,7 @@ _HEALTH_S = 60.0
 _FIRST_HEALTH_S = 15.0
 """The first health record waits until there is something to say."""
 _SAVE_S = 10.0
+_TURN_S = 1.0
 _FIRST_POLLS_S = 30.0
 _RESTART_S = 5.0
 _GOODBYE_S = 3.0
@@ -55,13 +57,14 @@ _STALL_S = 30.0
 
 @dataclass(slots=True)
 class Beats:
-    """Monotonic times [s] at which the ticker did each of its duties last."""
+    """Monotonic times [s] at which each duty was done last."""
 
+    tick: float = field(default_factory=time.monotonic)
     window: float = 0.0
+    turn: float = field(default_factory=time.monotonic)
     health: float = 0.0
     save: float = 0.0
     watchdog: float = 0.0
-    turn: float = field(default_factory=time.monotonic)
 
 
 class Agent:
@@ -134,10 +137,9 @@ class Agent:
                 stack.push_async_callback(self.api.stop)
             async with self._tasks("forward", [(f.sink.name, f.run) for f in self.forwarders]):
                 polling = [(f"line {p.line.name}", p.run) for p in self.pollers if p.devices]
-                async with self._tasks("", [*polling, ("ticker", self._tick_for_ever)]):
+                async with self._tasks("", [*polling, ("ticker", self._tick_for_ever), ("books", self._keep_books)]):
                     notify("READY=1")
                     await stop.wait()
-                    notify("STOPPING=1")
                 await self._say_goodbye()
 
     @contextlib.asynccontextmanager
@@ -162,31 +164,39 @@ class Agent:
         self.recorder.close_intervals(time.time_ns())
         self.recorder.save_books()
         self._publish_status("offline")
-        await self.store.flush()
+        try:
+            await self.store.flush()
+        except StoreError as error:
+            _log.error("%s", error)
         deadline = time.monotonic() + _GOODBYE_S
         while time.monotonic() < deadline and any(f.pending for f in self.forwarders if f.connected):  # noqa: ASYNC110  # three seconds at most, on the way out
             await asyncio.sleep(0.05)
 
     async def _tick_for_ever(self) -> None:
-        """Write a row of the ring each tick, and do what is due besides."""
+        """Write a row of the ring each tick, and publish the windows when it is time."""
         tick_s = self.config.windows.tick
         due = time.monotonic()
         while True:
-            now = time.monotonic()
-            self._beats.turn = now
-            self._tick(now)
+            now = self._beats.tick = time.monotonic()
+            # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
+            self.ledger.tick(self.started_ns + round((now - self._started) * _NS))
+            if now - self._beats.window >= self.config.windows.publish:
+                self._beats.window = now
+                self.recorder.publish_windows()
             due += tick_s * max(1, int((now - due) / tick_s) + 1)
             await asyncio.sleep(due - time.monotonic())
 
-    def _tick(self, now: float) -> None:
-        # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
-        self.ledger.tick(self.started_ns + round((now - self._started) * _NS))
-        if self._asked_all(now):
-            self.recorder.close_intervals(time.time_ns())
+    async def _keep_books(self) -> None:
+        """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
+        while True:
+            now = self._beats.turn = time.monotonic()
+            if self._asked_all(now):
+                self.recorder.close_intervals(time.time_ns())
+            self._do_duties(now)
+            await asyncio.sleep(_TURN_S)
+
+    def _do_duties(self, now: float) -> None:
         beats = self._beats
-        if now - beats.window >= self.config.windows.publish:
-            beats.window = now
-            self.recorder.publish_windows()
         if now - beats.save >= _SAVE_S:
             beats.save = now
             self.recorder.save_books()
@@ -212,8 +222,10 @@ class Agent:
             for poller in self.pollers
             if poller.devices and now - poller.beat > _STALL_S + poller.longest_turn_s
         ]
-        if now - self._beats.turn > _STALL_S:
+        if now - self._beats.tick > _STALL_S + self.config.windows.tick:
             stuck.append("ticker")
+        if now - self._beats.turn > _STALL_S:
+            stuck.append("books")
         return stuck
 
     def _publish_meta(self) -> None:

@@ -24,12 +24,16 @@ def set_up_logging() -> None:
 
 
 async def run_agent(path: Path, config: SiteConfig) -> None:
-    """Run the agent until SIGTERM or SIGINT; SIGHUP starts it anew with the file as it is then, if that is right."""
+    """Run the agent until SIGTERM or SIGINT; SIGHUP starts it anew with the file as it is then, if that is right.
+
+    Raises StoreError or ApiError when it cannot start; a configuration taken over later is given up for the former.
+    """
     loop = asyncio.get_running_loop()
     end, stop = asyncio.Event(), asyncio.Event()
     following: list[SiteConfig] = []
 
     def finish() -> None:
+        notify("STOPPING=1")
         end.set()
         stop.set()
 
@@ -47,11 +51,19 @@ async def run_agent(path: Path, config: SiteConfig) -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, finish)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    former: SiteConfig | None = None
     while True:
-        await Agent(config).run(stop)
+        try:
+            await Agent(config).run(stop)
+        except (StoreError, ApiError) as error:
+            if former is None:
+                raise
+            _log.error("%s is not taken over, the old configuration is taken up again: %s", path, error)
+            config, former = former, None
+            continue
         if end.is_set() or not following:
             return
-        config = following.pop()
+        config, former = following.pop(), config
         stop.clear()
 
 
