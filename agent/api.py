@@ -4,8 +4,10 @@
 `/api/v1/intervals?from&to&account`
 """
 
+import errno
 import hmac
 import logging
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +22,12 @@ from agent.sections import HttpSection
 from agent.store import Store
 
 _NS = 1_000_000_000
+_LATEST_NS = 1 << 63
+_REMEDIES = {
+    errno.EADDRINUSE: "another program (or another agent) uses this port: choose another, or stop it",
+    errno.EACCES: "ports below 1024 belong to the system: choose another",
+    errno.EADDRNOTAVAIL: "this machine has no such address: choose one of its own, such as 127.0.0.1",
+}
 _OPEN = frozenset({"/healthz"})
 """Resources that need no token: a load balancer or watchdog asks for them."""
 
@@ -33,8 +41,24 @@ def _json(value: Any, status: int = 200) -> web.Response:
 
 
 def _time_ns(text: str) -> int:
+    """Return a Unix time [ns]; raise ValueError for what is no time, or one the store cannot hold."""
     moment = datetime.fromisoformat(text)
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * _NS
+    found = round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * _NS
+    if abs(found) >= _LATEST_NS:
+        raise ValueError(f"'{text}' is too far away")
+    return found
+
+
+def _token(path: Path) -> str:
+    """Return the token that callers must show; raise ApiError when there is none."""
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ApiError(f"[http] token_file {path}: {reason}: check path and rights") from error
+    if not token:
+        raise ApiError(f"[http] token_file {path}: is empty: put a token of your choice into it")
+    return token
 
 
 class LocalApi:
@@ -73,11 +97,7 @@ class LocalApi:
     async def start(self) -> None:
         """Listen; raise ApiError when the address is taken or the token cannot be read."""
         if self._token_path:
-            try:
-                self._token = self._token_path.read_text(encoding="utf-8").strip()
-            except OSError as error:
-                reason = error.strerror or str(error)
-                raise ApiError(f"[http] token_file {self._token_path}: {reason}: check path and rights") from error
+            self._token = _token(self._token_path)
         # aiohttp's own INFO lines would repeat what the agent says itself.
         logging.getLogger("aiohttp").setLevel(logging.WARNING)
         await self._runner.setup()
@@ -86,10 +106,10 @@ class LocalApi:
             await site.start()
         except OSError as error:
             await self._runner.cleanup()
-            raise ApiError(
-                f"[http] listen {self._section.listen}: {error.strerror or error}: "
-                "another program (or another agent) uses this port: choose another, or stop it"
-            ) from error
+            # asyncio's own text repeats the address; a name that cannot be resolved has no errno.
+            reason = os.strerror(error.errno) if error.errno in _REMEDIES else error.strerror or str(error)
+            remedy = _REMEDIES.get(error.errno or 0, "check the address")
+            raise ApiError(f"[http] listen {self._section.listen}: {reason}: {remedy}") from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -99,7 +119,8 @@ class LocalApi:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self._token and request.path not in _OPEN and not hmac.compare_digest(given.encode(), self._token.encode()):
+        allowed = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode())
+        if self._token and request.path not in _OPEN and not allowed:
             return _json({"error": "a bearer token is needed: see [http] token_file"}, 401)
         try:
             answer: web.StreamResponse = await handler(request)

@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -11,7 +12,20 @@ from typing import NoReturn
 
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
-SCHEMAS = ("config", "telemetry", "window", "interval", "meta", "state", "alarm", "status", "health", "gap", "asyncapi")
+SCHEMAS = (
+    "config",
+    "telemetry",
+    "window",
+    "interval",
+    "meta",
+    "state",
+    "alarm",
+    "status",
+    "health",
+    "gap",
+    "event",
+    "asyncapi",
+)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -21,6 +35,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 Arguments = argparse.Namespace
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0.0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds above 0")
+    return number
 
 
 def _run(given: Arguments) -> Exit:
@@ -113,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     names = ", ".join(SCHEMAS)
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")
     demo = command("demo", _demo, "run a simulated plant, a broker and the agent, and show them live", json=False)
-    demo.add_argument("--for", dest="seconds", type=float, metavar="S", help="end by itself after S seconds")
+    demo.add_argument("--for", dest="seconds", type=_positive, metavar="S", help="end by itself after S seconds")
     demo.add_argument("--no-ui", action="store_true", help="without the browser page")
     return parser
 

@@ -1,11 +1,13 @@
 """Durations, sizes and powers as people write them in a configuration: "15min", "1GiB", "700 kW"."""
 
+import math
 import re
 from typing import Annotated
 
 from pydantic import BeforeValidator, WithJsonSchema
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SHORTEST_S = 1e-3
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _KILOWATTS = {"W": 1e-3, "kW": 1.0, "MW": 1e3}
 
@@ -14,7 +16,9 @@ def _parse(value: object, units: dict[str, float], example: str) -> float:
     if isinstance(value, str):
         found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*", value)
         if found and found[2] in units:
-            return float(found[1]) * units[found[2]]
+            amount = float(found[1]) * units[found[2]]
+            if math.isfinite(amount):
+                return amount
     raise ValueError(f"'{value}' is not understood; write it as text with a unit ({', '.join(units)}), like {example}")
 
 
@@ -25,8 +29,8 @@ def seconds(value: object) -> float:
 
 def _positive_seconds(value: object) -> float:
     duration = seconds(value)
-    if duration <= 0:
-        raise ValueError("must be longer than zero; give a duration such as '1s'")
+    if duration < _SHORTEST_S:
+        raise ValueError("must be longer than zero, at least '1ms'; give a duration such as '1s'")
     return duration
 
 
@@ -52,7 +56,10 @@ def _size(value: object) -> int:
 
 
 def _power(value: object) -> float:
-    return _parse(value, _KILOWATTS, '"700 kW"')
+    power = _parse(value, _KILOWATTS, '"700 kW"')
+    if power <= 0:
+        raise ValueError("must be more than zero; give the power on the nameplate, or leave it out")
+    return power
 
 
 def _schema(title: str, units: dict[str, float], *examples: str, above_zero: bool = False) -> WithJsonSchema:
@@ -70,5 +77,5 @@ Pause = Annotated[float, BeforeValidator(seconds), _schema("duration", _SECONDS,
 """A duration [s], zero allowed."""
 Size = Annotated[int, BeforeValidator(_size), _schema("size", _BYTES, "1GiB", "500MB")]
 """A size [bytes]."""
-Power = Annotated[float, BeforeValidator(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW")]
-"""A power [kW]."""
+Power = Annotated[float, BeforeValidator(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW", above_zero=True)]
+"""A power [kW], above zero."""

@@ -102,7 +102,7 @@ def _account(
         unit, factor = _INTEGRALS[quantity.unit.symbol]
     else:
         raise PlantError(f"'{source}' is neither a counter nor a power or flow", "name a quantity that can be summed")
-    every_s = point.every_s or device.every
+    every_s = max(point.every_s or device.every, device.every)
     return Account(
         name=name,
         area=device.area,

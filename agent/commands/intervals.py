@@ -38,7 +38,10 @@ def parse_time(text: str, zone: ZoneInfo) -> int:
         raise CommandError(f"'{text}' is no time: write one like 2026-11-20T08:00 or 2026-11-20T08:00:00Z") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    return round(moment.timestamp()) * 1_000_000_000
+    found = round(moment.timestamp()) * 1_000_000_000
+    if abs(found) >= 1 << 63:
+        raise CommandError(f"'{text}' is too far away: the store holds times up to 2262-04-11")
+    return found
 
 
 def latest_revisions(records: list[dict[str, Any]]) -> list[dict[str, Any]]:

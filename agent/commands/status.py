@@ -20,12 +20,12 @@ def fetch(config: SiteConfig, resource: str) -> Any:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(config.http.host, config.http.host)
     headers = {}
     if config.http.token_file:
-        token = config.resolve(config.http.token_file).read_text(encoding="utf-8").strip()
-        headers["Authorization"] = f"Bearer {token}"
+        headers["Authorization"] = f"Bearer {_token(config.resolve(config.http.token_file))}"
     connection = http.client.HTTPConnection(host, config.http.port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", resource, headers=headers)
-        return json.loads(connection.getresponse().read())
+        answer = connection.getresponse()
+        found = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise CommandError(
             f"no agent answers at {config.http.listen} ({error}): is it running? try 'systemctl status energy-agent'",
@@ -33,6 +33,17 @@ def fetch(config: SiteConfig, resource: str) -> Any:
         ) from error
     finally:
         connection.close()
+    if answer.status != http.HTTPStatus.OK:
+        raise CommandError(f"{config.http.listen} answers {answer.status}: {found}", Exit.UNREACHABLE)
+    return found
+
+
+def _token(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CommandError(f"[http] token_file {path}: {reason}: check path and rights") from error
 
 
 def status(path: Path, *, as_json: bool) -> Exit:
