@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from agent.carbon.emission import Conversion
+from agent.carbon.factors import Factor
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
 from agent.metering.amount import QUANTA_PER_UNIT, Reading
 from agent.metering.interval import ClosedInterval
@@ -228,7 +229,9 @@ def interval(site: str, account: Account, point: Point, closed: ClosedInterval, 
     if closed.reason:
         body["reason"] = closed.reason
     if weight is not None:
-        body["factor"] = factor(weight)
+        body["factor"] = factor(weight.factor)
+        if weight.market_factor is not None:
+            body["market_factor"] = factor(weight.market_factor)
     return body
 
 
@@ -241,16 +244,18 @@ def interval_quality(covered: float, estimated: float) -> str:
     return "uncertain:incomplete" if covered else "bad:comm_lost"
 
 
-def factor(weight: Conversion) -> Body:
-    """Return which factor weighs an account, with what must be known to trust it."""
+def factor(used: Factor) -> Body:
+    """Return which factor was used, its number, and what must be known to trust it."""
     body: Body = {
-        "set": weight.factor.set,
-        "id": weight.factor.id,
-        "version": weight.factor.version,
-        "confidence": weight.factor.confidence,
+        "set": used.set,
+        "id": used.id,
+        "version": used.version,
+        "value": used.value,
+        "unit": used.unit,
+        "confidence": used.confidence,
     }
-    if weight.factor.note:
-        body["note"] = weight.factor.note
+    if used.note:
+        body["note"] = used.note
     return body
 
 
@@ -287,8 +292,7 @@ def meta(
         "accounts": {
             name: {
                 "unit": units[name],
-                "carrier": weight.carrier if weight else None,
-                **({"factor": factor(weight)} if weight else {}),
+                **({"carrier": weight.carrier, "factor": factor(weight.factor)} if weight else {}),
             }
             for name, weight in accounts.items()
         },

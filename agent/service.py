@@ -79,6 +79,7 @@ class Agent:
             config.resolve(config.store.path),
             max_size=config.store.max_size,
             commit_every_s=config.store.commit_every,
+            site=config.site.name,
             sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
         )
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)

@@ -22,7 +22,7 @@ from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from drivers.document import Document, Problem, nearest
 
-_TABLES: dict[str, type[BaseModel]] = {
+TABLES: dict[str, type[BaseModel]] = {
     "site": SiteSection,
     "store": StoreSection,
     "windows": WindowsSection,
@@ -32,7 +32,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "capture": CaptureSection,
     "http": HttpSection,
 }
-_LISTS: dict[str, type[BaseModel]] = {
+LISTS: dict[str, type[BaseModel]] = {
     "line": LineSection,
     "device": DeviceSection,
     "account": AccountSection,
@@ -41,7 +41,7 @@ _LISTS: dict[str, type[BaseModel]] = {
 }
 _STAND_INS: dict[str, dict[str, Any]] = {"device": {"area": "unknown", "unit": 1}, "site": {"name": "unknown"}}
 """Values that let a table with a mistake in these keys still be cross-checked."""
-_NEEDED_LISTS = ("line", "device")
+NEEDED_LISTS = ("line", "device")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -53,30 +53,30 @@ class Parsed:
         self.problems: list[Problem] = []
         self.mended: set[tuple[str | int, ...]] = set()
         self._tables: dict[str, BaseModel] = {}
-        self._lists: dict[str, dict[int, BaseModel]] = {name: {} for name in _LISTS}
+        self._lists: dict[str, dict[int, BaseModel]] = {name: {} for name in LISTS}
         for key, value in document.data.items():
             self._take(key, value)
         if "site" not in document.data:
             self.report((), "[site] is missing", 'add it, with name = "…"')
-        for key in _NEEDED_LISTS:
+        for key in NEEDED_LISTS:
             if not document.data.get(key):
                 self.report((), f"there is no [[{key}]]", "add at least one")
 
     def _take(self, key: str, value: Any) -> None:
-        if key in _TABLES:
+        if key in TABLES:
             if not isinstance(value, dict):
                 self.report((key,), f"'{key}' must be one table", f"write it as [{key}]")
-            elif model := self._check(_TABLES[key], value, key):
+            elif model := self._check(TABLES[key], value, key):
                 self._tables[key] = model
-        elif key in _LISTS:
+        elif key in LISTS:
             if not isinstance(value, list) or not all(isinstance(entry, dict) for entry in value):
                 self.report((key,), f"'{key}' must be a list of tables", f"write each as [[{key}]]")
                 return
             for index, entry in enumerate(value):
-                if model := self._check(_LISTS[key], entry, key, index):
+                if model := self._check(LISTS[key], entry, key, index):
                     self._lists[key][index] = model
         else:
-            self.report((key,), f"unknown table '{key}'", nearest(key, [*_TABLES, *_LISTS]))
+            self.report((key,), f"unknown table '{key}'", nearest(key, [*TABLES, *LISTS]))
 
     def _check(self, model: type[BaseModel], value: dict[str, Any], *keys: str | int) -> BaseModel | None:
         found, problems = self.document.check(model, value, *keys)

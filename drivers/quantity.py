@@ -34,7 +34,8 @@ class Quantity:
     @property
     def key(self) -> str:
         """JSON key of values of this quantity: the name and the canonical unit's suffix."""
-        return f"{self.name}_{self.unit.key}" if self.unit.key else self.name
+        said = not self.unit.key or self.name.endswith(f"_{self.unit.key}")
+        return self.name if said else f"{self.name}_{self.unit.key}"
 
 
 # name | canonical unit | label | label zh-CN; a name ending in * stands for the total and the phases.

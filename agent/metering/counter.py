@@ -106,7 +106,7 @@ class Counter:
         except ValueError:
             text = f"a reading of {reading.value} cannot be booked"
         else:
-            text = f"a reading is not later than the one before ({reading.value:g}): refused until time goes on"
+            text = f"a reading is not later than the one before ({reading.value:.15g}): refused until time goes on"
             if not late:
                 self._refusing = False
                 return True
@@ -158,7 +158,7 @@ class Counter:
     def _hold(self, last: Reading, reading: Reading) -> Sequence[Delta]:
         ahead = reading.value > last.value
         if not self._held and ahead:
-            self._tell(reading, Rule.IMPLAUSIBLE, f"{last.value:g} -> {reading.value:g} is too much: held")
+            self._tell(reading, Rule.IMPLAUSIBLE, f"{last.value:.15g} -> {reading.value:.15g} is too much: held")
         level = self._held[0] if self._held else reading
         dip = not ahead and -_rise(last, reading) <= self._limit.dip and not _near_zero(last, level)
         if dip or not self._held or not self._continues(last, reading):
@@ -207,7 +207,9 @@ class Counter:
     def _new_segment(self, last: Reading) -> Sequence[Delta]:
         first, *rest = self._take_held()
         rule = Rule.RESET if _near_zero(last, first) else Rule.REPLACEMENT
-        self._tell(first, rule, f"the counter went on at {first.value:g} after {last.value:g}: nothing booked between")
+        self._tell(
+            first, rule, f"the counter went on at {first.value:.15g} after {last.value:.15g}: nothing booked between"
+        )
         self._still_s = 0.0
         return (Delta(last, first, 0, False, rule), *self._booked((first, *rest)))
 
@@ -223,7 +225,7 @@ class Counter:
         held = self._take_held()
         if last.value < held[0].value <= reading.value:
             return Rule.IMPLAUSIBLE
-        self._tell(held[0], Rule.GLITCH, f"{held[0].value:g} after {last.value:g} was out of line: discarded")
+        self._tell(held[0], Rule.GLITCH, f"{held[0].value:.15g} after {last.value:.15g} was out of line: discarded")
         return Rule.GLITCH if rule is Rule.NORMAL else rule
 
     def _tell(self, reading: Reading, rule: Rule, text: str) -> None:

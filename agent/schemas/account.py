@@ -181,6 +181,8 @@ class Interval(Placed, Weighed, Recorded):
     evidence: Evidence
     factor: FactorMeta
     """Factor by which CO2 was computed; without CO2, the coefficient of standard coal."""
+    market_factor: FactorMeta | None = None
+    """Factor of `co2_market_kg`; electricity only."""
     previous: Digest
     """Hash of the interval record before this one in the agent's chain; the first names 64 zeros."""
     hash: Digest

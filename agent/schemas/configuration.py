@@ -5,7 +5,7 @@ from pydantic_core import core_schema
 
 from agent.measure import bytes_text, seconds_text
 from agent.schemas.message import Document, WireKeys
-from agent.tables import _LISTS, _NEEDED_LISTS, _TABLES
+from agent.tables import LISTS, NEEDED_LISTS, TABLES
 
 _AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
 """By title of a measure: its text for a number."""
@@ -26,27 +26,27 @@ class _FileKeys(WireKeys):
 
 def configuration() -> Document:
     """Return the JSON Schema of the site configuration. What tables say about each other only `check` can judge."""
-    models = [*_TABLES.values(), *_LISTS.values()]
+    models = [*TABLES.values(), *LISTS.values()]
     described, whole = models_json_schema(
         [(model, "validation") for model in models],
         title="Site configuration of energy-agent",
         description="One plant: its lines, its devices, what is accounted for, and where the records go.",
         schema_generator=_FileKeys,
     )
-    tables = {name: described[model, "validation"] for name, model in _TABLES.items()}
+    tables = {name: described[model, "validation"] for name, model in TABLES.items()}
     lists = {
         name: {"type": "array", "items": described[model, "validation"], **_least(name)}
-        for name, model in _LISTS.items()
+        for name, model in LISTS.items()
     }
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         **whole,
         "type": "object",
         "properties": {**tables, **lists},
-        "required": ["site", *_NEEDED_LISTS],
+        "required": ["site", *NEEDED_LISTS],
         "additionalProperties": False,
     }
 
 
 def _least(name: str) -> Document:
-    return {"minItems": 1} if name in _NEEDED_LISTS else {}
+    return {"minItems": 1} if name in NEEDED_LISTS else {}

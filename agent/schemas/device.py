@@ -43,6 +43,10 @@ class FactorMeta(Figures):
     """Row of the set, such as `natural_gas`."""
     version: str
     """Version of the set's file: another version may hold other values."""
+    value: Number | None = None
+    """The published number [`unit`]."""
+    unit: str | None = None
+    """Unit of `value`, such as `tCO2/1e4Nm3`."""
     confidence: str | None = None
     """How well the value is known, such as `verified(secondary)`."""
     note: str | None = None
