@@ -38,7 +38,7 @@ class Recorder:
         self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
         self._telemetry_ns = round(config.telemetry_every_s * _NS)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
-        self._silent: set[str] = set()
+        self._silent: set[tuple[str, int]] = set()
         self.alarms = AlarmBook()
         self.latest_windows: list[bodies.Body] = []
         self.intervals_closed: Counter[str] = Counter()
@@ -54,17 +54,18 @@ class Recorder:
         valued = int((frame.quality < Quality.COMM_LOST).sum())
         self.counts["frames"] += 1
         self.counts["values"] += valued
+        place = (device.name, cadence.index)
         # Of a device that stays silent the first failed poll is recorded; after that its state topic speaks.
         if valued:
-            self._silent.discard(device.name)
+            self._silent.discard(place)
             slot = frame.time_ns // self._telemetry_ns
-            if self._telemetry_slots.get((device.name, cadence.index)) == slot:
+            if self._telemetry_slots.get(place) == slot:
                 return
-            self._telemetry_slots[device.name, cadence.index] = slot
-        elif device.name in self._silent:
+            self._telemetry_slots[place] = slot
+        elif place in self._silent:
             return
         else:
-            self._silent.add(device.name)
+            self._silent.add(place)
         area = self._areas[device.name]
         self._record(
             "telemetry",
@@ -121,11 +122,13 @@ class Recorder:
 
     def close_intervals(self, now_ns: int) -> None:
         """Record every interval that is due, together with the books it left behind."""
-        for account, closed in self._ledger.close_due(now_ns):
-            weight = self._ledger.conversions.at(account, closed.start_ns)
-            body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
-            self.intervals_closed[account.name] += 1
-            self._record("interval", account.key, closed.start_ns, body, states=(account.name,))
+        # One transaction: books that have given up several intervals are never saved with only some of them recorded.
+        with self._store.transaction():
+            for account, closed in self._ledger.close_due(now_ns):
+                weight = self._ledger.conversions.at(account, closed.start_ns)
+                body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
+                self.intervals_closed[account.name] += 1
+                self._record("interval", account.key, closed.start_ns, body, states=(account.name,))
         for event in self._ledger.events():
             body = {
                 "schema": "energy-agent/event/1",

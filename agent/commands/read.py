@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ from agent.config import SiteConfig, load_config
 from agent.sections import DeviceSection
 from drivers.codec import Codec
 from drivers.document import nearest
-from drivers.errors import LineError
+from drivers.errors import LineDown, LineError, NoReply
 from drivers.line import Line
 from drivers.plan import plan
 from drivers.point import Point
-from drivers.reading import Block, Exchange, Quality
+from drivers.profile import Profile
+from drivers.reading import Block, Exchange, Frame, Quality
 
 _BIT_FUNCTIONS = (1, 2)
 
@@ -33,38 +35,62 @@ def _registers(point: Point, results: dict[Block, Exchange | LineError]) -> str:
 
 
 async def _poll(config: SiteConfig, device: DeviceSection) -> dict[str, Any]:
-    """Read one device once; LineErrors become part of the answer."""
+    """Read one device once; LineErrors become part of the answer, which has no points when nothing came."""
     section = next(line for line in config.lines if line.name == device.line)
     profile = config.profiles[device.name]
     planned = plan(profile, every_s=device.every)
     line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
-    results: dict[Block, Exchange | LineError] = {}
-    requests = []
     started = time.monotonic()
     try:
-        for entry in planned:
-            before = time.monotonic()
-            try:
-                results[entry.block] = await line.read(device.unit, entry.block)
-                error = None
-            except LineError as failure:
-                results[entry.block] = failure
-                error = str(failure)
-            requests.append(
-                {
-                    "function": entry.block.function,
-                    "address": entry.block.address,
-                    "count": entry.block.count,
-                    "ms": round((time.monotonic() - before) * 1000, 2),
-                    "error": error,
-                }
-            )
+        results, requests = await _read(line, device.unit, [entry.block for entry in planned])
     finally:
         await line.close()
-    if all(isinstance(result, LineError) and result.exchange is None for result in results.values()):
-        raise CommandError(f"{device.name}: {next(iter(results.values()))}", Exit.UNREACHABLE)
-    frame = Codec(profile, planned).decode(device.name, results)
-    points = [
+    points = []
+    if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
+        points = _points(profile, Codec(profile, planned).decode(device.name, results), results)
+    return {
+        "device": device.name,
+        "line": section.name,
+        "url": section.url,
+        "unit": device.unit,
+        "profile": profile.name,
+        "took_ms": round((time.monotonic() - started) * 1000, 2),
+        "requests": requests,
+        "points": points,
+    }
+
+
+async def _read(
+    line: Line, unit: int, blocks: Sequence[Block]
+) -> tuple[dict[Block, Exchange | LineError], list[dict[str, Any]]]:
+    """Read blocks until one meets silence; return what came, and of each request how long it took."""
+    results: dict[Block, Exchange | LineError] = {}
+    requests = []
+    for block in blocks:
+        before = time.monotonic()
+        error = None
+        try:
+            results[block] = await line.read(unit, block)
+        except LineError as failure:
+            results[block] = failure
+            error = str(failure)
+        took_ms = round((time.monotonic() - before) * 1000, 2)
+        requests.append(
+            {
+                "function": block.function,
+                "address": block.address,
+                "count": block.count,
+                "ms": took_ms,
+                "error": error,
+            }
+        )
+        if isinstance(results[block], LineDown | NoReply):
+            return results | dict.fromkeys(blocks[len(results) :], results[block]), requests
+    return results, requests
+
+
+def _points(profile: Profile, frame: Frame, results: dict[Block, Exchange | LineError]) -> list[dict[str, Any]]:
+    return [
         {
             "quantity": point.name,
             "registers": _registers(point, results),
@@ -76,16 +102,6 @@ async def _poll(config: SiteConfig, device: DeviceSection) -> dict[str, Any]:
         }
         for index, point in enumerate(profile.points)
     ]
-    return {
-        "device": device.name,
-        "line": section.name,
-        "url": section.url,
-        "unit": device.unit,
-        "profile": profile.name,
-        "took_ms": round((time.monotonic() - started) * 1000, 2),
-        "requests": requests,
-        "points": points,
-    }
 
 
 def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
@@ -100,11 +116,10 @@ def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
         return [await _poll(config, device) for device in chosen]
 
     answers = asyncio.run(poll_all())
-    failed = False
     if as_json:
         print_json(answers)
     for answer in answers:
-        if not as_json:
+        if answer["points"] and not as_json:
             _show(answer)
         for request in answer["requests"]:
             if request["error"]:
@@ -113,8 +128,8 @@ def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
                     f"function {request['function']} address {request['address']:#06x} "
                     f"count {request['count']}: {request['error']}"
                 )
-        failed = failed or all(request["error"] for request in answer["requests"])
-    return Exit.UNREACHABLE if failed else Exit.DONE
+    silent = any(all(request["error"] for request in answer["requests"]) for answer in answers)
+    return Exit.UNREACHABLE if silent else Exit.DONE
 
 
 def _show(answer: dict[str, Any]) -> None:
