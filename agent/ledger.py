@@ -10,13 +10,14 @@ Invariants:
 - A delta is weighed with the factor of the day it ends on; an interval with the factor of the day it starts on.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from agent.carbon.emission import Conversion, conversion
 from agent.carbon.factors import FactorLibrary
@@ -29,6 +30,8 @@ from agent.metering.window import Windows
 from agent.plant import Account, Plant
 from drivers.point import Point
 from drivers.reading import Frame, Quality
+
+_log = logging.getLogger(__name__)
 
 AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
 COLUMNS = 5
@@ -107,11 +110,14 @@ class AccountBook:
                 gap_after_s=account.gap_after_s,
                 resolution=account.resolution,
             )
-        self.intervals = IntervalBook(
-            length_s=config.interval.length,
-            zone=config.site.zone,
-            grace_s=max(account.gap_after_s, min(60.0, config.interval.length / 10)),
-        )
+        self._length_s = config.interval.length
+        self._zone = config.site.zone
+        self.intervals = self._interval_book(self._length_s)
+        self._parting: list[ClosedInterval] = []
+
+    def _interval_book(self, length_s: float) -> IntervalBook:
+        grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
+        return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
 
     def take(self, frame: Frame) -> None:
         """Book a frame's reading of this account, if it has one."""
@@ -140,15 +146,42 @@ class AccountBook:
             column[CO2_KG] += amount * location
             column[CO2_MARKET_KG] += amount * (location if market is None else market)
 
+    def close_due(self, now_ns: int) -> list[ClosedInterval]:
+        """Return every interval that is complete or overdue."""
+        parting, self._parting = self._parting, []
+        return parting + self.intervals.close_due(now_ns)
+
     def state(self) -> bytes:
         """Return what must survive a restart."""
-        return orjson.dumps({"source": self.source.state(), "intervals": self.intervals.state()})
+        state = {
+            "from": self.account.source.name,
+            "unit": self.account.unit,
+            "length_s": self._length_s,
+            "source": self.source.state(),
+            "intervals": self.intervals.state(),
+        }
+        return json.dumps(state).encode()  # orjson refuses numbers beyond 64 bits, to which absurd readings add up
 
     def restore(self, state: bytes) -> None:
-        """Continue from what an earlier run saved."""
-        saved = orjson.loads(state)
-        self.source.restore(saved["source"])
-        self.intervals.restore(saved["intervals"])
+        """Continue from what an earlier run saved, as far as the configuration is still the same.
+
+        Another quantity begins a new segment; intervals of another length are closed as they stand.
+        """
+        saved = json.loads(state)
+        name = self.account.name
+        if saved["unit"] != self.account.unit:
+            _log.warning("%s was counted in %s before: it begins anew", name, saved["unit"])
+            return
+        if saved["from"] == self.account.source.name:
+            self.source.restore(saved["source"])
+        else:
+            _log.warning("%s was read from %s before: nothing is booked between", name, saved["from"])
+        if saved["length_s"] == self._length_s:
+            self.intervals.restore(saved["intervals"])
+        else:
+            former = self._interval_book(saved["length_s"])
+            former.restore(saved["intervals"])
+            self._parting = former.close_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +237,12 @@ class Ledger:
             elapsed_s, difference = self.windows.difference(span_s)
             yield WindowFigures(span, span_s, elapsed_s, difference.reshape(self.row.shape))
 
-    def close_due(self, now_ns: int) -> list[tuple[Account, ClosedInterval]]:
-        """Return every interval that is complete or overdue, in the order of the configuration."""
-        return [
-            (account, closed)
-            for account in self.plant.accounts
-            for closed in self.books[account.name].intervals.close_due(now_ns)
-        ]
+    def close_due(self, now_ns: int) -> Iterator[tuple[Account, list[ClosedInterval]]]:
+        """Yield the accounts with intervals that are complete or overdue, in the order of the configuration."""
+        for account in self.plant.accounts:
+            closed = self.books[account.name].close_due(now_ns)
+            if closed:
+                yield account, closed
 
     def events(self) -> list[Event]:
         """Return and forget what the counters noticed."""
@@ -222,10 +254,14 @@ class Ledger:
                 found += [Event(account.name, account.key, e.time_ns, str(e.rule), e.text) for e in noticed]
         return found
 
-    def states(self, names: Sequence[str] | None = None) -> Iterator[tuple[str, bytes]]:
-        """Yield (name, state) of the accounts named, or of all."""
-        for name in self.books if names is None else names:
-            yield f"account/{name}", self.books[name].state()
+    def states(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, state) of every account."""
+        for name in self.books:
+            yield self.state(name)
+
+    def state(self, name: str) -> tuple[str, bytes]:
+        """Return under which name the books of an account are saved, and their state."""
+        return f"account/{name}", self.books[name].state()
 
     def restore(self, load: Callable[[str], bytes | None]) -> None:
         """Continue the books of an earlier run."""

@@ -22,6 +22,9 @@ from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
 
+ALARMS = "alarms"
+"""Name under which the store keeps the active alarms."""
+
 Clock = Callable[[], int]
 
 
@@ -117,18 +120,33 @@ class Recorder:
             "text": alarm.text,
             "text_zh": alarm.text_zh,
         }
-        record = self._record("alarm", alarm.key, alarm.since_ns, body)
-        self._board.put(f"{alarm.key}/alarm/{alarm.name}", record)
+        with self._store.transaction():
+            self._board.put(_topic(alarm), self._record("alarm", alarm.key, alarm.since_ns, body))
+            active = [(entry, (self._board.get(_topic(entry)) or b"").decode()) for entry in self.alarms.active()]
+            self._store.save_state(ALARMS, orjson.dumps(active))
+
+    def restore_alarms(self, state: bytes | None) -> None:
+        """Take up the alarms of an earlier run, which receivers still hold as active, until they end."""
+        for fields, payload in orjson.loads(state or b"[]"):
+            alarm = Alarm(**{**fields, "severity": Severity(fields["severity"])})
+            device = alarm.key.partition("/")[2]
+            if device and (device not in self._areas or alarm.key != self.key(device)):
+                self._board.put(_topic(alarm), b"")  # the device has left the configuration
+            else:
+                self.alarms.set(alarm)
+                self._board.put(_topic(alarm), payload.encode())
 
     def close_intervals(self, now_ns: int) -> None:
         """Record every interval that is due, together with the books it left behind."""
-        # One transaction: books that have given up several intervals are never saved with only some of them recorded.
-        with self._store.transaction():
-            for account, closed in self._ledger.close_due(now_ns):
-                weight = self._ledger.conversions.at(account, closed.start_ns)
-                body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
-                self.intervals_closed[account.name] += 1
-                self._record("interval", account.key, closed.start_ns, body, states=(account.name,))
+        for account, intervals in self._ledger.close_due(now_ns):
+            # Together, or a crash in between would leave books that have given up intervals nobody recorded.
+            with self._store.transaction():
+                for closed in intervals:
+                    weight = self._ledger.conversions.at(account, closed.start_ns)
+                    body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
+                    self.intervals_closed[account.name] += 1
+                    self._record("interval", account.key, closed.start_ns, body)
+                self._store.save_state(*self._ledger.state(account.name))
         for event in self._ledger.events():
             body = {
                 "schema": "energy-agent/event/1",
@@ -168,13 +186,10 @@ class Recorder:
             for name, state in self._ledger.states():
                 self._store.save_state(name, state)
 
-    def _record(
-        self, kind: str, key: str, time_ns: int, body: dict[str, Any], *, states: tuple[str, ...] = ()
-    ) -> bytes:
-        """Append a record, and in the same transaction the books of the accounts it closes."""
+    def _record(self, kind: str, key: str, time_ns: int, body: dict[str, Any]) -> bytes:
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        with self._store.transaction():
-            record = self._store.append(kind, key, time_ns, body)
-            for name, state in self._ledger.states(states):
-                self._store.save_state(name, state)
-        return record.payload
+        return self._store.append(kind, key, time_ns, body).payload
+
+
+def _topic(alarm: Alarm) -> str:
+    return f"{alarm.key}/alarm/{alarm.name}"

@@ -33,7 +33,7 @@ from agent.plant import build_plant
 from agent.polled import PolledDevice
 from agent.poller import LinePoller
 from agent.record import rfc3339
-from agent.recorder import Recorder
+from agent.recorder import ALARMS, Recorder
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
 from agent.store import Store, StoreError
@@ -131,6 +131,7 @@ class Agent:
             await self.store.open()
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
+            self.recorder.restore_alarms(self.store.load_state(ALARMS))
             self._publish_meta()
             self._publish_status("online")
             if self.api:

@@ -1,10 +1,9 @@
 """Accounts without a counter: the integral of a power or flow."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns, quanta
 
 _SECONDS_PER_HOUR = 3600.0
 
@@ -26,10 +25,10 @@ class Integral:
     def book(self, reading: Reading) -> Sequence[Delta]:
         """Return what the sample adds: nothing, or one delta; a first one marks the beginning with zero.
 
-        A sample that is not later than the last, or not a number, is refused and counted.
+        A sample that is not later than the last, or not a number that could be booked, is refused and counted.
         """
         last = self._last
-        if not math.isfinite(reading.value) or (last is not None and elapsed_ns(last, reading) <= 0):
+        if not _bookable(reading.value) or (last is not None and elapsed_ns(last, reading) <= 0):
             self.refused += 1
             return ()
         self._last = reading
@@ -52,3 +51,11 @@ class Integral:
         """Go on from what `state` returned earlier."""
         self._last = Reading.restored(state["last"]) if state["last"] else None
         self._rest = state["rest"]
+
+
+def _bookable(value: float) -> bool:
+    try:
+        quanta(value)
+    except ValueError:
+        return False
+    return True

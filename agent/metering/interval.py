@@ -103,6 +103,10 @@ class IntervalBook:
             self._close_empty(closed, due_ns, self._frontier)
         return closed
 
+    def close_all(self) -> list[ClosedInterval]:
+        """Return what was booked and is in no emitted interval yet, as it stands: here the book ends."""
+        return self.close_due(self._slots[-1].end_ns + self._grace_ns) if self._slots else []
+
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""
         return {
