@@ -32,11 +32,11 @@ class Acts:
         self._link.cut = False
 
     async def _lose_device(self) -> None:
-        self.news = f"{_DEVICE} is taken off its line: it goes offline, an alarm is raised, its coverage falls"
+        self.news = f"{_DEVICE} is taken off its line: offline, an alarm, falling coverage"
         self._plant.silence(_DEVICE, True)
         await asyncio.sleep(_OUTAGE_S)
         self._plant.silence(_DEVICE, False)
-        self.news = f"{_DEVICE} is back: what its counter ran on is booked and marked estimated; nothing was invented"
+        self.news = f"{_DEVICE} is back: its counter tells the gap, booked as estimated"
         await asyncio.sleep(_OUTAGE_S)
 
     async def _lose_link(self) -> None:
@@ -45,5 +45,5 @@ class Acts:
         self._link.break_connections()
         await asyncio.sleep(_OUTAGE_S)
         self._link.cut = False
-        self.news = "the link is back: what waited is delivered, oldest first, with its original times"
+        self.news = "the link is back: what waited goes out, oldest first, times unchanged"
         await asyncio.sleep(_OUTAGE_S)

@@ -1,113 +1,183 @@
-"""The live view: the agent's state as a page of tables for a terminal, or as one line for a log."""
+"""The live view: the agent's state as a page of tables for a terminal, or as one line for a log.
 
-from collections.abc import Mapping, Sequence
+The page fits the terminal it is shown on: where it is narrow the shortest spans are left out, where it is low the
+blank lines. A page that is higher than its terminal could not be refreshed in place.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Group
-from rich.panel import Panel
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.measure import Measurement
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
-
-_STATE_STYLE = {"online": "green", "degraded": "yellow", "offline": "bold red"}
-_KEY_FIGURES = {
-    "boiler": (("gas_flow_nm3_h", "Nm³/h gas"), ("steam_flow_t_h", "t/h steam"), ("stack_oxygen_percent", "% O₂")),
-    "motor-drive": (("active_power_kw", "kW"), ("speed_rpm", "rpm"), ("current_a", "A")),
-    "electricity-meter": (("active_power_kw", "kW"), ("power_factor", "PF"), ("frequency_hz", "Hz")),
-}
 
 State = Mapping[str, Any]
 Windows = Sequence[Mapping[str, Any]]
 
+_STATE_STYLE = {"online": "green", "degraded": "yellow", "offline": "bold red"}
+_KEY_FIGURES = {
+    "boiler": (("gas_flow_nm3_h", ".1f", "Nm³/h gas"), ("steam_flow_t_h", ".2f", "t/h steam"),
+               ("stack_oxygen_percent", ".2f", "% O₂")),
+    "motor-drive": (("active_power_kw", ".2f", "kW"), ("speed_rpm", ",.0f", "rpm"), ("current_a", ".2f", "A")),
+    "electricity-meter": (("active_power_kw", ".2f", "kW"), ("power_factor", ".3f", "PF"),
+                          ("frequency_hz", ".2f", "Hz")),
+}  # fmt: skip
+_NO_FIGURES = ("", "", "")
+_POWER_SPAN = "1min"
+"""Span of the mean power: over a shorter one, the coarse counters of small machines show their steps, not power."""
 
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, header_style="dim", pad_edge=False)
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="left" if number == 0 else "right", no_wrap=True)
+_UNBOUND = 1000
+"""Columns of characters in which every table shows its own width."""
+
+
+def _table(first: str, *columns: str) -> Table:
+    """Return an empty table: what a row is about stands left, its figures right."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column(first, no_wrap=True, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right", no_wrap=True)
     return table
+
+
+def _figure(value: float | None, mark: str = "") -> str:
+    """Return a figure with about four digits, or a dash where there is none."""
+    if value is None:
+        return "-"
+    decimals = sum(abs(value) < limit for limit in (10, 100, 1000))
+    return f"{mark}{value:,.{decimals}f}"
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.0f}"
 
 
 def _devices(state: State) -> Table:
-    table = _table("Devices", "device", "state", "key figures", "polls", "missed")
-    table.columns[2].justify = "left"
+    table = _table("Device", "state", *_NO_FIGURES, "polls", "missed")
+    for column in table.columns[1:5]:
+        column.justify = "left"
+    table.columns[1].min_width = len("offline")
     for device in state["devices"]:
         values = device.get("values", {})
-        figures = "  ".join(
-            f"{values[key]:,.4g} {unit}" for key, unit in _KEY_FIGURES.get(device["kind"], ()) if key in values
-        )
+        figures = [
+            f"{values[key]:>5{form}} {unit}" if key in values else ""
+            for key, form, unit in _KEY_FIGURES.get(device["kind"], ())
+        ]
         condition = Text(device["state"], style=_STATE_STYLE.get(device["state"], ""))
-        table.add_row(device["device"], condition, figures, str(device["polls"]), str(device["failures"]))
-    return table
-
-
-def _figure(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.3f}"
-
-
-def _windows(windows: Windows, spans: Sequence[str]) -> Table:
-    table = _table("Rolling energy and CO₂", "account", "mean kW", *(f"kWh {s}" for s in spans),
-                   *(f"kgCO₂ {s}" for s in spans), "coverage")  # fmt: skip
-    accounts = dict.fromkeys(entry["account"] for entry in windows if "account" in entry)
-    for account in accounts:
-        of = {entry["span"]: entry for entry in windows if entry.get("account") == account}
-        last = of[spans[-1]]
         table.add_row(
-            account,
-            _figure(of[spans[0]].get("mean_power_kw")),
-            *(_figure(of[span].get("energy_kwh")) for span in spans),
-            *(_figure(of[span].get("co2_kg")) for span in spans),
-            f"{of[spans[0]]['coverage'] * 100:.0f} % / {last['coverage'] * 100:.0f} %",
+            device["device"], condition, *(figures or _NO_FIGURES), str(device["polls"]), str(device["failures"])
         )
     return table
 
 
-def _intensities(windows: Windows) -> Table:
-    table = _table("Intensity", "intensity", "span", "made", "kWh per unit", "kgce per unit", "kgCO₂ per unit")
+def _accounts(windows: Windows, spans: Sequence[str]) -> Table:
+    heads = (f"{span}\n{figure}" for span in spans for figure in ("kWh", "kg CO₂", "cov %"))
+    table = _table("\nAccount (~ estimated)", f"{_POWER_SPAN}\nmean kW", *heads)
+    for column in table.columns[1:]:
+        column.min_width = len("kg CO₂")
+    for account in dict.fromkeys(entry["account"] for entry in windows if "account" in entry):
+        of = {entry["span"]: entry for entry in windows if entry.get("account") == account}
+        row = [account, _figure(of.get(_POWER_SPAN, {}).get("mean_power_kw"))]
+        for span in spans:
+            mark = "~" if of[span]["estimated"] else ""
+            row += [_figure(of[span].get(key), mark) for key in ("energy_kwh", "co2_kg")]
+            row.append(_percent(of[span]["coverage"]))
+        table.add_row(*row)
+    return table
+
+
+def _intensities(windows: Windows, spans: Sequence[str]) -> Table:
+    table = _table("Intensity", "span", "made", "energy", "standard coal", "CO₂", "cov %")
     for entry in windows:
-        if "intensity" not in entry:
+        if "intensity" not in entry or entry["span"] not in spans:
             continue
         unit = entry["output_unit"]
-        per = unit.lower()
-        table.add_row(
-            entry["intensity"],
-            entry["span"],
-            f"{entry['output_amount']:.4f} {unit}",
-            *(_figure(entry.get(f"{key}_per_{per}")) for key in ("energy_kwh", "kgce", "co2_kg")),
-        )
+        per = [
+            f"{_figure(entry.get(f'{key}_per_{unit.lower()}'))} {symbol}/{unit}"
+            for key, symbol in (("energy_kwh", "kWh"), ("kgce", "kgce"), ("co2_kg", "kg"))
+        ]
+        made = f"{_figure(entry['output_amount'])} {unit}"
+        table.add_row(entry["intensity"], entry["span"], made, *per, _percent(entry["coverage"]))
     return table
 
 
-def _delivery(state: State) -> Text:
-    text = Text()
+def _link(sink: Mapping[str, Any]) -> tuple[str, str]:
+    """Return how a sink's link is, and the style to say it in."""
+    if sink["connected"]:
+        return "connected", "green"
+    return (f"no link: {sink['last_error']}", "bold red") if sink["last_error"] else ("connecting", "yellow")
+
+
+def _delivery(state: State, news: str) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column()
     for sink in state["sinks"]:
-        style = "green" if sink["connected"] else "bold red"
-        text.append(f"{sink['sink']} ", style="bold").append(
-            "connected" if sink["connected"] else "no link", style=style
-        )
-        text.append(f"  {sink['acknowledged']:,} delivered, {sink['pending']:,} waiting    ")
-    text.append("store ", style="bold").append(f"{state['store']['bytes'] / 1024:,.0f} KiB")
-    records = state["records"]
-    text.append(f"    intervals {records['interval']}  windows {records['window']}  telemetry {records['telemetry']}")
+        figures = f"{sink['acknowledged']:,} delivered   {sink['pending']:,} waiting   "
+        table.add_row(sink["sink"], Text(figures).append(*_link(sink)))
+    records, store = state["records"], state["store"]
+    kept = Text(
+        f"{store['bytes'] / 1024:,.0f} KiB   written: {records['interval']:,} intervals, "
+        f"{records['window']:,} windows, {records['telemetry']:,} telemetry"
+    )
+    if dropped := sum(store["dropped"].values()):
+        kept.append(f", {dropped:,} old records dropped", style="yellow")
+    table.add_row("store", kept)
     for alarm in state["alarms"]:
-        text.append(f"\nalarm {alarm['name']} {alarm['text']}", style="bold red")
-    return text
+        table.add_row("alarm", Text(f"{alarm['name']}: {alarm['text']}", style="bold red"))
+    if news:
+        table.add_row("now", Text(news, style="yellow"))
+    return table
 
 
-def page(state: State, windows: Windows, news: str) -> Group:
-    """Return the whole page."""
+def _title(state: State) -> Text:
     process = state["process"]
-    title = Text.assemble(
+    return Text.assemble(
         ("energy-agent ", "bold"),
         f"{state['version']}   site {state['site']}   up {state['uptime_s']:,.0f} s   "
-        f"{process['resident_bytes'] / 2**20:.0f} MiB   {process['cpu_s'] / state['uptime_s'] * 100:.1f} % of a core",
+        f"{process['cpu_s']:.1f} s of CPU   {process['resident_bytes'] / 2**20:.0f} MiB",
     )
-    parts: list[Any] = [title, _devices(state)]
-    spans = list(dict.fromkeys(entry["span"] for entry in windows))
-    if spans:
-        parts += [_windows(windows, spans), _intensities(windows)]
-    parts.append(_delivery(state))
-    if news:
-        parts.append(Panel(news, border_style="yellow", expand=False))
-    return Group(*(piece for part in parts for piece in (part, "")))
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What there is to show; how much of it depends on the terminal."""
+
+    state: State
+    windows: Windows
+    news: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Render what fits, line by line, with as many blank lines between the parts as there is room for."""
+        parts = [console.render_lines(part, options, pad=False) for part in self._parts(console, options)]
+        room = max(0, options.max_height - sum(map(len, parts)))
+        for part in parts[1 : room + 1]:
+            part.insert(0, [])
+        lines = [line for part in parts for line in part]
+        for line in lines[: options.max_height]:
+            yield from line
+            yield Segment.line()
+
+    def _parts(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        yield _title(self.state)
+        yield _devices(self.state)
+        spans = list(dict.fromkeys(entry["span"] for entry in self.windows))
+        if spans:
+            unbound = options.update_width(_UNBOUND)
+            accounts = _accounts(self.windows, spans)
+            while len(spans) > 1 and Measurement.get(console, unbound, accounts).maximum > options.max_width:
+                del spans[0]
+                accounts = _accounts(self.windows, spans)
+            yield accounts
+            yield _intensities(self.windows, spans)
+        yield _delivery(self.state, self.news)
+
+
+def page(state: State, windows: Windows, news: str) -> Page:
+    """Return the whole page."""
+    return Page(state, windows, news)
 
 
 def line(state: State, windows: Windows) -> str:
@@ -116,10 +186,10 @@ def line(state: State, windows: Windows) -> str:
     minute = [entry for entry in windows if "account" in entry and entry["span"] == "1min"]
     energy = sum(entry.get("energy_kwh", 0.0) for entry in minute if entry["account"].startswith("main-meter"))
     gas = sum(entry.get("amount", 0.0) for entry in minute if entry["account"].endswith("natural_gas"))
+    # The motors' electricity has come through the main meter.
     co2 = sum(entry.get("co2_kg", 0.0) for entry in minute if not entry["account"].startswith("motor"))
     sinks = ", ".join(
-        f"{sink['sink']} {'up' if sink['connected'] else 'DOWN'} "
-        f"{sink['acknowledged']} delivered {sink['pending']} waiting"
+        f"{sink['sink']} {sink['acknowledged']} delivered {sink['pending']} waiting {_link(sink)[0]}"
         for sink in state["sinks"]
     )
     return (
