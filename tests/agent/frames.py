@@ -1,0 +1,57 @@
+"""Frames made of registers, as a line would have brought them, and the configurations they belong to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from agent.config import SiteConfig, load_config
+from drivers.codec import Codec
+from drivers.errors import LineError, NoReply
+from drivers.plan import plan
+from drivers.profile import Profile
+from drivers.reading import Block, Exchange, Frame, Outcome
+
+SITE = """[site]
+name = "works"
+electricity_region = "CN-AH"
+
+[[line]]
+name = "hall"
+url = "tcp://127.0.0.1:1502"
+"""
+
+
+def configured(folder: Path, text: str) -> SiteConfig:
+    """Return a configuration written to a folder."""
+    path = folder / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return load_config(path)
+
+
+def exchange(block: Block, data: bytes, time_ns: int, *, unit: int = 1, outcome: Outcome = Outcome.OK) -> Exchange:
+    """Return what a line gives for a block; both clocks show the same time."""
+    return Exchange("hall", unit, block, b"?", data, data, time_ns, time_ns, time_ns, outcome)
+
+
+def frame(device: str, profile: Profile, registers: Mapping[int, str], time_ns: int) -> Frame:
+    """Return the frame of a poll in which each address of `registers` holds what its hex says, all others zero."""
+    planned = plan(profile, every_s=1.0)
+    results: dict[Block, Exchange | LineError] = {}
+    for item in planned:
+        data = bytearray(2 * item.block.count)
+        for address, text in registers.items():
+            if item.block.address <= address < item.block.end:
+                octets = bytes.fromhex(text)
+                at = 2 * (address - item.block.address)
+                data[at : at + len(octets)] = octets
+        results[item.block] = exchange(item.block, bytes(data), time_ns)
+    return Codec(profile, planned).decode(device, results)
+
+
+def lost_frame(device: str, profile: Profile, time_ns: int) -> Frame:
+    """Return the frame of a poll that nobody answered."""
+    planned = plan(profile, every_s=1.0)
+    results: dict[Block, Exchange | LineError] = {
+        item.block: NoReply("no reply", exchange(item.block, b"", time_ns, outcome=Outcome.NO_REPLY))
+        for item in planned
+    }
+    return Codec(profile, planned).decode(device, results)
