@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
-from rich.console import Console
-from rich.table import Table
 
 from drivers.document import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 class Exit(IntEnum):
@@ -51,6 +52,8 @@ def print_json(value: Any) -> None:
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under headings; columns whose cells are all numbers stand right-aligned."""
+    from rich.table import Table  # noqa: PLC0415 -- `run` prints no tables, and rich would stay in its memory
+
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
         numeric = bool(rows) and all(isinstance(row[index], int | float) for row in rows)
@@ -60,8 +63,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     console().print(table)
 
 
-def console() -> Console:
+def console() -> "Console":
     """Return the console for standard output; a pipe gets wide plain lines, not a guess at a terminal's width."""
+    from rich.console import Console  # noqa: PLC0415 -- as above
+
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False, markup=False)
 
 

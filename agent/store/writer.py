@@ -2,7 +2,8 @@
 
 Invariants:
 - Only this thread touches the file. Others put records into the backlog, or submit a call and wait for its future.
-- A commit takes the whole backlog: after `commit_every_s`, when much waits, or when asked to flush.
+- A commit takes the whole backlog: at most every `commit_every_s`, and then a quarter of it after the first record
+  at the earliest, so that what comes together is committed together; at once when much waits or when asked to flush.
 - A commit that fails puts its batch back and is tried again; meanwhile the store is *degraded*, with a reason, and
   fresh records are served from memory.
 - A damaged file is renamed, never deleted or written to; the sequence goes on in a fresh one.
@@ -41,12 +42,13 @@ class Writer:
         self._path = path
         self._file = StoreFile(path, max_size=max_size, sinks=sinks)
         self._commit_every_ns = int(commit_every_s * 1e9)
+        self._gathering_ns = self._commit_every_ns // 4
         self._sinks = tuple(sinks)
         self._site = site
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
-        self._flushing = False
         self._retry_ns = 0
+        self._beat_ns = -self._commit_every_ns
         self._degraded = ""
         self._cursors: dict[str, int] = {}
         self._touched: set[str] = set()
@@ -169,7 +171,7 @@ class Writer:
         if self.backlog.losses or self.backlog.crowded:
             return 0
         since = min(now if self.backlog.empty else self.backlog.first_ns, self._touched_ns if self._touched else now)
-        return (since + self._commit_every_ns - now) / 1e9
+        return (max(since + self._gathering_ns, self._beat_ns + self._commit_every_ns) - now) / 1e9
 
     def _open(self) -> None:
         self._database = self._file.open()
@@ -224,6 +226,9 @@ class Writer:
             self._degrade(f"damaged, and no new file can be made ({again})")
 
     def _commit(self) -> None:
+        now, due = time.monotonic_ns(), self._beat_ns + self._commit_every_ns
+        # Counted from when it was due: commits that each came a little late would drift away from the polls' beat.
+        self._beat_ns = due if due <= now < due + self._gathering_ns else now
         batch = self.backlog.take()
         cursors = {sink: self._cursors[sink] for sink in self._touched}
         try:

@@ -88,6 +88,18 @@ async def test_much_at_once_is_committed_before_its_time(tmp_path: Path) -> None
         assert store.status().committed_seq > 100
 
 
+async def test_after_a_calm_a_quarter_of_the_commit_interval_is_enough(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=6) as store:
+        telemetry(store, 1)
+        async with asyncio.timeout(5):
+            while store.status().committed_seq < 1:
+                await asyncio.sleep(0.02)
+        telemetry(store, 1)
+        await asyncio.sleep(2)
+
+        assert store.status().committed_seq == 1, "the next commit has to wait for a whole interval"
+
+
 async def test_a_thousand_records_make_few_commits(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=60) as store:
         telemetry(store, 1000)
