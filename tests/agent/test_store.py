@@ -92,8 +92,7 @@ async def test_after_a_calm_a_quarter_of_the_commit_interval_is_enough(tmp_path:
     async with opened(tmp_path / "store.db", commit_every_s=6) as store:
         telemetry(store, 1)
         async with asyncio.timeout(5):
-            while store.status().committed_seq < 1:
-                await asyncio.sleep(0.02)
+            await store.news(0)
         telemetry(store, 1)
         await asyncio.sleep(2)
 
