@@ -1,0 +1,468 @@
+"""The task of a line, on a line whose answers a test scripts and whose clocks it may set."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from agent import poller as module
+from agent.polled import Cadence, Condition, PolledDevice
+from agent.poller import LinePoller
+from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.line import LineStats
+from drivers.plan import plan
+from drivers.profile import Profile, load_profile
+from drivers.reading import Block, Exchange, Frame, Outcome, Quality
+
+PROFILE = """
+model = "two blocks"
+kind = "sensor"
+source = "defined by this test"
+function = 3
+type = "uint16"
+max_gap = 0
+
+[points]
+temperature = { address = 0, unit = "°C" }
+humidity    = { address = 100, unit = "%" }
+"""
+IDENTITY = (
+    PROFILE
+    + """
+[identity]
+address = 200
+count = 1
+"""
+)
+Answer = Callable[[int, Block], LineError | None]
+
+
+@dataclass
+class ScriptedLine:
+    """Stands where a Line stands; `answer` says by unit and block what goes wrong, None that nothing does."""
+
+    answer: Answer = lambda _unit, _block: None
+    takes_s: float = 0.0
+    name: str = "hall"
+    stats: LineStats = field(default_factory=LineStats)
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    data: bytes = b"\0\1"
+    closed: bool = False
+    reading: bool = False
+    hold: asyncio.Event | None = None
+
+    async def read(self, unit: int, block: Block) -> Exchange:
+        assert not self.reading, "requests of one line must not overlap"
+        self.reading = True
+        try:
+            self.asked.append((unit, block.address))
+            if self.hold:
+                await self.hold.wait()
+            await asyncio.sleep(self.takes_s)
+        finally:
+            self.reading = False
+        error = self.answer(unit, block)
+        if error:
+            raise error
+        return exchange(unit, block, self.data)
+
+    async def close(self) -> None:
+        self.closed = True
+
+    def polls(self, unit: int) -> int:
+        return sum(1 for asked in self.asked if asked == (unit, 0))
+
+
+def exchange(unit: int, block: Block, data: bytes, outcome: Outcome = Outcome.OK, code: int = 0) -> Exchange:
+    now = time.monotonic_ns()
+    return Exchange("hall", unit, block, b"?", data, data, now, now, time.time_ns(), outcome, code)
+
+
+def silence(unit: int, block: Block) -> NoReply:
+    return NoReply("no reply within 1 s", exchange(unit, block, b"", Outcome.NO_REPLY))
+
+
+def refusal(unit: int, block: Block, code: int = 2) -> Refused:
+    return Refused(code, exchange(unit, block, b"", Outcome.EXCEPTION, code))
+
+
+def garbage(unit: int, block: Block) -> BadReply:
+    return BadReply("wrong unit", exchange(unit, block, b"", Outcome.BAD_REPLY))
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    (tmp_path / "two.toml").write_text(PROFILE, encoding="utf-8")
+    return load_profile("two.toml", relative_to=tmp_path)
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Profile:
+    (tmp_path / "known.toml").write_text(IDENTITY, encoding="utf-8")
+    return load_profile("known.toml", relative_to=tmp_path)
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the pauses before a new attempt so short that a test can wait for them."""
+    monkeypatch.setattr(module, "_FIRST_PAUSE_S", 0.2)
+    monkeypatch.setattr(module, "_LONGEST_PAUSE_S", 0.4)
+
+
+class Bench:
+    """A poller on a scripted line, and what it told."""
+
+    def __init__(self, line: ScriptedLine, devices: dict[int, float], profile: Profile) -> None:
+        self.line = line
+        self.frames: list[tuple[PolledDevice, Frame]] = []
+        self.polled: dict[int, list[int]] = {unit: [] for unit in devices}
+        self.told: list[tuple[str, Condition, str]] = []
+        self.devices = {
+            unit: PolledDevice(f"unit-{unit}", unit, profile, plan(profile, every_s=every_s))
+            for unit, every_s in devices.items()
+        }
+        self.on_frame: Callable[[PolledDevice], None] = lambda _: None
+        self.poller = LinePoller(
+            line,  # type: ignore[arg-type]  # stands in for a Line
+            [*self.devices.values()],
+            timeout_s=1.0,
+            on_frame=self._frame,
+            on_condition=lambda device: self.told.append((device.name, device.condition, device.reason)),
+        )
+
+    def _frame(self, device: PolledDevice, cadence: Cadence, frame: Frame) -> None:
+        self.on_frame(device)
+        assert cadence.due_ns <= frame.time_ns
+        self.polled[device.unit].append(cadence.due_ns)
+        self.frames.append((device, frame))
+
+    def conditions(self, unit: int) -> list[Condition]:
+        return [condition for name, condition, _ in self.told if name == f"unit-{unit}"]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        task = asyncio.create_task(self.poller.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def until(self, reached: Callable[[], bool], *, timeout_s: float = 10.0) -> None:
+        async with asyncio.timeout(timeout_s):
+            while not reached():  # noqa: ASYNC110  # what is waited for has no event
+                await asyncio.sleep(0.002)
+
+
+async def test_polls_begin_at_once_and_then_at_multiples_of_their_cadence(profile: Profile) -> None:
+    bench = Bench(ScriptedLine(), {1: 0.1, 2: 0.1}, profile)
+    async with bench.running():
+        await bench.until(lambda: bench.line.polls(2) == 5)
+
+    (first, *later) = bench.polled[1]
+    assert first == 0, "nothing was due yet"
+    assert len(later) >= 4
+    assert all(due_ns % 100_000_000 == 0 for due_ns in later)
+    assert len({*later}) == len(later)
+    assert bench.poller.lateness.count >= 8
+    assert bench.conditions(1) == [Condition.ONLINE]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_dead_device_costs_an_attempt_per_pause_and_its_neighbours_no_poll(profile: Profile) -> None:
+    line = ScriptedLine(lambda unit, block: silence(unit, block) if unit == 9 else None)
+    bench = Bench(line, {1: 0.05, 9: 0.05, 2: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.polls(9) == 5)
+
+    asked = Counter(line.asked)
+    assert asked[9, 100] == 0, "after a silence nothing more is asked"
+    # Pauses of at least 0.15, 0.3 and 0.3 s lie between the attempts: some 15 periods of 0.05 s.
+    assert min(asked[1, 0], asked[2, 0]) >= 8
+    assert abs(asked[1, 0] - asked[2, 0]) <= 1
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_device_is_offline_after_two_failures_and_online_with_the_first_reply(profile: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bench.conditions(1) == [Condition.ONLINE])
+        line.answer = silence
+        await bench.until(lambda: bench.devices[1].failures == 1)
+        assert bench.conditions(1) == [Condition.ONLINE]
+        await bench.until(lambda: bench.devices[1].failures == 2)
+        assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+        line.answer = lambda _unit, _block: None
+        await bench.until(lambda: len(bench.told) == 3)
+
+    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE, Condition.ONLINE]
+    assert "no reply" in bench.told[1][2]
+    assert bench.told[2][2] == ""
+    assert bench.devices[1].since_ns > 0
+
+
+async def test_a_failed_poll_gives_qualities_and_no_values(profile: Profile) -> None:
+    bench = Bench(ScriptedLine(silence), {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.frames))
+
+    assert bench.frames[0][1].quality.tolist() == [Quality.COMM_LOST] * 2
+
+
+async def test_a_device_that_refuses_one_block_is_degraded_and_keeps_the_other(profile: Profile) -> None:
+    line = ScriptedLine(lambda unit, block: refusal(unit, block) if block.address == 100 else None)
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(bench.frames) == 3)
+
+    ((_, condition, reason),) = bench.told
+    assert condition is Condition.DEGRADED
+    assert "address 0x0064" in reason
+    assert "illegal data address" in reason
+    assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD, Quality.NO_SUCH_ADDRESS]
+    assert bench.devices[1].failures == 0
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize("code", [10, 11])
+async def test_a_device_whose_gateway_says_that_it_does_not_answer_is_offline(profile: Profile, code: int) -> None:
+    bench = Bench(ScriptedLine(lambda unit, block: refusal(unit, block, code)), {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.told))
+
+    assert bench.conditions(1) == [Condition.OFFLINE]
+    assert bench.line.asked == [(1, 0), (1, 0)]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_device_that_answers_nothing_but_garbage_is_offline(profile: Profile) -> None:
+    bench = Bench(ScriptedLine(garbage), {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.told))
+
+    assert bench.conditions(1) == [Condition.OFFLINE]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_line_that_is_down_takes_all_its_devices_offline_and_is_tried_by_growing_pauses(
+    profile: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = ScriptedLine(lambda _unit, _block: LineDown("cannot connect"))
+    bench = Bench(line, {1: 0.05, 2: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(bench.told) == 2)
+        assert len(line.asked) == 1, "one attempt speaks for all devices"
+        assert bench.poller.down_reason == "cannot connect"
+        began = time.monotonic()
+        await bench.until(lambda: len(line.asked) == 4)
+        # Pauses of at least 0.15, 0.3 and 0.3 s.
+        assert time.monotonic() - began >= 0.7
+        assert bench.frames == []
+        line.answer = lambda _unit, _block: None
+        await bench.until(lambda: len(bench.told) == 4)
+
+    assert bench.conditions(2) == [Condition.OFFLINE, Condition.ONLINE]
+    assert bench.poller.down_reason == ""
+    assert [record.message for record in caplog.records if "is down" in record.message] == [
+        "line hall is down: cannot connect"
+    ]
+
+
+async def test_a_line_that_breaks_within_a_poll_leaves_no_device_half_alive(profile: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05, 2: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(bench.told) == 2)
+        line.answer = lambda _unit, block: LineDown("connection reset") if block.address else None
+        await bench.until(lambda: len(bench.told) == 4)
+        await asyncio.sleep(0.2)
+
+    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+    assert bench.conditions(2) == [Condition.ONLINE, Condition.OFFLINE]
+
+
+async def test_what_a_slow_line_cannot_do_is_skipped_and_counted_and_never_queued(profile: Profile) -> None:
+    line = ScriptedLine(takes_s=0.06)  # two blocks a poll: 0.12 s for a period of 0.05 s
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 8)
+        line.takes_s = 0.0
+        before = line.polls(1)
+        await bench.until(lambda: line.polls(1) >= before + 1)
+        caught_up = time.monotonic()
+        await bench.until(lambda: line.polls(1) >= before + 5)
+        # A queue would be worked off at once; five polls on the beat take four periods, less the first one's delay.
+        assert time.monotonic() - caught_up >= 0.1
+
+    assert bench.devices[1].skipped >= 5
+
+
+async def test_a_slow_device_is_not_starved_by_fast_ones_on_a_full_line(profile: Profile) -> None:
+    line = ScriptedLine(takes_s=0.01)
+    bench = Bench(line, {1: 0.01, 2: 0.01, 3: 0.2}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.polls(3) == 4)
+
+    # Its four polls lie three periods of 0.2 s apart; the others had at most 0.6 s and one round more.
+    assert line.polls(1) <= 40
+    assert line.polls(2) >= 8
+
+
+@pytest.mark.parametrize("step_s", [3600, -3600, 86400 * 365])
+async def test_a_step_of_the_clock_neither_stalls_a_cadence_nor_makes_a_burst(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch, step_s: int
+) -> None:
+    true_ns = time.time_ns
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05, 2: 0.05, 3: 0.25}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 4)
+        monkeypatch.setattr(time, "time_ns", lambda: true_ns() + step_s * 10**9)
+        before = Counter(line.asked)
+        began = time.monotonic()
+        await bench.until(lambda: line.polls(3) == before[3, 0] + 3)
+        passed = time.monotonic() - began
+        done = Counter(line.asked) - before
+
+    assert done[1, 0] >= 5
+    assert done[2, 0] >= 5
+    assert done[1, 0] <= passed / 0.05 + 3
+    assert done[2, 0] <= passed / 0.05 + 3
+    assert bench.poller.lateness.maximum_s < 1800, "a step is no lateness"
+    assert sum(device.skipped for device in bench.devices.values()) < 1000, "a step skips nothing"
+
+
+async def test_a_step_of_the_clock_within_a_poll_skips_nothing(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_ns = time.time_ns
+    bench = Bench(ScriptedLine(), {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bench.line.polls(1) == 2)
+        bench.line.hold = asyncio.Event()
+        await bench.until(lambda: bench.line.reading)
+        monkeypatch.setattr(time, "time_ns", lambda: true_ns() + 3600 * 10**9)
+        bench.line.hold.set()
+        polls = bench.line.polls(1)
+        await bench.until(lambda: bench.line.polls(1) >= polls + 3)
+
+    assert bench.devices[1].skipped < 100
+
+
+async def test_cancelling_closes_the_line(profile: Profile) -> None:
+    bench = Bench(ScriptedLine(), {1: 0.05}, profile)
+    bench.line.hold = asyncio.Event()
+    async with bench.running():
+        await bench.until(lambda: bench.line.reading)
+
+    assert bench.line.closed
+    assert not bench.line.reading
+
+
+async def test_the_beat_goes_on_while_nothing_is_due_and_before_every_request(profile: Profile) -> None:
+    bench = Bench(ScriptedLine(), {1: 3600.0}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(bench.frames) == 1)
+        first = bench.poller.beat
+        await bench.until(lambda: bench.poller.beat > first + 0.9)
+        assert bench.line.polls(1) == 1
+
+    bench = Bench(ScriptedLine(takes_s=0.05), {1: 3600.0}, profile)
+    async with bench.running():
+        await bench.until(lambda: (1, 0) in bench.line.asked)
+        first = bench.poller.beat
+        await bench.until(lambda: (1, 100) in bench.line.asked)
+        assert bench.poller.beat > first
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_bug_met_with_one_device_costs_its_neighbours_no_poll(
+    profile: Profile, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(ScriptedLine(), {1: 0.05, 9: 0.05, 2: 0.05}, profile)
+
+    def stumble(device: PolledDevice) -> None:
+        if device.unit == 9:
+            raise ZeroDivisionError("a bug")
+
+    bench.on_frame = stumble
+    async with bench.running():
+        await bench.until(lambda: bench.line.polls(9) == 4)
+
+    assert bench.conditions(9) == [Condition.OFFLINE]
+    assert bench.devices[9].reason == "internal error: ZeroDivisionError('a bug')"
+    assert min(bench.line.polls(1), bench.line.polls(2)) >= 8
+    assert bench.conditions(1) == [Condition.ONLINE]
+    assert all(record.exc_info for record in caplog.records if "failed within the agent" in record.message)
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_device_is_asked_who_it_is_once_and_again_after_a_silence(known: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 4)
+        assert line.asked.count((1, 200)) == 1
+        line.answer = silence
+        await bench.until(lambda: bench.conditions(1)[-1] is Condition.OFFLINE)
+        line.answer = lambda _unit, _block: None
+        await bench.until(lambda: bench.conditions(1)[-1] is Condition.ONLINE)
+
+    assert line.asked.count((1, 200)) >= 2
+
+
+async def test_a_stranger_behind_a_new_connection_gives_no_value(known: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05, 2: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: bench.conditions(1) == bench.conditions(2) == [Condition.ONLINE])
+        line.data = b"\x09\x09"
+        line.stats.reconnects += 1
+        await bench.until(lambda: len(bench.told) == 4)
+
+    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+    assert "0909 instead of 0001" in bench.devices[1].reason
+    assert all(frame.values[0] == 1.0 for _, frame in bench.frames)
+
+
+async def test_a_connection_made_anew_within_a_poll_is_doubted_before_its_values_are_taken(known: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.frames))
+
+        def reconnected(_unit: int, block: Block) -> None:
+            if block.address == 0 and line.data == b"\0\1":
+                line.stats.reconnects += 1
+                line.data = b"\x09\x09"
+
+        line.answer = reconnected
+        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+
+    assert all(frame.values[0] == 1.0 for _, frame in bench.frames)
+
+
+async def test_a_device_without_identity_registers_is_taken_as_it_is(known: Profile) -> None:
+    line = ScriptedLine(lambda unit, block: refusal(unit, block) if block.address == 200 else None)
+    bench = Bench(line, {1: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 3)
+
+    assert line.asked.count((1, 200)) == 1
+    assert bench.conditions(1) == [Condition.ONLINE]
+
+
+def test_pauses_grow_and_are_bounded() -> None:
+    longest = [max(module._pause_s(failures) for _ in range(50)) for failures in range(20)]
+
+    assert longest[0] <= 2.0
+    assert longest[0] < longest[2] < longest[4]
+    assert max(longest) <= 60.0
+    assert min(module._pause_s(19) for _ in range(50)) >= 45.0
