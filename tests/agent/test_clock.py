@@ -1,0 +1,50 @@
+import ctypes
+from pathlib import Path
+
+import pytest
+
+from agent import clock
+
+
+class Kernel:
+    """Stands in for the C library: answers adjtimex with a status."""
+
+    def __init__(self, status: int, answer: int = 0) -> None:
+        self._status = status
+        self._answer = answer
+
+    def adjtimex(self, buffer: ctypes.Array[ctypes.c_char]) -> int:
+        assert ctypes.sizeof(buffer) >= 208
+        ctypes.c_int.from_buffer(buffer, 5 * ctypes.sizeof(ctypes.c_long)).value = self._status
+        return self._answer
+
+
+@pytest.mark.parametrize(
+    ("kernel", "known"), [(Kernel(0x2001), True), (Kernel(0x2041), False), (Kernel(0, answer=-1), None)]
+)
+def test_the_kernel_says_whether_its_clock_is_disciplined(
+    monkeypatch: pytest.MonkeyPatch, kernel: Kernel, *, known: bool | None
+) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: kernel)
+
+    assert clock.synchronised() is known
+
+
+def test_a_system_that_does_not_say_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
+
+    assert clock.synchronised() is None
+
+
+def test_this_machine_can_be_asked() -> None:
+    assert clock.synchronised() in (True, False, None)
+
+
+def test_a_boot_has_an_id_or_none_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert len(clock.boot_id()) == 36
+
+    def refuse(*_: object, **__: object) -> str:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    assert clock.boot_id() == ""
