@@ -19,6 +19,40 @@ name = "hall"
 url = "tcp://127.0.0.1:1502"
 """
 
+DEVICES = """[[device]]
+name = "fan-1"
+area = "boiler-house"
+line = "hall"
+unit = 1
+profile = "generic/vfd-motor"
+every = "10s"
+
+[[device]]
+name = "boiler-1"
+area = "boiler-house"
+line = "hall"
+unit = 2
+profile = "generic/steam-boiler"
+every = "10s"
+
+[[output]]
+name = "steam"
+device = "boiler-1"
+from = "steam_mass"
+
+[[intensity]]
+name = "steam"
+accounts = ["fan-1/electricity", "boiler-1/natural_gas"]
+per = "steam"
+
+[windows]
+spans = ["1min", "15min"]
+
+[interval]
+length = "1min"
+"""
+"""A fan with a counter, and a boiler whose steam is what is made."""
+
 
 def configured(folder: Path, text: str) -> SiteConfig:
     """Return a configuration written to a folder."""

@@ -1,0 +1,269 @@
+"""Frames in, intervals and windows out; a day of a small works with one counter, one output and one flow."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from agent.carbon.factors import FactorLibrary
+from agent.config import SiteConfig
+from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger
+from agent.metering.amount import QUANTA_PER_UNIT
+from agent.metering.interval import ClosedInterval
+from agent.plant import Plant, build_plant
+from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
+
+LIBRARY = FactorLibrary.load()
+S = 10**9
+START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
+ENERGY, POWER = 0x0010, 0x0020
+FAN = "fan-1/electricity"
+INTEGRATED = (
+    '\n[[account]]\nname = "fan-1/electricity"\ndevice = "fan-1"\ncarrier = "electricity"\nfrom = "active_power"\n'
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> SiteConfig:
+    return configured(tmp_path, SITE + DEVICES)
+
+
+def plant_of(config: SiteConfig) -> Plant:
+    return build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+
+
+def ledger_of(config: SiteConfig, start_ns: int = START) -> Ledger:
+    return Ledger(config, plant_of(config), LIBRARY, start_ns=start_ns)
+
+
+class Fan:
+    """Feeds a ledger with the fan's counter [0.01 kWh]."""
+
+    def __init__(self, config: SiteConfig, ledger: Ledger) -> None:
+        self.profile = config.profiles["fan-1"]
+        self.ledger = ledger
+
+    def shows(self, after_s: float, counts: int, power_w: int = 0) -> None:
+        registers = {ENERGY: f"{counts:08x}", POWER: f"{power_w:08x}"}
+        self.ledger.take(frame("fan-1", self.profile, registers, START + round(after_s * S)))
+
+    def is_silent(self, after_s: float) -> None:
+        self.ledger.take(lost_frame("fan-1", self.profile, START + round(after_s * S)))
+
+
+def closed_of(ledger: Ledger, after_s: float, account: str = FAN) -> list[ClosedInterval]:
+    closed = ledger.close_due(START + round(after_s * S))
+    return [interval for entry, intervals in closed for interval in intervals if entry.name == account]
+
+
+def total(intervals: list[ClosedInterval]) -> int:
+    """Return the sum of the latest revisions, in quanta."""
+    return sum({interval.start_ns: interval.quanta for interval in intervals}.values())
+
+
+def test_the_intervals_add_up_to_the_counter_to_the_last_digit(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    closed = []
+    # 7 s is no divisor of a minute: each boundary lies between two readings.
+    for step in range(200):
+        fan.shows(step * 7, 1_000_000 + step * 3)
+        closed += closed_of(ledger, step * 7)
+
+    open_share = ledger.books[FAN].intervals.pending_quanta
+    assert total(closed) + open_share == 199 * 3 * QUANTA_PER_UNIT // 100
+    assert all(interval.measured_s == 60.0 for interval in closed[1:])
+
+
+def test_what_nobody_answered_books_nothing(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    fan.shows(0, 1000)
+    before = ledger.books[FAN].state()
+    for after_s in (10, 20, 30):
+        fan.is_silent(after_s)
+
+    assert ledger.books[FAN].state() == before
+    assert not ledger.row.any()
+
+
+def test_an_outage_is_booked_as_estimated_and_lowers_the_coverage(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    for after_s in (0, 10, 20, 300, 310):
+        fan.shows(after_s, 1000 + after_s)
+    closed = closed_of(ledger, 310)
+
+    assert total(closed) + ledger.books[FAN].intervals.pending_quanta == 3_100_000
+    column = ledger.row[:, ledger.position[FAN]]
+    assert column[AMOUNT] == 3.1
+    assert column[ESTIMATED] == 2.8
+    assert column[MEASURED_S] == 30.0
+    assert [interval.estimated_quanta > 0 for interval in closed] == [True] * 5
+    assert sum(interval.measured_s for interval in closed) == 20.0
+    assert "gap" in closed[2].rules
+
+
+def test_a_row_weighs_each_delta_with_the_factors_of_its_day(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    fan.shows(0, 1000)
+    fan.shows(10, 1100)
+
+    column = ledger.row[:, ledger.position[FAN]]
+    assert column[CO2_KG] == pytest.approx(0.6553)
+    assert column[CO2_MARKET_KG] == pytest.approx(0.6096)
+
+
+def test_an_output_is_booked_and_weighs_nothing(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    profile = config.profiles["boiler-1"]
+    for after_s, counts in ((0, 5000), (10, 5250)):
+        ledger.take(frame("boiler-1", profile, {0x0012: f"{counts:08x}"}, START + after_s * S))
+
+    column = ledger.row[:, ledger.position["steam"]]
+    assert column[AMOUNT] == 0.25
+    assert column[CO2_KG] == 0.0
+    assert "steam" not in {entry.name for entry, _ in ledger.close_due(START + 3600 * S)}
+
+
+def test_windows_are_differences_of_what_was_booked(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    for after_s in range(0, 121, 10):
+        fan.shows(after_s, 1000 + after_s)
+        ledger.tick(START + after_s * S)
+
+    minute, quarter = ledger.figures()
+    column = ledger.position[FAN]
+    assert (minute.span, minute.span_s, minute.elapsed_s) == ("1min", 60.0, 60.0)
+    assert minute.values[AMOUNT, column] == pytest.approx(0.6)
+    assert minute.values[MEASURED_S, column] == pytest.approx(60.0)
+    assert (quarter.elapsed_s, quarter.values[AMOUNT, column]) == (120.0, pytest.approx(1.2))
+
+
+def test_a_restart_books_across_itself_exactly_once(config: SiteConfig) -> None:
+    first = ledger_of(config)
+    fan = Fan(config, first)
+    closed = []
+    for after_s in range(0, 100, 10):
+        fan.shows(after_s, 1000 + after_s)
+        closed += closed_of(first, after_s)
+    kept = dict(first.states())
+
+    second = ledger_of(config, START + 500 * S)
+    second.restore(kept.get)
+    fan = Fan(config, second)
+    for after_s in range(500, 600, 10):
+        fan.shows(after_s, 1000 + after_s)
+        closed += closed_of(second, after_s)
+
+    assert total(closed) + second.books[FAN].intervals.pending_quanta == 5_900_000
+    starts = [(interval.start_ns, interval.revision) for interval in closed]
+    assert len({*starts}) == len(starts), "no interval is recorded twice"
+    assert len({start for start, _ in starts}) == 9
+
+
+def test_the_same_frames_give_the_same_books_with_and_without_a_restart(config: SiteConfig) -> None:
+    whole = ledger_of(config)
+    for after_s in range(0, 200, 7):
+        Fan(config, whole).shows(after_s, 1000 + after_s)
+
+    parts = ledger_of(config)
+    for after_s in range(0, 200, 7):
+        Fan(config, parts).shows(after_s, 1000 + after_s)
+        again = ledger_of(config)
+        again.restore(dict(parts.states()).get)
+        parts = again
+
+    assert dict(parts.states()) == dict(whole.states())
+
+
+def test_another_quantity_begins_a_new_segment_without_inventing_anything(
+    config: SiteConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = ledger_of(config)
+    fan = Fan(config, first)
+    for after_s in (0, 10, 20):
+        fan.shows(after_s, 1000 + after_s)
+    kept = dict(first.states())
+
+    other = configured(config.path.parent, SITE + DEVICES + INTEGRATED)
+    second = ledger_of(other, START + 30 * S)
+    second.restore(kept.get)
+    fan = Fan(other, second)
+    for after_s in (30, 40, 50, 60, 70):
+        fan.shows(after_s, 0, power_w=3600_000)  # 1 kWh a second
+    (closed,) = closed_of(second, 70)
+
+    assert "was read from active_energy_import before" in caplog.text
+    assert closed.quanta == 200_000 + 30 * QUANTA_PER_UNIT
+    assert closed.measured_s == 50.0
+
+
+def test_intervals_of_another_length_are_closed_as_they_stand_and_nothing_is_lost(config: SiteConfig) -> None:
+    first = ledger_of(config)
+    fan = Fan(config, first)
+    for after_s in range(0, 100, 10):
+        fan.shows(after_s, 1000 + after_s)
+    closed = closed_of(first, 90)
+    kept = dict(first.states())
+
+    longer = configured(config.path.parent, SITE + DEVICES.replace('length = "1min"', 'length = "5min"'))
+    second = ledger_of(longer, START + 120 * S)
+    second.restore(kept.get)
+    (parting,) = closed_of(second, 120)
+    fan = Fan(longer, second)
+    for after_s in (120, 130, 300):
+        fan.shows(after_s, 1000 + after_s)
+    (after,) = closed_of(second, 300)
+
+    assert (parting.end_ns - parting.start_ns, after.end_ns - after.start_ns) == (60 * S, 300 * S)
+    assert total(closed) + parting.quanta + after.quanta == 3_000_000
+
+
+def test_an_account_counted_in_another_unit_begins_anew(config: SiteConfig, caplog: pytest.LogCaptureFixture) -> None:
+    first = ledger_of(config)
+    Fan(config, first).shows(0, 1000)
+    kept = {name: state.replace(b'"unit": "kWh"', b'"unit": "GJ"') for name, state in first.states()}
+
+    second = ledger_of(config)
+    second.restore(kept.get)
+
+    assert dict(second.states()) == dict(ledger_of(config).states())
+    assert "was counted in GJ before" in caplog.text
+
+
+def test_absurd_readings_never_keep_the_books_from_being_saved(config: SiteConfig) -> None:
+    text = DEVICES.replace("generic/vfd-motor", "eastron/sdm630").replace('length = "1min"', 'length = "1d"')
+    other = configured(config.path.parent, SITE + text + INTEGRATED)
+    ledger = ledger_of(other)
+    for after_s in range(0, 4000, 10):
+        # 8.9e15 W as float32: nothing forbids it, and a day of it has more millionths of a kWh than 64 bits hold.
+        ledger.take(frame("fan-1", other.profiles["fan-1"], {0x0034: "59fcf406"}, START + after_s * S))
+
+    assert ledger.books[FAN].intervals.pending_quanta > 1 << 63
+    again = ledger_of(other)
+    again.restore(dict(ledger.states()).get)
+    assert again.books[FAN].intervals.pending_quanta == ledger.books[FAN].intervals.pending_quanta
+
+
+def test_a_counter_that_starts_anew_is_an_event(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    for after_s, counts in ((0, 100_000), (10, 100_010), (20, 5), (30, 15), (40, 25), (50, 35)):
+        fan.shows(after_s, counts)
+    noticed = ledger.events()
+
+    assert [(event.account, event.key, event.rule) for event in noticed] == [(FAN, "boiler-house/fan-1", "reset")]
+    assert noticed[0].time_ns == START + 20 * S
+    assert ledger.events() == []
+    assert ledger.books[FAN].intervals.pending_quanta == 100_000 + 300_000
+
+
+def test_frames_of_devices_without_accounts_are_no_trouble(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+
+    ledger.take(frame("stranger", config.profiles["fan-1"], {ENERGY: "00000001"}, START))
+
+    assert not ledger.row.any()
