@@ -89,8 +89,8 @@ class Broker:
     def url(self) -> str:
         return f"{'mqtts' if self.authority else 'mqtt'}://127.0.0.1:{self.port}"
 
-    def subscriber(self, topic: str) -> "Subscriber":
-        return Subscriber(self, topic)
+    def subscriber(self, topic: str, *, qos: int = 1) -> "Subscriber":
+        return Subscriber(self, topic, qos)
 
 
 def mosquitto(
@@ -134,14 +134,26 @@ class Subscriber:
 
     broker: Broker
     topic: str
+    qos: int = 1
     messages: list[Message] = field(default_factory=list)
     _process: asyncio.subprocess.Process | None = None
     _reader: asyncio.Task[None] | None = None
     _came: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __aenter__(self) -> Self:
-        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(self.broker.port), "-V", "5", "-q", "1", "-d"]
-        command += ["-t", self.topic, "-F", "@ %r %C %t %x"]
+        command = [
+            "mosquitto_sub",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(self.broker.port),
+            "-V",
+            "5",
+            "-q",
+            str(self.qos),
+            "-d",
+        ]
+        command += ["-t", self.topic, "-F", "> %r %C %t %x"]
         if self.broker.authority:
             command += ["--cafile", str(self.broker.authority.file)]
         if self.broker.client:
@@ -162,7 +174,7 @@ class Subscriber:
             text = raw.decode().rstrip("\n")
             if text.startswith("Subscribed"):
                 subscribed.set()
-            elif text.startswith("@ "):
+            elif text.startswith("> "):
                 _, retained, kind, topic, payload = text.split(" ", 4)
                 self.messages.append(Message(topic, bytes.fromhex(payload), retained == "1", kind))
                 self._came.set()
@@ -174,6 +186,13 @@ class Subscriber:
                 self._came.clear()
                 await self._came.wait()
         return self.messages
+
+    async def until_quiet(self) -> None:
+        """Wait until nothing has come for half a second: whatever the broker wrote has been read."""
+        count = -1
+        while count != len(self.messages):
+            count = len(self.messages)
+            await asyncio.sleep(0.5)
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None
@@ -202,12 +221,13 @@ class Database:
         answer = self._get("/api/v1/export?" + urllib.parse.urlencode({"match[]": match}))
         return [json.loads(text) for text in answer.splitlines()]
 
-    def values(self, match: str) -> list[float]:
-        """Return all values of the matching series, in order of time."""
-        found = [
-            pair for entry in self.series(match) for pair in zip(entry["timestamps"], entry["values"], strict=True)
-        ]
-        return [value for _, value in sorted(found)]
+    def by_time(self, match: str) -> dict[int, float]:
+        """Return all values of the matching series by their time [ms]."""
+        return {
+            when: value
+            for entry in self.series(match)
+            for when, value in zip(entry["timestamps"], entry["values"], strict=True)
+        }
 
     def _get(self, path: str) -> str:
         with urllib.request.urlopen(self.url + path, timeout=10) as answer:  # noqa: S310  # our own server
@@ -222,7 +242,6 @@ def victoria_metrics(folder: Path) -> Database:
         f"-storageDataPath={folder / 'victoria'}",
         f"-httpListenAddr=127.0.0.1:{port}",
         "-retentionPeriod=100y",
-        "-inmemoryDataFlushInterval=1s",
     ]
     return Database(Server(command, port, folder / "victoria.log"), port)
 

@@ -1,6 +1,8 @@
 """One MQTT connection whose every acknowledgement is looked at."""
 
 import asyncio
+import logging
+import ssl
 import time
 from typing import Any
 
@@ -17,6 +19,31 @@ WINDOW = 100
 """Messages under way at once; fewer when the broker says so."""
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """A socket that does not stay open behind a failed handshake, as paho leaves it."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the standard library's signature
+        """Shake hands; close the socket when that fails."""
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
+class _Errors(logging.Handler):
+    """Keeps the last error that paho only logs."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last: BaseException | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the error out of a log line."""
+        found = [arg for arg in record.args or () if isinstance(arg, BaseException)]
+        self.last = found[-1] if found else self.last
+
+
 class Connection(aiomqtt.Client):
     """One connection, used once, that hands every PUBACK's reason code to whoever published.
 
@@ -25,10 +52,14 @@ class Connection(aiomqtt.Client):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        logger = logging.Logger("paho")  # noqa: LOG001  # of this connection alone: what it says is read, not printed
+        self._errors = _Errors()
+        logger.addHandler(self._errors)
+        super().__init__(*args, logger=logger, **options)
         self._answers: dict[int, tuple[asyncio.Future[int], float]] = {}
         self._room = asyncio.Semaphore(WINDOW)
         self._largest = 0
+        self._let_go = False
         self._properties_out = None
         if options["protocol"] == aiomqtt.ProtocolVersion.V5:
             self._properties_out = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it in part
@@ -70,23 +101,39 @@ class Connection(aiomqtt.Client):
             if oldest and time.monotonic() - oldest[1] > ANSWER_S:
                 raise SinkUnavailable("the broker does not acknowledge")
 
+    @property
+    def last_error(self) -> BaseException | None:
+        """The last error of the socket, where there was one."""
+        return self._errors.last
+
     def abandon(self) -> None:
         """Close the socket, whatever state the connection is in."""
         self._client._sock_close()  # noqa: SLF001  # paho closes a socket only after a farewell the peer may never answer
         if self.lost.done():
             self.lost.exception()  # seen: nobody else may be left to look
 
-    def let_go(self, entering: asyncio.Future[Any]) -> None:
-        """Close what a cancelled attempt to connect has opened."""
-        if not entering.cancelled():
-            entering.exception()
-        self.abandon()
+    def let_go(self) -> None:
+        """Close what a cancelled attempt to connect has opened or, its thread still running, is about to open."""
+        self._let_go = True
+        # Later, because what that thread has asked of the loop for this socket comes first.
+        self._loop.call_soon(self.abandon)
+
+    def _client_connect(self) -> None:
+        super()._client_connect()
+        if self._let_go:
+            self._loop.call_soon_threadsafe(self.abandon)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         self._room = asyncio.Semaphore(min(window, WINDOW))
         self._largest = getattr(properties, "MaximumPacketSize", 0)
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_disconnect(self, *args: Any) -> None:
+        if not self._connected.done():
+            # The base class would leave whoever connects waiting for its time-out.
+            self._connected.set_exception(aiomqtt.MqttError("closed before it was accepted"))
+        super()._on_disconnect(*args)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         self._room.release()

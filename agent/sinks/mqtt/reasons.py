@@ -50,13 +50,13 @@ def cause_of(error: OSError | UnicodeDecodeError) -> str:
 
 
 def refusal(error: aiomqtt.MqttError, place: str) -> SinkUnavailable:
-    """Translate what happened while connecting to `place` (host:port)."""
+    """Translate the broker's answer, or the lack of one, while connecting to `place` (host:port)."""
     if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
         known = _REFUSED_CONNECTION.get(error.rc.value)
         reason = f"the broker refuses the connection: {known or str(error.rc).lower()}"
         return SinkUnavailable(reason, retry_after_s=HOLD_S if known else None)
     # aiomqtt keeps only the text of what the system said; the error itself is its context.
-    return SinkUnavailable(explain(error.__context__ or error, place))
+    return SinkUnavailable(explain(error.__context__, place))
 
 
 def explain(error: BaseException | None, place: str) -> str:
@@ -76,7 +76,7 @@ def explain(error: BaseException | None, place: str) -> str:
         case TimeoutError():
             found = f"{place} does not answer: check url and the network"
         case OSError():
-            found = f"{place}: {cause_of(error)}"
+            found = f"{place}: {cause_of(error)}: check url and the network"
         case _:
             found = f"{place} does not answer as an MQTT broker: check url"
     return found

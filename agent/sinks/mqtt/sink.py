@@ -14,7 +14,7 @@ from agent.board import Board
 from agent.record import Record
 from agent.sinks import SinkUnavailable
 from agent.sinks.mqtt.config import MqttConfig
-from agent.sinks.mqtt.connection import Connection
+from agent.sinks.mqtt.connection import ClosingSocket, Connection
 from agent.sinks.mqtt.reasons import HOLD_S, cause_of, explain, refusal
 from agent.sinks.mqtt.session import MqttSession
 
@@ -51,6 +51,7 @@ class MqttSink:
             except asyncio.CancelledError:
                 await session.say_goodbye()
                 raise
+            await session.say_goodbye()
         finally:
             connection.abandon()
 
@@ -95,6 +96,7 @@ class MqttSink:
             file = f"ca_file {config.ca_file}" if config.ca_file else file
             context = ssl.create_default_context(cafile=self._folder / config.ca_file if config.ca_file else None)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
+            context.sslsocket_class = ClosingSocket
             if config.cert_file:
                 file = f"cert_file {config.cert_file} with its key"
                 key = self._folder / config.key_file if config.key_file else None
@@ -113,9 +115,10 @@ class MqttSink:
                 return
             raise SinkUnavailable(explain(connection.lost.exception(), self._config.place))
         except aiomqtt.MqttError as error:
+            if connection.last_error:
+                raise SinkUnavailable(explain(connection.last_error, self._config.place)) from error
             raise refusal(error, self._config.place) from error
         finally:
             if not entering.done():
-                # The thread that connects cannot be stopped; what it opens is closed when it is done.
-                entering.add_done_callback(connection.let_go)
                 entering.cancel()
+                connection.let_go()
