@@ -64,15 +64,14 @@ class InfluxConfig(BaseModel):
 def line(record: Record) -> str | None:
     """Return a record in line protocol, None when it holds no number."""
     body: dict[str, object] = orjson.loads(record.payload)
-    tags = {name: body[name] for name in _TAGS if name in body}
     if "intensity" in body:
-        tags["account"] = body["intensity"]
+        body["account"] = body["intensity"]
     prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
     if not fields:
         return None
-    head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name, value in tags.items() if value)]
+    head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name in _TAGS if (value := body.get(name)))]
     return f"{','.join(head)} {','.join(fields)} {record.time_ns}"
 
 

@@ -148,10 +148,10 @@ async def test_what_was_not_acknowledged_is_sent_again_and_nothing_else() -> Non
 
 
 async def test_the_cursor_stays_while_nothing_is_acknowledged() -> None:
-    shelf, receiver = Shelf(records(1, 10)), Receiver([unavailable_after(0)] * 5)
+    shelf, receiver = Shelf(records(1, 10)), Receiver([unavailable_after(0)] * 10_000)
     forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.001)
     task = asyncio.create_task(forwarder.run())
-    await until(lambda: receiver.sessions == 3)
+    await until(lambda: receiver.sessions >= 3)
 
     assert shelf.cursor == 0
     assert not forwarder.connected

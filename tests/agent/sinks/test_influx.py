@@ -1,0 +1,354 @@
+import asyncio
+import gzip
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from agent.record import Record
+from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks.influx import InfluxConfig, InfluxSession, InfluxSink, line
+from tests.certificates import Authority
+from tests.servers import Database, running_victoria_metrics
+
+
+def record(seq: int, kind: str = "telemetry", /, **body: object) -> Record:
+    return Record(seq, kind, "hall/meter", 1000 + seq, orjson.dumps({"site": "works", "seq": seq, **body}))
+
+
+# ---- line protocol
+
+
+def test_telemetry_is_its_values_at_the_time_of_the_reading() -> None:
+    body: dict[str, object] = {
+        "schema": "energy-agent/telemetry/1",
+        "area": "hall",
+        "device": "meter",
+        "time": "2026-11-20T08:00:00.000000Z",
+        "values": {"active_power_kw": 12.5, "voltage_v": 230},
+        "quality": {"voltage_v": "uncertain:stale"},
+    }
+
+    assert line(record(7, **body)) == (
+        "telemetry,site=works,area=hall,device=meter seq=7i,active_power_kw=12.5,voltage_v=230.0 1007"
+    )
+
+
+def test_an_interval_is_its_numbers_without_evidence_and_texts() -> None:
+    body: dict[str, object] = {
+        "area": "hall",
+        "device": "boiler",
+        "account": "boiler/natural_gas",
+        "revision": 1,
+        "amount": 412.5,
+        "unit": "Nm3",
+        "scope": 1,
+        "estimated": 0,
+        "unverified": True,
+        "evidence": {"open": {"raw": 1234500}},
+        "factor": {"set": "x", "version": 3},
+        "hash": "sha256:00",
+    }
+
+    assert line(record(8, "interval", **body)) == (
+        "interval,site=works,area=hall,device=boiler,account=boiler/natural_gas"
+        " seq=8i,revision=1i,amount=412.5,scope=1i,estimated=0.0,unverified=1.0 1008"
+    )
+
+
+def test_windows_of_an_intensity_carry_its_name_where_accounts_have_theirs() -> None:
+    assert line(record(9, "window", intensity="steam", span="15min", co2_kg=1e-7)) == (
+        "window,site=works,account=steam,span=15min seq=9i,co2_kg=1e-07 1009"
+    )
+
+
+def test_two_alarms_of_one_device_and_moment_do_not_overwrite_each_other() -> None:
+    fields = {
+        re.split(r"(?<!\\) ", line(record(1, "alarm", alarm=name, active=True, severity="warning")) or "")[1]
+        for name in ("comm_lost", "co high")
+    }
+
+    assert fields == {"comm_lost_seq=1i,comm_lost_active=1.0", r"co\ high_seq=1i,co\ high_active=1.0"}
+
+
+def test_a_record_without_any_number_is_no_line() -> None:
+    assert line(Record(1, "telemetry", "a/b", 5, b'{"site":"works","values":{}}')) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("a b", r"a\ b"),
+        ("a,b=c", r"a\,b\=c"),
+        ("back\\", "back/"),
+        ("new\nline", r"new\ line"),
+        ("锅炉 1", r"锅炉\ 1"),
+    ],
+)
+def test_tags_are_escaped(name: str, written: str) -> None:
+    assert line(record(1, account=name)) == f"telemetry,site=works,account={written} seq=1i 1001"
+
+
+def test_an_empty_tag_is_left_out() -> None:
+    assert line(record(1, area="", device="meter")) == "telemetry,site=works,device=meter seq=1i 1001"
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_field_reads_back_to_the_same_bits(value: float) -> None:
+    found = re.search(r"x=(\S+) ", line(record(1, values={"x": value})) or "")
+
+    assert found is not None
+    assert float(found[1]).hex() == float(value).hex()
+
+
+@given(st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False, allow_infinity=False), min_size=1), st.text())
+def test_no_name_breaks_a_line(values: dict[str, float], account: str) -> None:
+    text = line(record(1, account=account, values=values)) or ""
+
+    assert "\n" not in text
+    assert len(re.split(r"(?<!\\) ", text)) == 3
+    assert len(re.split(r"(?<!\\),", re.split(r"(?<!\\) ", text)[1])) == len(values) + 1
+
+
+# ---- configuration
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"url": "influx:8086"}, "is no server; write https://"),
+        ({"url": "http://user:secret@influx"}, "credentials do not belong"),
+        ({"url": "http://influx", "tokn_file": "x"}, "tokn_file"),
+        ({}, "url"),
+    ],
+)
+def test_a_wrong_configuration_names_what_is_wrong(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        InfluxConfig.model_validate(settings)
+
+
+def test_the_library_is_loaded_only_when_a_session_begins() -> None:
+    program = "import sys, agent.sinks.influx; sys.exit('influxdb_client' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+# ---- a scripted database
+
+Answer = Callable[[list[str]], web.Response]
+
+
+class Script:
+    """A v2 write API that answers as told; `written` holds the lines it took."""
+
+    def __init__(self, answer: Answer | None = None) -> None:
+        self.answer = answer or (lambda _: web.Response(status=204))
+        self.written: list[str] = []
+        self.requests: list[web.BaseRequest] = []
+        self.port = 0
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        self.requests.append(request)
+        lines = gzip.decompress(await request.content.read()).decode().split("\n")
+        answer = self.answer(lines)
+        if answer.status == 204:
+            self.written += lines
+        return answer
+
+    @property
+    def seqs(self) -> list[int]:
+        return [int(re.findall(r"seq=(\d+)i", text)[0]) for text in self.written]
+
+
+@asynccontextmanager
+async def session_with(script: Script, folder: Path, **settings: str) -> AsyncIterator[InfluxSession]:
+    runner = web.ServerRunner(web.Server(script.handle, auto_decompress=False))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    script.port = runner.addresses[0][1]
+    config = InfluxConfig(url=f"http://127.0.0.1:{script.port}", org="works", **settings)
+    try:
+        async with InfluxSink(config, folder=folder).session() as session:
+            yield session
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_batch_is_one_compressed_request_with_token_and_precision(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    script = Script()
+    async with session_with(script, tmp_path, token_file="token", bucket="b") as session:  # noqa: S106  # a path
+        await session.send([record(seq) for seq in range(1, 101)])
+        request = script.requests[0]
+
+        assert len(script.requests) == 1
+        assert script.seqs == list(range(1, 101))
+        assert session.accepted_through == 100
+        assert dict(request.query) == {"org": "works", "bucket": "b", "precision": "ns"}
+        assert request.headers["Authorization"] == "Token secret"
+        assert request.headers["Content-Encoding"] == "gzip"
+
+
+def refusing(status: int, *bad: int) -> Answer:
+    """Answer with `status` to every request that holds a bad line."""
+
+    def answer(lines: list[str]) -> web.Response:
+        found = any(f"seq={seq}i" in text for seq in bad for text in lines)
+        return (
+            web.json_response({"message": "field type conflict"}, status=status) if found else web.Response(status=204)
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 422])
+async def test_bad_lines_are_found_and_all_others_written(tmp_path: Path, status: int) -> None:
+    script = Script(refusing(status, 3, 70))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkRejected) as caught:
+            await session.send([record(seq) for seq in range(1, 101)])
+
+        assert caught.value.rejected == dict.fromkeys((3, 70), f"HTTP {status}: field type conflict")
+        assert script.seqs == [seq for seq in range(1, 101) if seq not in (3, 70)]
+        assert session.accepted_through == 2
+        assert len(script.requests) < 40
+
+
+async def test_a_batch_too_large_is_halved(tmp_path: Path) -> None:
+    script = Script(lambda lines: web.Response(status=413 if len(lines) > 10 else 204))
+    async with session_with(script, tmp_path) as session:
+        await session.send([record(seq) for seq in range(1, 101)])
+
+        assert script.seqs == list(range(1, 101))
+
+
+async def test_a_database_that_refuses_everything_is_not_fed_to_the_dead_letters(tmp_path: Path) -> None:
+    script = Script(lambda _: web.json_response({"message": "no organisation"}, status=400))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable, match="refuses everything: HTTP 400: no organisation") as caught:
+            await session.send([record(seq) for seq in range(1, 101)])
+
+        assert caught.value.retry_after_s is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "pause"),
+    [
+        (401, "token_file", 60.0),
+        (403, "may not write to this bucket", 60.0),
+        (404, "no such bucket or organisation", 60.0),
+        (429, "HTTP 429", 7.0),
+        (500, "HTTP 500", None),
+        (503, "HTTP 503", 7.0),
+        (200, "does not answer like InfluxDB", None),
+        (302, "HTTP 302", None),
+    ],
+)
+async def test_everything_else_holds_the_records(tmp_path: Path, status: int, reason: str, pause: float | None) -> None:
+    headers = {"Retry-After": "7"} if status in (429, 503) else {"Location": "/elsewhere"} if status == 302 else {}
+    script = Script(lambda _: web.Response(status=status, headers=headers))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable, match=reason) as caught:
+            await session.send([record(1)])
+
+        assert caught.value.retry_after_s == pause
+        assert session.accepted_through == 0
+        assert len(script.requests) == 1
+
+
+async def test_what_was_written_before_a_failure_is_known(tmp_path: Path) -> None:
+    script = Script(lambda lines: web.Response(status=413 if len(lines) > 2 else 503 if "seq=5i" in lines[0] else 204))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable):
+            await session.send([record(seq) for seq in range(1, 9)])
+
+        assert script.seqs == [1, 2, 3, 4]
+        assert session.accepted_through == 4
+
+
+async def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        async with InfluxSink(InfluxConfig(url=url), folder=tmp_path).session() as session:
+            with pytest.raises(SinkUnavailable, match=f"nothing listens at {url}: check url"):
+                await session.send([record(1)])
+
+
+async def test_a_missing_token_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    sink = InfluxSink(InfluxConfig(url="http://127.0.0.1:1", token_file="token"), folder=tmp_path)  # noqa: S106  # a path
+    with pytest.raises(SinkUnavailable, match="token_file token cannot be read"):
+        async with sink.session():
+            pass
+
+
+async def test_a_certificate_of_an_unknown_authority_is_not_trusted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    script = Script()
+    runner = web.ServerRunner(web.Server(script.handle, auto_decompress=False))
+    await runner.setup()
+    await web.TCPSite(
+        runner, "127.0.0.1", 0, ssl_context=authority.server_context(authority.issue("127.0.0.1"))
+    ).start()
+    url = f"https://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with InfluxSink(InfluxConfig(url=url), folder=tmp_path).session() as session:
+            with pytest.raises(SinkUnavailable, match=r"is not accepted .*: check ca_file"):
+                await session.send([record(1)])
+        async with InfluxSink(InfluxConfig(url=url, ca_file=str(authority.file)), folder=tmp_path).session() as session:
+            await session.send([record(1)])
+    finally:
+        await runner.cleanup()
+
+    assert script.seqs == [1]
+
+
+def test_only_what_is_numbers_over_time_is_wanted(tmp_path: Path) -> None:
+    sink = InfluxSink(InfluxConfig(url="http://127.0.0.1:1"), folder=tmp_path)
+    wanted = {
+        kind: sink.wants(record(1, kind)) for kind in ("telemetry", "window", "interval", "alarm", "gap", "health")
+    }
+
+    assert wanted == dict.fromkeys(("telemetry", "window", "interval", "alarm", "gap"), True) | {"health": False}
+
+
+# ---- a real database
+
+
+async def found(database: Database, match: str) -> list[dict[str, Any]]:
+    """Return series once there are some: what was written shows after a moment."""
+    async with asyncio.timeout(20):
+        while not (series := database.series(match)):  # noqa: ASYNC110  # the database has no event for it
+            await asyncio.sleep(0.05)
+    return series
+
+
+@pytest.mark.integration
+async def test_a_real_database_reads_every_escape_and_keeps_the_tags(tmp_path: Path) -> None:
+    now = time.time_ns() // 10**6 * 10**6
+    body = {"site": "works", "area": "hall a,b", "device": "锅炉=1", "seq": 3, "values": {"active_power_kw": -12.5}}
+    sent = Record(3, "telemetry", "hall/meter", now, orjson.dumps(body))
+    with running_victoria_metrics(tmp_path) as database:
+        async with InfluxSink(InfluxConfig(url=database.url), folder=tmp_path).session() as session:
+            await session.send([sent])
+            await session.send([sent])
+        series = await found(database, '{__name__=~"telemetry_.+"}')
+
+    assert {entry["metric"]["__name__"] for entry in series} == {"telemetry_seq", "telemetry_active_power_kw"}
+    for entry in series:
+        tags = {name: value for name, value in entry["metric"].items() if name in ("site", "area", "device")}
+        assert tags == {"site": "works", "area": "hall a,b", "device": "锅炉=1"}
+        assert set(entry["timestamps"]) == {now // 10**6}
