@@ -1,0 +1,135 @@
+"""`read` against a device that answers as the test says."""
+
+import asyncio
+from collections.abc import Iterable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.cli import main
+from tests.modbus_rig import Chunk, Request, honest, rig
+from tests.servers import free_port
+
+pytestmark = pytest.mark.integration
+
+SENSOR = """
+model = "two blocks"
+kind = "sensor"
+source = "defined by this test"
+function = 3
+type = "uint16"
+max_gap = 0
+
+[points]
+temperature = { address = 0x0010, unit = "°C" }
+humidity    = { address = 0x0100, unit = "%" }
+"""
+
+
+def written(folder: Path, *urls: str) -> Path:
+    """Write a configuration with a sensor on each line."""
+    (folder / "sensor.toml").write_text(SENSOR, encoding="utf-8")
+    tables = ['[site]\nname = "works"\n']
+    for number, url in enumerate(urls, 1):
+        tables.append(f'[[line]]\nname = "line-{number}"\nurl = "{url}"\ntimeout = "200ms"\n')
+        tables.append(
+            f'[[device]]\nname = "sensor-{number}"\narea = "hall"\nline = "line-{number}"\nunit = 1\n'
+            'profile = "sensor.toml"\n'
+        )
+    path = folder / "site.toml"
+    path.write_text("\n".join(tables), encoding="utf-8")
+    return path
+
+
+async def read(*arguments: str) -> int:
+    return await asyncio.to_thread(main, ["read", *arguments])
+
+
+async def test_a_poll_shows_every_point_with_its_registers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with rig("tcp") as device:
+        code = await read(str(written(tmp_path, device.url)))
+
+    out, err = capsys.readouterr()
+    assert (code, err) == (0, "")
+    # The rig gives each register its unit and address: 0x1010 = 4112.
+    row = next(line for line in out.splitlines() if line.startswith("temperature"))
+    assert row.split() == ["temperature", "1010", "4,112", "°C", "good"]
+    assert "sensor-1  sensor.toml" in out
+
+
+async def test_a_poll_as_json_tells_the_requests_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    async with rig("tcp") as device:
+        code = await read(str(written(tmp_path, device.url)), "--json")
+
+    (answer,) = orjson.loads(capsys.readouterr().out)
+    assert code == 0
+    assert [(request["address"], request["error"]) for request in answer["requests"]] == [(0x10, None), (0x100, None)]
+    assert {point["quantity"]: point["value"] for point in answer["points"]} == {"temperature": 4112, "humidity": 4352}
+
+
+async def test_a_device_that_does_not_answer_is_one_line_and_one_time_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def silent(_: Request) -> Iterable[Chunk]:
+        return []
+
+    async with rig("tcp", silent) as device:
+        code = await read(str(written(tmp_path, device.url)))
+        asked = len(device.requests)
+
+    out, err = capsys.readouterr()
+    assert (code, asked) == (3, 1)
+    assert err.count("\n") == 1
+    assert "sensor-1 (line line-1, unit 1)" in err
+    assert "no reply within 0.2 s" in err
+    assert "bad:comm_lost" in out
+
+
+async def test_a_block_that_is_refused_is_told_and_the_rest_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def partly(request: Request) -> Iterable[Chunk]:
+        return [(0, request.refusal(2))] if request.address == 0x100 else honest(request)
+
+    async with rig("tcp", partly) as device:
+        code = await read(str(written(tmp_path, device.url)))
+
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert "address 0x0100 count 1: Modbus exception 2 (illegal data address)" in err
+    assert "4,112" in out
+    assert "bad:no_such_address" in out
+
+
+async def test_a_line_that_cannot_be_reached_is_one_line_and_hides_no_other_device(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with rig("tcp") as device:
+        path = written(tmp_path, f"tcp://127.0.0.1:{free_port()}", device.url)
+        code = await read(str(path))
+        alone = await read(str(path), "sensor-2")
+
+    out, err = capsys.readouterr()
+    assert (code, alone) == (3, 0)
+    assert err.count("\n") == 1
+    assert err.startswith("sensor-1 (line line-1, unit 1)")
+    assert "refused" in err.lower()
+    assert out.count("4,112") == 2
+
+
+async def test_a_serial_port_that_is_missing_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = await read(str(written(tmp_path, f"rtu://{tmp_path}/ttyUSB0")))
+
+    out, err = capsys.readouterr()
+    assert (code, out) == (3, "")
+    assert err.count("\n") == 1
+    assert "ttyUSB0" in err
+    assert "Traceback" not in err
+
+
+async def test_an_unknown_device_is_shown_the_nearest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = await read(str(written(tmp_path, "tcp://127.0.0.1:1")), "sensr-1")
+
+    assert code == 2
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,111 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from agent import snapshot
+from agent.polled import Condition, PolledDevice
+from agent.service import Agent
+from drivers.errors import LineError, NoReply
+from drivers.plan import plan
+from drivers.reading import Block, Exchange
+from tests.agent.frames import SITE, configured, exchange
+
+METER = """[[device]]
+name = "main-meter"
+area = "substation"
+line = "hall"
+unit = 3
+profile = "eastron/sdm630"
+"""
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Agent:
+    return Agent(configured(tmp_path, SITE + METER))
+
+
+def polled_by(agent: Agent, time_ns: int, *, fast: str, slow: str) -> PolledDevice:
+    """Return the meter after a fast poll at a time and a slow one ten seconds before; all registers hold the same."""
+    (poller,) = agent.pollers
+    (device,) = poller.devices
+    for cadence, content, at_ns in zip(poller._cadences, (fast, slow), (time_ns, time_ns - 10**10), strict=True):
+        results: dict[Block, Exchange | LineError] = {
+            block: exchange(block, bytes.fromhex(content) * (block.count // 2), at_ns) for block in cadence.blocks
+        }
+        device.frames[cadence.index] = cadence.codec.decode("main-meter", results)
+    return device
+
+
+def test_a_device_shows_the_latest_of_all_its_cadences_together(agent: Agent) -> None:
+    device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
+    device.condition = Condition.ONLINE
+
+    shown = snapshot.device(agent.config, device)
+
+    assert shown["values"]["frequency_hz"] == 1.0
+    assert shown["values"]["voltage_thd_l1_percent"] == 2.0
+    assert shown["time"] == "2001-09-09T01:46:40.000000Z"
+    assert (shown["device"], shown["state"], shown["line"], shown["unit"]) == ("main-meter", "online", "hall", 3)
+
+
+def test_a_device_that_is_offline_shows_no_values(agent: Agent) -> None:
+    device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
+    device.condition, device.reason, device.since_ns = Condition.OFFLINE, "no reply", 10**18
+
+    shown = snapshot.device(agent.config, device)
+
+    assert "values" not in shown
+    assert (shown["reason"], shown["since"]) == ("no reply", "2001-09-09T01:46:40.000000Z")
+
+
+def test_what_could_not_be_read_keeps_its_quality(agent: Agent) -> None:
+    device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
+    device.condition = Condition.DEGRADED
+    (poller,) = agent.pollers
+    slow = poller._cadences[1]
+    lost = NoReply("no reply", exchange(slow.blocks[0], b"", 10**18 + 1))
+    device.frames[1] = slow.codec.decode("main-meter", dict.fromkeys(slow.blocks, lost))
+
+    shown = snapshot.device(agent.config, device)
+
+    assert shown["quality"]["voltage_thd_l1_percent"] == "bad:comm_lost"
+    assert shown["values"]["frequency_hz"] == 1.0
+
+
+def test_a_line_says_how_busy_and_how_late_it_was(agent: Agent) -> None:
+    (poller,) = agent.pollers
+    poller.line.stats.busy_ns = 25 * 10**8
+    poller.line.stats.requests = 7
+    for late_s in (0.001, 0.003):
+        poller.lateness.add(late_s)
+
+    shown = snapshot.line(poller, 10.0)
+
+    assert (shown["utilisation"], shown["requests"], shown["up"]) == (0.25, 7, True)
+    assert (shown["lateness_mean_ms"], shown["lateness_max_ms"]) == (2.0, 3.0)
+    poller.down_reason = "cannot connect"
+    assert snapshot.line(poller, 10.0)["up"] is False
+
+
+def test_the_process_is_this_one() -> None:
+    shown = snapshot.process()
+
+    assert shown["pid"] == os.getpid()
+    assert shown["resident_bytes"] > 1_000_000
+    assert shown["cpu_s"] > 0
+
+
+def test_health_leaves_values_and_texts_out(agent: Agent) -> None:
+    state = agent.snapshot()
+    body = snapshot.health(state)
+
+    assert {entry["device"] for entry in body["devices"]} == {"main-meter"}
+    assert not {"values", "reason"} & {key for entry in body["devices"] for key in entry}
+    assert body["store"]["committed_seq"] == 0
+
+
+def test_the_plan_of_a_device_is_that_of_its_cadence(agent: Agent) -> None:
+    (poller,) = agent.pollers
+
+    assert poller.devices[0].planned == plan(agent.config.profiles["main-meter"], every_s=1.0)
