@@ -214,6 +214,16 @@ async def test_pauses_grow_to_a_bound_and_obey_the_receiver() -> None:
     assert 60 <= forwarder._pause_s(SinkUnavailable("hold", retry_after_s=60)) <= 66
 
 
+async def test_pauses_begin_anew_after_a_success() -> None:
+    forwarder = Forwarder(Shelf(records(1, 1)), Receiver(), first_pause_s=1, longest_pause_s=60)
+    for _ in range(10):
+        forwarder._failed(SinkUnavailable("busy"))
+    await forwarder._deliver(Receiver(), records(1, 1))
+    forwarder._failed(SinkUnavailable("busy"))
+
+    assert forwarder._pause_s(SinkUnavailable("busy")) <= 1
+
+
 async def test_a_bug_in_a_sink_is_not_mistaken_for_an_outage() -> None:
     def broken(_receiver: Receiver, _batch: Sequence[Record]) -> None:
         raise KeyError("bug")

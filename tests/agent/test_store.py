@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -14,6 +15,9 @@ import rfc8785
 
 from agent.record import Record
 from agent.store import GENESIS, Store, StoreError, read_intervals, read_status, record_hash
+from agent.store.backlog import Batch
+from agent.store.database import Database
+from agent.store.losses import Losses
 
 _NOW = 1_795_162_800_000_000_000
 
@@ -310,26 +314,39 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
 
 
 async def test_a_gap_that_could_not_be_told_before_a_crash_is_told_after_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store.db", max_size=1 << 20, commit_every_s=60, sinks=("mqtt",))
-    await store.open()
-    for _ in range(8):
-        telemetry(store, 300, 300)
-        await store.flush()
-        if store.status().dropped:
-            break
-    # What a crash right behind that commit leaves: a copy of file and log.
-    for name in ("store.db", "store.db-wal"):
-        (tmp_path / f"crashed-{name}").write_bytes((tmp_path / name).read_bytes())
-    (tmp_path / "crashed-store.db-wal").rename(tmp_path / "crashed.db-wal")
-    (tmp_path / "crashed-store.db").rename(tmp_path / "crashed.db")
-    dropped = store.status().dropped["telemetry"]
-    await store.close()
+    database = Database(tmp_path / "store.db", max_size=1 << 20, sinks=("mqtt",))
+    lost, seq = Losses(), 0
+    while not lost:
+        records = [Record(seq + n, "telemetry", "hall/meter", _NOW, b"{}" * 200) for n in range(1, 301)]
+        seq += 300
+        lost = database.commit(Batch(seq, database.ledger.epoch, GENESIS, records), {}, ())
+    database.close()
 
-    async with opened(tmp_path / "crashed.db", max_size=1 << 20) as store:
+    async with opened(tmp_path / "store.db", max_size=1 << 20) as store:
         await store.flush()
         gaps = [orjson.loads(record.payload) for record in await everything(store) if record.kind == "gap"]
 
-    assert sum(gap["kinds"]["telemetry"] for gap in gaps) == dropped
+    assert [gap["kinds"] for gap in gaps] == [lost.kinds]
+    assert gaps[0]["seq"] == seq + 1
+
+
+async def test_what_was_delivered_makes_room_without_any_loss(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db", max_size=1 << 20, commit_every_s=60) as store:
+        for _ in range(5):
+            telemetry(store, 60, 3000)
+            await store.flush()
+            await everything(store)
+
+        assert store.status().dropped == {}
+        assert store.status().bytes <= 1 << 20
+
+
+async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        database = store._writer._database
+        read = [store._writer.submit(partial(database._pragma, name)) for name in ("synchronous", "wal_autocheckpoint")]
+
+        assert [await asyncio.wrap_future(future) for future in read] == [2, 256]
 
 
 async def test_refused_records_are_set_aside_in_a_bounded_number(tmp_path: Path) -> None:
