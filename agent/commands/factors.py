@@ -6,7 +6,7 @@ from typing import Any
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_file import FactorSet
 from agent.carbon.factors import FactorLibrary
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, say
+from agent.commands.outcome import CommandError, Exit, print_json, print_table, print_text
 
 
 def factors(name: str | None, *, as_json: bool) -> Exit:
@@ -48,9 +48,10 @@ def _show(chosen: FactorSet) -> None:
     valid = f"issued {chosen.issued}, effective {chosen.effective}" + (
         f", expired {chosen.expires}" if chosen.expires else ""
     )
-    say(f"{chosen.id}: {chosen.title} / {chosen.title_zh}\nissuer: {chosen.issuer}; {valid}\nsource: {chosen.source}")
+    print_text(f"{chosen.id}: {chosen.title} / {chosen.title_zh}\nissuer: {chosen.issuer}; {valid}")
+    print_text(f"source: {chosen.source}")
     if chosen.note:
-        say(f"note: {chosen.note}")
+        print_text(f"note: {chosen.note}")
     if chosen.rows:
         headings = (
             "id",

@@ -50,6 +50,11 @@ def print_json(value: Any) -> None:
     sys.stdout.write(orjson.dumps(value, option=options).decode())
 
 
+def print_text(text: str) -> None:
+    """Print lines on standard output as they are."""
+    sys.stdout.write(f"{text}\n")
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Print rows under headings; columns whose cells are all numbers stand right-aligned."""
     from rich.table import Table  # noqa: PLC0415 -- `run` prints no tables, and rich would stay in its memory

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, say
+from agent.commands.outcome import CommandError, Exit, print_json, print_table, print_text
 from agent.config import SiteConfig, load_config
 
 _TIMEOUT_S = 5.0
@@ -54,7 +54,7 @@ def status(path: Path, *, as_json: bool) -> Exit:
         print_json(state)
         return Exit.NO if state["alarms"] else Exit.DONE
     process = state["process"]
-    say(
+    print_text(
         f"{state['site']}: energy-agent {state['version']}, up {state['uptime_s']:,.0f} s, "
         f"{process['resident_bytes'] / 2**20:.1f} MiB, {process['cpu_s']:.1f} s CPU, "
         f"clock {'synchronised' if state['clock_synchronised'] else 'NOT synchronised'}"
@@ -104,7 +104,7 @@ def status(path: Path, *, as_json: bool) -> Exit:
     )
     _show_delivery(state)
     for alarm in state["alarms"]:
-        say(f"alarm {alarm['key']} {alarm['name']} since {alarm['since']}: {alarm['text']}")
+        print_text(f"alarm {alarm['key']} {alarm['name']} since {alarm['since']}: {alarm['text']}")
     return Exit.NO if state["alarms"] else Exit.DONE
 
 

@@ -1,0 +1,108 @@
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.cli import main
+from agent.commands.check import plan_of
+from tests.agent.frames import DEVICES, SITE, configured
+
+EXAMPLE = Path(__file__).parents[3] / "deploy" / "energy-agent.example.toml"
+SERIAL = """[site]
+name = "works"
+
+[[line]]
+name = "bus"
+url = "rtu:///dev/ttyUSB0?baud=1200&parity=E"
+pause = "100ms"
+
+[[device]]
+name = "meter"
+area = "hall"
+line = "bus"
+unit = 1
+profile = "eastron/sdm630"
+every = "1s"
+"""
+
+
+def test_the_example_is_right_and_shows_its_plan_its_load_and_its_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", str(EXAMPLE)])
+
+    out, err = capsys.readouterr()
+    assert code == 0
+    assert err == f"{EXAMPLE}: no problems found\n"
+    for word in ("Reads", "Lines", "Accounts", "Memory", "boiler-1/natural_gas", "0x0000", "rings MiB"):
+        assert word in out
+
+
+def test_the_plan_as_json_has_every_request_and_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", str(EXAMPLE), "--json"])
+
+    plan = orjson.loads(capsys.readouterr().out)
+    assert code == 0
+    assert plan["ok"] is True
+    assert {line["line"] for line in plan["lines"]} == {"boiler-house", "substation"}
+    assert plan["memory"]["columns"] == 5 * (len(plan["memory"]["accounts"]) + len(plan["memory"]["outputs"]))
+    assert plan["memory"]["ring_bytes"] > plan["memory"]["columns"] * 8 * 900
+    assert all(0 < line["load_percent"] < 100 for line in plan["lines"])
+
+
+def test_a_request_takes_its_bytes_on_the_wire_the_devices_thought_and_the_pause(tmp_path: Path) -> None:
+    (line,) = plan_of(configured(tmp_path, SERIAL))
+
+    first = line["requests"][0]
+    # At 1200 Bd with parity a byte is 11 bits; 8 bytes go and 5 + 2 per register come, each with 3.5 bytes' silence.
+    wire_ms = (8 + 5 + 2 * first["count"] + 2 * 3.5) * 11 / 1200 * 1000
+    assert first["takes_ms"] == pytest.approx(wire_ms + 20 + 100, abs=0.02)
+    assert line["load_percent"] == pytest.approx(100 * sum(entry["load"] for entry in line["requests"]), abs=0.01)
+
+
+def test_a_line_that_cannot_keep_up_is_no_and_says_by_how_much(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = configured(tmp_path, SERIAL).path
+    codes = main(["check", str(path)]), main(["check", str(path), "--json"])
+
+    out, err = capsys.readouterr()
+    assert codes == (1, 1)
+    assert "site.toml: line 'bus' would be busy" in err
+    assert "% of the time: poll its devices less often" in err
+    assert "no problems found" not in err
+    assert '"ok": false' in out
+
+
+def test_ten_mistakes_are_ten_lines_a_count_and_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = SITE + DEVICES
+    for right, wrong in (
+        ('name = "works"', 'name = "Works"'),
+        ('"CN-AH"', '"CN-HA-1"'),
+        ("tcp://127.0.0.1:1502", "tpc://127.0.0.1:1502"),
+        ('area = "boiler-house"\nline = "hall"\nunit = 1', 'area = "Boiler"\nline = "hal"\nunit = 300'),
+        ('profile = "generic/steam-boiler"', 'profile = "generic/steam-boyler"'),
+        ('from = "steam_mass"', 'form = "steam_mass"'),
+        ('per = "steam"', 'per = "stem"'),
+        ('length = "1min"', 'length = "7min"'),
+    ):
+        assert right in text
+        text = text.replace(right, wrong, 1)
+    path = tmp_path / "site.toml"
+    path.write_text(text, encoding="utf-8")
+
+    code = main(["check", str(path)])
+
+    out, err = capsys.readouterr()
+    *problems, count = err.splitlines()
+    assert (code, out) == (2, "")
+    assert len(problems) >= 10
+    assert count == f"{len(problems)} problems found"
+    assert all(problem.startswith(f"{path}:") and problem.split(":")[1].isdigit() for problem in problems)
+
+
+def test_a_file_that_is_missing_or_a_folder_is_one_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    codes = main(["check", str(tmp_path / "none.toml")]), main(["check", str(tmp_path)])
+
+    err = capsys.readouterr().err
+    assert codes == (2, 2)
+    assert err.count("1 problem found") == 2
+    assert "Traceback" not in err

@@ -1,0 +1,147 @@
+import csv
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+import pytest
+
+from agent.cli import main
+from agent.commands.intervals import COLUMNS, latest_revisions, parse_time
+from agent.commands.outcome import CommandError
+from agent.store import Store
+from tests.agent.frames import DEVICES, SITE, configured
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+EIGHT = datetime(2026, 11, 20, 8, tzinfo=SHANGHAI)
+DAY = ["--from", "2026-11-20", "--to", "2026-11-21"]
+
+
+def record(quarter: int, account: str = "fan-1/electricity", revision: int = 0, amount: float = 1.5) -> dict[str, Any]:
+    """Return an interval record so many quarters of an hour after eight o'clock."""
+    start = EIGHT.timestamp() + quarter * 900
+    texts = [datetime.fromtimestamp(moment, UTC).isoformat().replace("+00:00", "Z") for moment in (start, start + 900)]
+    return {
+        "account": account,
+        "start": texts[0],
+        "end": texts[1],
+        "revision": revision,
+        "amount": amount,
+        "unit": "kWh",
+        "energy_kwh": amount,
+        "coverage": 1.0,
+        "estimated": 0.0,
+        "quality": "good",
+    }
+
+
+@pytest.fixture
+async def path(tmp_path: Path) -> Path:
+    """Return a configuration whose store holds two accounts' intervals, one of them corrected."""
+    config = configured(tmp_path, SITE + DEVICES + '\n[store]\npath = "store.db"\n')
+    store = Store(tmp_path / "store.db", max_size=2**20, commit_every_s=0.05, sinks=[])
+    await store.open()
+    for body in (
+        record(0),
+        record(1),
+        record(0, "boiler-1/natural_gas", amount=412.5),
+        record(0, revision=1, amount=1.75),
+    ):
+        start_ns = round(datetime.fromisoformat(body["start"]).timestamp()) * 10**9
+        store.append("interval", "hall/x", start_ns, body)
+    await store.close()
+    return config.path
+
+
+def test_the_revision_in_force_is_shown_in_the_sites_time(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["intervals", str(path), *DAY]) == 0
+
+    out = capsys.readouterr().out
+    rows = [line.split() for line in out.splitlines() if "11-20" in line]
+    assert [(row[1], row[4], row[6]) for row in rows] == [
+        ("08:00:00", "boiler-1/natural_gas", "412.5"),
+        ("08:00:00", "fan-1/electricity", "1.75"),
+        ("08:15:00", "fan-1/electricity", "1.5"),
+    ]
+    assert "Intervals of works (Asia/Shanghai)" in out
+
+
+def test_csv_can_be_read_back(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["intervals", str(path), *DAY, "--format", "csv"]) == 0
+
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert tuple(rows[0]) == COLUMNS
+    assert [(row["account"], row["amount"]) for row in rows] == [
+        ("boiler-1/natural_gas", "412.5"),
+        ("fan-1/electricity", "1.75"),
+        ("fan-1/electricity", "1.5"),
+    ]
+    assert rows[0]["co2_kg"] == ""
+
+
+@pytest.mark.parametrize("form", [["--json"], ["--format", "json"]])
+def test_json_is_the_records_themselves(path: Path, capsys: pytest.CaptureFixture[str], form: list[str]) -> None:
+    assert main(["intervals", str(path), *DAY, "--account", "boiler-1/natural_gas", *form]) == 0
+
+    (found,) = orjson.loads(capsys.readouterr().out)
+    assert found["amount"] == 412.5
+    assert found["hash"].startswith("sha256:")
+
+
+def test_a_period_without_intervals_says_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["intervals", str(path), "--from", "2026-11-20T09:00", "--to", "2026-11-21"]) == 0
+    assert "no closed interval starts between 2026-11-20T09:00 and 2026-11-21" in capsys.readouterr().err
+
+
+def test_the_end_of_a_period_does_not_belong_to_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--from", "2026-11-20T00:00:00Z", "--to", "2026-11-20T00:15:00Z", "--json"]
+
+    assert main(["intervals", str(path), *arguments]) == 0
+    assert len(orjson.loads(capsys.readouterr().out)) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "yesterday", "--to", "2026-11-21"], "'yesterday' is no time: write one like"),
+        (["--from", "2026-11-20", "--to", "9999-12-31"], "'9999-12-31' is too far away"),
+        (["--from", "0001-01-01", "--to", "2026-11-21"], "'0001-01-01' is too far away"),
+        (["--from", "2026-11-20"], "--to"),
+        ([*DAY, "--format", "xml"], "invalid choice: 'xml'"),
+    ],
+)
+def test_what_is_no_period_is_one_line(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    try:
+        code = main(["intervals", str(path), *arguments])
+    except SystemExit as end:
+        code = int(str(end.code))
+
+    err = capsys.readouterr().err
+    assert code == 2
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_without_a_store_it_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = configured(tmp_path, SITE + DEVICES + '\n[store]\npath = "none.db"\n').path
+
+    assert main(["intervals", str(path), *DAY]) == 2
+    assert capsys.readouterr().err == (
+        f"{tmp_path}/none.db: there is no store yet: start the agent first, or check [store] path\n"
+    )
+
+
+def test_a_time_without_an_offset_is_one_of_the_site() -> None:
+    assert parse_time("2026-11-20T08:00", SHANGHAI) == parse_time("2026-11-20T00:00:00Z", SHANGHAI)
+    with pytest.raises(CommandError):
+        parse_time("2026-13-20", SHANGHAI)
+
+
+def test_the_highest_revision_is_in_force_in_whatever_order_they_came() -> None:
+    newer, older = record(0, revision=2, amount=3.0), record(0, revision=1, amount=2.0)
+
+    assert latest_revisions([newer, older]) == latest_revisions([older, newer]) == [newer]
