@@ -11,6 +11,7 @@ from agent.commands.outcome import CommandError, Exit, print_json, print_table, 
 from agent.config import SiteConfig, load_config
 
 _TIMEOUT_S = 5.0
+_CLOCK = {True: "synchronised", False: "NOT synchronised", None: "in an unknown state"}
 
 
 def fetch(config: SiteConfig, resource: str) -> Any:
@@ -57,7 +58,7 @@ def status(path: Path, *, as_json: bool) -> Exit:
     print_text(
         f"{state['site']}: energy-agent {state['version']}, up {state['uptime_s']:,.0f} s, "
         f"{process['resident_bytes'] / 2**20:.1f} MiB, {process['cpu_s']:.1f} s CPU, "
-        f"clock {'synchronised' if state['clock_synchronised'] else 'NOT synchronised'}"
+        f"clock {_CLOCK[state['clock_synchronised']]}"
     )
     print_table(
         "Lines",

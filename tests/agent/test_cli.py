@@ -1,0 +1,149 @@
+"""Every command's usage, exit codes and manners at the level of the program."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent import cli
+from agent.cli import SCHEMAS, main
+from agent.commands.outcome import Exit
+from tests.agent.frames import DEVICES, SITE, configured
+
+COMMANDS = ("run", "check", "read", "devices", "factors", "status", "intervals", "schema", "demo")
+
+
+def ended(*arguments: str) -> int:
+    """Return the exit code of a command, however it ends."""
+    try:
+        return main(arguments)
+    except SystemExit as end:
+        return int(str(end.code))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["runn"],
+        ["run"],
+        ["check"],
+        ["check", "a.toml", "b.toml"],
+        ["read"],
+        ["devices", "--xml"],
+        ["intervals", "site.toml"],
+        ["schema", "intervall"],
+        ["demo", "--for", "soon"],
+        ["demo", "--for", "-1"],
+        ["demo", "--for", "nan"],
+        ["demo", "--for", "inf"],
+    ],
+)
+def test_wrong_usage_is_one_line_with_where_to_look_and_two(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ended(*arguments) == 2
+
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("energy-agent")
+    assert "--help" in err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(command, "--help") == 0
+    assert f"energy-agent {command}" in capsys.readouterr().out
+
+
+def test_the_program_tells_its_version_and_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("--version") == 0
+    assert capsys.readouterr().out.startswith("energy-agent ")
+
+    assert ended("--help") == 0
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "read", "status"])
+def test_a_configuration_that_cannot_be_read_is_said_with_its_place(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "site.toml").write_text("[site]\nname = 1\n[[lin]]\n", encoding="utf-8")
+
+    assert ended(command, str(tmp_path / "site.toml")) == 2
+    assert ended(command, str(tmp_path / "none.toml")) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f"{tmp_path}/site.toml:2: " in err
+    assert f"{tmp_path}/none.toml:1: cannot be read" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_schema_is_printed_as_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended("schema", name) == 0
+
+    assert orjson.loads(capsys.readouterr().out)
+
+
+def test_the_schema_of_the_configuration_is_the_one_meant_when_none_is_named(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ended("schema")
+    ended("schema", "config")
+
+    first, second = capsys.readouterr().out.split("\n}\n")[:2]
+    assert first == second
+
+
+def test_a_bug_ends_with_four_and_a_trace_for_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def stumble(*_: object, **__: object) -> Exit:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr(cli, "_check", stumble)
+    path = configured(tmp_path, SITE + DEVICES).path
+
+    assert main(["check", str(path)]) == 4
+    assert "internal error" in caplog.text
+    assert "ZeroDivisionError: a bug" in caplog.text
+
+
+def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> Exit:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_devices", interrupt)
+
+    assert main(["devices"]) == 0
+
+
+@pytest.mark.integration
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "agent", "devices", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert program.stdout is not None
+    assert program.stderr is not None
+    program.stdout.close()
+    said = program.stderr.read()
+    program.stderr.close()
+
+    assert (program.wait(timeout=30), said) == (0, b"")
+
+
+@pytest.mark.integration
+def test_both_ways_to_start_are_the_same_program() -> None:
+    beside = os.path.join(os.path.dirname(sys.executable), "energy-agent")  # noqa: PTH118, PTH120  # not resolved: the venv's
+    said = [
+        subprocess.run([*start, "--version"], capture_output=True, check=True, timeout=30).stdout
+        for start in ([beside], [sys.executable, "-m", "agent"])
+    ]
+
+    assert said[0] == said[1]
