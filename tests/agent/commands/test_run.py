@@ -1,0 +1,393 @@
+"""The agent as a process, against a motor whose counter grows with every read."""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from agent.store import read_intervals, record_hash
+from tests.modbus_rig import Chunk, Request, rig
+from tests.servers import free_port, mosquitto, running_mosquitto
+
+pytestmark = pytest.mark.integration
+
+COUNTER = 0x0010
+ACCOUNT = "motor-1/electricity"
+ENOUGH_S = 20.0
+
+
+class Motor:
+    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
+
+    def __init__(self) -> None:
+        self.counts = itertools.count(1_000_000, 7)
+        self.served: list[int] = []
+
+    def __call__(self, request: Request) -> Iterable[Chunk]:
+        values = [0] * request.count
+        at = COUNTER - request.address
+        if 0 <= at < request.count:
+            self.served.append(next(self.counts))
+            values[at : at + 2] = divmod(self.served[-1], 1 << 16)
+        return [(0, request.reply(values))]
+
+
+SITE = """
+[site]
+name = "works"
+
+[store]
+path = "{store}"
+max_size = "4MiB"
+commit_every = "100ms"
+
+[interval]
+length = "1s"
+
+[windows]
+spans = ["1min"]
+publish = "1s"
+
+{more}
+[[line]]
+name = "hall"
+url = "{url}"
+timeout = "300ms"
+"""
+DEVICE = """
+[[device]]
+name = "{name}"
+area = "hall"
+line = "hall"
+unit = {unit}
+profile = "generic/vfd-motor"
+every = "100ms"
+"""
+
+
+def configured(
+    folder: Path, url: str, *, more: str = "", store: str = "store.db", devices: tuple[str, ...] = ("motor-1",)
+) -> Path:
+    path = folder / "site.toml"
+    tables = [DEVICE.format(name=name, unit=unit) for unit, name in enumerate(devices, 1)]
+    path.write_text(SITE.format(store=store, url=url, more=more) + "".join(tables), encoding="utf-8")
+    return path
+
+
+@dataclass
+class Program:
+    """A running `energy-agent run`."""
+
+    process: asyncio.subprocess.Process
+    said: list[str] = field(default_factory=list)
+    reader: asyncio.Task[None] | None = None
+
+    async def listen(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.said.append(line.decode().rstrip("\n"))
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for something to come true while the program runs."""
+        async with asyncio.timeout(ENOUGH_S):
+            while not reached():  # what is waited for happens in another process
+                assert self.process.returncode is None, self.said
+                await asyncio.sleep(0.02)
+
+    async def says(self, text: str) -> str:
+        await self.until(lambda: any(text in line for line in self.said))
+        return next(line for line in self.said if text in line)
+
+    async def end(self, number: int = signal.SIGTERM) -> int:
+        """Signal the program and return its exit code; it has the ten seconds it is allowed."""
+        self.process.send_signal(number)
+        async with asyncio.timeout(10):
+            code = await self.process.wait()
+        assert self.reader is not None
+        await self.reader
+        assert not any("Traceback" in line for line in self.said), self.said
+        return code
+
+
+@asynccontextmanager
+async def running(path: Path, **environment: str) -> AsyncIterator[Program]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "agent", "run", str(path), stderr=asyncio.subprocess.PIPE, env=os.environ | environment
+    )
+    program = Program(process)
+    program.reader = asyncio.create_task(program.listen())
+    try:
+        yield program
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        await program.reader
+
+
+class Manager:
+    """A service manager's socket, and what came in."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / "notify")
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.setblocking(False)
+        self.socket.bind(self.path)
+        self.heard: list[str] = []
+
+    def collect(self) -> list[str]:
+        try:
+            while True:
+                self.heard.append(self.socket.recv(200).decode())
+        except BlockingIOError:
+            return self.heard
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterable[Manager]:
+    found = Manager(tmp_path)
+    with found.socket:
+        yield found
+
+
+def intervals(folder: Path) -> list[dict[str, Any]]:
+    return [orjson.loads(record.payload) for record in read_intervals(folder / "store.db", 0, 1 << 62, ACCOUNT)]
+
+
+def booked_counts(folder: Path) -> tuple[int, int]:
+    """Return what the store holds as booked, in quanta, and the counter of its last accepted reading."""
+    latest = {record["start"]: record for record in intervals(folder)}
+    recorded = sum(round(record["amount"] * 1_000_000) for record in latest.values())
+    with sqlite3.connect(folder / "store.db") as connection:
+        (value,) = connection.execute("SELECT value FROM state WHERE name = ?", (f"account/{ACCOUNT}",)).fetchone()
+    connection.close()
+    book = json.loads(value)["intervals"]
+    open_share = sum(amount - emitted for amount, _, emitted in (slot["amounts"] for slot in book["slots"]))
+    return recorded + open_share + book["waiting"], round(book["frontier"][2] * 100)
+
+
+def assert_conserved(folder: Path, motor: Motor) -> None:
+    """Every count between the first reading and the last accepted one is booked exactly once."""
+    booked, last = booked_counts(folder)
+    assert last in motor.served
+    assert booked == (last - motor.served[0]) * 10_000
+    records = intervals(folder)
+    places = [(record["start"], record["revision"]) for record in records]
+    assert len({*places}) == len(places), "an interval is recorded twice"
+    for earlier, later in itertools.pairwise(records):
+        assert later["previous"] == earlier["hash"]
+    assert all(record_hash({key: record[key] for key in record if key != "hash"}) == record["hash"]
+               for record in records)  # fmt: skip
+
+
+async def test_it_tells_the_service_manager_of_its_life_and_ends_on_request(tmp_path: Path, manager: Manager) -> None:
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url)
+        async with running(path, NOTIFY_SOCKET=manager.path, WATCHDOG_USEC="2000000") as program:
+            await program.until(lambda: manager.collect().count("WATCHDOG=1") >= 2)
+            await program.until(lambda: len(motor.served) > 20)
+            code = await program.end()
+
+    heard = manager.collect()
+    assert code == 0
+    assert heard[0] == "READY=1"
+    assert heard[-1] == "STOPPING=1"
+    assert {*heard[1:-1]} == {"WATCHDOG=1"}
+    assert_conserved(tmp_path, motor)
+    assert booked_counts(tmp_path)[1] >= motor.served[-2], "the books are saved on the way out"
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_restart_continues_the_books_and_books_nothing_twice(tmp_path: Path, ending: signal.Signals) -> None:
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url)
+        async with running(path) as program:
+            await program.until(lambda: len(motor.served) > 25)
+            code = await program.end(ending)
+        async with running(path) as program:
+            reached = len(motor.served) + 15
+            await program.until(lambda: len(motor.served) > reached)
+            assert await program.end() == 0
+
+    assert code == (-signal.SIGKILL if ending is signal.SIGKILL else 0)
+    assert_conserved(tmp_path, motor)
+    assert len(intervals(tmp_path)) >= 3
+    gaps = [record for record in intervals(tmp_path) if "gap" in record["evidence"]["rules"]]
+    assert gaps, "what passed between two runs is booked as estimated"
+    assert all(record["estimated"] > 0 for record in gaps)
+
+
+async def test_a_broken_file_at_reload_changes_nothing_and_a_right_one_takes_over(
+    tmp_path: Path, manager: Manager
+) -> None:
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url)
+        async with running(path, NOTIFY_SOCKET=manager.path) as program:
+            await program.says("device motor-1 is online")
+
+            right = path.read_text(encoding="utf-8")
+            path.write_text(right.replace("unit = 1", 'unit = "one"'), encoding="utf-8")
+            program.process.send_signal(signal.SIGHUP)
+            said = await program.says(f"{path}:")
+            assert 'unit = "one"' in path.read_text(encoding="utf-8").splitlines()[int(said.split(":")[1]) - 1]
+            polls = len(motor.served)
+            await program.until(lambda: len(motor.served) > polls + 5)
+
+            configured(tmp_path, device.url, devices=("motor-1", "motor-2"))
+            program.process.send_signal(signal.SIGHUP)
+            await program.says("device motor-2 is online")
+            assert await program.end() == 0
+
+    assert manager.collect() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    assert any("the old configuration stays" in line for line in program.said)
+
+
+async def test_a_right_file_that_cannot_be_started_gives_way_to_the_former(tmp_path: Path) -> None:
+    motor = Motor()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        async with rig("tcp", motor) as device:
+            path = configured(tmp_path, device.url)
+            async with running(path) as program:
+                await program.says("device motor-1 is online")
+                configured(tmp_path, device.url, more=f'[http]\nlisten = "127.0.0.1:{taken}"\n')
+                program.process.send_signal(signal.SIGHUP)
+                said = await program.says("is not taken over")
+                polls = len(motor.served)
+                await program.until(lambda: len(motor.served) > polls + 5)
+                assert await program.end() == 0
+
+    assert "Address already in use" in said
+
+
+def ends_at_once(path: Path) -> str:
+    """Return the one line with which a start that cannot succeed ends."""
+    done = subprocess.run(
+        [sys.executable, "-m", "agent", "run", str(path)], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_a_store_that_cannot_be_written_is_one_line_and_two(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    url = "tcp://127.0.0.1:1"
+
+    assert ends_at_once(configured(tmp_path, url, store="file/store.db")).startswith(f"{tmp_path}/file/store.db: ")
+    (tmp_path / "other.db").write_bytes(b"")
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE of_another_program (x)")
+    connection.close()
+    assert f"{tmp_path}/other.db: " in ends_at_once(configured(tmp_path, url, store="other.db"))
+
+
+async def test_a_store_that_another_agent_uses_is_one_line_and_two(tmp_path: Path) -> None:
+    async with rig("tcp", Motor()) as device:
+        path = configured(tmp_path, device.url)
+        async with running(path) as program:
+            await program.says("device motor-1 is online")
+            line = await asyncio.to_thread(ends_at_once, path)
+            assert await program.end() == 0
+
+    assert line == f"{tmp_path}/store.db: is used by another energy-agent: stop it, or name another file"
+
+
+def test_a_port_in_use_is_one_line_and_two(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        path = configured(tmp_path, "tcp://127.0.0.1:1", more=f'[http]\nlisten = "{listen}"\n')
+
+        line = ends_at_once(path)
+
+    assert line.startswith(f"[http] listen {listen}: Address already in use: ")
+
+
+async def test_a_serial_port_that_is_missing_is_said_once_and_waited_for(tmp_path: Path) -> None:
+    path = configured(tmp_path, f"rtu://{tmp_path}/ttyUSB0")
+    async with running(path) as program:
+        said = await program.says("line hall is down")
+        await program.says("device motor-1 is offline")
+        await asyncio.sleep(2.5)
+        assert await program.end() == 0
+
+    assert "ttyUSB0" in said
+    assert len([line for line in program.said if "is down" in line]) == 1
+
+
+async def test_a_broker_that_cannot_be_reached_or_refuses_is_one_line_and_nothing_is_lost(tmp_path: Path) -> None:
+    broker = mosquitto(tmp_path, settings=f"password_file {tmp_path}/passwords")
+    (tmp_path / "passwords").write_text("", encoding="utf-8")
+    (tmp_path / "password").write_text("wrong", encoding="utf-8")
+    table = f'[mqtt]\nurl = "{broker.url}"\nusername = "works"\npassword_file = "password"\n'
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url, more=table)
+        async with running(path) as program:
+            unreachable = await program.says("mqtt: unavailable")
+            await program.until(lambda: len(motor.served) > 5)
+            with broker.server:
+                refused = await program.says("not authori")
+                await program.until(lambda: len(motor.served) > 30)
+            assert await program.end() == 0
+
+    assert f"127.0.0.1:{broker.port}" in unreachable
+    assert "check username" in refused
+    assert len([line for line in program.said if "mqtt: unavailable" in line]) == 2
+    assert "wrong" not in "".join(program.said)
+    assert_conserved(tmp_path, motor)
+
+
+async def test_every_class_of_message_reaches_a_subscriber_and_the_last_word_is_offline(tmp_path: Path) -> None:
+    motor = Motor()
+    with running_mosquitto(tmp_path) as broker:
+        table = f'[mqtt]\nurl = "{broker.url}"\ntelemetry_every = "1s"\n'
+        async with rig("tcp", motor) as device, broker.subscriber("energy/#") as subscriber:
+            path = configured(tmp_path, device.url, more=table)
+            async with running(path) as program:
+                topics = ("hall/motor-1/meta", "hall/motor-1/state", "hall/motor-1/telemetry", "hall/motor-1/window",
+                          "hall/motor-1/interval", "agent/status")  # fmt: skip
+                wanted = {f"energy/works/{topic}" for topic in topics}
+                await subscriber.until(lambda messages: wanted <= {message.topic for message in messages})
+                assert await program.end() == 0
+        async with broker.subscriber("energy/works/agent/status") as late:
+            (status,) = await late.until(lambda messages: len(messages) == 1)
+
+    assert orjson.loads(status.payload)["state"] == "offline"
+    delivered = [orjson.loads(message.payload) for message in subscriber.messages if message.topic.endswith("interval")]
+    stored = intervals(tmp_path)
+    assert [record["hash"] for record in delivered] == [record["hash"] for record in stored], "each once, in order"
+    assert_conserved(tmp_path, motor)
+
+
+async def test_ending_takes_no_longer_than_allowed_while_nothing_answers(tmp_path: Path) -> None:
+    def silent(_: Request) -> Iterable[Chunk]:
+        return []
+
+    more = f'[mqtt]\nurl = "mqtt://127.0.0.1:{free_port()}"\n[influx]\nurl = "http://127.0.0.1:{free_port()}"\n'
+    more += 'org = "works"\nbucket = "energy"\n'
+    async with rig("tcp", silent) as device:
+        path = configured(tmp_path, device.url, more=more)
+        async with running(path) as program:
+            await program.says("device motor-1 is offline")
+            assert await program.end(signal.SIGINT) == 0
