@@ -37,6 +37,8 @@ _PAGE = 4096
 _SMALLEST = 1 << 20
 _SLACK = 0.01
 """Part of the maximum that is freed at once, so that not every commit of a full store drops."""
+_OTHER_PAGES = 32
+"""Pages of a commit beside its rows: inner pages, free lists, cursors, the ledger."""
 _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
 _DEAD_LETTERS = 1000
@@ -66,8 +68,9 @@ class Database:
         self._wal = path.with_name(path.name + "-wal")
         self._sinks = tuple(sinks)
         checkpoint = min(1000, max_size // (64 * _PAGE))
-        # The log may hold one checkpoint's worth of pages and the largest commit; the file gets the rest.
-        self._max_pages = (max_size - checkpoint * _PAGE - queue_bytes(max_size) * 5 // 4) // _PAGE
+        # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
+        log = checkpoint + 2 * queue_bytes(max_size) // _PAGE + _OTHER_PAGES
+        self._max_pages = max_size // _PAGE - log
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
         try:
             self._prepare(path, checkpoint)
@@ -150,6 +153,7 @@ class Database:
             "synchronous = FULL",
             f"wal_autocheckpoint = {checkpoint}",
             f"journal_size_limit = {checkpoint * _PAGE}",
+            "secure_delete = OFF",  # Debian's default writes every page that is freed once more
             "temp_store = MEMORY",
             "cache_size = -2000",
         ):
@@ -198,16 +202,16 @@ class Database:
         steps = [(name, everything) for name in LANES[:-1]]
         steps += [(INTERVAL, everything if floor is None else floor), (INTERVAL, everything)]
         for name, limit in steps:
-            while self._used_pages() > goal:
+            while (surplus := self._used_pages() - goal) > 0:
                 oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
-                rows = [Record(*row) for row in self._connection.execute(oldest, (limit, _CHUNK))]
+                rows = [Record(*row) for row in self._connection.execute(oldest, (limit, min(surplus, _CHUNK)))]
                 if not rows:
                     break
                 ledger.dropped.update(self._delete(ledger, name, rows[-1].seq))
                 ledger.losses.add_records(rows, "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _CHUNK)})").fetchall()
+            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _OTHER_PAGES)})").fetchall()
 
     def _used_pages(self) -> int:
         return self._pragma("page_count") - self._pragma("freelist_count")
@@ -242,7 +246,7 @@ class Database:
 
 def queue_bytes(max_size: int) -> int:
     """Return how many bytes may wait in memory, and so in one commit, for a store of `max_size` bytes."""
-    return min(16 << 20, max(256 << 10, max_size // 16))
+    return min(16 << 20, max(128 << 10, max_size // 32))
 
 
 def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
@@ -251,4 +255,4 @@ def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
     sizes += [len(letter.record.payload) + len(letter.reason) + 80 for letter in refused]
     sizes += [len(value) for value in batch.states.values()]
     pages = sum(1 / (_PAGE // size) if size < _PAGE else size // (_PAGE - 100) + 2 for size in sizes)
-    return int(pages) + 16
+    return int(pages) + _OTHER_PAGES

@@ -2,8 +2,8 @@
 
 Invariants:
 - Only this thread touches the file. Others put records into the backlog, or submit a call and wait for its future.
-- A commit takes the whole backlog: at most every `commit_every_s`, and then a quarter of it after the first record
-  at the earliest, so that what comes together is committed together; at once when much waits or when asked to flush.
+- A commit takes the whole backlog: within `commit_every_s` of its first record, within a quarter of that after a
+  calm; at once when much waits or when asked to flush. What sinks have acknowledged waits for the next commit.
 - A commit that fails puts its batch back and is tried again; meanwhile the store is *degraded*, with a reason, and
   fresh records are served from memory.
 - A damaged file is renamed, never deleted or written to; the sequence goes on in a fresh one.
@@ -42,13 +42,12 @@ class Writer:
         self._path = path
         self._file = StoreFile(path, max_size=max_size, sinks=sinks)
         self._commit_every_ns = int(commit_every_s * 1e9)
-        self._gathering_ns = self._commit_every_ns // 4
         self._sinks = tuple(sinks)
         self._site = site
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._retry_ns = 0
-        self._beat_ns = -self._commit_every_ns
+        self._committed_ns = -self._commit_every_ns
         self._degraded = ""
         self._cursors: dict[str, int] = {}
         self._touched: set[str] = set()
@@ -170,8 +169,13 @@ class Writer:
             return (self._retry_ns - now) / 1e9
         if self.backlog.losses or self.backlog.crowded:
             return 0
-        since = min(now if self.backlog.empty else self.backlog.first_ns, self._touched_ns if self._touched else now)
-        return (max(since + self._gathering_ns, self._beat_ns + self._commit_every_ns) - now) / 1e9
+        dues = [self._touched_ns + self._commit_every_ns] if self._touched else []
+        if not self.backlog.empty:
+            # A quarter gathers what comes together; three quarters keep commits as rare as the interval promises,
+            # and let them follow the beat of the polls instead of the moment of the start.
+            quarter_ns = self._commit_every_ns // 4
+            dues.append(max(self.backlog.first_ns + quarter_ns, self._committed_ns + 3 * quarter_ns))
+        return (min(dues) - now) / 1e9
 
     def _open(self) -> None:
         self._database = self._file.open()
@@ -226,9 +230,7 @@ class Writer:
             self._degrade(f"damaged, and no new file can be made ({again})")
 
     def _commit(self) -> None:
-        now, due = time.monotonic_ns(), self._beat_ns + self._commit_every_ns
-        # Counted from when it was due: commits that each came a little late would drift away from the polls' beat.
-        self._beat_ns = due if due <= now < due + self._gathering_ns else now
+        self._committed_ns = time.monotonic_ns()
         batch = self.backlog.take()
         cursors = {sink: self._cursors[sink] for sink in self._touched}
         try:

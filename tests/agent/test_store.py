@@ -16,7 +16,7 @@ import rfc8785
 from agent.record import Record
 from agent.store import GENESIS, Store, StoreError, read_intervals, read_status, record_hash
 from agent.store.backlog import Batch
-from agent.store.database import Database
+from agent.store.database import Database, queue_bytes
 from agent.store.losses import Losses
 
 _NOW = 1_795_162_800_000_000_000
@@ -100,7 +100,7 @@ async def test_after_a_calm_a_quarter_of_the_commit_interval_is_enough(tmp_path:
         telemetry(store, 1)
         await asyncio.sleep(2)
 
-        assert store.status().committed_seq == 1, "the next commit has to wait for a whole interval"
+        assert store.status().committed_seq == 1, "the next commit has to keep its distance"
 
 
 async def test_a_thousand_records_make_few_commits(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
     async with opened(tmp_path / "store.db", max_size=1 << 20, commit_every_s=60) as store:
         for number in range(100):
             store.append("interval", "hall/meter", _NOW + number, {"pad": "i" * 3000})
-        await store.flush()
+            await store.flush()
         await store.acknowledge("mqtt", 50)
         for number in range(60):
             store.append("interval", "hall/meter", _NOW + number, {"pad": "i" * 3000})
@@ -308,8 +308,8 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
         await store.flush()
         kept = [record.seq for record in await store.intervals(0, 1 << 62)]
 
-        assert min(kept) <= 51
-        assert store.status().dropped["interval"] > 0
+        assert 1 < min(kept) <= 51
+        assert store.status().dropped["interval"] == min(kept) - 1
         assert next(record.seq for record in await everything(store) if record.kind == "interval") == 51
 
 
@@ -332,8 +332,8 @@ async def test_a_gap_that_could_not_be_told_before_a_crash_is_told_after_it(tmp_
 
 async def test_what_was_delivered_makes_room_without_any_loss(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", max_size=1 << 20, commit_every_s=60) as store:
-        for _ in range(5):
-            telemetry(store, 60, 3000)
+        for _ in range(10):
+            telemetry(store, 30, 3000)
             await store.flush()
             await everything(store)
 
@@ -553,7 +553,7 @@ async def test_memory_is_bounded_while_the_disk_is_full_and_the_loss_is_told(tmp
         interval(store, 0)
         telemetry(store, 5000, 200)
 
-        assert store._writer.backlog._bytes <= 256 << 10
+        assert store._writer.backlog._bytes <= queue_bytes(1 << 20)
         disk.empty(store)
         await store.flush()
         await store.flush()
