@@ -126,7 +126,9 @@ class AccountBook:
             return
         value = float(frame.values[self.point]) * self.account.factor
         registers = frame.raw.get(self.point, b"")
-        self.last = Reading(frame.time_ns, frame.monotonic_ns, value, registers, self._boot)
+        # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
+        time_ns = frame.time_ns // 1000 * 1000
+        self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot)
         for delta in self.source.book(self.last):
             self._add(delta)
 
