@@ -21,7 +21,7 @@ from tests.soak.footprint import Footprint
 from tests.soak.works import PLANT, SITE, Device, configuration, devices
 
 _AGENT = Path(sys.executable).with_name("energy-agent")
-_SIMULATORS = Path(sys.executable).with_name("energy-simulators")
+SIMULATORS = Path(sys.executable).with_name("energy-simulators")
 _START_S = 30.0
 _STOP_S = 15.0
 _SETTLE_S = 10.0
@@ -112,12 +112,17 @@ def running(command: list[str], log: Path, **options: Any) -> Iterator[subproces
 @contextlib.contextmanager
 def plant(folder: Path) -> Iterator[list[Device]]:
     """Serve the simulated plant; its answers are logged in `served.jsonl`."""
-    command = [str(_SIMULATORS), "plant", str(PLANT), "--json", "--served", str(folder / "served.jsonl")]
+    command = [str(SIMULATORS), "plant", str(PLANT), "--json", "--served", str(folder / "served.jsonl")]
     with running(command, folder / "simulators.log", stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        announced = process.stdout.readline()
-        assert announced, (folder / "simulators.log").read_text(encoding="utf-8")
-        yield devices(json.loads(announced))
+        yield devices_of(process)
+
+
+def devices_of(process: subprocess.Popen[bytes]) -> list[Device]:
+    """Return what `energy-simulators --json` says it serves, once it does."""
+    assert process.stdout is not None
+    announced = process.stdout.readline()
+    assert announced, "the simulators did not start"
+    return devices(json.loads(announced))
 
 
 @contextlib.contextmanager
@@ -207,9 +212,14 @@ def run(folder: Path, *, seconds: float, count: int = 20, interval: str = "1min"
 
 def first_value_s(received: Path, started: Started) -> float:
     """Return how long after its start the agent's first value reached the subscriber [s]."""
-    _until(lambda: any(message.kind == "telemetry" for message in _messages(received)), "no value was published")
-    first = next(message for message in _messages(received) if message.kind == "telemetry")
-    return (first.received_ns - started.started_ns) / 1e9
+    found: list[Message] = []
+
+    def came() -> bool:
+        found[:] = [m for m in _messages(received) if m.kind == "telemetry" and m.received_ns > started.started_ns]
+        return bool(found)
+
+    _until(came, "no value was published")
+    return (found[0].received_ns - started.started_ns) / 1e9
 
 
 def _messages(file: Path) -> list[Message]:
