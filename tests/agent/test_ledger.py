@@ -75,6 +75,29 @@ def test_the_intervals_add_up_to_the_counter_to_the_last_digit(config: SiteConfi
     assert all(interval.measured_s == 60.0 for interval in closed[1:])
 
 
+def test_an_amount_follows_from_the_microseconds_its_evidence_shows(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    closed = []
+    for step in range(200):
+        # Steps of 1 kWh: a difference of one microsecond at a boundary is worth a tenth of a quantum and more.
+        fan.shows(step * 7 + 0.000001999, 1_000_000 + step * 10_000)
+        closed += closed_of(ledger, step * 7)
+
+    for interval in closed[1:]:
+        booked = 0
+        for before, after, boundary_ns, sign in (
+            (interval.close, interval.close_next, interval.end_ns, 1),
+            (interval.open, interval.open_next, interval.start_ns, -1),
+        ):
+            assert before is not None
+            assert after is not None
+            since, until = before.time_ns // 1000 * 1000, after.time_ns // 1000 * 1000
+            start, end = (round(reading.value * QUANTA_PER_UNIT) for reading in (before, after))
+            booked += sign * (start + (end - start) * (boundary_ns - since) // (until - since))
+        assert interval.quanta == booked
+
+
 def test_what_nobody_answered_books_nothing(config: SiteConfig) -> None:
     ledger = ledger_of(config)
     fan = Fan(config, ledger)
