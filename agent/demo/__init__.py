@@ -82,12 +82,15 @@ async def agent_process(configuration: Path, log: Path) -> AsyncIterator[asyncio
                 await process.wait()
 
 
-async def _until_up(watched: Watched, process: asyncio.subprocess.Process, log: Path) -> None:
+async def _until_up(watched: Watched, process: asyncio.subprocess.Process, log: Path, stop: asyncio.Event) -> bool:
+    """Wait for the agent's first answer; return whether it came before the user had enough."""
     deadline = time.monotonic() + _START_S
     while time.monotonic() < deadline and process.returncode is None:
-        if await watched.refresh():
-            return
+        if stop.is_set() or await watched.refresh():
+            break
         await asyncio.sleep(0.1)
+    if stop.is_set() or watched.state:
+        return not stop.is_set()
     raise CommandError(f"the agent did not start: {_last_words(log)}", Exit.INTERNAL)
 
 
@@ -145,7 +148,8 @@ async def _demo(folder: Path, seconds: float | None) -> Exit:
             config.text(endpoints, mqtt_port=link.port, http_port=http_port, store_size=_STORE_SIZE), encoding="utf-8"
         )
         async with agent_process(path, log) as process:
-            await _until_up(watched, process, log)
+            if not await _until_up(watched, process, log, stop):
+                return Exit.DONE
             _announce(folder, mqtt_port, http_port)
             started = time.monotonic()
             acts = Acts(plant, link)

@@ -13,6 +13,7 @@ class Link:
     def __init__(self, target_port: int) -> None:
         self._target_port = target_port
         self._writers: set[asyncio.StreamWriter] = set()
+        self._relays: set[asyncio.Task[None]] = set()
         self.cut = False
         self.port = 0
 
@@ -26,6 +27,8 @@ class Link:
         finally:
             server.close()
             self.break_connections()
+            if self._relays:
+                await asyncio.wait(self._relays)
 
     def break_connections(self) -> None:
         """Drop every connection there is."""
@@ -33,22 +36,29 @@ class Link:
             writer.close()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.cut:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 -- a coroutine always runs in one
+        self._relays.add(task)
+        self._writers.add(writer)
+        try:
+            if not self.cut:
+                await self._join(reader, writer)
+        finally:
             writer.close()
-            return
+            self._writers.discard(writer)
+            self._relays.discard(task)
+
+    async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
         except OSError:
-            writer.close()
             return
-        pair = {writer, there_writer}
-        self._writers |= pair
+        self._writers.add(there_writer)
         try:
             await asyncio.gather(_copy(reader, there_writer), _copy(there_reader, writer))
         finally:
-            self._writers -= pair
-            for one in pair:
-                one.close()
+            there_writer.close()
+            self._writers.discard(there_writer)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
