@@ -21,6 +21,8 @@ from agent.service import Agent
 from agent.store import Store
 from tests.agent.frames import DEVICES, SITE, configured
 
+pytestmark = pytest.mark.integration
+
 INTERVALS = [
     Record(7, "interval", "hall/fan-1", 100, b'{"account":"fan-1/electricity","amount":1.5}'),
     Record(8, "interval", "hall/fan-1", 200, b'{"account":"fan-1/electricity","amount":2.5}'),

@@ -17,6 +17,8 @@ from agent.service import Agent
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import free_port
 
+pytestmark = pytest.mark.integration
+
 ALARM = {
     "key": "boiler-house/fan-1",
     "name": "comm_lost",

@@ -7,6 +7,8 @@ import pytest
 from agent.demo.link import Link
 from tests.servers import free_port
 
+pytestmark = pytest.mark.integration
+
 
 @asynccontextmanager
 async def echo() -> AsyncIterator[int]:

@@ -1,0 +1,207 @@
+"""The agent in this process: what keeps running when something in it does not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from agent import service as module
+from agent.config import SiteConfig
+from agent.service import Agent
+from agent.store import StoreError
+from tests.agent.frames import configured
+from tests.modbus_rig import rig
+
+SITE = """[site]
+name = "works"
+
+[store]
+path = "store.db"
+max_size = "4MiB"
+commit_every = "50ms"
+
+[[line]]
+name = "hall"
+url = "{url}"
+timeout = "300ms"
+
+[[line]]
+name = "yard"
+url = "tcp://127.0.0.1:1"
+
+[[device]]
+name = "motor-1"
+area = "hall"
+line = "hall"
+unit = 1
+profile = "generic/vfd-motor"
+every = "100ms"
+
+[windows]
+spans = ["1min"]
+tick = "{tick}"
+publish = "100ms"
+"""
+
+
+def site(folder: Path, url: str = "tcp://127.0.0.1:2", tick: str = "100ms") -> SiteConfig:
+    return configured(folder, SITE.format(url=url, tick=tick))
+
+
+@asynccontextmanager
+async def running(agent: Agent) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(agent.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not reached():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.integration
+async def test_a_run_gives_state_meta_status_and_windows(tmp_path: Path) -> None:
+    async with rig("tcp") as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: agent.recorder.counts["window"] >= 3 and agent.recorder.counts["telemetry"] >= 1)
+            state = agent.snapshot()
+            status = orjson.loads(agent.board.get("agent/status") or b"{}")
+
+    assert state["devices"][0]["state"] == "online"
+    assert state["stalled"] == []
+    assert status["state"] == "online"
+    assert orjson.loads(agent.board.get("agent/status") or b"{}")["state"] == "offline"
+    meta = orjson.loads(agent.board.get("hall/motor-1/meta") or b"{}")
+    assert meta["configuration"] == agent.config.digest
+    assert agent.store.status().records["window"] >= 3
+
+
+@pytest.mark.integration
+async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "_RESTART_S", 0.05)
+    async with rig("tcp") as device:
+        agent = Agent(site(tmp_path, device.url))
+        publish, failures = agent.recorder.publish_windows, iter(range(3))
+
+        def stumble() -> None:
+            if next(failures, None) is not None:
+                raise ZeroDivisionError("a bug")
+            publish()
+
+        monkeypatch.setattr(agent.recorder, "publish_windows", stumble)
+        async with running(agent):
+            await until(lambda: agent.recorder.counts["window"] >= 2)
+            assert agent.recorder.counts["frames"] >= 2
+
+    assert [record.message for record in caplog.records if record.exc_info] == [
+        "ticker failed and is started again"
+    ] * 3
+
+
+async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "notify", told.append)
+    monkeypatch.setattr(module, "watchdog_interval_s", lambda: 0.02)
+    monkeypatch.setattr(module, "_TURN_S", 0.02)
+    agent = Agent(site(tmp_path, tick="1min"))
+    saved = []
+    monkeypatch.setattr(agent.recorder, "save_books", lambda: saved.append(1))
+    monkeypatch.setattr(module, "_SAVE_S", 0.1)
+    async with running(agent):
+        await until(lambda: told.count("WATCHDOG=1") >= 5 and len(saved) >= 2)
+
+    assert told[0] == "READY=1"
+    assert "STOPPING=1" not in told, "a reload is no end: that is said by who knows"
+
+
+async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(module, "notify", told.append)
+    monkeypatch.setattr(module, "watchdog_interval_s", lambda: 0.02)
+    agent = Agent(site(tmp_path))
+    (poller, _) = agent.pollers
+    now = time.monotonic()
+
+    poller.beat = now - 31 - poller.longest_turn_s
+    assert agent.stalled() == ["line hall"]
+    agent._do_duties(now)
+    assert told == []
+
+    poller.beat = now
+    agent._do_duties(now)
+    assert told == ["WATCHDOG=1"]
+
+
+@pytest.mark.parametrize(
+    ("late", "stuck"), [({"tick": 29.0}, []), ({"tick": 32.0}, ["ticker"]), ({"turn": 32.0}, ["books"])]
+)
+async def test_a_loop_that_does_not_turn_is_named(tmp_path: Path, late: dict[str, float], stuck: list[str]) -> None:
+    agent = Agent(site(tmp_path))
+    for name, seconds in late.items():
+        setattr(agent._beats, name, time.monotonic() - seconds)
+
+    assert agent.stalled() == stuck
+
+
+async def test_a_line_without_devices_is_no_matter_for_the_watchdog(tmp_path: Path) -> None:
+    agent = Agent(site(tmp_path))
+    (_, empty) = agent.pollers
+    empty.beat = time.monotonic() - 3600
+
+    assert agent.stalled() == []
+
+
+async def test_a_full_disk_at_the_end_is_said_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def refuse() -> None:
+        raise StoreError("store.db: disk full: make room")
+
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.recorder.counts["window"] >= 1)
+        monkeypatch.setattr(agent.store, "flush", refuse)
+
+    assert "store.db: disk full: make room" in caplog.messages
+
+
+async def test_intervals_wait_for_the_first_poll_of_every_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(site(tmp_path))
+    closings: list[int] = []
+    monkeypatch.setattr(agent.recorder, "close_intervals", closings.append)
+    (poller, _) = agent.pollers
+    now = time.monotonic()
+
+    assert not agent._asked_all(now)
+    poller.devices[0].polls = 1
+    assert agent._asked_all(now)
+    poller.devices[0].polls = 0
+    assert agent._asked_all(now + 31), "a device that is never asked does not hold the others up"
+
+
+async def test_health_is_told_in_figures_that_can_be_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Agent(site(tmp_path))
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(agent.recorder, "health", told.append)
+
+    agent._do_duties(time.monotonic() + 60)
+
+    assert orjson.loads(orjson.dumps(told[0]))["lines"][0]["line"] == "hall"
