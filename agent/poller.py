@@ -139,6 +139,7 @@ class LinePoller:
                 if any(isinstance(result, Exchange) for result in results.values()):
                     stranger = await self._identify(device)  # again, if they came over a new connection
             if stranger:
+                self._judge_line(None)
                 device.failures += 1
                 device.retry_at = time.monotonic() + _LONGEST_PAUSE_S
                 self._set(device, Condition.OFFLINE, stranger)

@@ -107,6 +107,7 @@ def test_what_nobody_answered_books_nothing(config: SiteConfig) -> None:
         fan.is_silent(after_s)
 
     assert ledger.books[FAN].state() == before
+    assert ledger.events() == []
     assert not ledger.row.any()
 
 

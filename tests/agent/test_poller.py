@@ -432,6 +432,22 @@ async def test_a_stranger_behind_a_new_connection_gives_no_value(known: Profile)
     assert all(frame.values[0] == 1.0 for _, frame in bench.frames)
 
 
+@pytest.mark.usefixtures("pauses")
+async def test_a_line_on_which_a_stranger_answers_is_up(known: Profile) -> None:
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.frames))
+        line.answer = lambda _unit, _block: LineDown("cannot connect")
+        await bench.until(lambda: bench.poller.down_reason != "")
+        line.data = b"\x09\x09"
+        line.stats.reconnects += 1
+        line.answer = lambda _unit, _block: None
+        await bench.until(lambda: bench.poller.down_reason == "")
+
+    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+
+
 async def test_a_connection_made_anew_within_a_poll_is_doubted_before_its_values_are_taken(known: Profile) -> None:
     line = ScriptedLine()
     bench = Bench(line, {1: 0.05}, known)
