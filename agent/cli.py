@@ -125,7 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument("name", nargs="?", metavar="NAME")
     factors = command("factors", _factors, "list the factor sets, or show one with values and sources")
     factors.add_argument("name", nargs="?", metavar="NAME")
-    command("status", _status, "show the running agent", config=True)
+    command("status", _status, "show the running agent; the exit code is 1 while an alarm is active", config=True)
     intervals = command("intervals", _intervals, "print closed intervals from the store", config=True, json=False)
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     intervals.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")

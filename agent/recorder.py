@@ -44,6 +44,8 @@ class Recorder:
         self._silent: set[tuple[str, int]] = set()
         self.alarms = AlarmBook()
         self.latest_windows: list[bodies.Body] = []
+        self.latest_intervals: dict[str, bodies.Body] = {}
+        """The record of the youngest closed interval of each account, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
         self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
 
@@ -146,6 +148,9 @@ class Recorder:
                     body = bodies.interval(self._site, account, self._ledger.point_of(account), closed, weight)
                     self.intervals_closed[account.name] += 1
                     self._record("interval", account.key, closed.start_ns, body)
+                    former = self.latest_intervals.get(account.name)
+                    if former is None or body["start"] >= former["start"]:
+                        self.latest_intervals[account.name] = body
                 self._store.save_state(*self._ledger.state(account.name))
         for event in self._ledger.events():
             body = {

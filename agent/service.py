@@ -271,7 +271,7 @@ class Agent:
             "stalled": self.stalled(),
             "lines": [snapshot.line(poller, elapsed_s) for poller in self.pollers],
             "devices": [snapshot.device(self.config, device) for poller in self.pollers for device in poller.devices],
-            "accounts": snapshot.accounts(self.ledger),
+            "accounts": snapshot.accounts(self.ledger, self.recorder.latest_intervals),
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),
             "records": dict(self.recorder.counts),

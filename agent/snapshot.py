@@ -2,6 +2,7 @@
 
 import os
 import resource
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +14,9 @@ from agent.polled import Condition, PolledDevice
 from agent.poller import LinePoller
 from agent.record import rfc3339
 from agent.store import Store
+
+_INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",
+                  "quality")  # fmt: skip
 
 
 def process() -> dict[str, Any]:
@@ -78,8 +82,8 @@ def _values(polled: PolledDevice) -> dict[str, Any]:
     return found
 
 
-def accounts(ledger: Ledger) -> list[dict[str, Any]]:
-    """Return what each account and output has booked since the start, and its last reading."""
+def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str, Any]]:
+    """Return what each account and output has booked since the start, its last reading and its last interval."""
     found = []
     for name, book in ledger.books.items():
         entry: dict[str, Any] = {
@@ -91,6 +95,8 @@ def accounts(ledger: Ledger) -> list[dict[str, Any]]:
         }
         if book.last is not None:
             entry |= {"time": rfc3339(book.last.time_ns), "reading": book.last.value}
+        if name in latest:
+            entry["interval"] = {key: latest[name][key] for key in _INTERVAL_KEYS if key in latest[name]}
         found.append(entry)
     return found
 

@@ -25,11 +25,13 @@ class Problem:
 
     file: str
     line: int
+    """Line of the file, from 1; 0 when the file as a whole is meant."""
     what: str
     remedy: str = ""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}" + (f": {self.remedy}" if self.remedy else "")
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.what}" + (f": {self.remedy}" if self.remedy else "")
 
 
 class DocumentError(Exception):
@@ -64,9 +66,9 @@ class Document:
             text = path.read_bytes().decode()
         except OSError as error:
             reason = error.strerror or str(error)
-            raise DocumentError(Problem(str(path), 1, f"cannot be read ({reason})", "check path and rights")) from error
+            raise DocumentError(Problem(str(path), 0, f"cannot be read ({reason})", "check path and rights")) from error
         except UnicodeDecodeError as error:
-            raise DocumentError(Problem(str(path), 1, "is not UTF-8 text", "save it as UTF-8")) from error
+            raise DocumentError(Problem(str(path), 0, "is not UTF-8 text", "save it as UTF-8")) from error
         return cls(str(path), text)
 
     def line(self, *keys: Key) -> int:

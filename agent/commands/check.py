@@ -1,11 +1,16 @@
 """`energy-agent check`: everything that can be said about a configuration without touching the network."""
 
+import time
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.commands.outcome import Exit, print_json, print_table, say
+from agent.carbon.factors import FactorLibrary
+from agent.commands.outcome import Exit, print_json, say
+from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.ledger import COLUMNS
+from agent.ledger import COLUMNS, Conversions
 from agent.metering.window import Windows
 from agent.plant import build_plant
 from agent.sections import LineSection
@@ -15,7 +20,8 @@ _REPLY_S = {True: 0.02, False: 0.005}
 """What a device takes to begin its answer, typically: on a serial line, over TCP [s]."""
 _MBAP_BYTES, _REQUEST_PDU, _REPLY_HEAD = 7, 5, 2
 _RTU_EXTRA = 3
-_FULL = 1.0
+_FULL, _HIGH = 100.0, 70.0
+"""Load of a line [%]: what cannot be done, and what leaves little room for time-outs."""
 
 
 def request_s(line: LineSection, block: PlannedBlock) -> float:
@@ -65,17 +71,52 @@ def memory_of(config: SiteConfig) -> dict[str, Any]:
     }
 
 
+def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
+    """Return what is accounted for, from which quantity, and with which figures at a time."""
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    conversions = Conversions(config, FactorLibrary.load())
+    found = []
+    for account in (*plant.accounts, *plant.outputs):
+        entry = {"account": account.name, "carrier": account.carrier, "from": account.source.name, "unit": account.unit}
+        weight = conversions.at(account, time_ns)
+        found.append(entry if weight is None else entry | asdict(weight))
+    return found
+
+
 def check(path: Path, *, as_json: bool) -> Exit:
     """Validate a configuration; raises ConfigError with every problem."""
     config = load_config(path)
-    lines, memory = plan_of(config), memory_of(config)
-    overloaded = [line for line in lines if line["load_percent"] > _FULL * 100]
+    now_ns = time.time_ns()
+    lines, memory, accounts = plan_of(config), memory_of(config), accounts_of(config, now_ns)
+    overloaded = [line for line in lines if line["load_percent"] > _FULL]
     if as_json:
-        print_json({"path": str(path), "lines": lines, "memory": memory, "ok": not overloaded})
-    else:
+        print_json({"path": str(path), "lines": lines, "accounts": accounts, "memory": memory, "ok": not overloaded})
+    for line in overloaded:
+        say(
+            f"{config.path.name}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
+            "poll its devices less often, raise the baud rate, or move some to another line"
+        )
+    if not as_json:
+        if not overloaded:
+            print_text(f"{path}: no problems found")
+        _show_lines(lines)
+        _show_accounts(accounts)
+        _show_factors(accounts, datetime.fromtimestamp(now_ns // 10**9, config.site.zone))
+        print_text(f"\nMemory of the rings: {memory['ring_bytes'] / 2**20:.2f} MiB in {memory['columns']} columns")
+    return Exit.NO if overloaded else Exit.DONE
+
+
+def _show_lines(lines: list[dict[str, Any]]) -> None:
+    """Print the load of every line, then its requests."""
+    print_table(
+        "\nLines",
+        ("line", "load", "requests", "url"),
+        [(line["line"], _load(line["load_percent"]), len(line["requests"]), line["url"]) for line in lines],
+    )
+    columns = ("device", "unit", "function", "address", "count", "points", "every", "takes ms", "load %")
+    for line in lines:
         rows = [
             (
-                line["line"],
                 request["device"],
                 request["unit"],
                 request["function"],
@@ -83,29 +124,44 @@ def check(path: Path, *, as_json: bool) -> Exit:
                 request["count"],
                 request["points"],
                 f"{request['every_s']:g} s",
-                request["takes_ms"],
-                f"{request['load'] * 100:.2f} %",
+                f"{request['takes_ms']:.1f}",
+                f"{request['load'] * 100:.2f}",
             )
-            for line in lines
             for request in line["requests"]
         ]
-        headings = ("line", "device", "unit", "function", "address", "count", "points", "every", "takes ms", "load")
-        print_table("Reads", headings, rows)
-        print_table(
-            "Lines",
-            ("line", "url", "requests", "load"),
-            [(line["line"], line["url"], len(line["requests"]), f"{line['load_percent']:.1f} %") for line in lines],
+        print_table(f"\nReads on {line['line']}", columns, rows, right=("every", "takes ms", "load %"))
+
+
+def _load(percent: float) -> str:
+    if percent > _FULL:
+        return f"{percent:.1f} % too high"
+    return f"{percent:.1f} % high" if percent > _HIGH else f"{percent:.1f} %"
+
+
+def _show_accounts(accounts: list[dict[str, Any]]) -> None:
+    columns = ("account", "carrier", "from", "unit")
+    rows = [
+        (account["account"], account["carrier"] or "(output)", account["from"], account["unit"]) for account in accounts
+    ]
+    print_table("\nAccounts", columns, rows)
+
+
+def _show_factors(accounts: list[dict[str, Any]], now: datetime) -> None:
+    """Print which factor each carrier is weighed with, and what stands in place of what was asked for."""
+    weighed = {(account["carrier"], account["unit"]): account for account in accounts if account["carrier"]}
+    rows = [
+        (
+            carrier,
+            unit,
+            "" if weight["co2_kg_per_unit"] is None else f"{weight['co2_kg_per_unit']:.4f}",
+            "?" if weight["unverified"] else "",
+            f"{weight['factor']['set']}: {weight['factor']['id']}",
         )
-        print_table("Accounts", ("account",), [(name,) for name in (*memory["accounts"], *memory["outputs"])])
-        print_table("Memory", ("columns", "rings MiB"), [(memory["columns"], round(memory["ring_bytes"] / 2**20, 2))])
-    for line in overloaded:
-        place = config.path.name
-        say(
-            f"{place}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
-            "poll its devices less often, raise the baud rate, or move some to another line"
-        )
-    if overloaded:
-        return Exit.NO
-    if not as_json:
-        say(f"{path}: no problems found")
-    return Exit.DONE
+        for (carrier, unit), weight in weighed.items()
+    ]
+    print_table(f"\nFactors on {now:%Y-%m-%d}", ("carrier", "per", "kg CO2", "", "set and id"), rows, right=("kg CO2",))
+    for (carrier, _), weight in weighed.items():
+        if weight["factor"]["note"]:
+            print_text(f"{carrier}: {weight['factor']['note']}", "  ")
+    if any(weight["unverified"] for weight in weighed.values()):
+        print_text("? a factor behind it was not checked against its source", "  ")

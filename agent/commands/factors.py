@@ -1,12 +1,16 @@
 """`energy-agent factors`: which factors there are, from where, and how far they can be trusted."""
 
 from dataclasses import asdict
+from datetime import date
 from typing import Any
 
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import FactorSet
+from agent.carbon.factor_file import FactorSet, Row
 from agent.carbon.factors import FactorLibrary
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, print_text
+from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.table import print_table, print_text
+
+_LEGEND = "? unverified: not, or not wholly, checked against its source"
 
 
 def factors(name: str | None, *, as_json: bool) -> Exit:
@@ -18,11 +22,17 @@ def factors(name: str | None, *, as_json: bool) -> Exit:
             print_json([asdict(summary) for summary in summaries])
             return Exit.DONE
         rows = [
-            (entry.id, entry.title, entry.issuer, entry.issued, entry.effective, entry.factors, entry.unverified)
+            (
+                entry.id,
+                _stated(entry.issued),
+                entry.factors,
+                entry.unverified or None,
+                f"{entry.title} ({entry.issuer})",
+            )
             for entry in summaries
         ]
-        headings = ("set", "title", "issuer", "issued", "effective", "factors", "unverified")
-        print_table("Factor sets", headings, rows)
+        print_table("Factor sets", ("set", "issued", "factors", "?", "title and issuer"), rows)
+        print_text(_LEGEND)
         return Exit.DONE
     try:
         chosen = library.get(name)
@@ -45,38 +55,58 @@ def _json(chosen: FactorSet) -> dict[str, Any]:
 
 
 def _show(chosen: FactorSet) -> None:
-    valid = f"issued {chosen.issued}, effective {chosen.effective}" + (
-        f", expired {chosen.expires}" if chosen.expires else ""
+    print_text(f"{chosen.id}: {chosen.title} / {chosen.title_zh}")
+    expired = f", expired {chosen.expires}" if chosen.expires else ""
+    print_text(
+        f"issuer: {chosen.issuer}; issued {_stated(chosen.issued)}, effective {_stated(chosen.effective)}{expired}"
     )
-    print_text(f"{chosen.id}: {chosen.title} / {chosen.title_zh}\nissuer: {chosen.issuer}; {valid}")
     print_text(f"source: {chosen.source}")
     if chosen.note:
         print_text(f"note: {chosen.note}")
     if chosen.rows:
-        headings = (
-            "id",
-            "中文",
-            "unit",
-            "NCV",
-            "NCV unit",
-            "tC/GJ",
-            "oxidation",
-            "tCO2/unit",
-            "kgce/unit",
-            "confidence",
-        )
-        print_table(
-            "Fuels, energy and media",
-            headings,
-            [
-                (row.id, row.zh, row.unit, row.ncv, row.ncv_unit, row.carbon_content, row.oxidation,
-                 None if row.co2 is None else round(row.co2, 4), row.kgce, row.confidence)
-                for row in chosen.rows.values()
-            ],
-        )  # fmt: skip
+        _show_rows(list(chosen.rows.values()))
     if chosen.grid:
         print_table(
-            "Electricity",
-            ("kind", "region", "data year", "value", "unit", "confidence"),
-            [(row.kind, row.region, str(row.year), row.value, row.unit, row.confidence) for row in chosen.grid],
+            "\nElectricity",
+            ("kind", "region", "year", "value", "unit", ""),
+            [
+                (row.kind, row.region, str(row.year), f"{row.value:.4f}", row.unit, _mark(row.confidence))
+                for row in chosen.grid
+            ],
+            right=("value",),
         )
+    confidences = sorted({row.confidence for row in chosen.rows.values()} | {row.confidence for row in chosen.grid})
+    if confidences:
+        print_text(f"{_LEGEND}; confidence here: {', '.join(confidences)}")
+
+
+def _show_rows(rows: list[Row]) -> None:
+    """Print fuels, energy and media; the units of a row's figures are all per its own unit."""
+    columns = ("id", "per", "NCV", "tC/GJ", "oxid.", "t CO2", "kgce", "", "中文")
+    print_table(
+        "\nFuels, energy and media",
+        columns,
+        [
+            (
+                row.id,
+                row.unit,
+                "" if row.ncv is None else f"{row.ncv:g} {row.ncv_unit.partition('/')[0]}",
+                row.carbon_content,
+                row.oxidation,
+                "" if row.co2 is None else f"{row.co2:.4f}",
+                row.kgce,
+                _mark(row.confidence),
+                row.zh,
+            )
+            for row in rows
+        ],
+        right=("NCV", "tC/GJ", "oxid.", "t CO2", "kgce"),
+    )
+
+
+def _stated(day: date | None) -> str:
+    return "not stated" if day is None else str(day)
+
+
+def _mark(confidence: str) -> str:
+    return "?" if "unverified" in confidence else ""

@@ -2,14 +2,15 @@
 
 import csv
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, say
+from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
 from agent.store import StoreError, read_intervals
 
@@ -72,16 +73,48 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
         writer.writerow(COLUMNS)
         writer.writerows([record.get(column, "") for column in COLUMNS] for record in records)
     elif records:
-        rows = [[_local(record, column, zone) for column in COLUMNS] for record in records]
-        print_table(f"Intervals of {config.site.name} ({zone.key})", COLUMNS, rows)
+        show(config.site.name, records, zone)
     else:
         say(f"no closed interval starts between {start} and {end}")
     return Exit.DONE
 
 
-def _local(record: dict[str, Any], column: str, zone: ZoneInfo) -> Any:
-    value = record.get(column)
-    if column in {"start", "end"}:
-        moment = datetime.fromisoformat(str(value)).astimezone(UTC)
-        return moment.astimezone(zone).strftime("%m-%d %H:%M:%S")
-    return value
+def show(site: str, records: list[dict[str, Any]], zone: ZoneInfo) -> None:
+    """Print one table for each account; `start` is cut to what differs between the records."""
+    starts = [datetime.fromisoformat(record["start"]).astimezone(zone) for record in records]
+    years = sorted({start.year for start in starts})
+    form = "%m-%d %H:%M" if len(years) == 1 else "%Y-%m-%d %H:%M"
+    form += ":%S" if any(start.second for start in starts) else ""
+    form += "%z" if len({start.utcoffset() for start in starts}) > 1 else ""
+    of_year = f" in {years[0]}" if len(years) == 1 else ""
+    print_text(f"Intervals of {site}{of_year}, times of {zone.key}")
+    accounts: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
+    for start, record in zip(starts, records, strict=True):
+        accounts.setdefault((record["account"], record["unit"]), []).append((start.strftime(form), record))
+    for (account, unit), rows in accounts.items():
+        print_text(f"\n{account}, amounts in {unit}")
+        _show_account([start for start, _ in rows], [record for _, record in rows])
+    if any(record.get("unverified") for record in records):
+        print_text("\n? rests on a factor that was not checked against its source")
+
+
+def _show_account(starts: list[str], records: list[dict[str, Any]]) -> None:
+    marks = ["?" if record.get("unverified") else "" for record in records]
+    width = max(map(len, marks))
+    columns = {
+        "start": starts,
+        "amount": fixed(record["amount"] for record in records),
+        "kWh": fixed(record.get("energy_kwh") for record in records),
+        "kg CO2": [
+            f"{figure}{mark:{width}}" if width else figure
+            for figure, mark in zip(fixed(record.get("co2_kg") for record in records), marks, strict=True)
+        ],
+        "cover %": [f"{record['coverage'] * 100:.1f}" for record in records],
+        "est. %": [f"{record['estimated'] * 100:.1f}" for record in records],
+        "quality": [_quality(record) for record in records],
+    }
+    print_table("", tuple(columns), list(zip(*columns.values(), strict=True)), right=tuple(columns)[1:-1])
+
+
+def _quality(record: dict[str, Any]) -> str:
+    return f"{record['quality']}, revision {record['revision']}" if record["revision"] else str(record["quality"])

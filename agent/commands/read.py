@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, say
+from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.sections import DeviceSection
 from drivers.codec import Codec
@@ -19,6 +20,7 @@ from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Frame, Quality
 
 _BIT_FUNCTIONS = (1, 2)
+_UNIT_OF_NOTHING = ("1", "bool", "text")
 
 
 def _registers(point: Point, results: dict[Block, Exchange | LineError]) -> str:
@@ -94,6 +96,7 @@ def _points(profile: Profile, frame: Frame, results: dict[Block, Exchange | Line
         {
             "quantity": point.name,
             "registers": _registers(point, results),
+            "bit": point.bit,
             "value": float(frame.values[index])
             if frame.quality[index] < Quality.COMM_LOST
             else frame.texts.get(point.name),
@@ -116,28 +119,45 @@ def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
         return [await _poll(config, device) for device in chosen]
 
     answers = asyncio.run(poll_all())
+    silent = [answer for answer in answers if all(request["error"] for request in answer["requests"])]
     if as_json:
         print_json(answers)
-    for answer in answers:
-        if answer["points"] and not as_json:
+    else:
+        for number, answer in enumerate(answer for answer in answers if answer not in silent):
+            if number:
+                print_text("")
             _show(answer)
-        for request in answer["requests"]:
-            if request["error"]:
-                say(
-                    f"{answer['device']} (line {answer['line']}, unit {answer['unit']}), "
-                    f"function {request['function']} address {request['address']:#06x} "
-                    f"count {request['count']}: {request['error']}"
-                )
-    silent = any(all(request["error"] for request in answer["requests"]) for answer in answers)
+    for answer in answers:
+        _say_errors(answer)
     return Exit.UNREACHABLE if silent else Exit.DONE
 
 
+def _say_errors(answer: dict[str, Any]) -> None:
+    for request in answer["requests"]:
+        if request["error"]:
+            say(
+                f"{answer['device']} (line {answer['line']}, unit {answer['unit']}), "
+                f"function {request['function']} address {request['address']:#06x} "
+                f"count {request['count']}: {request['error']}"
+            )
+
+
 def _show(answer: dict[str, Any]) -> None:
-    title = (
-        f"{answer['device']}  {answer['profile']}  {answer['url']} unit {answer['unit']}  {answer['took_ms']:.1f} ms"
-    )
+    """Print the points a device is read for; those that only scale others stay out."""
+    print_text(f"{answer['device']}: {answer['profile']}, {answer['url']} unit {answer['unit']}")
     rows = [
-        (point["quantity"], point["registers"], point["value"], point["unit"], point["quality"])
+        (
+            point["quantity"],
+            point["registers"] + (f" bit {point['bit']}" if point["registers"] and point["bit"] is not None else ""),
+            point["value"],
+            "" if point["unit"] in _UNIT_OF_NOTHING else point["unit"],
+            point["quality"],
+        )
         for point in answer["points"]
+        if not point["quantity"].startswith("_")
     ]
-    print_table(title, ("quantity", "registers", "value", "unit", "quality"), rows)
+    print_table("", ("quantity", "registers", "value", "unit", "quality"), rows, right=("value",))
+    requests = [
+        f"{request['address']:#06x}+{request['count']} {request['ms']:.1f} ms" for request in answer["requests"]
+    ]
+    print_text(f"took {answer['took_ms']:.1f} ms: {', '.join(requests)}")

@@ -2,15 +2,19 @@
 
 import http.client
 import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import orjson
-
-from agent.commands.outcome import CommandError, Exit, print_json, print_table, print_text
+from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
+from agent.measure import bytes_text
 
 _TIMEOUT_S = 5.0
+_MINUTE_S, _HOUR_MIN = 60, 60
 _CLOCK = {True: "synchronised", False: "NOT synchronised", None: "in an unknown state"}
 
 
@@ -48,72 +52,155 @@ def _token(path: Path) -> str:
 
 
 def status(path: Path, *, as_json: bool) -> Exit:
-    """Print lines, devices, accounts, sinks and store of the running agent."""
+    """Print alarms, lines, devices, accounts, sinks and store of the running agent; the answer is no with an alarm."""
     config = load_config(path)
     state = fetch(config, "/api/v1/state")
     if as_json:
         print_json(state)
-        return Exit.NO if state["alarms"] else Exit.DONE
-    process = state["process"]
-    print_text(
-        f"{state['site']}: energy-agent {state['version']}, up {state['uptime_s']:,.0f} s, "
-        f"{process['resident_bytes'] / 2**20:.1f} MiB, {process['cpu_s']:.1f} s CPU, "
-        f"clock {_CLOCK[state['clock_synchronised']]}"
-    )
-    print_table(
-        "Lines",
-        ("line", "url", "up", "load", "requests", "replies", "time-outs", "late p99 ms"),
-        [
-            (
-                line["line"],
-                line["url"],
-                "yes" if line["up"] else f"no: {line['reason']}",
-                f"{line['utilisation'] * 100:.1f} %",
-                line["requests"],
-                line["replies"],
-                line["timeouts"],
-                line["lateness_p99_ms"],
-            )
-            for line in state["lines"]
-        ],
-    )
-    print_table(
-        "Devices",
-        ("device", "area", "line", "unit", "state", "polls", "failures", "skipped", "reason"),
-        [
-            (
-                device["device"],
-                device["area"],
-                device["line"],
-                device["unit"],
-                device["state"],
-                device["polls"],
-                device["failures"],
-                device["skipped"],
-                device["reason"],
-            )
-            for device in state["devices"]
-        ],
-    )
-    print_table(
-        "Accounts",
-        ("account", "amount", "unit", "last reading"),
-        [
-            (account["account"], account["amount"], account["unit"], account.get("time"))
-            for account in state["accounts"]
-        ],
-    )
-    _show_delivery(state)
-    for alarm in state["alarms"]:
-        print_text(f"alarm {alarm['key']} {alarm['name']} since {alarm['since']}: {alarm['text']}")
+    else:
+        show(state, config, datetime.now(config.site.zone))
     return Exit.NO if state["alarms"] else Exit.DONE
 
 
-def _show_delivery(state: dict[str, Any]) -> None:
-    sinks = state["sinks"]
+def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
+    """Print a state of the local API, with times as the site's clocks show them."""
+    zone = config.site.zone
+    process = state["process"]
+    print_text(
+        f"{state['site']}: energy-agent {state['version']}, up {_span(state['uptime_s'])}, "
+        f"{process['resident_bytes'] / 2**20:.1f} MiB, {process['cpu_s']:.1f} s CPU, "
+        f"clock {_CLOCK[state['clock_synchronised']]}; times of {zone.key}"
+    )
+    for alarm in state["alarms"]:
+        print_text(f"alarm {alarm['key']} {alarm['name']} since {_when(alarm['since'], now)}: {alarm['text']}")
+    if not state["alarms"]:
+        print_text("no alarms")
+    _show_lines(state["lines"])
+    _show_devices(state["devices"], now)
+    _show_accounts(state["accounts"], now)
+    _show_sinks(state["sinks"])
+    _show_store(state["store"], config.store.max_size, zone, now)
+
+
+def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
+    columns = ("line", "link", "busy %", "requests", "time-outs", "late p99", "url")
+    rows = [
+        (
+            line["line"],
+            "up" if line["up"] else "down",
+            f"{line['utilisation'] * 100:.1f}",
+            line["requests"],
+            line["timeouts"],
+            f"{line['lateness_p99_ms']:g} ms",
+            line["url"],
+        )
+        for line in lines
+    ]
+    print_table("\nLines", columns, rows, right=("busy %", "late p99"))
+    _show_reasons((line["line"], line["reason"]) for line in lines)
+
+
+def _show_devices(devices: Sequence[dict[str, Any]], now: datetime) -> None:
+    columns = ("device", "state", "since", "polls", "failed", "skipped", "line", "area")
+    rows = [
+        (
+            device["device"],
+            device["state"],
+            _when(device["since"], now),
+            device["polls"],
+            device["failures"],
+            device["skipped"],
+            device["line"],
+            device["area"],
+        )
+        for device in devices
+    ]
+    print_table("\nDevices", columns, rows)
+    _show_reasons((device["device"], device["reason"]) for device in devices)
+
+
+def _show_accounts(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
+    closed: list[dict[str, Any]] = [account.get("interval", {}) for account in accounts]
+    columns = {
+        "account": [account["account"] for account in accounts],
+        "booked": [f"{account['amount']:,.3f} {account['unit']}" for account in accounts],
+        "read": [_when(account.get("time"), now) for account in accounts],
+        "interval": [_when(interval.get("start"), now) for interval in closed],
+        "kWh": fixed(interval.get("energy_kwh") for interval in closed),
+        "kg CO2": fixed(interval.get("co2_kg") for interval in closed),
+        "cover %": [f"{interval['coverage'] * 100:.1f}" if interval else "" for interval in closed],
+    }
+    print_table(
+        "\nAccounts: booked since the start, and the last closed interval",
+        tuple(columns),
+        list(zip(*columns.values(), strict=True)),
+        right=("booked", "kWh", "kg CO2", "cover %"),
+    )
+
+
+def _show_sinks(sinks: Sequence[dict[str, Any]]) -> None:
     if sinks:
-        columns = tuple(sinks[0])
-        print_table("Sinks", columns, [tuple(sink.get(column) for column in columns) for sink in sinks])
-    flat = {key: value for key, value in state["store"].items() if not isinstance(value, dict | list)}
-    nested = {key: orjson.dumps(value).decode() for key, value in state["store"].items() if key not in flat}
-    print_table("Store", ("figure", "value"), [*flat.items(), *nested.items()])
+        columns = ("sink", "delivered", "pending", "errors", "refused", "link")
+        rows = [
+            (sink["sink"], sink["acknowledged"], sink["pending"], sink["errors"], sink["rejected"], _link(sink))
+            for sink in sinks
+        ]
+        print_table("\nSinks", columns, rows)
+
+
+def _link(sink: dict[str, Any]) -> str:
+    if sink["connected"]:
+        former = f"; last error: {sink['last_error']}" if sink["last_error"] else ""
+        return f"connected for {_span(sink['connected_s'])}{former}"
+    return f"not connected: {sink['last_error']}" if sink["last_error"] else "connecting"
+
+
+def _show_store(store: dict[str, Any], max_size: int, zone: ZoneInfo, now: datetime) -> None:
+    print_text("\nStore")
+    share = store["bytes"] / max_size
+    print_text(f"size: {store['bytes'] / 2**20:,.1f} MiB, {share * 100:.0f} % of {bytes_text(max_size)}", "  ")
+    print_text(f"records: {_counts(store['records'])}", "  ")
+    for name, sink in store["sinks"].items():
+        oldest = "none"
+        if sink["oldest_ns"] is not None:
+            moment = datetime.fromtimestamp(sink["oldest_ns"] // 1_000_000_000, zone)
+            oldest = _clock(moment, now)
+        aside = f"; refused and set aside: {sink['dead_letters']:,}" if sink["dead_letters"] else ""
+        print_text(f"oldest waiting for {name}: {oldest}{aside}", "  ")
+    print_text(f"dropped for room: {_counts(store['dropped'])}", "  ")
+    for what, key in (("cannot be written", "degraded"), ("a damaged file was set aside", "set_aside")):
+        if store[key]:
+            print_text(f"{what}: {store[key]}", "  ")
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
+
+
+def _show_reasons(reasons: Iterable[tuple[str, str]]) -> None:
+    for name, reason in reasons:
+        if reason:
+            print_text(f"{name}: {reason}", "  ")
+
+
+def _when(text: str | None, now: datetime) -> str:
+    """Return a time of a message as a clock of the site shows it, "" for none."""
+    return _clock(datetime.fromisoformat(text).astimezone(now.tzinfo), now) if text else ""
+
+
+def _clock(moment: datetime, now: datetime) -> str:
+    """Return the time of a day, with the date when it is another one than today's."""
+    if moment.date() == now.date():
+        return f"{moment:%H:%M:%S}"
+    return f"{moment:%m-%d %H:%M:%S}" if moment.year == now.year else f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _span(seconds: float) -> str:
+    """Return a duration in its two largest units, such as "3 h 20 min"."""
+    if seconds < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < _HOUR_MIN:
+        return f"{minutes} min {int(seconds % 60)} s"
+    days, hours = divmod(minutes // 60, 24)
+    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"

@@ -14,6 +14,7 @@ from agent.board import Board
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import Ledger
+from agent.metering.interval import ClosedInterval
 from agent.plant import build_plant
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
@@ -161,6 +162,27 @@ def test_an_interval_is_recorded_together_with_the_books_it_left_behind(desk: De
     again.ledger.restore(desk.store.states.get)
     again.recorder.close_intervals(START + 180 * S)
     assert again.store.bodies("interval") == [], "what was recorded is no longer in the books"
+
+
+def test_the_youngest_interval_of_an_account_is_at_hand_whatever_is_corrected_before_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for after_s in (0, 10, 20, 200, 210):
+        desk.polled(after_s, 1000 + after_s)
+    desk.recorder.close_intervals(START + 200 * S)
+    latest = desk.recorder.latest_intervals["fan-1/electricity"]
+    assert latest["start"] == "2026-11-20T08:02:00.000000Z"
+
+    late = ClosedInterval(
+        start_ns=START, end_ns=START + 60 * S, quanta=7, estimated_quanta=0, measured_s=60.0, open=None, open_next=None,
+        close=None, close_next=None, rules=("normal",), decisions=(), revision=1, reason="late_data",
+    )  # fmt: skip
+    account = desk.ledger.plant.accounts[0]
+    monkeypatch.setattr(desk.ledger, "close_due", lambda _now_ns: [(account, [late])])
+    desk.recorder.close_intervals(START + 201 * S)
+
+    assert desk.store.bodies("interval")[-1]["revision"] == 1
+    assert desk.recorder.latest_intervals["fan-1/electricity"] == latest
 
 
 def test_what_a_counter_does_is_an_event(desk: Desk) -> None:

@@ -109,3 +109,15 @@ def test_the_plan_of_a_device_is_that_of_its_cadence(agent: Agent) -> None:
     (poller,) = agent.pollers
 
     assert poller.devices[0].planned == plan(agent.config.profiles["main-meter"], every_s=1.0)
+
+
+def test_an_account_shows_the_figures_of_its_last_interval_without_the_evidence(agent: Agent) -> None:
+    name = "main-meter/electricity"
+    assert "interval" not in snapshot.accounts(agent.ledger, {})[0]
+
+    body = {"start": "2026-11-20T08:00:00.000000Z", "amount": 1.5, "energy_kwh": 1.5, "co2_kg": 0.9, "coverage": 1.0,
+            "quality": "good", "evidence": {"rules": ["normal"]}}  # fmt: skip
+    (shown,) = snapshot.accounts(agent.ledger, {name: body})
+
+    assert shown["account"] == name
+    assert shown["interval"] == {key: value for key, value in body.items() if key != "evidence"}

@@ -94,9 +94,9 @@ def test_files_that_cannot_be_read_give_one_clear_line(tmp_path: Path) -> None:
         seen.append(str(caught.value).replace(str(tmp_path), "DIR"))
 
     assert seen == [
-        "DIR/none.toml:1: cannot be read (No such file or directory): check path and rights",
-        "DIR:1: cannot be read (Is a directory): check path and rights",
-        "DIR/latin.toml:1: is not UTF-8 text: save it as UTF-8",
+        "DIR/none.toml: cannot be read (No such file or directory): check path and rights",
+        "DIR: cannot be read (Is a directory): check path and rights",
+        "DIR/latin.toml: is not UTF-8 text: save it as UTF-8",
     ]
 
 

@@ -99,12 +99,12 @@ def test_a_whole_plant_can_stand_on_one_serial_line(tmp_path: Path, capsys: pyte
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["plant", "{tmp}/no.toml"], 2, "no.toml:1: cannot be read"),
+        (["plant", "{tmp}/no.toml"], 2, "no.toml: cannot be read"),
         (["plant", "{tmp}/bad.toml"], 2, "bad.toml:2: not valid TOML"),
         (["plant", "--served", "{tmp}/no/log"], 2, "cannot be written"),
         (["plant", "{twenty}", "--serial", "{tmp}/line"], 2, "cannot share one serial line"),
         (["device", "eastron/sdm63"], 2, "did you mean 'eastron/sdm630'"),
-        (["device", "{tmp}/no.toml"], 2, "no.toml:1: cannot be read"),
+        (["device", "{tmp}/no.toml"], 2, "no.toml: cannot be read"),
         (["device", "eastron/sdm630", "--serial", "{tmp}/x", "--rtu"], 2, "leave one of"),
         (["device", "eastron/sdm630", "--serial", "{tmp}/bad.toml"], 3, "is no serial port"),
         (["device", "eastron/sdm630", "--port", "{taken}"], 3, "in use by another program"),

@@ -12,14 +12,19 @@ def test_every_set_is_listed_with_how_far_it_can_be_trusted(capsys: pytest.Captu
     assert all(entry["version"].startswith("sha256:") for entry in listed.values())
 
     assert main(["factors"]) == 0
-    assert "GB/T 32151.34-2024" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    rows = {line[:24].strip(): line[24:] for line in out.splitlines()}
+    assert "not stated" in rows["CN-ets-2015"]
+    assert "None" not in out
+    assert rows["IPCC-2006"].split()[:4] == ["not", "stated", "19", "18"]
+    assert out.endswith("? unverified: not, or not wholly, checked against its source\n")
 
 
 def test_one_set_is_shown_with_values_sources_and_validity(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["factors", "GB/T 32151.34-2024"]) == 0
     out = capsys.readouterr().out
     row = next(line for line in out.splitlines() if line.startswith("natural_gas"))
-    assert [word for word in row.split() if word[0].isdigit()][1:5] == ["389.31", "0.0153", "0.99", "21.6219"]
+    assert row.split() == ["natural_gas", "1e4Nm3", "389.31", "GJ", "0.0153", "0.99", "21.6219", "13,300", "天然气"]
     assert "source: GB/T 32151.34-2024 Annex C Table C.1" in out
     assert "effective 2025-03-01" in out
 
@@ -28,6 +33,21 @@ def test_one_set_is_shown_with_values_sources_and_validity(capsys: pytest.Captur
     anhui = next(row for row in shown["grid"] if (row["region"], row["kind"]) == ("CN-AH", "average"))
     assert (anhui["value"], anhui["year"]) == (0.6553, 2023)
     assert shown["source"]
+
+
+def test_what_was_not_checked_is_marked_and_what_is_not_given_is_blank(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "GB/T 2589-2020 A.2/B.1"]) == 0
+    out = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    assert rows["steam_lp"] == ["kg", "3.763", "MJ", "0.1286", "蒸汽(低压)"]
+    assert rows["compressed_air"] == ["m3", "1.17", "MJ", "0.04", "?", "压缩空气"]
+    assert "confidence here: unverified, verified(secondary)" in out
+
+    assert main(["factors", "CN-grid-2022"]) == 0
+    out = capsys.readouterr().out
+    assert "effective not stated" in out
+    marked = [line.split()[:2] for line in out.splitlines() if line.endswith("tCO2/MWh  ?")]
+    assert marked == [["average_excl_market_traded_nonfossil", "CN"], ["fossil_only", "CN"]]
 
 
 def test_an_unknown_set_is_one_line_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,10 @@ import orjson
 import pytest
 
 from agent.cli import main
-from agent.commands.intervals import COLUMNS, latest_revisions, parse_time
+from agent.commands.intervals import COLUMNS, latest_revisions, parse_time, show
 from agent.commands.outcome import CommandError
 from agent.store import Store
+from tests.agent.commands.terminal import on_terminal
 from tests.agent.frames import DEVICES, SITE, configured
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -58,14 +59,60 @@ async def path(tmp_path: Path) -> Path:
 def test_the_revision_in_force_is_shown_in_the_sites_time(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["intervals", str(path), *DAY]) == 0
 
-    out = capsys.readouterr().out
-    rows = [line.split() for line in out.splitlines() if "11-20" in line]
-    assert [(row[1], row[4], row[6]) for row in rows] == [
-        ("08:00:00", "boiler-1/natural_gas", "412.5"),
-        ("08:00:00", "fan-1/electricity", "1.75"),
-        ("08:15:00", "fan-1/electricity", "1.5"),
+    assert capsys.readouterr().out.splitlines() == [
+        "Intervals of works in 2026, times of Asia/Shanghai",
+        "",
+        "boiler-1/natural_gas, amounts in kWh",
+        "start         amount      kWh  kg CO2  cover %  est. %  quality",
+        "11-20 08:00  412.500  412.500            100.0     0.0  good",
+        "",
+        "fan-1/electricity, amounts in kWh",
+        "start        amount    kWh  kg CO2  cover %  est. %  quality",
+        "11-20 08:00   1.750  1.750            100.0     0.0  good, revision 1",
+        "11-20 08:15   1.500  1.500            100.0     0.0  good",
     ]
-    assert "Intervals of works (Asia/Shanghai)" in out
+
+
+def shown(capsys: pytest.CaptureFixture[str], *records: dict[str, Any], zone: str = "Asia/Shanghai") -> list[str]:
+    show("works", list(records), ZoneInfo(zone))
+    return capsys.readouterr().out.splitlines()
+
+
+def test_the_year_stands_with_the_times_when_there_are_two(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = shown(capsys, record(0), record(50 * 96))
+
+    assert lines[0] == "Intervals of works, times of Asia/Shanghai"
+    assert [line[:16] for line in lines[4:]] == ["2026-11-20 08:00", "2027-01-09 08:00"]
+
+
+def test_seconds_and_offsets_are_shown_where_they_tell_times_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    odd = record(0) | {"start": "2026-11-20T00:00:10.000000Z"}
+    assert shown(capsys, odd)[4].startswith("11-20 08:00:10  ")
+
+    twice = [record(0) | {"start": f"2026-10-25T0{hour}:30:00.000000Z"} for hour in (0, 1)]
+    lines = shown(capsys, *twice, zone="Europe/Berlin")
+    assert [line[:16] for line in lines[4:]] == ["10-25 02:30+0200", "10-25 02:30+0100"]
+
+
+def test_shares_are_percent_and_a_doubtful_factor_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    doubtful = record(0) | {"co2_kg": 0.9, "unverified": True, "coverage": 0.502, "estimated": 1 / 3}
+    lines = shown(capsys, doubtful, record(1) | {"co2_kg": 12.0})
+
+    assert lines[4:] == [
+        "11-20 08:00   1.500  1.500   0.900?     50.2    33.3  good",
+        "11-20 08:15   1.500  1.500  12.000     100.0     0.0  good",
+        "",
+        "? rests on a factor that was not checked against its source",
+    ]
+
+
+def test_the_longest_figures_fit_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    long = record(0, amount=123456.789) | {"co2_kg": 123456.789, "quality": "uncertain:incomplete"}
+    show("works", [long, record(50 * 96)], SHANGHAI)
+
+    assert max(len(line) for line in terminal.lines if not line.startswith("\x1b")) <= 80
+    assert len(terminal.lines) == 6
 
 
 def test_csv_can_be_read_back(path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,36 +2,8 @@ import io
 
 import pytest
 
-from agent.commands.outcome import cell_text, print_json, print_table, say_problems
+from agent.commands.outcome import print_json, say_problems
 from drivers.document import Problem
-
-
-@pytest.mark.parametrize(
-    ("cell", "text"),
-    [
-        (None, ""),
-        (1.0, "1"),
-        (0.123456789, "0.123457"),
-        (412.5, "412.5"),
-        (123456.7, "123,457"),
-        (1234567.89, "1,234,567.9"),
-        (7, "7"),
-        ("x", "x"),
-    ],
-)
-def test_a_cell_is_written_for_people(cell: object, text: str) -> None:
-    assert cell_text(cell) == text
-
-
-def test_a_table_through_a_pipe_is_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    print_table("Title", ("name", "amount"), [("a [b]", 1.5), ("c", 22.25)])
-
-    assert [line.rstrip() for line in capsys.readouterr().out.splitlines()] == [
-        "Title",
-        "name   amount",
-        "a [b]     1.5",
-        "c       22.25",
-    ]
 
 
 def test_json_ends_with_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,3 +21,9 @@ def test_problems_are_counted(capsys: pytest.CaptureFixture[str], count: int, la
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "site.toml:1: wrong: mend it"
     assert lines[-1] == last
+
+
+def test_a_file_that_cannot_be_read_has_no_line_and_nothing_to_count(capsys: pytest.CaptureFixture[str]) -> None:
+    say_problems([Problem("site.toml", 0, "cannot be read", "check path and rights")])
+
+    assert capsys.readouterr().err == "site.toml: cannot be read: check path and rights\n"

@@ -3,6 +3,7 @@ import http.server
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from agent.api import LocalApi
 from agent.cli import main
+from agent.commands.status import show
 from agent.config import SiteConfig
 from agent.service import Agent
 from tests.agent.frames import DEVICES, SITE, configured
@@ -23,7 +25,7 @@ ALARM = {
     "key": "boiler-house/fan-1",
     "name": "comm_lost",
     "severity": "warning",
-    "since": "2026-11-20T08:00:00.000000Z",
+    "since": "2025-11-20T08:00:00.000000Z",
     "text": "fan-1 does not answer",
     "text_zh": "fan-1 通信中断",
 }
@@ -84,18 +86,17 @@ async def status(config: SiteConfig, *arguments: str) -> int:
 async def test_a_running_agent_shows_every_part_of_itself(
     config: SiteConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sinks = [{"sink": "mqtt", "connected": True, "acknowledged": 5, "pending": 3}]
-    async with answering(config, sinks=sinks, clock_synchronised=False):
+    async with answering(config, clock_synchronised=False):
         code = await status(config)
 
     out, err = capsys.readouterr()
     assert (code, err) == (0, "")
-    for word in ("works: energy-agent", "clock NOT synchronised", "Lines", "hall", "fan-1", "unknown",
-                 "boiler-1/natural_gas", "mqtt", "committed_seq"):  # fmt: skip
+    for word in ("works: energy-agent", "clock NOT synchronised", "times of Asia/Shanghai", "no alarms", "\nLines\n",
+                 "tcp://127.0.0.1:1502", "fan-1", "unknown", "boiler-1/natural_gas", "\nStore\n"):  # fmt: skip
         assert word in out
 
 
-async def test_an_active_alarm_is_shown_and_makes_the_answer_no(
+async def test_an_active_alarm_is_shown_first_and_makes_the_answer_no(
     config: SiteConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with answering(config, alarms=[ALARM]):
@@ -103,7 +104,107 @@ async def test_an_active_alarm_is_shown_and_makes_the_answer_no(
 
     out = capsys.readouterr().out
     assert codes == (1, 1)
-    assert "alarm boiler-house/fan-1 comm_lost since 2026-11-20T08:00:00.000000Z: fan-1 does not answer" in out
+    (line,) = (line for line in out.splitlines()[:2] if line.startswith("alarm"))
+    assert line == "alarm boiler-house/fan-1 comm_lost since 2025-11-20 16:00:00: fan-1 does not answer"
+
+
+def said(config: SiteConfig, capsys: pytest.CaptureFixture[str], **changes: Any) -> list[str]:
+    """Return what is printed of a state at noon of 20 November 2026, in Shanghai."""
+    now = datetime(2026, 11, 20, 12, tzinfo=config.site.zone)
+    show({**Agent(config).snapshot(), **changes}, config, now)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_an_account_shows_what_it_booked_and_its_last_closed_interval(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interval = {"start": "2026-11-20T03:30:00.000000Z", "energy_kwh": 4460.8, "co2_kg": 891.9, "coverage": 0.998}
+    lines = said(
+        config,
+        capsys,
+        accounts=[
+            {"account": "boiler-1/natural_gas", "amount": 412.5, "unit": "Nm3", "interval": interval,
+             "time": "2026-11-20T03:59:59.500000Z"},
+            {"account": "steam", "amount": 6.25, "unit": "t"},
+        ],
+    )  # fmt: skip
+
+    row = lines.index("Accounts: booked since the start, and the last closed interval")
+    assert lines[row + 1 : row + 4] == [
+        "account                    booked  read      interval       kWh   kg CO2  cover %",
+        "boiler-1/natural_gas  412.500 Nm3  11:59:59  11:30:00  4,460.80  891.900     99.8",
+        "steam                     6.250 t",
+    ]
+
+
+def test_reasons_stand_below_the_tables(config: SiteConfig, capsys: pytest.CaptureFixture[str]) -> None:
+    state = Agent(config).snapshot()
+    line = state["lines"][0] | {"up": False, "reason": "cannot connect: refused"}
+    device = state["devices"][0] | {"state": "offline", "since": "2026-11-18T16:00:00Z", "reason": "cannot connect"}
+    lines = said(config, capsys, lines=[line], devices=[device])
+
+    assert "  hall: cannot connect: refused" in lines
+    assert lines[lines.index("  fan-1: cannot connect") - 1].split()[:4] == ["fan-1", "offline", "11-19", "00:00:00"]
+    assert ["hall", "down"] in [line.split()[:2] for line in lines]
+
+
+SINK = {"sink": "mqtt", "connected": True, "connected_s": 19.2, "acknowledged": 5, "pending": 3, "errors": 1,
+        "rejected": 0, "last_error": ""}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changes", "link"),
+    [
+        ({}, "connected for 19 s"),
+        ({"connected_s": 200.0, "last_error": "it was away"}, "connected for 3 min 20 s; last error: it was away"),
+        ({"connected_s": 12000.0}, "connected for 3 h 20 min"),
+        ({"connected_s": 266400.0}, "connected for 3 d 2 h"),
+        ({"connected": False, "last_error": "it is away"}, "not connected: it is away"),
+        ({"connected": False}, "connecting"),
+    ],
+)
+def test_a_sink_shows_its_link(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str], changes: dict[str, Any], link: str
+) -> None:
+    lines = said(config, capsys, sinks=[SINK | changes])
+
+    row = lines[lines.index("Sinks") + 2]
+    assert row.split()[:5] == ["mqtt", "5", "3", "1", "0"]
+    assert row.endswith(f"  {link}")
+
+
+def test_the_store_shows_its_room_and_what_waits_and_what_is_lost(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    oldest_ns = int(datetime(2026, 11, 20, 3, 58, tzinfo=UTC).timestamp()) * 10**9
+    store = {
+        "bytes": config.store.max_size // 4,
+        "records": {"interval": 9, "telemetry": 1200},
+        "dropped": {"telemetry": 34},
+        "sinks": {
+            "mqtt": {"oldest_ns": oldest_ns, "dead_letters": 2},
+            "influx": {"oldest_ns": None, "dead_letters": 0},
+        },
+        "degraded": "no room on the disk",
+        "set_aside": "store.db.damaged",
+    }
+    lines = said(config, capsys, store=store)
+
+    assert lines[lines.index("Store") + 1 :] == [
+        f"  size: {config.store.max_size / 2**22:,.1f} MiB, 25 % of 1GiB",
+        "  records: 9 interval, 1,200 telemetry",
+        "  oldest waiting for mqtt: 11:58:00; refused and set aside: 2",
+        "  oldest waiting for influx: none",
+        "  dropped for room: 34 telemetry",
+        "  cannot be written: no room on the disk",
+        "  a damaged file was set aside: store.db.damaged",
+    ]
+
+
+def test_help_tells_the_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["status", "--help"])
+    assert "exit code is 1 while an alarm is active" in " ".join(capsys.readouterr().out.split())
 
 
 async def test_json_is_the_whole_state(config: SiteConfig, capsys: pytest.CaptureFixture[str]) -> None:
