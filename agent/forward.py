@@ -22,7 +22,7 @@ from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
 _LOG = logging.getLogger(__name__)
 _BATCH = 500
 _FIRST_PAUSE_S = 0.5
-_LONGEST_PAUSE_S = 60.0
+_LONGEST_PAUSE_S = 10.0
 
 
 class Outbox(Protocol):

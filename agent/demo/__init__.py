@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from simulators.plant import SimulatedPlant, load_plant
 
 _MQTT_PORTS = (1883, 11883)
 _HTTP_PORTS = (8081, 18081)
-_STORE_SIZE = "1MiB"
+_STORE_SIZE = "576KiB"
 _START_S = 20.0
 _STOP_S = 15.0
 _REFRESH_S = 1.0
@@ -102,14 +103,21 @@ def _announce(folder: Path, mqtt_port: int, http_port: int) -> None:
     for what, usual, port in (("MQTT", _MQTT_PORTS[0], mqtt_port), ("HTTP", _HTTP_PORTS[0], http_port)):
         if port != usual:
             say(f"port {usual} is taken: {what} uses {port}")
-    here = shlex.quote(str(folder / "energy-agent.toml"))
+    program = "energy-agent" if shutil.which("energy-agent") else shlex.quote(_as_typed())
+    file = shlex.quote(str(folder / "energy-agent.toml"))
+    # No indent, one command a line: each can be copied whole from a terminal of 80 columns.
     say(
-        f"a simulated plant, a broker and the agent are running; configuration and store: {folder}\n"
-        f"  every message     mosquitto_sub -p {mqtt_port} -v -t 'energy/#'\n"
-        f"  state, metrics    curl http://127.0.0.1:{http_port}/api/v1/state    …/metrics\n"
-        f"  another terminal  energy-agent status {here}\n"
-        f"Ctrl-C ends it."
+        f"a simulated plant, a broker and the agent are running; Ctrl-C ends it\n"
+        f"in another terminal: every message, the whole state, the agent's own summary\n"
+        f"mosquitto_sub -p {mqtt_port} -v -t 'energy/#'\n"
+        f"curl http://127.0.0.1:{http_port}/api/v1/state\n"
+        f"{program} status {file}\n"
     )
+
+
+def _as_typed() -> str:
+    """Return how this program was called, when that was by its own name."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "energy-agent" else "energy-agent"
 
 
 async def _show(watched: Watched, acts: Acts, ended: Callable[[], bool]) -> None:

@@ -7,8 +7,10 @@ from agent.demo.link import Link
 from simulators.plant import SimulatedPlant
 
 _DEVICE = "motor-2"
-_CALM_S = 14.0
-_OUTAGE_S = 7.0
+_CALM_S = 6.0
+_OUTAGE_S = 6.0
+_CUT_S = 18.0
+"""Longer than the demo's tiny store can bridge, so that one sees what it does then."""
 
 
 class Acts:
@@ -40,10 +42,10 @@ class Acts:
         await asyncio.sleep(_OUTAGE_S)
 
     async def _lose_link(self) -> None:
-        self.news = "the link to the broker is cut: records wait in the store"
+        self.news = "the link to the broker is cut: records wait in the store, kept tiny for the demo"
         self._link.cut = True
         self._link.break_connections()
-        await asyncio.sleep(_OUTAGE_S)
+        await asyncio.sleep(_CUT_S)
         self._link.cut = False
-        self.news = "the link is back: what waited goes out, oldest first, times unchanged"
+        self.news = "the link is back: what waited goes out, oldest first; a gap record names what found no room"
         await asyncio.sleep(_OUTAGE_S)

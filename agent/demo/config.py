@@ -62,9 +62,9 @@ accounts = ["boiler-1/natural_gas", "motor-1/electricity", "motor-2/electricity"
 per = "steam"
 
 [windows]
-spans = ["10s", "1min", "15min"]
+spans = ["10s", "1min", "15min", "1h"]
 tick = "1s"
-publish = "2s"
+publish = "1s"
 
 [interval]
 length = "10s"           # a plant uses 15min; the demo has less time

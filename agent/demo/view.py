@@ -1,7 +1,7 @@
 """The live view: the agent's state as a page of tables for a terminal, or as one line for a log.
 
-The page fits the terminal it is shown on: where it is narrow the shortest spans are left out, where it is low the
-blank lines. A page that is higher than its terminal could not be refreshed in place.
+The page fits the terminal it is shown on: where it is narrow the shortest spans and then the last closed intervals are
+left out, where it is low the blank lines. A page that is higher than its terminal could not be refreshed in place.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,6 +28,8 @@ _KEY_FIGURES = {
 _NO_FIGURES = ("", "", "")
 _POWER_SPAN = "1min"
 """Span of the mean power: over a shorter one, the coarse counters of small machines show their steps, not power."""
+
+_LONGEST_QUALITY = len("incomplete")
 
 _UNBOUND = 1000
 """Columns of characters in which every table shows its own width."""
@@ -72,11 +74,17 @@ def _devices(state: State) -> Table:
     return table
 
 
-def _accounts(windows: Windows, spans: Sequence[str]) -> Table:
-    heads = (f"{span}\n{figure}" for span in spans for figure in ("kWh", "kg CO₂", "cov %"))
+def _accounts(windows: Windows, spans: Sequence[str], closed: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Return the rolling figures of the spans, and the last closed interval of each account where there is one."""
+    heads = [f"{span}\n{figure}" for span in spans for figure in ("kWh", "kg CO₂", "cov %")]
+    if closed:
+        heads += ["closed\nkWh", "interval\nkg CO₂", "\nquality"]
     table = _table("\nAccount (~ estimated)", f"{_POWER_SPAN}\nmean kW", *heads)
     for column in table.columns[1:]:
         column.min_width = len("kg CO₂")
+    if closed:
+        table.columns[-1].justify = "left"
+        table.columns[-1].min_width = _LONGEST_QUALITY
     for account in dict.fromkeys(entry["account"] for entry in windows if "account" in entry):
         of = {entry["span"]: entry for entry in windows if entry.get("account") == account}
         row = [account, _figure(of.get(_POWER_SPAN, {}).get("mean_power_kw"))]
@@ -84,8 +92,19 @@ def _accounts(windows: Windows, spans: Sequence[str]) -> Table:
             mark = "~" if of[span]["estimated"] else ""
             row += [_figure(of[span].get(key), mark) for key in ("energy_kwh", "co2_kg")]
             row.append(_percent(of[span]["coverage"]))
+        if closed:
+            row += _last_interval(closed.get(account))
         table.add_row(*row)
     return table
+
+
+def _last_interval(interval: Mapping[str, Any] | None) -> Sequence[str]:
+    """Return energy, emission and quality of a closed interval; of a quality that is not good, the reason."""
+    if interval is None:
+        return _NO_FIGURES
+    mark = "~" if interval["estimated"] else ""
+    figures = [_figure(interval.get(key), mark) for key in ("energy_kwh", "co2_kg")]
+    return [*figures, interval["quality"].rpartition(":")[2]]
 
 
 def _intensities(windows: Windows, spans: Sequence[str]) -> Table:
@@ -165,14 +184,21 @@ class Page:
         yield _devices(self.state)
         spans = list(dict.fromkeys(entry["span"] for entry in self.windows))
         if spans:
-            unbound = options.update_width(_UNBOUND)
-            accounts = _accounts(self.windows, spans)
-            while len(spans) > 1 and Measurement.get(console, unbound, accounts).maximum > options.max_width:
-                del spans[0]
-                accounts = _accounts(self.windows, spans)
+            spans, accounts = self._fitting(console, options, spans)
             yield accounts
             yield _intensities(self.windows, spans)
         yield _delivery(self.state, self.news)
+
+    def _fitting(self, console: Console, options: ConsoleOptions, spans: list[str]) -> tuple[list[str], Table]:
+        """Return the table of accounts that fits, and its spans: of these two come before the intervals, a third after."""
+        closed = {entry["account"]: entry["interval"] for entry in self.state["accounts"] if "interval" in entry}
+        shorter = [spans[start:] for start in range(len(spans))]
+        choices = [(kept, closed) for kept in shorter if closed and len(kept) >= min(2, len(spans))]
+        for kept, intervals in [*choices, *((kept, {}) for kept in shorter)]:
+            table = _accounts(self.windows, kept, intervals)
+            if Measurement.get(console, options.update_width(_UNBOUND), table).maximum <= options.max_width:
+                break
+        return kept, table
 
 
 def page(state: State, windows: Windows, news: str) -> Page:

@@ -34,11 +34,13 @@ from agent.store.schema import (
 )
 
 _PAGE = 4096
-_SMALLEST = 1 << 20
+_SMALLEST = 512 << 10
 _SLACK = 0.01
 """Part of the maximum that is freed at once, so that not every commit of a full store drops."""
 _OTHER_PAGES = 32
 """Pages of a commit beside its rows: inner pages, free lists, cursors, the ledger."""
+_LEAST_SLACK = 8
+"""Pages freed at once even in a small store: each freeing costs a gap record."""
 _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
 _DEAD_LETTERS = 1000
@@ -64,7 +66,7 @@ class Database:
     def __init__(self, path: Path, *, max_size: int, sinks: Sequence[str]) -> None:
         """Open or create the file; raise sqlite3.Error, or StoreError when it is another program's."""
         if max_size < _SMALLEST:
-            raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '1MiB' or more")
+            raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '512KiB' or more")
         self._wal = path.with_name(path.name + "-wal")
         self._sinks = tuple(sinks)
         checkpoint = min(1000, max_size // (64 * _PAGE))
@@ -196,7 +198,7 @@ class Database:
         if self._used_pages() > goal:
             self._prune(ledger, cursors, 1)
         if self._used_pages() > goal:
-            goal -= int(self._max_pages * _SLACK)
+            goal -= max(int(self._max_pages * _SLACK), _LEAST_SLACK)
         floor = self._floor(cursors)
         everything = 1 << 62
         steps = [(name, everything) for name in LANES[:-1]]
@@ -246,7 +248,7 @@ class Database:
 
 def queue_bytes(max_size: int) -> int:
     """Return how many bytes may wait in memory, and so in one commit, for a store of `max_size` bytes."""
-    return min(16 << 20, max(128 << 10, max_size // 32))
+    return min(16 << 20, max(min(128 << 10, max_size // 8), max_size // 32))
 
 
 def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
