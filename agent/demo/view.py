@@ -190,7 +190,7 @@ class Page:
         yield _delivery(self.state, self.news)
 
     def _fitting(self, console: Console, options: ConsoleOptions, spans: list[str]) -> tuple[list[str], Table]:
-        """Return the table of accounts that fits, and its spans: of these two come before the intervals, a third after."""
+        """Return the table of accounts that fits and its spans: two come before the last intervals, a third after."""
         closed = {entry["account"]: entry["interval"] for entry in self.state["accounts"] if "interval" in entry}
         shorter = [spans[start:] for start in range(len(spans))]
         choices = [(kept, closed) for kept in shorter if closed and len(kept) >= min(2, len(spans))]

@@ -37,6 +37,7 @@ def a_state(**changes: Any) -> dict[str, Any]:
         "store": {"bytes": 319488, "dropped": {}},
         "records": {"interval": 29, "window": 435, "telemetry": 299},
         "alarms": [],
+        "accounts": [],
     }
     return state | changes
 
@@ -162,6 +163,40 @@ def test_a_narrow_terminal_gets_the_longest_spans() -> None:
 
     assert {"10s", "1min", "15min"} <= set(" ".join(shown(page, 110)).split())
     assert {"10s", "1min", "15min"} & set(" ".join(shown(page, 80)).split()) == {"1min", "15min"}
+
+
+def closed_intervals() -> list[dict[str, Any]]:
+    def closed(name: str, **figures: Any) -> dict[str, Any]:
+        return {"account": name, "interval": {"energy_kwh": 6.48, "co2_kg": 1.296, "estimated": 0.0} | figures}
+
+    return [
+        closed("boiler-1/natural_gas", quality="good"),
+        closed("motor-2/electricity", quality="uncertain:estimated", estimated=0.4),
+        {"account": "main-meter/electricity"},
+    ]
+
+
+def test_a_wide_terminal_shows_the_last_closed_interval_of_each_account() -> None:
+    lines = shown(view.page(a_state(accounts=closed_intervals()), some_windows(), NOTHING_NEW), 140)
+
+    assert line_of(lines, "boiler-1/").split()[-3:] == ["6.480", "1.296", "good"]
+    assert line_of(lines, "motor-2/").split()[-3:] == ["~6.480", "~1.296", "estimated"]
+    assert line_of(lines, "main-meter/").split()[-3:] == ["0.402", "0.263", "100"]
+    assert line_of(lines, "Account").split()[-4:] == ["kWh", "kg", "CO₂", "quality"]
+    assert len({"10s", "1min", "15min"} & set(" ".join(lines).split())) == 3
+
+
+def test_the_last_interval_comes_before_a_third_span_and_after_the_second() -> None:
+    page = view.page(a_state(accounts=closed_intervals()), some_windows(), NOTHING_NEW)
+
+    def spans(width: int) -> set[str]:
+        return {"10s", "1min", "15min"} & set(" ".join(shown(page, width)).split())
+
+    for width, interval in ((110, True), (100, True), (80, False)):
+        assert ("quality" in " ".join(shown(page, width))) is interval, width
+    assert spans(110) == spans(80) == {"1min", "15min"}
+    assert len(shown(page, 80, 24)) <= 24
+    assert max(map(len, shown(page, 110))) <= 110
 
 
 def test_a_low_terminal_loses_blank_lines_first_then_the_end() -> None:
