@@ -79,6 +79,15 @@ class Conversions:
         return self._known[key]
 
 
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What the columns of an account grew by between two monotonic times [ns] while nothing was read."""
+
+    start_ns: int
+    end_ns: int
+    growth: npt.NDArray[np.float64]
+
+
 class AccountBook:
     """What is booked for one account or output."""
 
@@ -119,8 +128,8 @@ class AccountBook:
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
         return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
 
-    def take(self, frame: Frame) -> None:
-        """Book a frame's reading of this account, if it has one."""
+    def take(self, frame: Frame) -> Iterator[Outage]:
+        """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before."""
         quality = frame.quality[self.point]
         if quality >= Quality.COMM_LOST:
             return
@@ -130,7 +139,11 @@ class AccountBook:
         time_ns = frame.time_ns // 1000 * 1000
         self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot)
         for delta in self.source.book(self.last):
+            before = self.column.copy()
             self._add(delta)
+            if not delta.measured and delta.quanta and delta.start.boot == delta.end.boot:
+                growth = self.column - before
+                yield Outage(delta.start.monotonic_ns, delta.end.monotonic_ns, growth)
 
     def _add(self, delta: Delta) -> None:
         self.intervals.add(delta)
@@ -227,11 +240,13 @@ class Ledger:
     def take(self, frame: Frame) -> None:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
-            book.take(frame)
+            for outage in book.take(frame):
+                columns = np.arange(COLUMNS) * len(self.books) + self.position[book.account.name]
+                self.windows.spread(columns, outage.growth, outage.start_ns, outage.end_ns)
 
-    def tick(self, time_ns: int) -> None:
+    def tick(self, monotonic_ns: int) -> None:
         """Write one row of the ring."""
-        self.windows.tick(time_ns, self.row.reshape(-1))
+        self.windows.tick(monotonic_ns, self.row.reshape(-1))
 
     def figures(self) -> Iterator[WindowFigures]:
         """Yield the differences over each span."""

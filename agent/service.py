@@ -181,7 +181,7 @@ class Agent:
         while True:
             now = self._beats.tick = time.monotonic()
             # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
-            self.ledger.tick(self.started_ns + round((now - self._started) * _NS))
+            self.ledger.tick(round(now * _NS))
             if now - self._beats.window >= self.config.windows.publish:
                 self._beats.window = now
                 self.recorder.publish_windows()

@@ -7,8 +7,8 @@ import numpy.typing as npt
 class CumulativeRing:
     """Keeps the newest `slots` rows of `columns` cumulative float64 amounts with their times.
 
-    Invariants: times grow strictly from the oldest row to the newest; a row never changes once written; writing
-    and looking up touch one row and never allocate one.
+    Invariants: times grow strictly from the oldest row to the newest; a row changes after it was written only by
+    `spread`; writing and looking up touch one row and never allocate one.
     """
 
     def __init__(self, slots: int, columns: int) -> None:
@@ -54,3 +54,15 @@ class CumulativeRing:
         begin, end = (0, self._next) if oldest and time_ns >= self.times[0] else (oldest, self._count)
         found = begin + int(np.searchsorted(self.times[begin:end], time_ns, side="right")) - 1
         return max(found, oldest) if begin == oldest else found
+
+    def spread(
+        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int, end_ns: int
+    ) -> None:
+        """Add to the rows since `start_ns` what is only now known to have grown evenly until `end_ns`.
+
+        `growth` [float64, one per column] is what the columns grew by in all; rows up to the start stay, rows from
+        the end on get it whole.
+        """
+        since = np.flatnonzero(self.times[: self._count] > start_ns)
+        shares = np.minimum(1.0, (self.times[since] - start_ns) / (end_ns - start_ns))
+        self.rows[np.ix_(since, columns)] += np.outer(shares, growth)

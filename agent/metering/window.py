@@ -23,7 +23,7 @@ class Windows:
     history is shorter than the span, it is the oldest row. The time that really lies between the two rows is
     returned with the difference, so means and coverage are exact whatever was missed.
 
-    Times come from a clock that never steps: the wall clock at start plus the monotonic time since. The caller's
+    Times are those of the monotonic clock, which never steps. The caller's
     columns hold whatever accumulates: amounts, CO2, output, and the measured seconds that give coverage.
     """
 
@@ -48,6 +48,16 @@ class Windows:
         if minute != self._minute:
             self._minute = minute
             self._coarse.write(time_ns, row)
+
+    def spread(
+        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int, end_ns: int
+    ) -> None:
+        """Give an outage its share: what `columns` grew by between two times, only now known, evenly in between.
+
+        Without this, all of it would fall into the newest tick, and short windows would show a power that never was.
+        """
+        for ring in (self._fine, self._coarse):
+            ring.spread(columns, growth, start_ns, end_ns)
 
     def difference(self, span_s: float) -> tuple[float, npt.NDArray[np.float64]]:
         """Return the time covered [s] and what each column grew by; (0, zeros) before the first tick.

@@ -166,6 +166,22 @@ def test_windows_are_differences_of_what_was_booked(config: SiteConfig) -> None:
     assert (quarter.elapsed_s, quarter.values[AMOUNT, column]) == (120.0, pytest.approx(1.2))
 
 
+def test_what_an_outage_used_falls_into_the_windows_it_happened_in(config: SiteConfig) -> None:
+    ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="boot")
+    fan = Fan(config, ledger)
+    for after_s in range(0, 901, 10):
+        if after_s <= 100 or after_s >= 800:  # silent for 700 s, in which the counter went on evenly
+            fan.shows(after_s, 1000 + after_s)
+        ledger.tick(START + after_s * S)
+        if after_s in {800, 830}:
+            minute = next(iter(ledger.figures()))
+            assert minute.values[AMOUNT, ledger.position[FAN]] == pytest.approx(0.6), "not the whole outage"
+            assert minute.values[ESTIMATED, ledger.position[FAN]] == pytest.approx(0.6 if after_s == 800 else 0.3)
+            assert minute.values[CO2_KG, ledger.position[FAN]] == pytest.approx(0.6 * 0.6553)
+
+    assert list(ledger.figures())[1].values[AMOUNT, ledger.position[FAN]] == pytest.approx(9.0)
+
+
 def test_a_restart_books_across_itself_exactly_once(config: SiteConfig) -> None:
     first = ledger_of(config)
     fan = Fan(config, first)
