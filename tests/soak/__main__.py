@@ -21,7 +21,7 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=20, metavar="N", help="only the first N devices (default 20)")
     given = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="energy-agent-trial-"))
-    interval = "1min" if given.seconds > _SHORT_S else "10s"
+    interval = "1min" if given.seconds > _SHORT_S else "5s"
     evidence = run(folder, seconds=given.seconds, count=given.devices, interval=interval)
     found = findings(evidence)
     console = Console(width=None if sys.stdout.isatty() else 150)
