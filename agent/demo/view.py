@@ -78,7 +78,7 @@ def _accounts(windows: Windows, spans: Sequence[str], closed: Mapping[str, Mappi
     """Return the rolling figures of the spans, and the last closed interval of each account where there is one."""
     heads = [f"{span}\n{figure}" for span in spans for figure in ("kWh", "kg CO₂", "cov %")]
     if closed:
-        heads += ["closed\nkWh", "interval\nkg CO₂", "\nquality"]
+        heads += [f"closed\n{figure}" for figure in ("kWh", "kg CO₂", "quality")]
     table = _table("\nAccount (~ estimated)", f"{_POWER_SPAN}\nmean kW", *heads)
     for column in table.columns[1:]:
         column.min_width = len("kg CO₂")

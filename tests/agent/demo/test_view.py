@@ -192,7 +192,7 @@ def test_the_last_interval_comes_before_a_third_span_and_after_the_second() -> N
     def spans(width: int) -> set[str]:
         return {"10s", "1min", "15min"} & set(" ".join(shown(page, width)).split())
 
-    for width, interval in ((110, True), (100, True), (80, False)):
+    for width, interval in ((110, True), (107, True), (100, False), (80, False)):
         assert ("quality" in " ".join(shown(page, width))) is interval, width
     assert spans(110) == spans(80) == {"1min", "15min"}
     assert len(shown(page, 80, 24)) <= 24
