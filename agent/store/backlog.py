@@ -24,6 +24,8 @@ from agent.store.losses import Losses
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
+_ROWS_SHARE = 8
+"""Rows of the ring may take this part of the queue's bound, beside it: they come one a minute."""
 
 
 @dataclass(slots=True)
@@ -35,6 +37,8 @@ class Batch:
     chain: str
     records: list[Record] = field(default_factory=list)
     states: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[int, bytes] = field(default_factory=dict)
+    """Rows of the ring of windows, by their time [Unix, ns]."""
 
 
 class Backlog:
@@ -54,6 +58,7 @@ class Backlog:
         self._records: list[Record] = []
         self._bytes = 0
         self._changed_states: dict[str, bytes] = {}
+        self._rows: dict[int, bytes] = {}
         self._live_epoch = ""
         self._live_from = 0
 
@@ -65,7 +70,7 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self._records or self._changed_states or self.losses)
+        return not (self._records or self._changed_states or self._rows or self.losses)
 
     def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
         """Give `body` its number, encode it and queue it; raise ValueError when it is no record."""
@@ -89,6 +94,15 @@ class Backlog:
                 self.changed.notify()
             self.states[name] = self._changed_states[name] = value
 
+    def save_row(self, time_ns: int, row: bytes) -> None:
+        """Queue a row of the ring behind the records appended so far."""
+        with self.changed:
+            if self.empty:
+                self.first_ns = time.monotonic_ns()
+                self.changed.notify()
+            self._rows[time_ns] = row
+            self._bound_rows()
+
     def take(self) -> Batch:
         """Remove and return everything that waits, with a gap record when records were lost."""
         with self.changed:
@@ -97,8 +111,8 @@ class Backlog:
                 body = self.losses.body(time_ns)
                 self._number(GAP, AGENT, time_ns, {"site": self._site, **body} if self._site else body)
                 self.losses = Losses()
-            batch = Batch(self.seq, self.epoch, self.chain, self._records, self._changed_states)
-            self._records, self._changed_states, self._bytes = [], {}, 0
+            batch = Batch(self.seq, self.epoch, self.chain, self._records, self._changed_states, self._rows)
+            self._records, self._changed_states, self._rows, self._bytes = [], {}, {}, 0
         return batch
 
     def put_back(self, batch: Batch) -> None:
@@ -107,6 +121,8 @@ class Backlog:
             self._records = batch.records + self._records
             self._bytes += sum(len(record.payload) + _OVERHEAD for record in batch.records)
             self._changed_states = {**batch.states, **self._changed_states}
+            self._rows = {**batch.rows, **self._rows}
+            self._bound_rows()
             self.first_ns = time.monotonic_ns()
             self._bound()
 
@@ -155,6 +171,12 @@ class Backlog:
         self._records.append(record)
         self._bytes += len(payload) + _OVERHEAD
         return record
+
+    def _bound_rows(self) -> None:
+        """Let the oldest rows go while they take more than their share; the newest stays."""
+        surplus = sum(map(len, self._rows.values())) - self._max_bytes // _ROWS_SHARE
+        while surplus > 0 and len(self._rows) > 1:
+            surplus -= len(self._rows.pop(next(iter(self._rows))))
 
     def _bound(self) -> None:
         if self._bytes <= self._max_bytes:

@@ -45,6 +45,10 @@ _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
 _DEAD_LETTERS = 1000
 """Records kept that a receiver refused for good; the oldest go first."""
+_ROW_AGE_NS = 25 * 3600 * 10**9
+"""Rows of the ring are of use for the longest window, a day."""
+_ROWS_SHARE = 4
+"""Rows of the ring may take this part of the file."""
 
 
 class StoreError(Exception):
@@ -121,6 +125,7 @@ class Database:
                 self._connection.executemany(f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608  # our own names
             ledger.records.update(record.kind for record in batch.records)
             self._connection.executemany("REPLACE INTO state VALUES (?, ?)", batch.states.items())
+            self._save_rows(batch.rows)
             self._connection.executemany("REPLACE INTO cursor VALUES (?, ?)", cursors.items())
             self._set_aside(refused)
             self._connection.execute("REPLACE INTO meta VALUES ('ledger', ?)", (ledger.text(),))
@@ -139,6 +144,11 @@ class Database:
     def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
         """Return the interval records that start in [start_ns, end_ns), in the order they were booked."""
         return select_intervals(self._connection, start_ns, end_ns)
+
+    def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return the oldest rows of the ring behind `after_ns`."""
+        chosen = "SELECT time_ns, value FROM ring_row WHERE time_ns > ? ORDER BY time_ns LIMIT ?"
+        return self._connection.execute(chosen, (after_ns, limit)).fetchall()
 
     def _prepare(self, path: Path, checkpoint: int) -> None:
         owner, version = self._pragma("application_id"), self._pragma("user_version")
@@ -160,7 +170,7 @@ class Database:
             "cache_size = -2000",
         ):
             self._connection.execute(f"PRAGMA {setting}").fetchall()
-        if not tables:
+        if version < SCHEMA_VERSION:
             with self._transaction():
                 create(self._connection)
 
@@ -231,6 +241,17 @@ class Database:
         ledger.records.subtract(kinds)
         return kinds
 
+    def _save_rows(self, rows: Mapping[int, bytes]) -> None:
+        """Insert rows of the ring; the oldest go when they are too old or take more than their part of the file."""
+        if not rows:
+            return
+        self._connection.executemany("REPLACE INTO ring_row VALUES (?, ?)", rows.items())
+        oldest_ns = max(rows) - _ROW_AGE_NS
+        self._connection.execute("DELETE FROM ring_row WHERE time_ns < ?", (oldest_ns,))
+        kept = (self._max_pages * _PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
+        newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
+        self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
+
     def _set_aside(self, refused: Sequence[DeadLetter]) -> None:
         now = time.time_ns()
         self._connection.executemany(
@@ -255,6 +276,6 @@ def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
     """Return an upper estimate of the pages a batch needs."""
     sizes = [len(record.payload) + len(record.key) + 40 for record in batch.records]
     sizes += [len(letter.record.payload) + len(letter.reason) + 80 for letter in refused]
-    sizes += [len(value) for value in batch.states.values()]
+    sizes += [len(value) for values in (batch.states, batch.rows) for value in values.values()]
     pages = sum(1 / (_PAGE // size) if size < _PAGE else size // (_PAGE - 100) + 2 for size in sizes)
     return int(pages) + _OTHER_PAGES

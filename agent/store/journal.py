@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -11,6 +12,8 @@ import orjson
 from agent.record import Record
 from agent.store.status import StoreStatus
 from agent.store.writer import Writer
+
+_ROWS_AT_ONCE = 32
 
 
 class Store:
@@ -71,6 +74,24 @@ class Store:
     def load_state(self, name: str) -> bytes | None:
         """Return the state saved last, of this run or the one before."""
         return self._writer.backlog.states.get(name)
+
+    def save_row(self, time_ns: int, row: bytes) -> None:
+        """Keep a row of the ring of windows at its time (Unix, ns), committed with what was appended before it.
+
+        Rows older than 25 h before the newest are forgotten, and the oldest of those that together take more than a
+        quarter of the file.
+        """
+        self._writer.backlog.save_row(time_ns, row)
+
+    def rows(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the committed rows of the ring (time, row), oldest first; a few are in memory at a time.
+
+        For the start of the agent: each step waits for the disk.
+        """
+        after_ns = -(1 << 63)
+        while found := self._writer.submit(partial(self._writer.rows, after_ns, _ROWS_AT_ONCE)).result():
+            yield from found
+            after_ns = found[-1][0]
 
     async def flush(self) -> None:
         """Return when everything appended so far is committed; raise StoreError when it cannot be."""

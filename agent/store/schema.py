@@ -11,7 +11,7 @@ from agent.store.chain import GENESIS
 from agent.store.losses import Losses
 
 APPLICATION_ID = 0x656E6167
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 LANES = ("telemetry", "window", "event", "interval")
 """Classes of records in the order in which they are dropped; each is a table of its own, so that dropping the
 oldest of a class removes whole pages and needs no index."""
@@ -83,22 +83,23 @@ def select_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int)
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Create the tables in an empty file, inside a transaction."""
+    """Create the tables that an empty file, or one of an older agent, lacks; inside a transaction."""
     for name in LANES:
-        connection.execute(f"CREATE TABLE {name}_record ({_RECORD})")
+        connection.execute(f"CREATE TABLE IF NOT EXISTS {name}_record ({_RECORD})")
     refused = _RECORD.replace("INTEGER PRIMARY KEY", "INTEGER NOT NULL")
-    connection.execute(f"CREATE TABLE dead_letter ({_REFUSED}, {refused})")
+    connection.execute(f"CREATE TABLE IF NOT EXISTS dead_letter ({_REFUSED}, {refused})")
     for statement in (
-        "CREATE INDEX interval_time ON interval_record (time_ns)",
-        "CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
-        "CREATE TABLE cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        "CREATE INDEX IF NOT EXISTS interval_time ON interval_record (time_ns)",
+        "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS ring_row (time_ns INTEGER PRIMARY KEY, value BLOB NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
+        "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
         f"PRAGMA application_id = {APPLICATION_ID}",
         f"PRAGMA user_version = {SCHEMA_VERSION}",
     ):
         connection.execute(statement)
     ledger = Ledger(epoch=secrets.token_hex(6))
-    connection.execute("INSERT INTO meta VALUES ('ledger', ?)", (ledger.text(),))
+    connection.execute("INSERT OR IGNORE INTO meta VALUES ('ledger', ?)", (ledger.text(),))
 
 
 def read_ledger(connection: sqlite3.Connection) -> Ledger:

@@ -135,6 +135,10 @@ class Writer:
         """Return committed interval records (in the thread)."""
         return self._read(lambda: self._database.intervals(start_ns, end_ns))
 
+    def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return committed rows of the ring (in the thread)."""
+        return self._read(lambda: self._database.rows(after_ns, limit))
+
     def _move(self, sink: str, seq: int) -> None:
         if seq > self._cursors[sink]:
             self._cursors[sink] = seq
@@ -213,7 +217,7 @@ class Writer:
         self.backlog.lose(lost)
         self._report_damage()
 
-    def _read(self, read: Callable[[], list[Record]]) -> list[Record]:
+    def _read(self, read: Callable[[], list[_Result]]) -> list[_Result]:
         try:
             return read()
         except sqlite3.Error as error:
