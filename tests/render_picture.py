@@ -18,10 +18,10 @@ from rich.console import Console
 from agent.demo import view
 
 _ROOT = Path(__file__).parent.parent
-_WIDTH, _HEIGHT = 104, 30
+_WIDTH, _HEIGHT = 112, 32
 _SECONDS = 80
-_SETTLED_S = 60
-"""By then the window of one minute is full; the outage after it is the demo's second."""
+_SETTLED_S = 50
+"""By then the windows have filled; the outage after it is the demo's second."""
 _OUTAGE = "taken off its line"
 _FONTS = "ui-monospace, Menlo, Consolas, DejaVu Sans Mono, monospace"
 

@@ -8,7 +8,7 @@ from simulators.plant import SimulatedPlant
 
 _DEVICE = "motor-2"
 _CALM_S = 6.0
-_OUTAGE_S = 6.0
+_OUTAGE_S = 8.0
 _CUT_S = 18.0
 """Longer than the demo's tiny store can bridge, so that one sees what it does then."""
 

@@ -62,7 +62,7 @@ accounts = ["boiler-1/natural_gas", "motor-1/electricity", "motor-2/electricity"
 per = "steam"
 
 [windows]
-spans = ["10s", "1min", "15min", "1h"]
+spans = ["10s", "30s", "1min", "5min"]
 tick = "1s"
 publish = "1s"
 
