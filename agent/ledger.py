@@ -37,6 +37,8 @@ AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
 COLUMNS = 5
 _HOUR_S = 3600.0
 _NS = 1_000_000_000
+_MOST_CONVERSIONS = 1000
+"""Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
 
@@ -53,7 +55,7 @@ class Event:
 
 
 class Conversions:
-    """Conversions of the site's carriers by day, looked up once each."""
+    """Conversions of the site's carriers by day, looked up once for many readings."""
 
     def __init__(self, config: SiteConfig, library: FactorLibrary) -> None:
         self._site = config.site
@@ -68,6 +70,8 @@ class Conversions:
         day = datetime.fromtimestamp(time_ns // _NS, self._zone).date()
         key = (account.carrier, account.unit, day)
         if key not in self._known:
+            if len(self._known) >= _MOST_CONVERSIONS:
+                self._known.clear()
             self._known[key] = conversion(
                 self._library,
                 carrier=account.carrier,
@@ -256,6 +260,9 @@ class Ledger:
 
     def close_due(self, now_ns: int) -> Iterator[tuple[Account, list[ClosedInterval]]]:
         """Yield the accounts with intervals that are complete or overdue, in the order of the configuration."""
+        for output in self.plant.outputs:
+            # No record tells of an output's intervals; unclosed they would pile up in memory and in every saved state.
+            self.books[output.name].close_due(now_ns)
         for account in self.plant.accounts:
             closed = self.books[account.name].close_due(now_ns)
             if closed:

@@ -151,6 +151,32 @@ def test_an_output_is_booked_and_weighs_nothing(config: SiteConfig) -> None:
     assert "steam" not in {entry.name for entry, _ in ledger.close_due(START + 3600 * S)}
 
 
+def test_the_intervals_of_an_output_do_not_pile_up(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    profile = config.profiles["boiler-1"]
+    sizes = []
+    for minute in range(100):
+        now_ns = START + minute * 60 * S
+        ledger.take(frame("boiler-1", profile, {0x0012: f"{5000 + minute:08x}"}, now_ns))
+        list(ledger.close_due(now_ns))
+        sizes.append(len(ledger.books["steam"].state()))
+
+    assert max(sizes[50:]) <= max(sizes[:50]) + 20, "a few digits more, not an interval more each minute"
+
+
+def test_conversions_of_past_days_are_not_kept_for_ever(config: SiteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.ledger._MOST_CONVERSIONS", 10)
+    ledger = ledger_of(config)
+    account = ledger.plant.accounts[0]
+    first = ledger.conversions.at(account, START)
+
+    for day in range(100):
+        ledger.conversions.at(account, START + day * 86400 * S)
+
+    assert len(ledger.conversions._known) <= 10
+    assert ledger.conversions.at(account, START) == first
+
+
 def test_windows_are_differences_of_what_was_booked(config: SiteConfig) -> None:
     ledger = ledger_of(config)
     fan = Fan(config, ledger)
