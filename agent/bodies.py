@@ -21,6 +21,7 @@ from drivers.profile import Profile
 from drivers.quantity import Kind
 from drivers.rawtype import raw_number
 from drivers.reading import Frame, Quality
+from drivers.unit import UNITS
 
 Body = dict[str, Any]
 
@@ -28,6 +29,7 @@ _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""
 _HOUR_S = 3600.0
 _DECIMALS = 6
+_LARGEST_INTEGER = 2**53 - 1
 
 
 def _rounded(value: float) -> float:
@@ -112,7 +114,7 @@ def account_window(
         **_co2(weight, values[CO2_KG], values[CO2_MARKET_KG]),
         **_mark(weight),
         "coverage": coverage(values, figures),
-        "estimated": _share(float(values[ESTIMATED]), amount),
+        "estimated": _estimated(values),
     }
     if weight is not None and weight.kwh_per_unit and figures.elapsed_s > 0:
         body["mean_power_kw"] = _rounded(amount * weight.kwh_per_unit / figures.elapsed_s * _HOUR_S)
@@ -122,6 +124,10 @@ def account_window(
 def coverage(values: np.ndarray[Any, np.dtype[np.float64]], figures: WindowFigures) -> float:
     """Return the share of the whole span that was measured, 0 to 1."""
     return min(1.0, _rounded(float(values[MEASURED_S]) / figures.span_s))
+
+
+def _estimated(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+    return _share(float(values[ESTIMATED]), float(values[AMOUNT]))
 
 
 def _share(part: float, whole: float) -> float:
@@ -134,6 +140,7 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
     produced = figures.values[:, ledger.position[intensity.output]]
     energy = kgce = co2 = market = 0.0
     covered = coverage(produced, figures)
+    estimated = _estimated(produced)
     unverified = False
     for name in intensity.accounts:
         values = figures.values[:, ledger.position[name]]
@@ -145,6 +152,7 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
         co2 += float(values[CO2_KG])
         market += float(values[CO2_MARKET_KG])
         covered = min(covered, coverage(values, figures))
+        estimated = max(estimated, _estimated(values))
     made = float(produced[AMOUNT])
     body: Body = {
         "schema": "energy-agent/window/1",
@@ -160,11 +168,12 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
         "co2_kg": _rounded(co2),
         "co2_market_kg": _rounded(market),
         "coverage": covered,
+        "estimated": estimated,
     }
     if unverified:
         body["unverified"] = True
     if made > 0:
-        per = output.source.unit.key or output.unit
+        per = UNITS[output.unit].key or output.unit
         body |= {
             f"energy_kwh_per_{per}": _rounded(energy / made),
             f"kgce_per_{per}": _rounded(kgce / made),
@@ -179,7 +188,8 @@ def _evidence(reading: Reading, point: Point) -> Body:
     evidence: Body = {"time": rfc3339(reading.time_ns), "value": reading.value}
     if reading.registers:
         raw = raw_number(point.type, reading.registers, point.word_order, point.byte_order)
-        evidence |= {"raw": raw, "registers": reading.registers.hex()}
+        # Larger integers have no canonical form (RFC 8785, 3.2.2.3), hence no hash; the registers stay exact.
+        evidence |= {"raw": raw if abs(raw) <= _LARGEST_INTEGER else float(raw), "registers": reading.registers.hex()}
     return evidence
 
 

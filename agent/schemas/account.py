@@ -93,6 +93,8 @@ class IntensityWindow(Recorded):
     """CO2 [kg], electricity by what was contracted."""
     coverage: Share
     """The least coverage among the accounts and the output."""
+    estimated: Share
+    """The largest estimated share among the accounts and the output."""
     unverified: Literal[True] | None = None
     """There when the figures rest on a factor nobody here has checked."""
 

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,10 @@ from agent import bodies
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
+from agent.metering.amount import Reading
+from agent.metering.interval import ClosedInterval
 from agent.plant import build_plant
+from agent.store import record_hash
 from drivers.reading import Frame, Quality
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
 
@@ -147,6 +151,43 @@ def test_there_is_no_intensity_while_nothing_is_made(config: SiteConfig) -> None
 
     assert not [key for key in body if "_per_" in key]
     assert body["energy_kwh"] == 10.0
+
+
+def test_what_is_estimated_shows_in_every_intensity_that_contains_it(config: SiteConfig) -> None:
+    spent, made = {AMOUNT: 10.0, ESTIMATED: 2.5}, {AMOUNT: 0.25, ESTIMATED: 0.025}
+
+    assert intensity(config, fan=spent, boiler={AMOUNT: 20.0}, steam=made)["estimated"] == 0.25
+    assert intensity(config, fan={AMOUNT: 10.0}, boiler={AMOUNT: 20.0}, steam=made)["estimated"] == 0.1
+    assert intensity(config, fan={AMOUNT: 10.0}, steam={AMOUNT: 0.25})["estimated"] == 0.0
+
+
+def test_an_intensity_is_per_unit_of_the_output_even_where_that_is_integrated_from_a_flow(tmp_path: Path) -> None:
+    config = configured(tmp_path, SITE + DEVICES.replace('from = "steam_mass"', 'from = "steam_flow"'))
+
+    body = intensity(config, fan={AMOUNT: 10.0}, steam={AMOUNT: 0.25})
+
+    assert body["output_unit"] == "t"
+    assert body["energy_kwh_per_t"] == 40.0
+    assert [key for key in body if "_per_" in key and not key.endswith("_per_t")] == []
+
+
+@pytest.mark.parametrize(
+    ("registers", "raw"),
+    [("001fffffffffffff", 2**53 - 1), ("0020000000000000", float(2**53)), ("7fffffffffffffff", float(2**63))],
+)
+def test_a_counter_too_large_for_canonical_json_still_gives_a_record_that_can_be_hashed(
+    config: SiteConfig, registers: str, raw: float
+) -> None:
+    (ledger_account, *_) = ledger_of(config).plant.accounts
+    point = replace(ledger_of(config).point_of(ledger_account), type="uint64", length=4)
+    read = Reading(NOW, 0, 1.0, bytes.fromhex(registers))
+    closed = ClosedInterval(NOW, NOW + 60 * S, 0, 0, 60.0, read, None, read, None, (), (), 0, "")
+
+    body = bodies.interval("works", ledger_account, point, closed, None)
+
+    assert body["evidence"]["open"]["raw"] == raw
+    assert body["evidence"]["open"]["registers"] == registers
+    assert record_hash(body).startswith("sha256:")
 
 
 def test_the_mark_of_an_unverified_factor_reaches_every_figure_that_rests_on_it(tmp_path: Path) -> None:
