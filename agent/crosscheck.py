@@ -144,7 +144,7 @@ def _formed(
     try:
         return form(devices[device_name], profiles[device_name])
     except PlantError as error:
-        parsed.report((key, index, "name" if "does not start" in error.what else "from"), error.what, error.remedy)
+        parsed.report((key, index, error.key), error.what, error.remedy)
         return None
 
 
@@ -155,9 +155,11 @@ def _check_intensities(parsed: Parsed, accounts: set[str], profiles: Mapping[str
         for position, name in enumerate(section.accounts):
             device = name.partition("/")[0]
             broken = device in parsed.names("device") and device not in profiles
+            where = ("intensity", index, "accounts", position)
             if name not in accounts and not broken:
-                where = ("intensity", index, "accounts", position)
                 parsed.report(where, f"no account '{name}'", nearest(name, accounts))
+            if name in section.accounts[:position]:
+                parsed.report(where, f"account '{name}' stands twice and would count twice", "keep one")
         if section.per not in outputs:
             parsed.report(("intensity", index, "per"), f"no output '{section.per}'", nearest(section.per, outputs))
 

@@ -23,12 +23,13 @@ _HEAT_GJ_PER_KWH = 0.0036
 
 
 class PlantError(Exception):
-    """Raised when an account, output or intensity cannot be formed; says what and what to do."""
+    """Raised when an account or output cannot be formed; says what, what to do, and by which `key` it was said."""
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", *, key: str = "from") -> None:
         super().__init__(f"{what}: {remedy}" if remedy else what)
         self.what = what
         self.remedy = remedy
+        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +82,18 @@ class Plant:
     intensities: tuple[Intensity, ...]
 
 
-def _source(profile: Profile, name: str, device: str) -> Quantity:
+def _quantity(profile: Profile, name: str, device: str, *, key: str) -> Quantity:
     found = next((point.quantity for point in profile.points if point.name == name), None)
     if found is None:
         known = [point.name for point in profile.points if point.quantity]
-        raise PlantError(f"'{name}' is not read from {device}", nearest(name, known))
+        raise PlantError(f"'{name}' is not read from {device}", nearest(name, known), key=key)
     return found
 
 
 def _account(
     device: DeviceSection, profile: Profile, *, name: str, carrier: str | None, source: str, check: str | None
 ) -> Account:
-    quantity = _source(profile, source, device.name)
+    quantity = _quantity(profile, source, device.name, key="from")
     point = profile.points[profile.index[source]]
     if quantity.kind is Kind.COUNTER:
         unit, factor = quantity.unit.symbol, 1.0
@@ -113,7 +114,7 @@ def _account(
         factor=factor,
         modulus=point.modulus,
         resolution=point.resolution,
-        check=_source(profile, check, device.name) if check else None,
+        check=_quantity(profile, check, device.name, key="check") if check else None,
         rated_kw=device.rated_power,
         gap_after_s=3 * every_s,
     )
@@ -137,7 +138,8 @@ def accounts_of(device: DeviceSection, profile: Profile) -> list[Account]:
 def added_account(section: AccountSection, device: DeviceSection, profile: Profile) -> Account:
     """Return the account an `[[account]]` table describes; raise PlantError when it cannot be formed."""
     if not section.name.startswith(f"{device.name}/"):
-        raise PlantError(f"the name '{section.name}' does not start with its device", f"call it '{device.name}/…'")
+        what = f"the name '{section.name}' does not start with its device"
+        raise PlantError(what, f"call it '{device.name}/…'", key="name")
     return _account(
         device, profile, name=section.name, carrier=section.carrier, source=section.source, check=section.check
     )

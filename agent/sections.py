@@ -1,9 +1,10 @@
 """The tables of the site configuration, each valid by itself.
 
-What tables say about each other is checked in `agent.config`.
+What tables say about each other is checked in `agent.crosscheck`.
 """
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,6 +15,8 @@ from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import EndpointError
 
 _DAY_S = 86400
+_LONGEST_SPAN_S = 366 * _DAY_S
+"""A ring keeps a row for every minute of its span."""
 _RESERVED = frozenset({"agent", "site"})
 
 
@@ -22,6 +25,12 @@ def _name(value: str) -> str:
         raise ValueError(f"'{value}' cannot be part of a topic; use only a-z, 0-9 and '-'")
     if value in _RESERVED:
         raise ValueError(f"'{value}' is reserved; choose another name")
+    return value
+
+
+def _account_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9][a-z0-9_-]*", value):
+        raise ValueError(f"'{value}' is no name of an account; write device/word, such as 'boiler-1/natural_gas'")
     return value
 
 
@@ -114,7 +123,7 @@ class DeviceSection(Section):
 class AccountSection(Section):
     """`[[account]]`: an account besides those of the profile, or in place of one."""
 
-    name: str
+    name: Annotated[str, AfterValidator(_account_name)]
     device: str
     carrier: str
     source: str = Field(alias="from")
@@ -149,6 +158,8 @@ class WindowsSection(Section):
         for span in self.spans:
             if seconds(span) < self.tick:
                 raise ValueError(f"span '{span}' is shorter than the tick; make it at least {self.tick:g} s")
+            if seconds(span) > _LONGEST_SPAN_S:
+                raise ValueError(f"span '{span}' is longer than a year; for that add up intervals")
         if len({seconds(span) for span in self.spans}) < len(self.spans):
             raise ValueError("the same span stands twice; remove one")
         return self

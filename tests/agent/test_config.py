@@ -169,3 +169,50 @@ def test_a_carrier_nobody_knows_is_shown_where_it_is_chosen(tmp_path: Path) -> N
     (problem,) = complaints(tmp_path, text)
 
     assert problem.startswith(f"site.toml:{line_of(text, 'natural_gaz')}:")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("name", "boiler-2/x", "does not start with its device"),
+        ("from", "steam_flwo", "did you mean 'steam_flow'"),
+        ("check", "gas_flwo", "did you mean 'gas_flow'"),
+    ],
+)
+def test_what_is_wrong_with_an_account_is_shown_at_the_key_that_says_it(
+    tmp_path: Path, key: str, value: str, said: str
+) -> None:
+    table = {"name": "boiler-1/x", "device": "boiler-1", "carrier": "natural_gas", "from": "gas_volume", key: value}
+    text = GOOD + "\n[[account]]\n" + "".join(f'{name} = "{entry}"\n' for name, entry in table.items())
+
+    (problem,) = complaints(tmp_path, text)
+
+    assert problem.startswith(f"site.toml:{line_of(text, value)}:")
+    assert said in problem
+
+
+@pytest.mark.parametrize("name", ["boiler-1", "boiler-1/", "boiler-1/a b", "boiler-1/a/b", "boiler-1/Gas", "/x"])
+def test_the_name_of_an_account_fits_into_topics_and_tags(tmp_path: Path, name: str) -> None:
+    table = 'device = "boiler-1"\ncarrier = "natural_gas"\nfrom = "gas_volume"\n'
+
+    (problem,) = complaints(tmp_path, f'{GOOD}\n[[account]]\nname = "{name}"\n{table}')
+
+    assert f"'{name}' is no name of an account: write device/word" in problem
+
+
+def test_an_account_counts_once_in_an_intensity(tmp_path: Path) -> None:
+    again = '  "boiler-1/natural_gas"]'
+    text = GOOD.replace('"main-meter/electricity"]', f'"main-meter/electricity",\n{again}')
+
+    (problem,) = complaints(tmp_path, text)
+
+    assert problem == (
+        f"site.toml:{line_of(text, again)}: account 'boiler-1/natural_gas' stands twice and would count twice: keep one"
+    )
+
+
+def test_a_span_that_no_memory_would_hold_is_refused(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[windows]\nspans = ["1min", "100000000d"]\n')
+
+    assert "span '100000000d' is longer than a year" in problem
+    assert load(tmp_path, GOOD + '\n[windows]\nspans = ["366d"]\n').windows.spans_s == {"366d": 366 * 86400.0}
