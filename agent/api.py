@@ -23,6 +23,8 @@ from agent.store import Store
 
 _NS = 1_000_000_000
 _LATEST_NS = 1 << 63
+_SHUTDOWN_S = 2.0
+"""A caller that asks and does not read may not keep the agent from ending in time."""
 _REMEDIES = {
     errno.EADDRINUSE: "another program (or another agent) uses this port: choose another, or stop it",
     errno.EACCES: "ports below 1024 belong to the system: choose another",
@@ -92,7 +94,7 @@ class LocalApi:
                 web.get("/api/v1/intervals", self._intervals),
             ]
         )
-        self._runner = web.AppRunner(application, access_log=None)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
 
     async def start(self) -> None:
         """Listen; raise ApiError when the address is taken or the token cannot be read."""

@@ -148,7 +148,8 @@ class Agent:
     async def _tasks(self, kind: str, jobs: list[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
         """Run jobs for as long as the block lasts."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._kept_running(f"{kind} {name}".strip(), job)) for name, job in jobs]
+            named = [(f"{kind} {name}".strip(), job) for name, job in jobs]
+            tasks = [group.create_task(self._kept_running(name, job), name=name) for name, job in named]
             yield
             for task in tasks:
                 task.cancel()
@@ -260,6 +261,7 @@ class Agent:
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state of the agent as JSON-able figures: for status, health, metrics and the live view."""
         elapsed_s = max(time.monotonic() - self._started, 1e-9)
+        sections = {section.name: section for section in self.config.devices}
         return {
             "site": self.config.site.name,
             "version": __version__,
@@ -270,7 +272,9 @@ class Agent:
             "process": snapshot.process(),
             "stalled": self.stalled(),
             "lines": [snapshot.line(poller, elapsed_s) for poller in self.pollers],
-            "devices": [snapshot.device(self.config, device) for poller in self.pollers for device in poller.devices],
+            "devices": [
+                snapshot.device(sections[device.name], device) for poller in self.pollers for device in poller.devices
+            ],
             "accounts": snapshot.accounts(self.ledger, self.recorder.latest_intervals),
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),

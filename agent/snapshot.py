@@ -8,11 +8,11 @@ from typing import Any
 
 from agent import bodies
 from agent.alarm import AlarmBook
-from agent.config import SiteConfig
 from agent.ledger import AMOUNT, Ledger
 from agent.polled import Condition, PolledDevice
 from agent.poller import LinePoller
 from agent.record import rfc3339
+from agent.sections import DeviceSection
 from agent.store import Store
 
 _INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",
@@ -48,9 +48,8 @@ def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
     }
 
 
-def device(config: SiteConfig, polled: PolledDevice) -> dict[str, Any]:
+def device(section: DeviceSection, polled: PolledDevice) -> dict[str, Any]:
     """Return a device's condition and its latest values."""
-    section = next(entry for entry in config.devices if entry.name == polled.name)
     state: dict[str, Any] = {
         "device": polled.name,
         "area": section.area,

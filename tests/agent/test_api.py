@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -246,6 +247,21 @@ async def test_the_api_reads_a_real_store(state: dict[str, Any], tmp_path: Path)
 
     assert [record["amount"] for record in found] == [1.5]
     assert none == []
+
+
+async def test_a_caller_that_does_not_read_its_answer_does_not_keep_the_agent_from_ending(
+    state: dict[str, Any], tmp_path: Path
+) -> None:
+    state["padding"] = "x" * 50_000_000  # more than the buffers of a connection hold
+    async with serving(state, tmp_path) as caller:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(caller._base.rpartition(":")[2]))
+        writer.write(b"GET /api/v1/state HTTP/1.1\r\nHost: x\r\n\r\n")
+        await reader.readexactly(1)
+        began = time.monotonic()
+    took_s = time.monotonic() - began
+    writer.close()
+
+    assert took_s < 5.0
 
 
 def test_a_state_can_be_written_as_json_whole(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_device_shows_the_latest_of_all_its_cadences_together(agent: Agent) ->
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
     device.condition = Condition.ONLINE
 
-    shown = snapshot.device(agent.config, device)
+    shown = snapshot.device(agent.config.devices[0], device)
 
     assert shown["values"]["frequency_hz"] == 1.0
     assert shown["values"]["voltage_thd_l1_percent"] == 2.0
@@ -53,7 +53,7 @@ def test_a_device_that_is_offline_shows_no_values(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
     device.condition, device.reason, device.since_ns = Condition.OFFLINE, "no reply", 10**18
 
-    shown = snapshot.device(agent.config, device)
+    shown = snapshot.device(agent.config.devices[0], device)
 
     assert "values" not in shown
     assert (shown["reason"], shown["since"]) == ("no reply", "2001-09-09T01:46:40.000000Z")
@@ -67,7 +67,7 @@ def test_what_could_not_be_read_keeps_its_quality(agent: Agent) -> None:
     lost = NoReply("no reply", exchange(slow.blocks[0], b"", 10**18 + 1))
     device.frames[1] = slow.codec.decode("main-meter", dict.fromkeys(slow.blocks, lost))
 
-    shown = snapshot.device(agent.config, device)
+    shown = snapshot.device(agent.config.devices[0], device)
 
     assert shown["quality"]["voltage_thd_l1_percent"] == "bad:comm_lost"
     assert shown["values"]["frequency_hz"] == 1.0
