@@ -4,10 +4,10 @@ DriverError
 ├── ProfileError          a device profile is wrong; carries every problem found
 ├── EndpointError         a line's URL is wrong
 └── LineError             carries the exchange that failed, where there was one
-├── LineDown          no connection, no port, or it broke: concerns every device of the line
-├── NoReply           the device did not answer in time
-├── BadReply          an answer came that does not provably belong to the request
-└── Refused           the device answered with a Modbus exception
+    ├── LineDown          no connection, no port, or it broke: concerns every device of the line
+    ├── NoReply           the device did not answer in time
+    ├── BadReply          an answer came that does not provably belong to the request
+    └── Refused           the device answered with a Modbus exception
 """
 
 from collections.abc import Sequence
