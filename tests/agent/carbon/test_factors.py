@@ -209,7 +209,7 @@ straw = { en = "straw", zh = "秸秆", unit = "t", ncv = inf }
         "first.toml:8",
         "first.toml:9",
         "second.toml:1",
-        "third.toml:1",
+        "third.toml",
     ]
     assert any("unknown unit 'm3n': did you mean" in line for line in found)
     assert any("carbon_content and oxidation go together: give both" in line for line in found)
