@@ -8,7 +8,7 @@ REQUIREMENTS := deploy/requirements
 # Debian keeps server programs such as mosquitto in /usr/sbin, which a plain user's PATH lacks.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
 
-.PHONY: demo test bench check lock soak clean
+.PHONY: demo test bench check lock soak torture clean
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/energy-agent demo $(ARGS)
@@ -29,6 +29,10 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@deploy/setup.sh servers
 	@$(WITH_TOOLS) $(BIN)/python -m tests.soak $(ARGS)
+
+torture: $(VENV)/.dev
+	@deploy/setup.sh servers
+	@$(WITH_TOOLS) $(BIN)/python -m tests.torture --full $(ARGS)
 
 # Keeps the pins that still fit; `make lock ARGS=--upgrade` moves them all forward.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

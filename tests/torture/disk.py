@@ -1,0 +1,173 @@
+"""A disk that fills, turns read-only, or errors, while the agent runs and while it starts."""
+
+import contextlib
+import errno
+import os
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from tests.soak.finding import Finding
+from tests.torture.judge import Expected, all_came, booked_once
+from tests.torture.oracle import committed
+from tests.torture.receivers import Received
+from tests.torture.rig import Rig, RunningAgent, rig, until
+from tests.torture.shim import Shim
+
+_EVERY_S = 0.2
+_NOTICED_S = 5.0
+_RECOVERED_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A way in which a disk fails."""
+
+    name: str
+    begin: Callable[[], None]
+    end: Callable[[], None]
+    words: tuple[str, ...]
+    """What must stand in the reason that the agent gives, one of them."""
+
+
+def disk(folder: Path, *, seconds: float) -> Finding:
+    """Let each fault last so long; values must go on live, and everything be stored again afterwards."""
+    finding = Finding("a disk that fills, turns read-only or errors")
+    with rig(folder, motors=10) as parts, _small_disk(parts) as ballast:
+        shim = Shim(folder, path=parts.store)
+        received = Received(parts.messages)
+        faults = _faults(shim, ballast)
+        with parts.agent(shim.environment) as agent:
+            until(agent.online, "the agent does not start")
+            time.sleep(2)
+            for fault in faults:
+                _suffer(finding, fault, agent, received, seconds)
+            agent.catch_up()
+            code, _ = agent.stop()
+        finding.expect(code == 0, f"exit code {code}")
+        expected = Expected()
+        expected.see(last := committed(parts.store))
+        all_came(finding, expected, received, parts.database)
+        booked_once(finding, received, last)
+        _no_hole(finding, received)
+        for fault in faults:
+            _start_with(finding, fault, parts, shim)
+        shim.close()
+    finding.expect("Traceback" not in agent.log, "the agent's log holds a traceback")
+    return finding
+
+
+@contextlib.contextmanager
+def _small_disk(parts: Rig) -> Iterator[Path | None]:
+    """Put the agent's folder on a disk of 8 MiB where that is allowed; yield a file that can fill it."""
+    folder = parts.config.parent
+    mounted = os.geteuid() == 0 and not subprocess.call(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)])
+    try:
+        parts.write_config()
+        yield folder / "ballast" if mounted else None
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def _faults(shim: Shim, ballast: Path | None) -> list[Fault]:
+    def healed() -> None:
+        shim.fail()
+
+    def fill() -> None:
+        assert ballast is not None
+        with contextlib.suppress(OSError), ballast.open("wb", buffering=0) as stream:
+            for _ in range(1 << 14):
+                stream.write(bytes(1 << 10))
+
+    full = (
+        Fault("full (tmpfs)", fill, ballast.unlink, ("full",))
+        if ballast
+        else Fault("full (ENOSPC)", lambda: shim.fail(write=errno.ENOSPC), healed, ("full",))
+    )
+    both = errno.EROFS
+    return [
+        full,
+        Fault("read-only (EROFS)", lambda: shim.fail(write=both, sync=both), healed, ("read-only", "readonly", "I/O")),
+        Fault("errors when written (EIO)", lambda: shim.fail(write=errno.EIO), healed, ("I/O",)),
+        Fault("errors when synced (EIO)", lambda: shim.fail(sync=errno.EIO), healed, ("I/O",)),
+    ]
+
+
+def _suffer(finding: Finding, fault: Fault, agent: RunningAgent, received: Received, seconds: float) -> None:
+    fault.begin()
+    began_ns = time.time_ns()
+    told = until(lambda: bool(_degraded(agent)), "", timeout_s=_NOTICED_S)
+    reason = _degraded(agent)
+    time.sleep(seconds)
+    ended_ns = time.time_ns()
+    alarm = any("/agent/alarm/" in topic and b'"active":true' in said for topic, said in _alarms(received).items())
+    fault.end()
+    healed_s = time.monotonic()
+    recovered = until(lambda: agent.state().get("store", {}).get("degraded") == "", "", timeout_s=_RECOVERED_S)
+    healed_s = time.monotonic() - healed_s
+    time.sleep(1)
+    received.read_on()
+    live = [
+        arrival
+        for arrival in received.of("telemetry").values()
+        if began_ns + 1_000_000_000 < arrival.time_ns and arrival.received_ns < ended_ns
+    ]
+    ages = [(arrival.received_ns - arrival.time_ns) / 1e9 for arrival in live]
+    finding.expect(told, f"{fault.name}: not noticed within {_NOTICED_S:g} s")
+    finding.expect(any(word in reason for word in fault.words), f"{fault.name}: the reason given is '{reason}'")
+    finding.expect(alarm, f"{fault.name}: no alarm of the agent is active at the subscriber")
+    finding.expect(len(live) > seconds / _EVERY_S, f"{fault.name}: only {len(live)} values came while it lasted")
+    finding.expect(recovered, f"{fault.name}: not over within {_RECOVERED_S:g} s of the disk being well again")
+    finding.figures[fault.name] = (
+        f"'{reason}'; {len(live)} values came live, at most {max(ages, default=0):.1f} s old; "
+        f"well again after {healed_s:.1f} s"
+    )
+
+
+def _alarms(received: Received) -> dict[str, bytes]:
+    received.read_on()
+    return received.alarms
+
+
+def _degraded(agent: RunningAgent) -> str:
+    return str(agent.state().get("store", {}).get("degraded", ""))
+
+
+def _no_hole(finding: Finding, received: Received) -> None:
+    """Expect each reading at the subscriber, under one identity; holes only where a gap record speaks of them."""
+    times: dict[str, list[int]] = {}
+    for arrival in received.of("telemetry").values():
+        times.setdefault(arrival.key, []).append(arrival.time_ns)
+    holes = twice = 0
+    for moments in times.values():
+        for one, other in pairwise(sorted(moments)):
+            twice += one == other
+            holes += max(0, round((other - one) / 1e9 / _EVERY_S) - 1)
+    told = sum(gap["kinds"].get("telemetry", 0) for gap in received.gaps)
+    finding.expect(holes <= told, f"{holes} readings never came, gap records tell of {told}")
+    finding.expect(not twice, f"{twice} readings came under two identities: a repeat nobody can recognise")
+    finding.figures["readings that never came / told by gap records / under two identities"] = (
+        f"{holes} / {told} / {twice}"
+    )
+
+
+def _start_with(finding: Finding, fault: Fault, parts: Rig, shim: Shim) -> None:
+    """Start the agent on a disk that fails already."""
+    fault.begin()
+    began = time.monotonic()
+    with parts.agent(shim.environment) as agent:
+        until(lambda: agent.process.poll() is not None or agent.online(), "", timeout_s=10)
+        took = time.monotonic() - began
+        runs = agent.process.poll() is None and agent.online()
+        said = agent.log.strip().splitlines()[-1]
+        finding.expect(runs, f"{fault.name}: the agent does not start on such a disk: {said}")
+        fault.end()
+        if runs:
+            recovered = until(lambda: agent.state().get("store", {}).get("degraded") == "", "", timeout_s=_RECOVERED_S)
+            finding.expect(recovered, f"{fault.name}: started with it, the store does not recover")
+            agent.stop()
+    finding.figures[f"{fault.name}: start on such a disk"] = f"{took:.1f} s" if runs else f"ends: {said}"

@@ -1,0 +1,101 @@
+"""Checks that several cases share: nothing missing, repeats recognisable, in order, booked once."""
+
+from dataclasses import dataclass, field
+
+from tests.servers import Database
+from tests.soak.finding import Finding
+from tests.torture.oracle import Committed, conservation
+from tests.torture.receivers import IN_DATABASE, Identity, Received, database_numbers
+from tests.torture.rig import until
+
+_ARRIVE_S = 30.0
+_SEARCHABLE_S = 10.0
+
+
+@dataclass(slots=True)
+class Expected:
+    """What was seen committed at one time or another."""
+
+    records: dict[Identity, bytes] = field(default_factory=dict)
+    kinds: dict[Identity, str] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)
+    """Highest number by epoch: numbers are given without a hole, so all below it were committed before."""
+
+    @property
+    def epochs(self) -> set[str]:
+        """The lives of the file."""
+        return set(self.last)
+
+    @property
+    def count(self) -> int:
+        """How many records were committed."""
+        return sum(self.last.values())
+
+    @property
+    def identities(self) -> set[Identity]:
+        """All records that were committed."""
+        return {(epoch, seq) for epoch, last in self.last.items() for seq in range(1, last + 1)}
+
+    def see(self, now: Committed) -> None:
+        """Add what stands in the file."""
+        self.records.update(now.records)
+        self.kinds.update(now.kinds)
+        self.last[now.epoch] = max(self.last.get(now.epoch, 0), now.last_seq)
+
+
+def all_came(
+    finding: Finding,
+    expected: Expected,
+    received: Received,
+    database: Database | None,
+    *,
+    but: set[Identity] | None = None,
+) -> None:
+    """Expect every committed record at the subscriber, and in the database where it belongs there."""
+    wanted = expected.identities - (but or set())
+    until(lambda: not wanted - _came(received), "", timeout_s=_ARRIVE_S, pause_s=0.2)
+    missing = wanted - _came(received)
+    finding.problems += [
+        f"record {seq} of {epoch} did not come ({expected.kinds.get((epoch, seq), '?')})"
+        for epoch, seq in sorted(missing)
+    ]
+    finding.problems += [f"record {seq} of {epoch} came again with another content" for epoch, seq in received.altered]
+    late = received.out_of_order()
+    finding.problems += [f"record {seq} of {epoch} came out of order" for epoch, seq in late]
+    finding.figures["records committed"] = f"{len(wanted):,}"
+    finding.figures["missing at the subscriber / repeats / altered / out of order"] = (
+        f"{len(missing)} / {received.repeats} / {len(received.altered)} / {len(late)}"
+    )
+    if database is not None:
+        _all_in_database(finding, wanted, received, database)
+
+
+def _came(received: Received) -> set[Identity]:
+    """Return what came; what was delivered while the file could not be written has an epoch with a suffix."""
+    return {(epoch.partition("-")[0], seq) for epoch, seq in received.read_on().arrivals}
+
+
+def _all_in_database(finding: Finding, wanted: set[Identity], received: Received, database: Database) -> None:
+    numbers = {
+        identity[1]
+        for identity in wanted
+        if (arrival := received.arrivals.get(identity)) is not None and arrival.kind in IN_DATABASE
+    }
+    absent: set[int] = set(numbers)
+
+    def complete() -> bool:
+        absent.intersection_update(numbers - database_numbers(database))
+        return not absent
+
+    until(complete, "", timeout_s=_SEARCHABLE_S, pause_s=1.0)
+    finding.problems += [f"record {seq} is not in the database" for seq in sorted(absent)]
+    finding.figures["missing in the database"] = f"{len(absent)} of {len(numbers):,}"
+
+
+def booked_once(finding: Finding, received: Received, last: Committed) -> None:
+    """Expect that intervals and what is open add up to the counters."""
+    problems, accounts = conservation(received.intervals, last.states)
+    finding.problems += problems
+    finding.expect(accounts > 0, "no interval came")
+    finding.figures["interval records"] = f"{len(received.intervals):,} of {accounts} accounts"
+    finding.figures["booked"] = "exactly what the counters went on by" if not problems else "WRONG"

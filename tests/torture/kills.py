@@ -1,0 +1,51 @@
+"""kill -9 at random moments, under load, with both sinks."""
+
+import random
+import time
+from pathlib import Path
+
+from tests.soak.finding import Finding, quantile
+from tests.torture.judge import Expected, all_came, booked_once
+from tests.torture.oracle import committed
+from tests.torture.receivers import Received
+from tests.torture.rig import rig, until
+
+_SHORTEST_S, _LONGEST_S = 0.2, 2.5
+_MOTORS = 20
+
+
+def kills(folder: Path, *, kills: int, seed: int = 1) -> Finding:
+    """Kill the agent so many times; everything that was ever committed must be at both receivers, booked once."""
+    finding = Finding("kill -9 under load")
+    chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
+    expected = Expected()
+    working = 0
+    starts: list[float] = []
+    with rig(folder, motors=_MOTORS) as parts:
+        received = Received(parts.messages)
+        for _ in range(kills):
+            before = expected.count
+            with parts.agent() as agent:
+                time.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
+                agent.kill()
+            if parts.store.exists():
+                expected.see(committed(parts.store))
+            working += expected.count > before
+            received.read_on()
+        with parts.agent() as agent:
+            began = time.monotonic()
+            until(agent.online, "the agent does not start again")
+            starts.append(time.monotonic() - began)
+            agent.catch_up(timeout_s=120)
+            code, took = agent.stop()
+        finding.expect(code == 0, f"exit code {code} at the end")
+        last = committed(parts.store)
+        expected.see(last)
+        all_came(finding, expected, received, parts.database)
+        booked_once(finding, received, last)
+    finding.expect(working > kills // 3, f"only {working} of {kills} runs committed anything")
+    finding.expect(len(expected.epochs) == 1, f"{len(expected.epochs)} epochs: the file was given up")
+    finding.figures["kills"] = f"{kills}, {working} of them after a commit of that run"
+    finding.figures["start after the last kill, every device read"] = f"{quantile(starts, 1):.2f} s"
+    finding.figures["from SIGTERM to the end"] = f"{took:.2f} s"
+    return finding

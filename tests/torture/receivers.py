@@ -1,0 +1,123 @@
+"""What the receivers got, judged by (epoch, seq) alone; nothing here asks the agent.
+
+A record is recognised by `epoch` and `seq`. A repeat must be the same bytes; else it could not be told from news.
+"""
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tests.servers import Database
+from tests.soak.delivery import time_ns
+from tests.torture.works import SITE
+
+IN_DATABASE = ("telemetry", "window", "interval", "alarm", "gap")
+"""Classes that the database is given."""
+_YOUNG_NS = 2_000_000_000
+
+Identity = tuple[str, int]
+"""Epoch and number of a record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A record as it came the first time; times are Unix [ns]."""
+
+    kind: str
+    key: str
+    time_ns: int
+    received_ns: int
+    digest: bytes
+
+
+@dataclass(slots=True)
+class Received:
+    """Everything a subscriber was given; read on with `read_on`."""
+
+    file: Path
+    arrivals: dict[Identity, Arrival] = field(default_factory=dict)
+    repeats: int = 0
+    altered: list[Identity] = field(default_factory=list)
+    """Numbers that came a second time with another content."""
+    intervals: list[dict[str, Any]] = field(default_factory=list)
+    gaps: list[dict[str, Any]] = field(default_factory=list)
+    windows: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=10_000))
+    alarms: dict[str, bytes] = field(default_factory=dict)
+    """The last of each alarm's topic."""
+    others: dict[str, bytes] = field(default_factory=dict)
+    """The last of each topic that is not a record."""
+    _offset: int = 0
+
+    def read_on(self) -> "Received":
+        """Take what has come since."""
+        with self.file.open("rb") as stream:
+            stream.seek(self._offset)
+            for line in stream:
+                if not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                if line.startswith(b"> "):
+                    self._take(line)
+        return self
+
+    def _take(self, line: bytes) -> None:
+        _, moment, topic, payload = line.rstrip(b"\n").split(b" ", 3)
+        name = topic.decode()
+        if "/alarm/" in name:
+            self.alarms[name] = payload
+        if not payload or b'"seq":' not in payload:
+            self.others[name] = payload
+            return
+        body = orjson.loads(payload)
+        identity = (body.get("epoch", ""), body["seq"])
+        digest = hashlib.blake2b(payload, digest_size=8).digest()
+        known = self.arrivals.get(identity)
+        if known:
+            self.repeats += 1
+            if known.digest != digest:
+                self.altered.append(identity)
+            return
+        parts = name.split("/")
+        kind = "alarm" if parts[-2] == "alarm" else parts[-1]
+        seconds, _, fraction = moment.decode().partition(".")
+        received_ns = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+        of_ns = time_ns(body.get("start") or body.get("since") or body["time"])
+        self.arrivals[identity] = Arrival(kind, "/".join(parts[2:4]), of_ns, received_ns, digest)
+        if kind == "interval":
+            self.intervals.append(body)
+        elif kind == "gap":
+            self.gaps.append(body)
+        elif kind == "window":
+            self.windows.append(body)
+
+    def of(self, kind: str) -> dict[Identity, Arrival]:
+        """Return the records of one class, in the order they came first."""
+        return {identity: arrival for identity, arrival in self.arrivals.items() if arrival.kind == kind}
+
+    def out_of_order(self) -> list[Identity]:
+        """Return the records that came, for the first time, after a younger one of the same device and class.
+
+        Fresh values may overtake a backlog: what is young when it comes is one lane, the rest another.
+        """
+        last: dict[tuple[str, str, str, bool], int] = {}
+        late = []
+        for (epoch, seq), arrival in self.arrivals.items():
+            young = arrival.received_ns - arrival.time_ns < _YOUNG_NS
+            lane = (epoch, arrival.kind, arrival.key, young)
+            if seq < last.get(lane, 0):
+                late.append((epoch, seq))
+            last[lane] = max(seq, last.get(lane, 0))
+        return late
+
+
+def database_numbers(database: Database) -> set[int]:
+    """Return the numbers of all records the database has, of whatever class."""
+    found: set[int] = set()
+    for kind in IN_DATABASE:
+        for series in database.series(f'{{__name__=~"{kind}(_.*)?_seq",site="{SITE}"}}'):
+            found.update(int(value) for value in series["values"])
+    return found
