@@ -1,9 +1,17 @@
-"""From the store to a receiver: peek, send, acknowledge; one task per sink.
+"""From the store to a receiver: peek, send, acknowledge; one task per sink, three lanes.
+
+- Urgent: alarms, ahead of everything.
+- Live: once the oldest values that wait are no longer fresh, what was committed after that moment goes in a lane of
+  its own. Should the link not even carry that, the lane starts anew behind what is no longer fresh in it.
+- Backlog: the rest, oldest first. It takes turns with the live lane, so neither starves the other; where it meets
+  what the live lane has delivered it passes over it, and at the end there is one lane again.
 
 Invariants:
-- The cursor moves only over what the receiver has acknowledged, what it refused for good and was set aside, and
-  what it is not meant to get.
-- Records go oldest first. After a failure the same records go again: at least once, never out of order.
+- The store settles only what the receiver has acknowledged, what it refused for good and was set aside, and what it
+  is not meant to get. The lanes choose what goes next, never what counts as delivered.
+- In each lane records go oldest first. After a failure the same records go again: at least once. A subscriber that
+  needs one order for all lanes finds it in `seq` and time.
+- A batch is as large as the link carries in half a second, so that no lane waits long for another.
 - Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock.
 - One log line when the receiver is lost, one when it is back; everything else is counted.
 """
@@ -16,11 +24,19 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from agent.record import Record
+from agent.record import TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
+from agent.store import Lane
 
 _LOG = logging.getLogger(__name__)
-_BATCH = 500
+_MOST = 1000
+"""Records of the largest batch."""
+_LEAST = 8
+"""Records of the smallest batch."""
+_TURN_S = 0.5
+"""How long a batch should be under way."""
+_FRESH_S = 5.0
+"""Values older than this when they are about to be sent let newer ones pass."""
 _FIRST_PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 10.0
 
@@ -29,20 +45,20 @@ class Outbox(Protocol):
     """What a forwarder needs of the store."""
 
     @property
-    def last_seq(self) -> int:
-        """Number of the record appended last."""
+    def committed_seq(self) -> int:
+        """Number of the record committed last."""
 
-    def settled_seq(self, sink: str) -> int:
-        """Return where the sink's cursor stands."""
+    def unsettled(self, sink: str) -> int:
+        """Return how many records the sink still needs, at most."""
 
     async def news(self, seen: int) -> int:
         """Wait for a pulse after `seen`; return the latest."""
 
-    async def peek(self, sink: str, limit: int) -> list[Record]:
-        """Return the oldest unacknowledged records."""
+    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
+        """Return the oldest unacknowledged records of a lane with a `seq` above `after`."""
 
     async def acknowledge(self, sink: str, seq: int) -> None:
-        """Move the sink's cursor."""
+        """Settle what was peeked last, up to `seq`."""
 
     async def set_aside(self, sink: str, record: Record, reason: str) -> None:
         """Keep a record that was refused."""
@@ -65,7 +81,8 @@ class Forwarder:
         self._longest_pause_s = longest_pause_s
         self._failures = 0
         self._sent = self._acknowledged = self._errors = self._rejected = 0
-        self._settled_seq = 0
+        self._size = 64
+        self._live_after: int | None = None
         self._up_since: float | None = None
         self._lost = False
         self._last_error = ""
@@ -78,7 +95,7 @@ class Forwarder:
     @property
     def pending(self) -> int:
         """Records not yet settled with the receiver, at most; exact once it has caught up."""
-        return self._store.last_seq - self._settled_seq
+        return self._store.unsettled(self.sink.name)
 
     def status(self) -> dict[str, object]:
         """Return the counters as JSON values."""
@@ -96,7 +113,6 @@ class Forwarder:
 
     async def run(self) -> None:
         """Deliver until cancelled."""
-        self._settled_seq = max(self._settled_seq, self._store.settled_seq(self.sink.name))
         while True:
             try:
                 async with self.sink.session() as session:
@@ -108,11 +124,31 @@ class Forwarder:
     async def _drain(self, session: Session) -> None:
         pulse = -1
         while True:
-            batch = await self._store.peek(self.sink.name, _BATCH)
-            if batch:
-                await self._deliver(session, batch)
-            else:
+            if not await self._turn(session):
                 pulse = await self._store.news(pulse)
+
+    async def _turn(self, session: Session) -> bool:
+        """Send a batch of each lane; return whether there was anything to send."""
+        name, sent = self.sink.name, False
+        while urgent := await self._store.peek(name, self._size, lane=Lane.URGENT):
+            sent = True
+            await self._deliver(session, urgent)
+        if self._live_after is not None:
+            live = await self._store.peek(name, self._size, after=self._live_after)
+            if len(live) == self._size and _stale(live):
+                self._live_after = self._store.committed_seq
+            elif live:
+                sent = True
+                await self._deliver(session, live)
+        backlog = await self._store.peek(name, self._size)
+        if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
+            self._live_after = None
+        elif self._live_after is None and len(backlog) == self._size and _stale(backlog):
+            self._live_after = self._store.committed_seq
+        if backlog:
+            sent = True
+            await self._deliver(session, backlog)
+        return sent
 
     async def _deliver(self, session: Session, batch: Sequence[Record]) -> None:
         wanted = [record for record in batch if self.sink.wants(record)]
@@ -120,11 +156,14 @@ class Forwarder:
         rejected: Mapping[int, str] = {}
         if wanted:
             try:
+                started = time.monotonic()
                 await session.send(wanted)
+                self._fit(len(batch), time.monotonic() - started)
             except SinkRejected as error:
                 rejected = error.rejected
             except (SinkUnavailable, asyncio.CancelledError):
                 # What was acknowledged before the failure is not sent again; small links get on this way.
+                self._size = max(_LEAST, self._size // 2)
                 await self._settle([record for record in wanted if record.seq <= session.accepted_through])
                 raise
             self._succeeded()
@@ -137,8 +176,14 @@ class Forwarder:
     async def _settle(self, records: Sequence[Record]) -> None:
         if records:
             self._acknowledged += len(records)
-            self._settled_seq = max(self._settled_seq, records[-1].seq)
             await self._store.acknowledge(self.sink.name, records[-1].seq)
+
+    def _fit(self, count: int, took_s: float) -> None:
+        """Choose the size of the next batch by how long one of `count` records was under way."""
+        if took_s > 2 * _TURN_S:
+            self._size = max(_LEAST, self._size // 2)
+        elif took_s < _TURN_S and count == self._size:
+            self._size = min(_MOST, self._size * 2)
 
     async def _refuse(self, record: Record, reason: str) -> None:
         if not self._rejected:
@@ -169,3 +214,10 @@ class Forwarder:
             return error.retry_after_s * random.uniform(1.0, 1.1)  # noqa: S311  # spreads reconnects, guards nothing
         longest = min(self._longest_pause_s, self._first_pause_s * 2.0 ** min(self._failures - 1, 16))
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads reconnects, guards nothing
+
+
+def _stale(records: Sequence[Record]) -> bool:
+    """Whether a batch begins with values nobody would call fresh; what a clock that is set does to it costs nothing."""
+    values = (record.time_ns for record in records if record.kind in (TELEMETRY, WINDOW))
+    oldest_ns = next(values, None)
+    return oldest_ns is not None and time.time_ns() - oldest_ns > _FRESH_S * 1e9

@@ -2,16 +2,21 @@
 
 from agent.store.chain import GENESIS, record_hash
 from agent.store.database import StoreError
+from agent.store.dead_letter import DeadLetter
 from agent.store.journal import Store
-from agent.store.reader import read_intervals, read_status
+from agent.store.reader import read_dead_letters, read_intervals, read_status
+from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
 
 __all__ = [
     "GENESIS",
+    "DeadLetter",
+    "Lane",
     "SinkStatus",
     "Store",
     "StoreError",
     "StoreStatus",
+    "read_dead_letters",
     "read_intervals",
     "read_status",
     "record_hash",

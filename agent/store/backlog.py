@@ -21,9 +21,12 @@ from dataclasses import dataclass, field
 from agent.record import AGENT, GAP, INTERVAL, KINDS, Record, encode
 from agent.store.chain import seal
 from agent.store.losses import Losses
+from agent.store.schema import lane_of
+from agent.store.settled import Lane
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
+_QUEUE_FULL = "queue full before the disk took them"
 _ROWS_SHARE = 8
 """Rows of the ring may take this part of the queue's bound, beside it: they come one a minute."""
 
@@ -37,6 +40,8 @@ class Batch:
     chain: str
     records: list[Record] = field(default_factory=list)
     states: dict[str, bytes] = field(default_factory=dict)
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Records that never reached the file, by "kind: reason"."""
     rows: dict[int, bytes] = field(default_factory=dict)
     """Rows of the ring of windows, by their time [Unix, ns]."""
 
@@ -111,7 +116,10 @@ class Backlog:
                 body = self.losses.body(time_ns)
                 self._number(GAP, AGENT, time_ns, {"site": self._site, **body} if self._site else body)
                 self.losses = Losses()
-            batch = Batch(self.seq, self.epoch, self.chain, self._records, self._changed_states, self._rows)
+            batch = Batch(
+                self.seq, self.epoch, self.chain, self._records, self._changed_states, self.dropped, self._rows
+            )
+            self.dropped = Counter()
             self._records, self._changed_states, self._rows, self._bytes = [], {}, {}, 0
         return batch
 
@@ -119,6 +127,7 @@ class Backlog:
         """Queue a batch again that could not be committed."""
         with self.changed:
             self._records = batch.records + self._records
+            self.dropped.update(batch.dropped)
             self._bytes += sum(len(record.payload) + _OVERHEAD for record in batch.records)
             self._changed_states = {**batch.states, **self._changed_states}
             self._rows = {**batch.rows, **self._rows}
@@ -143,12 +152,13 @@ class Backlog:
         with self.changed:
             self._live_epoch = ""
 
-    def live(self, delivered: Collection[int], limit: int) -> list[Record]:
-        """Return the oldest records that may be delivered uncommitted and are not in `delivered`."""
+    def live(self, lane: Lane, delivered: Collection[int], limit: int) -> list[Record]:
+        """Return the oldest records of a lane that may be delivered uncommitted and are not in `delivered`."""
         with self.changed:
             found = []
             for record in self._records if self._live_epoch else []:
-                if record.seq >= self._live_from and record.kind != INTERVAL and record.seq not in delivered:
+                wanted = record.kind != INTERVAL and lane_of(record.kind) is lane
+                if wanted and record.seq >= self._live_from and record.seq not in delivered:
                     found.append(record)
                     if len(found) == limit:
                         break
@@ -191,7 +201,7 @@ class Backlog:
                     lost.add(record.seq)
                     surplus -= len(record.payload) + _OVERHEAD
         dropped = [record for record in self._records if record.seq in lost]
-        self.losses.add_records(dropped, "queue full before the disk took them")
-        self.dropped.update(record.kind for record in dropped)
+        self.losses.add_records(dropped, _QUEUE_FULL)
+        self.dropped.update(f"{record.kind}: {_QUEUE_FULL}" for record in dropped)
         self._records = [record for record in self._records if record.seq not in lost]
         self._bytes -= sum(len(record.payload) + _OVERHEAD for record in dropped)

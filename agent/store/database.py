@@ -4,34 +4,43 @@ Invariants:
 - One connection, used from one thread. Writers of WAL files in two connections are never safe with old SQLite.
 - A transaction is open only inside `commit`, so whatever else reads, reads what was committed.
 - File and write-ahead log together stay within the maximum size: room is made before rows are inserted.
-- Dropped first is the oldest telemetry, then windows, then events, then intervals every sink has, then intervals.
+- What every sink has goes first, intervals excepted. Dropped then is the oldest telemetry, then windows, then events,
+  then alarms, then intervals every sink has, then intervals.
+- A record leaves the file as it entered it or not at all: its checksum is looked at whenever it is read.
 - `ledger` changes only with a commit; it is in the file, in the same transaction as what it counts.
 """
 
 import sqlite3
-import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-from agent.record import INTERVAL, Record
+from agent.record import INTERVAL, KINDS, Record
 from agent.store.backlog import Batch
+from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
+from agent.store.guard import value_sum
+from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.schema import (
     APPLICATION_ID,
     COLUMNS,
-    LANES,
+    LANE_OF,
     SCHEMA_VERSION,
-    Ledger,
-    count_refused,
+    TABLES,
     create,
-    lane,
+    from_rows,
     read_ledger,
-    select_after,
+    read_settled,
+    read_states,
     select_intervals,
+    select_records,
+    select_ring,
+    table,
+    to_row,
 )
+from agent.store.settled import Lane, Lanes, Settled, common, to_text
 
 _PAGE = 4096
 _SMALLEST = 512 << 10
@@ -39,12 +48,12 @@ _SLACK = 0.01
 """Part of the maximum that is freed at once, so that not every commit of a full store drops."""
 _OTHER_PAGES = 32
 """Pages of a commit beside its rows: inner pages, free lists, cursors, the ledger."""
+_GROWTH_PAGES = 12
+"""Pages by which a commit may grow the trees beside its rows: a split or two for each it touches."""
 _LEAST_SLACK = 8
 """Pages freed at once even in a small store: each freeing costs a gap record."""
 _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
-_DEAD_LETTERS = 1000
-"""Records kept that a receiver refused for good; the oldest go first."""
 _ROW_AGE_NS = 25 * 3600 * 10**9
 """Rows of the ring are of use for the longest window, a day."""
 _ROWS_SHARE = 4
@@ -55,38 +64,30 @@ class StoreError(Exception):
     """Raised when the store cannot be used; the text names path, cause and remedy."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A record that a sink refused for good."""
-
-    sink: str
-    reason: str
-    record: Record
-
-
 class Database:
     """An open store file."""
 
-    def __init__(self, path: Path, *, max_size: int, sinks: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, max_size: int) -> None:
         """Open or create the file; raise sqlite3.Error, or StoreError when it is another program's."""
         if max_size < _SMALLEST:
             raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '512KiB' or more")
         self._wal = path.with_name(path.name + "-wal")
-        self._sinks = tuple(sinks)
         checkpoint = min(1000, max_size // (64 * _PAGE))
         # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
         log = checkpoint + 2 * queue_bytes(max_size) // _PAGE + _OTHER_PAGES
         self._max_pages = max_size // _PAGE - log
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+        self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # a flipped bit is no crash
         try:
             self._prepare(path, checkpoint)
             self.ledger = read_ledger(self._connection)
-            self.cursors = dict(self._connection.execute("SELECT sink, seq FROM cursor"))
-            self.states: dict[str, bytes] = dict(self._connection.execute("SELECT name, value FROM state"))
+            self.settled = read_settled(self._connection)
+            self.states = read_states(self._connection)
         except BaseException:
             self._connection.close()
             raise
-        self._pruned = 0
+        self._pruned = {name: Settled() for name in TABLES}
+        self._rotten: dict[int, Record] = {}
 
     def close(self) -> None:
         """Close the file; its log is merged into it."""
@@ -101,41 +102,49 @@ class Database:
             log = 0
         return self._pragma("page_count") * _PAGE + log
 
-    def commit(self, batch: Batch, cursors: Mapping[str, int], refused: Sequence[DeadLetter]) -> Losses:
-        """Write a batch, cursors and refused records in one transaction; return what had to be dropped for it."""
-        ledger = replace(
-            self.ledger,
-            seq=max(batch.seq, self.ledger.seq),
-            epoch=batch.epoch,
-            chain=batch.chain,
-            records=Counter(self.ledger.records),
-            dropped=Counter(self.ledger.dropped),
-            losses=Losses(),
-            commits=self.ledger.commits + 1,
-        )
+    @property
+    def rotten(self) -> bool:
+        """Whether records were found that are not what was written; the next commit drops them."""
+        return bool(self._rotten)
+
+    def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
+        """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
+        ledger = self.ledger.following(batch.seq, batch.epoch, batch.chain)
+        ledger.dropped.update(batch.dropped)
         with self._transaction():
-            self._prune(ledger, cursors, _CHUNK)
-            self._make_room(ledger, _pages(batch, refused), cursors)
-            for name in LANES:
-                rows = [
-                    (record.seq, record.kind, record.key, record.time_ns, record.payload)
-                    for record in batch.records
-                    if lane(record.kind) == name
-                ]
-                self._connection.executemany(f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?)", rows)  # noqa: S608  # our own names
+            self._drop_rotten(ledger)
+            self._prune(ledger, settled, _CHUNK)
+            self._make_room(ledger, _pages(batch, refused), settled)
+            for name in TABLES:
+                rows = [to_row(record) for record in batch.records if table(record.kind) == name]
+                self._connection.executemany(
+                    f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
+                    rows,
+                )
             ledger.records.update(record.kind for record in batch.records)
-            self._connection.executemany("REPLACE INTO state VALUES (?, ?)", batch.states.items())
+            self._connection.executemany(
+                "REPLACE INTO state VALUES (?, ?, ?)",
+                [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
+            )
             self._save_rows(batch.rows)
-            self._connection.executemany("REPLACE INTO cursor VALUES (?, ?)", cursors.items())
-            self._set_aside(refused)
+            self._connection.executemany(
+                "REPLACE INTO cursor VALUES (?, ?)", [(sink, to_text(lanes)) for sink, lanes in settled.items()]
+            )
+            insert_refused(self._connection, refused)
             self._connection.execute("REPLACE INTO meta VALUES ('ledger', ?)", (ledger.text(),))
         self.ledger = ledger
-        self.cursors.update(cursors)
+        self._rotten = {}
         return ledger.losses
 
-    def after(self, seq: int, limit: int) -> list[Record]:
-        """Return the oldest records behind `seq`."""
-        return select_after(self._connection, seq, limit)
+    def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record]:
+        """Return the oldest intact records of a lane in (low, high]."""
+        while True:
+            rows = select_records(self._connection, lane, low, (1 << 62) if high is None else high, limit)
+            intact, rotten = from_rows(rows)
+            self._rotten.update({record.seq: record for record in rotten})
+            if intact or not rows:
+                return intact
+            low = rows[-1][0]
 
     def refused(self) -> dict[str, int]:
         """Return how many refused records are kept, by sink."""
@@ -146,17 +155,17 @@ class Database:
         return select_intervals(self._connection, start_ns, end_ns)
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return the oldest rows of the ring behind `after_ns`."""
-        chosen = "SELECT time_ns, value FROM ring_row WHERE time_ns > ? ORDER BY time_ns LIMIT ?"
-        return self._connection.execute(chosen, (after_ns, limit)).fetchall()
+        """Return the oldest intact rows of the ring behind `after_ns`."""
+        return select_ring(self._connection, after_ns, limit)
 
     def _prepare(self, path: Path, checkpoint: int) -> None:
         owner, version = self._pragma("application_id"), self._pragma("user_version")
         tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if tables and owner != APPLICATION_ID:
             raise StoreError(f"{path}: is another program's database: name another file as [store] path")
-        if version > SCHEMA_VERSION:
-            raise StoreError(f"{path}: was written by a newer energy-agent: install that, or name another file")
+        if tables and version != SCHEMA_VERSION:
+            age = "a newer" if version > SCHEMA_VERSION else "an older"
+            raise StoreError(f"{path}: was written by {age} energy-agent: install that, or name another file")
         if not tables:
             # Must stand before the first table; it lets a file shrink that was allowed more before.
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -170,7 +179,7 @@ class Database:
             "cache_size = -2000",
         ):
             self._connection.execute(f"PRAGMA {setting}").fetchall()
-        if version < SCHEMA_VERSION:
+        if not tables:
             with self._transaction():
                 create(self._connection)
 
@@ -189,82 +198,65 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _floor(self, cursors: Mapping[str, int]) -> int | None:
-        """Return the number up to which every sink has everything, None without sinks."""
-        known = {**self.cursors, **cursors}
-        return min((known.get(sink, 0) for sink in self._sinks), default=None)
+    def _prune(self, ledger: Ledger, settled: Mapping[str, Lanes], worth: int) -> None:
+        """Remove what every sink has where there is enough of it; intervals stay."""
+        for name in TABLES[:-1]:
+            ranges = common(lanes[LANE_OF[name]] for lanes in settled.values())
+            fresh = [span for span in ranges if span[1] - span[0] - self._pruned[name].within(*span) >= worth]
+            for low, high in fresh:
+                ledger.records.subtract(self._delete(name, low, high))
+                self._pruned[name].add(low, high)
 
-    def _prune(self, ledger: Ledger, cursors: Mapping[str, int], worth: int) -> None:
-        """Remove what every sink has when there is enough of it; intervals stay."""
-        floor = self._floor(cursors)
-        if floor is None or floor - self._pruned < worth:
-            return
-        for name in LANES[:-1]:
-            self._delete(ledger, name, floor)
-        self._pruned = floor
-
-    def _make_room(self, ledger: Ledger, pages: int, cursors: Mapping[str, int]) -> None:
+    def _make_room(self, ledger: Ledger, pages: int, settled: Mapping[str, Lanes]) -> None:
         goal = self._max_pages - pages
         if self._used_pages() > goal:
-            self._prune(ledger, cursors, 1)
+            self._prune(ledger, settled, 1)
         if self._used_pages() > goal:
             goal -= max(int(self._max_pages * _SLACK), _LEAST_SLACK)
-        floor = self._floor(cursors)
-        everything = 1 << 62
-        steps = [(name, everything) for name in LANES[:-1]]
-        steps += [(INTERVAL, everything if floor is None else floor), (INTERVAL, everything)]
-        for name, limit in steps:
+        everything = (0, 1 << 62)
+        steps = [(name, everything) for name in TABLES[:-1]]
+        steps += [(INTERVAL, span) for span in common(lanes[LANE_OF[INTERVAL]] for lanes in settled.values())]
+        for name, (low, high) in [*steps, (INTERVAL, everything)]:
             while (surplus := self._used_pages() - goal) > 0:
-                oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
-                rows = [Record(*row) for row in self._connection.execute(oldest, (limit, min(surplus, _CHUNK)))]
+                oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
+                rows = self._connection.execute(oldest, (low, high, min(surplus, _CHUNK))).fetchall()
                 if not rows:
                     break
-                ledger.dropped.update(self._delete(ledger, name, rows[-1].seq))
-                ledger.losses.add_records(rows, "store full")
+                self._delete(name, low, rows[-1][0])
+                ledger.drop([Record(*row[:-1]) for row in rows], "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
             self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _OTHER_PAGES)})").fetchall()
 
+    def _drop_rotten(self, ledger: Ledger) -> None:
+        for record in self._rotten.values():
+            for name in TABLES:
+                self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (record.seq,))  # noqa: S608  # our own names
+        known = [record for record in self._rotten.values() if record.kind in KINDS]
+        ledger.drop(known, "damaged in the file")
+
     def _used_pages(self) -> int:
         return self._pragma("page_count") - self._pragma("freelist_count")
 
-    def _delete(self, ledger: Ledger, name: str, through: int) -> Counter[str]:
-        kinds: Counter[str] = Counter(
-            dict(
-                self._connection.execute(
-                    f"SELECT kind, count(*) FROM {name}_record WHERE seq <= ? GROUP BY kind",  # noqa: S608  # our own names
-                    (through,),
-                )
-            )
-        )
-        self._connection.execute(f"DELETE FROM {name}_record WHERE seq <= ?", (through,))  # noqa: S608  # our own names
-        ledger.records.subtract(kinds)
-        return kinds
+    def _delete(self, name: str, low: int, high: int) -> Counter[str]:
+        where = f"FROM {name}_record WHERE seq > ? AND seq <= ?"
+        kinds = dict(self._connection.execute(f"SELECT kind, count(*) {where} GROUP BY kind", (low, high)))
+        self._connection.execute(f"DELETE {where}", (low, high))
+        return Counter(kinds)
 
     def _save_rows(self, rows: Mapping[int, bytes]) -> None:
         """Insert rows of the ring; the oldest go when they are too old or take more than their part of the file."""
         if not rows:
             return
-        self._connection.executemany("REPLACE INTO ring_row VALUES (?, ?)", rows.items())
+        self._connection.executemany(
+            "REPLACE INTO ring_row VALUES (?, ?, ?)",
+            [(time_ns, row, value_sum(time_ns, row)) for time_ns, row in rows.items()],
+        )
         oldest_ns = max(rows) - _ROW_AGE_NS
         self._connection.execute("DELETE FROM ring_row WHERE time_ns < ?", (oldest_ns,))
         kept = (self._max_pages * _PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
         newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
         self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
-
-    def _set_aside(self, refused: Sequence[DeadLetter]) -> None:
-        now = time.time_ns()
-        self._connection.executemany(
-            f"INSERT INTO dead_letter (sink, reason, refused_ns, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
-            [
-                (letter.sink, letter.reason, now, *(getattr(letter.record, name) for name in Record.__slots__))
-                for letter in refused
-            ],
-        )
-        if refused:
-            self._connection.execute(
-                "DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?", (_DEAD_LETTERS,)
-            )
 
 
 def queue_bytes(max_size: int) -> int:
@@ -278,4 +270,4 @@ def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
     sizes += [len(letter.record.payload) + len(letter.reason) + 80 for letter in refused]
     sizes += [len(value) for values in (batch.states, batch.rows) for value in values.values()]
     pages = sum(1 / (_PAGE // size) if size < _PAGE else size // (_PAGE - 100) + 2 for size in sizes)
-    return int(pages) + _OTHER_PAGES
+    return int(pages) + _GROWTH_PAGES

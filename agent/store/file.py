@@ -5,7 +5,6 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from agent.store.database import Database, StoreError
@@ -17,12 +16,11 @@ _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 class StoreFile:
     """Opens the database at `path`, or a fresh one where that is damaged."""
 
-    def __init__(self, path: Path, *, max_size: int, sinks: Sequence[str]) -> None:
+    def __init__(self, path: Path, *, max_size: int) -> None:
         self.path = path
         self.set_aside = ""
         """Where a damaged file was put."""
         self._max_size = max_size
-        self._sinks = tuple(sinks)
         self._lock = -1
 
     @property
@@ -81,7 +79,7 @@ class StoreFile:
             return self.replace(error)
 
     def _database(self) -> Database:
-        return Database(self.path, max_size=self._max_size, sinks=self._sinks)
+        return Database(self.path, max_size=self._max_size)
 
 
 def damaged(error: sqlite3.Error) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from agent.record import Record
+from agent.store.settled import Lane
 from agent.store.status import StoreStatus
 from agent.store.writer import Writer
 
@@ -97,17 +98,20 @@ class Store:
         """Return when everything appended so far is committed; raise StoreError when it cannot be."""
         await asyncio.wrap_future(self._writer.submit(self._writer.flush))
 
-    async def peek(self, sink: str, limit: int) -> list[Record]:
-        """Return the oldest records the sink has not acknowledged: committed ones, while the file can be written."""
-        return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.peek(sink, limit)))
+    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
+        """Return the oldest records of a lane with a `seq` above `after` that the sink has not acknowledged.
+
+        They are committed ones, while the file can be written.
+        """
+        return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.peek(sink, lane, after, limit)))
 
     async def acknowledge(self, sink: str, seq: int) -> None:
         """Note that the sink has everything of its last `peek` up to `seq`."""
-        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.acknowledge(sink, seq)))
+        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.deliveries.acknowledge(sink, seq)))
 
     async def set_aside(self, sink: str, record: Record, reason: str) -> None:
         """Keep a record the sink refused for good among a bounded number of dead letters."""
-        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.set_aside(sink, record, reason)))
+        await asyncio.wrap_future(self._writer.submit(lambda: self._writer.deliveries.set_aside(sink, record, reason)))
 
     async def news(self, seen: int) -> int:
         """Wait until there was a commit, or an attempt at one, after pulse `seen`; return the latest pulse."""
@@ -125,9 +129,14 @@ class Store:
         """Number of the record appended last, committed or not."""
         return self._writer.backlog.seq
 
-    def settled_seq(self, sink: str) -> int:
-        """Return the number up to which the sink needs nothing any more, as of the last commit."""
-        return self._writer.status.sinks[sink].cursor
+    @property
+    def committed_seq(self) -> int:
+        """Number of the record committed last."""
+        return self._writer.status.committed_seq
+
+    def unsettled(self, sink: str) -> int:
+        """Return how many records the sink still needs, at most; exact once it has all."""
+        return self._writer.deliveries.unsettled(sink, self.last_seq)
 
     def status(self) -> StoreStatus:
         """Return the figures of the last commit."""

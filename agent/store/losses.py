@@ -1,5 +1,6 @@
 """What the bounded store had to drop, until a gap record says so."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -33,8 +34,10 @@ class Losses:
         for record in records:
             self.add(record.seq, record.seq, {record.kind: 1}, reason)
             if record.kind == GAP:
-                told = orjson.loads(record.payload)
-                self.add(told["from_seq"], told["to_seq"], told["kinds"], *told["reason"].split("; "))
+                # What a damaged gap record told, nobody knows any more.
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    told = orjson.loads(record.payload)
+                    self.add(told["from_seq"], told["to_seq"], told["kinds"], *told["reason"].split("; "))
 
     def merge(self, other: "Losses") -> None:
         """Take over what `other` counted."""

@@ -8,15 +8,19 @@ from typing import TypeVar
 
 from agent.record import Record
 from agent.store.database import StoreError
+from agent.store.dead_letter import DeadLetter, count_refused, select_refused
 from agent.store.journal import of_account
+from agent.store.ledger import dropped_by
 from agent.store.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
-    count_refused,
+    Row,
     read_ledger,
-    select_after,
+    read_settled,
     select_intervals,
+    select_records,
 )
+from agent.store.settled import Lane, Settled
 from agent.store.status import SinkStatus, StoreStatus
 
 _Result = TypeVar("_Result")
@@ -35,23 +39,34 @@ def read_status(path: Path) -> StoreStatus:
     return _reading(path, lambda connection: _status(connection, path))
 
 
+def read_dead_letters(path: Path, sink: str | None = None) -> list[DeadLetter]:
+    """Return the dead letters of one sink, or of all, oldest first; raise StoreError when none can be read."""
+    return _reading(path, lambda connection: select_refused(connection, sink))
+
+
 def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
     ledger = read_ledger(connection)
     refused = count_refused(connection)
     sinks = {}
-    for sink, cursor in connection.execute("SELECT sink, seq FROM cursor").fetchall():
-        oldest = select_after(connection, cursor, 1)
-        seq, time_ns = (oldest[0].seq, oldest[0].time_ns) if oldest else (None, None)
-        sinks[sink] = SinkStatus(cursor, seq, time_ns, refused.get(sink, 0))
+    for sink, lanes in read_settled(connection).items():
+        rows = [row for lane, settled in lanes.items() for row in _oldest(connection, lane, settled)]
+        seq, time_ns = min(((row[0], row[3]) for row in rows), default=(None, None))
+        sinks[sink] = SinkStatus(lanes[Lane.NORMAL].cursor, seq, time_ns, refused.get(sink, 0))
     log = path.with_name(path.name + "-wal")
     return StoreStatus(
         bytes=path.stat().st_size + (log.stat().st_size if log.exists() else 0),
         committed_seq=ledger.seq,
         commits=ledger.commits,
         records={kind: count for kind, count in ledger.records.items() if count},
-        dropped=dict(ledger.dropped),
+        dropped=dropped_by(ledger.dropped, 0),
+        dropped_for=dropped_by(ledger.dropped, 1),
         sinks=sinks,
     )
+
+
+def _oldest(connection: sqlite3.Connection, lane: Lane, settled: Settled) -> list[Row]:
+    low, high = settled.hole(0)
+    return select_records(connection, lane, low, (1 << 62) if high is None else high, 1)
 
 
 def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
@@ -66,7 +81,7 @@ def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Resu
             owner, version = (
                 connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
             )
-            if owner != APPLICATION_ID or version > SCHEMA_VERSION:
+            if (owner, version) != (APPLICATION_ID, SCHEMA_VERSION):
                 raise StoreError(f"{path}: is no store of this energy-agent: check [store] path")
             return read(connection)
         finally:

@@ -1,105 +1,124 @@
-"""What stands in the store's file: its tables, its ledger, and the questions asked by more than one process."""
+"""What stands in the store's file: its tables, and the questions asked by more than one process."""
 
-import json
+import itertools
 import secrets
 import sqlite3
-from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from typing import Any
 
-from agent.record import INTERVAL, TELEMETRY, WINDOW, Record
-from agent.store.chain import GENESIS
-from agent.store.losses import Losses
+from agent.record import ALARM, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.store.guard import record_sum, value_sum
+from agent.store.ledger import Ledger
+from agent.store.settled import Lane, Lanes, from_text
 
 APPLICATION_ID = 0x656E6167
 SCHEMA_VERSION = 2
-LANES = ("telemetry", "window", "event", "interval")
+TABLES = ("telemetry", "window", "event", "alarm", "interval")
 """Classes of records in the order in which they are dropped; each is a table of its own, so that dropping the
 oldest of a class removes whole pages and needs no index."""
+LANE_OF = {name: Lane.URGENT if name == ALARM else Lane.NORMAL for name in TABLES}
+"""The lane of each table."""
 
-COLUMNS = "seq, kind, key, time_ns, payload"
+COLUMNS = "seq, kind, key, time_ns, payload, crc"
 _RECORD = (
-    "seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, time_ns INTEGER NOT NULL, payload BLOB NOT NULL"
+    "seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, time_ns INTEGER NOT NULL, "
+    "payload BLOB NOT NULL, crc INTEGER NOT NULL"
 )
 _REFUSED = "id INTEGER PRIMARY KEY, sink TEXT NOT NULL, reason TEXT NOT NULL, refused_ns INTEGER NOT NULL"
 
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What the file knows about itself without counting rows."""
-
-    epoch: str
-    seq: int = 0
-    chain: str = GENESIS
-    records: Counter[str] = field(default_factory=Counter)
-    dropped: Counter[str] = field(default_factory=Counter)
-    losses: Losses = field(default_factory=Losses)
-    commits: int = 0
-
-    def text(self) -> str:
-        """Return the ledger as stored."""
-        content = {name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits")}
-        return json.dumps({**content, "losses": self.losses.state()})
-
-    @classmethod
-    def parse(cls, text: str) -> "Ledger":
-        """Return a ledger as it was stored."""
-        found = json.loads(text)
-        return cls(
-            epoch=found["epoch"],
-            seq=found["seq"],
-            chain=found["chain"],
-            records=Counter(found["records"]),
-            dropped=Counter(found["dropped"]),
-            losses=Losses.restored(found["losses"]),
-            commits=found["commits"],
-        )
+Row = tuple[Any, Any, Any, Any, Any, Any]
+"""The columns of a record; in a damaged file each may be anything."""
 
 
-def lane(kind: str) -> str:
+def table(kind: str) -> str:
     """Return the class, and table, of a kind of record."""
-    return kind if kind in (TELEMETRY, WINDOW, INTERVAL) else "event"
+    return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
 
 
-def select_after(connection: sqlite3.Connection, seq: int, limit: int) -> list[Record]:
-    """Return the oldest records behind `seq`."""
-    # SQLite merges the four ordered tables; nothing is sorted.
-    parts = " UNION ALL ".join(f"SELECT {COLUMNS} FROM {name}_record WHERE seq > :seq" for name in LANES)  # noqa: S608  # our own names
-    rows = connection.execute(f"{parts} ORDER BY seq LIMIT :limit", {"seq": seq, "limit": limit})
-    return [Record(*row) for row in rows]
+def lane_of(kind: str) -> Lane:
+    """Return the lane of a kind of record."""
+    return LANE_OF[table(kind)]
 
 
-def count_refused(connection: sqlite3.Connection) -> dict[str, int]:
-    """Return how many refused records are kept, by sink."""
-    return dict(connection.execute("SELECT sink, count(*) FROM dead_letter GROUP BY sink"))
+def to_row(record: Record) -> Row:
+    """Return a record as stored."""
+    return (record.seq, record.kind, record.key, record.time_ns, record.payload, record_sum(record))
+
+
+def from_rows(rows: Iterable[Row]) -> tuple[list[Record], list[Record]]:
+    """Return the records that are as they were written, and those that are not."""
+    intact: list[Record] = []
+    rotten: list[Record] = []
+    for seq, kind, key, time_ns, payload, crc in rows:
+        record = Record(seq, kind, key, time_ns, payload)
+        as_written = isinstance(payload, bytes) and record_sum(record) == crc
+        (intact if as_written else rotten).append(record)
+    return intact, rotten
+
+
+def select_records(connection: sqlite3.Connection, lane: Lane, low: int, high: int, limit: int) -> list[Row]:
+    """Return the oldest rows of a lane in (low, high]."""
+    # SQLite merges the ordered tables; nothing is sorted.
+    parts = " UNION ALL ".join(
+        f"SELECT {COLUMNS} FROM {name}_record WHERE seq > :low AND seq <= :high"  # noqa: S608  # our own names
+        for name, its_lane in LANE_OF.items()
+        if its_lane is lane
+    )
+    found = connection.execute(f"{parts} ORDER BY seq LIMIT :limit", {"low": low, "high": high, "limit": limit})
+    return found.fetchall()
 
 
 def select_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int) -> list[Record]:
-    """Return the interval records that start in [start_ns, end_ns), in the order they were booked."""
+    """Return the intact interval records that start in [start_ns, end_ns), in the order they were booked."""
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? ORDER BY seq",  # noqa: S608  # our own names
         (start_ns, end_ns),
     )
-    return [Record(*row) for row in rows]
+    return from_rows(rows)[0]
+
+
+def select_ring(connection: sqlite3.Connection, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
+    """Return the oldest intact rows of the ring behind `after_ns`."""
+    chosen = "SELECT time_ns, value, crc FROM ring_row WHERE time_ns > ? ORDER BY time_ns"
+    intact = (row[:2] for row in connection.execute(chosen, (after_ns,)) if value_sum(*row[:2]) == row[2])
+    return list(itertools.islice(intact, limit))
+
+
+def read_states(connection: sqlite3.Connection) -> dict[str, bytes]:
+    """Return the states by name; raise sqlite3.DatabaseError when one is not what was written."""
+    found = connection.execute("SELECT name, value, crc FROM state").fetchall()
+    for name, value, crc in found:
+        if value_sum(name, value) != crc:
+            raise sqlite3.DatabaseError("a state is damaged")
+    return {name: value for name, value, _ in found}
+
+
+def read_settled(connection: sqlite3.Connection) -> dict[str, Lanes]:
+    """Return what each sink needs no more; raise sqlite3.DatabaseError when nobody can say."""
+    try:
+        return {sink: from_text(text) for sink, text in connection.execute("SELECT sink, settled FROM cursor")}
+    except (TypeError, ValueError, KeyError) as error:
+        raise sqlite3.DatabaseError(f"a cursor cannot be read ({error})") from error
 
 
 def create(connection: sqlite3.Connection) -> None:
-    """Create the tables that an empty file, or one of an older agent, lacks; inside a transaction."""
-    for name in LANES:
-        connection.execute(f"CREATE TABLE IF NOT EXISTS {name}_record ({_RECORD})")
+    """Create the tables in an empty file, inside a transaction."""
+    for name in TABLES:
+        connection.execute(f"CREATE TABLE {name}_record ({_RECORD})")
     refused = _RECORD.replace("INTEGER PRIMARY KEY", "INTEGER NOT NULL")
-    connection.execute(f"CREATE TABLE IF NOT EXISTS dead_letter ({_REFUSED}, {refused})")
     for statement in (
-        "CREATE INDEX IF NOT EXISTS interval_time ON interval_record (time_ns)",
-        "CREATE TABLE IF NOT EXISTS state (name TEXT PRIMARY KEY, value BLOB NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS ring_row (time_ns INTEGER PRIMARY KEY, value BLOB NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS cursor (sink TEXT PRIMARY KEY, seq INTEGER NOT NULL)",
-        "CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        f"CREATE TABLE dead_letter ({_REFUSED}, {refused})",
+        "CREATE INDEX interval_time ON interval_record (time_ns)",
+        "CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
+        "CREATE TABLE ring_row (time_ns INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
+        "CREATE TABLE cursor (sink TEXT PRIMARY KEY, settled TEXT NOT NULL) WITHOUT ROWID",
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         f"PRAGMA application_id = {APPLICATION_ID}",
         f"PRAGMA user_version = {SCHEMA_VERSION}",
     ):
         connection.execute(statement)
     ledger = Ledger(epoch=secrets.token_hex(6))
-    connection.execute("INSERT OR IGNORE INTO meta VALUES ('ledger', ?)", (ledger.text(),))
+    connection.execute("INSERT INTO meta VALUES ('ledger', ?)", (ledger.text(),))
 
 
 def read_ledger(connection: sqlite3.Connection) -> Ledger:

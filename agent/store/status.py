@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SinkStatus:
-    """How far a sink is: `oldest_seq` and `oldest_ns` are those of the first record it has not acknowledged."""
+    """How far a sink is: `oldest_seq` and `oldest_ns` are those of the first record it has not acknowledged.
+
+    Up to `cursor` it has everything but alarms.
+    """
 
     cursor: int
     oldest_seq: int | None
@@ -22,6 +25,9 @@ class StoreStatus:
     commits: int = 0
     records: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    """Records dropped undelivered, by kind."""
+    dropped_for: dict[str, int] = field(default_factory=dict)
+    """The same, by reason."""
     sinks: dict[str, SinkStatus] = field(default_factory=dict)
     degraded: str = ""
     """Why the file cannot be written at the moment; empty while all is well."""

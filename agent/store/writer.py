@@ -21,9 +21,12 @@ from typing import TypeVar
 
 from agent.record import AGENT, EVENT, Record, rfc3339
 from agent.store.backlog import Backlog
-from agent.store.database import Database, DeadLetter, StoreError, queue_bytes
+from agent.store.database import Database, StoreError, queue_bytes
+from agent.store.delivery import Deliveries
 from agent.store.file import StoreFile, damaged, reason_of
+from agent.store.ledger import dropped_by
 from agent.store.losses import Losses
+from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
 
 _LOG = logging.getLogger(__name__)
@@ -40,21 +43,15 @@ class Writer:
         self.status = StoreStatus()
         self.on_pulse: Callable[[], None] = lambda: None
         self._path = path
-        self._file = StoreFile(path, max_size=max_size, sinks=sinks)
+        self._file = StoreFile(path, max_size=max_size)
         self._commit_every_ns = int(commit_every_s * 1e9)
-        self._sinks = tuple(sinks)
+        self.deliveries = Deliveries(sinks, self.backlog)
         self._site = site
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._retry_ns = 0
         self._committed_ns = -self._commit_every_ns
         self._degraded = ""
-        self._cursors: dict[str, int] = {}
-        self._touched: set[str] = set()
-        self._touched_ns = 0
-        self._refused: list[DeadLetter] = []
-        self._lent_live: dict[str, list[int]] = {}
-        self._live: dict[str, set[int]] = {sink: set() for sink in sinks}
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._database: Database
 
@@ -98,57 +95,29 @@ class Writer:
         if self._degraded:
             raise StoreError(f"{self._path}: {self._degraded}")
 
-    def peek(self, sink: str, limit: int) -> list[Record]:
-        """Return the oldest records the sink has not acknowledged (in the thread)."""
-        delivered = self._live[sink]
-        records: list[Record] = []
-        while not records:
-            rows = self._read(lambda: self._database.after(self._cursors[sink], limit))
-            records = [record for record in rows if record.seq not in delivered]
-            if not rows:
-                break
-            if not records:
-                self._move(sink, rows[-1].seq)
-        live = [] if records else self.backlog.live(delivered, limit)
-        self._lent_live[sink] = [record.seq for record in live]
-        return records or live
+    def peek(self, sink: str, lane: Lane, after: int, limit: int) -> list[Record]:
+        """Return the oldest records of a lane behind `after` that the sink has not acknowledged (in the thread)."""
+        return self.deliveries.peek(sink, lane, after=after, limit=limit, source=self)
 
-    def acknowledge(self, sink: str, seq: int) -> None:
-        """Note that the sink has what it peeked, up to `seq` (in the thread)."""
-        lent = self._lent_live.get(sink)
-        if not lent:
-            self._move(sink, seq)
-            return
-        # What was read from memory says nothing about lower numbers, so the cursor stays.
-        self._live[sink].update(number for number in lent if number <= seq)
-        everywhere = set.intersection(*self._live.values())
-        self.backlog.discard(everywhere)
-        for name in self._sinks:
-            self._live[name] -= everywhere
+    @property
+    def committed_seq(self) -> int:
+        """Number of the record committed last."""
+        return self._database.ledger.seq
 
-    def set_aside(self, sink: str, record: Record, reason: str) -> None:
-        """Keep a record that a sink refused for good (in the thread)."""
-        self._refused.append(DeadLetter(sink, reason, record))
-        self._touch(sink)
+    def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
+        """Return the oldest committed records of a lane in (low, high]; None when the file cannot be read."""
+        found = self._read(lambda: self._database.after(lane, low, high, limit))
+        if self._database.rotten:
+            self.deliveries.touch()
+        return found
 
     def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
         """Return committed interval records (in the thread)."""
-        return self._read(lambda: self._database.intervals(start_ns, end_ns))
+        return self._read(lambda: self._database.intervals(start_ns, end_ns)) or []
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return committed rows of the ring (in the thread)."""
-        return self._read(lambda: self._database.rows(after_ns, limit))
-
-    def _move(self, sink: str, seq: int) -> None:
-        if seq > self._cursors[sink]:
-            self._cursors[sink] = seq
-            self._touch(sink)
-            self._live[sink] = {number for number in self._live[sink] if number > seq}
-
-    def _touch(self, sink: str) -> None:
-        if not self._touched:
-            self._touched_ns = time.monotonic_ns()
-        self._touched.add(sink)
+        return self._read(lambda: self._database.rows(after_ns, limit)) or []
 
     def _run(self) -> None:
         while True:
@@ -166,14 +135,14 @@ class Writer:
 
     def _pause_s(self) -> float:
         """Return how long the thread may sleep [s]; 0 or less when a commit is due."""
-        if self.backlog.empty and not self._touched:
+        if self.backlog.empty and not self.deliveries.touched_ns:
             return float("inf")
         now = time.monotonic_ns()
         if self._degraded:
             return (self._retry_ns - now) / 1e9
         if self.backlog.losses or self.backlog.crowded:
             return 0
-        dues = [self._touched_ns + self._commit_every_ns] if self._touched else []
+        dues = [self.deliveries.touched_ns + self._commit_every_ns] if self.deliveries.touched_ns else []
         if not self.backlog.empty:
             # A quarter gathers what comes together; three quarters keep commits as rare as the interval promises,
             # and let them follow the beat of the polls instead of the moment of the start.
@@ -187,7 +156,7 @@ class Writer:
         self.backlog.seq, self.backlog.chain, self.backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
         self.backlog.states = self._database.states
         self.backlog.losses = ledger.losses
-        self._cursors = {sink: self._database.cursors.get(sink, 0) for sink in self._sinks}
+        self.deliveries.restore(self._database.settled)
         if self._file.set_aside:
             self._report_damage()
         self._refresh()
@@ -205,27 +174,28 @@ class Writer:
     def _replace(self, cause: sqlite3.Error) -> None:
         """Go on in a fresh file after damage was found while running."""
         lost = Losses()
-        first, last = min(self._cursors.values(), default=0) + 1, self._database.ledger.seq
+        first, last = self.deliveries.floor + 1, self._database.ledger.seq
         if first <= last:
             lost.add(first, last, {}, "store file damaged")
         self._database.close()
         self._database = self._file.replace(cause)
-        self._touched.update(self._sinks)
+        self.deliveries.touch()
         with self.backlog.changed:
             for name, value in self.backlog.states.items():
                 self.backlog.save(name, value)
         self.backlog.lose(lost)
         self._report_damage()
 
-    def _read(self, read: Callable[[], list[_Result]]) -> list[_Result]:
+    def _read(self, read: Callable[[], list[_Result]]) -> list[_Result] | None:
+        """Return what `read` finds, None when the file cannot be read."""
         try:
             return read()
         except sqlite3.Error as error:
             if not damaged(error):
                 self._degrade(reason_of(error))
-                return []
-            self._recreate(error)
-            return []
+            else:
+                self._recreate(error)
+            return None
 
     def _recreate(self, error: sqlite3.Error) -> None:
         try:
@@ -236,9 +206,8 @@ class Writer:
     def _commit(self) -> None:
         self._committed_ns = time.monotonic_ns()
         batch = self.backlog.take()
-        cursors = {sink: self._cursors[sink] for sink in self._touched}
         try:
-            losses = self._database.commit(batch, cursors, self._refused)
+            losses = self._database.commit(batch, self.deliveries.settled, self.deliveries.refused)
         except sqlite3.Error as error:
             self.backlog.put_back(batch)
             if damaged(error):
@@ -247,7 +216,7 @@ class Writer:
                 self._degrade(reason_of(error))
         else:
             self.backlog.lose(losses)
-            self._refused, self._touched = [], set()
+            self.deliveries.committed()
             self._recover()
         self._refresh()
         self.on_pulse()
@@ -270,7 +239,7 @@ class Writer:
         dropped = ledger.dropped + self.backlog.dropped
         try:
             refused = self._database.refused()
-            sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self._sinks}
+            sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self.deliveries.settled}
             size = self._database.size
         except (sqlite3.Error, OSError) as error:
             self._degrade(reason_of(error))
@@ -280,23 +249,23 @@ class Writer:
             committed_seq=ledger.seq,
             commits=ledger.commits,
             records={kind: count for kind, count in ledger.records.items() if count},
-            dropped=dict(dropped),
+            dropped=dropped_by(dropped, 0),
+            dropped_for=dropped_by(dropped, 1),
             sinks=sinks,
             degraded=self._degraded,
             set_aside=self._file.set_aside,
         )
 
     def _sink_status(self, sink: str, dead_letters: int) -> SinkStatus:
-        cursor = self._cursors[sink]
-        oldest = self._database.after(cursor, 1)
-        if not oldest:
+        cursor, oldest = self.deliveries.settled[sink][Lane.NORMAL].cursor, self.deliveries.oldest(sink, self)
+        if oldest is None:
             return SinkStatus(cursor, None, None, dead_letters)
-        return SinkStatus(cursor, oldest[0].seq, oldest[0].time_ns, dead_letters)
+        return SinkStatus(cursor, oldest.seq, oldest.time_ns, dead_letters)
 
     def _finish(self) -> None:
         if not self._file.locked:
             return
-        if not (self.backlog.empty and not self._touched):
+        if not self.backlog.empty or self.deliveries.touched_ns:
             self._commit()
         if not self.backlog.empty and not self._degraded:
             self._commit()  # the gap record of what the last commit dropped

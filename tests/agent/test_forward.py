@@ -8,6 +8,8 @@ import pytest
 from agent.forward import Forwarder
 from agent.record import Record
 from agent.sinks import SinkRejected, SinkUnavailable
+from agent.store import Lane
+from agent.store.settled import Settled
 
 
 def records(first: int, last: int, kind: str = "telemetry") -> list[Record]:
@@ -19,25 +21,45 @@ class Shelf:
 
     def __init__(self, kept: list[Record]) -> None:
         self.kept = kept
-        self.cursor = 0
+        self.settled: dict[Lane, Settled] = {lane: Settled() for lane in Lane}
+        self.lent = (Lane.NORMAL, 0)
         self.refused: list[tuple[int, str]] = []
-        self.last_seq = kept[-1].seq if kept else 0
 
-    def settled_seq(self, sink: str) -> int:
+    @property
+    def cursor(self) -> int:
+        """The last number before the first that is not settled."""
+        return min(settled.cursor for settled in self.settled.values())
+
+    @property
+    def last_seq(self) -> int:
+        return self.kept[-1].seq if self.kept else 0
+
+    @property
+    def committed_seq(self) -> int:
+        return self.last_seq
+
+    def unsettled(self, sink: str) -> int:
         assert sink == "fake"
-        return self.cursor
+        return max(settled.missing(self.last_seq) for settled in self.settled.values())
 
     async def news(self, seen: int) -> int:
         await asyncio.sleep(0.001)
         return seen + 1
 
-    async def peek(self, sink: str, limit: int) -> list[Record]:
+    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
         assert sink == "fake"
-        return [record for record in self.kept if record.seq > self.cursor][:limit]
+        low, high = self.settled[lane].hole(after)
+        self.lent = (lane, low)
+        within = [record for record in self.kept if low < record.seq <= (high or self.last_seq)]
+        found = [record for record in within if (record.kind == "alarm") == (lane is Lane.URGENT)]
+        if not found and (high or self.last_seq) > low:
+            self.settled[lane].add(low, high or self.last_seq)
+            return await self.peek(sink, limit, lane=lane, after=after)
+        return found[:limit]
 
     async def acknowledge(self, sink: str, seq: int) -> None:
         assert sink == "fake"
-        self.cursor = max(self.cursor, seq)
+        self.settled[self.lent[0]].add(self.lent[1], seq)
 
     async def set_aside(self, sink: str, record: Record, reason: str) -> None:
         assert sink == "fake"

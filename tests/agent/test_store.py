@@ -126,6 +126,7 @@ async def test_a_cursor_never_moves_back(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
         telemetry(store, 5)
         await store.flush()
+        await store.peek("mqtt", 5)
         await store.acknowledge("mqtt", 4)
         await store.acknowledge("mqtt", 2)
 
@@ -138,6 +139,7 @@ async def test_sequence_epoch_chain_cursor_and_state_survive_a_restart(tmp_path:
         last = interval(store, 0)
         store.save_state("books", b"\x00state")
         await store.flush()
+        await store.peek("mqtt", 9)
         await store.acknowledge("mqtt", 2)
         epoch = store.epoch
 
@@ -220,6 +222,7 @@ async def test_another_process_reads_open_and_closed_stores(tmp_path: Path) -> N
         telemetry(store, 5)
         interval(store, 0)
         await store.flush()
+        await store.peek("mqtt", 9)
         await store.acknowledge("mqtt", 2)
         await store.flush()
         while_open = read_status(tmp_path / "store.db")
@@ -320,6 +323,7 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
         for number in range(100):
             store.append("interval", "hall/meter", _NOW + number, {"pad": "i" * 3000})
             await store.flush()
+        await store.peek("mqtt", 100)
         await store.acknowledge("mqtt", 50)
         for number in range(45):
             store.append("interval", "hall/meter", _NOW + number, {"pad": "i" * 3000})
@@ -333,7 +337,7 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
 
 
 async def test_a_gap_that_could_not_be_told_before_a_crash_is_told_after_it(tmp_path: Path) -> None:
-    database = Database(tmp_path / "store.db", max_size=1 << 20, sinks=("mqtt",))
+    database = Database(tmp_path / "store.db", max_size=1 << 20)
     lost, seq = Losses(), 0
     while not lost:
         records = [Record(seq + n, "telemetry", "hall/meter", _NOW, b"{}" * 200) for n in range(1, 301)]
@@ -381,12 +385,13 @@ async def test_the_status_tells_the_oldest_unacknowledged_record(tmp_path: Path)
     async with opened(tmp_path / "store.db") as store:
         telemetry(store, 5)
         await store.flush()
+        await store.peek("mqtt", 5)
         await store.acknowledge("mqtt", 3)
         await store.flush()
         sink = store.status().sinks["mqtt"]
 
         assert (sink.cursor, sink.oldest_seq, sink.oldest_ns) == (3, 4, _NOW + 3)
-        assert (store.last_seq, store.settled_seq("mqtt")) == (5, 3)
+        assert (store.last_seq, store.committed_seq, store.unsettled("mqtt")) == (5, 5, 2)
 
 
 async def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
@@ -425,14 +430,15 @@ async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "store.db").read_bytes() == before
 
 
-async def test_a_store_of_a_newer_agent_is_left_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("version", "whose"), [(1, "an older"), (99, "a newer")])
+async def test_a_store_of_another_agent_is_left_alone(tmp_path: Path, version: int, whose: str) -> None:
     async with opened(tmp_path / "store.db"):
         pass
     with sqlite3.connect(tmp_path / "store.db") as other:
-        other.execute("PRAGMA user_version = 99")
+        other.execute(f"PRAGMA user_version = {version}")
     other.close()
 
-    with pytest.raises(StoreError, match="newer energy-agent"):
+    with pytest.raises(StoreError, match=f"{whose} energy-agent"):
         await Store(tmp_path / "store.db", max_size=1 << 20, commit_every_s=1, sinks=()).open()
 
 
@@ -673,19 +679,3 @@ async def test_rows_that_wait_for_the_disk_are_bounded_and_the_newest_stays(tmp_
 
         assert waiting <= queue_bytes(1 << 20) // 8
         assert [time_ns for time_ns, _ in store.rows()][-1] == _NOW + 99
-
-
-async def test_a_store_of_an_older_agent_is_brought_up_to_date(tmp_path: Path) -> None:
-    async with opened(tmp_path / "store.db") as store:
-        appended = telemetry(store, 3)
-    with sqlite3.connect(tmp_path / "store.db") as other:
-        other.execute("DROP TABLE ring_row")
-        other.execute("PRAGMA user_version = 1")
-    other.close()
-
-    async with opened(tmp_path / "store.db") as store:
-        store.save_row(_NOW, b"row")
-        await store.flush()
-
-        assert list(store.rows()) == [(_NOW, b"row")]
-        assert await everything(store) == appended

@@ -1,0 +1,130 @@
+"""What each sink has and what it is lent next; belongs to the writer's thread.
+
+Invariants:
+- A sink is lent records of one lane at a time, oldest first from the place it asks for; an acknowledgement speaks of
+  what was lent last and of nothing else.
+- A number is settled only when its record was acknowledged, or the file holds none of that lane at it any more. Only
+  committed numbers are settled: nothing can appear later at a number once passed.
+- Records lent from memory, while the file cannot be written, settle nothing in the file; they are remembered one by
+  one until every sink has them or the file has taken them.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.record import Record
+from agent.store.backlog import Backlog
+from agent.store.dead_letter import DeadLetter
+from agent.store.settled import Lane, Lanes, Settled
+
+
+class Source(Protocol):
+    """What is committed."""
+
+    @property
+    def committed_seq(self) -> int:
+        """Number of the record committed last."""
+
+    def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
+        """Return the oldest records of a lane in (low, high]; None when the file cannot be read."""
+
+
+@dataclass(slots=True)
+class _Lent:
+    lane: Lane
+    low: int
+    through: int
+    memory: Sequence[int] = ()
+
+
+class Deliveries:
+    """The sinks' accounts with the store."""
+
+    def __init__(self, sinks: Sequence[str], backlog: Backlog) -> None:
+        self.settled: dict[str, Lanes] = {sink: {lane: Settled() for lane in Lane} for sink in sinks}
+        self.refused: list[DeadLetter] = []
+        self.touched_ns = 0
+        """Monotonic time of the first change that is not committed, 0 when there is none."""
+        self._backlog = backlog
+        self._lent: dict[str, _Lent] = {}
+        self._from_memory: dict[str, set[int]] = {sink: set() for sink in sinks}
+
+    @property
+    def floor(self) -> int:
+        """Every sink has everything up to here."""
+        return min((settled.cursor for lanes in self.settled.values() for settled in lanes.values()), default=0)
+
+    def restore(self, settled: dict[str, Lanes]) -> None:
+        """Take up what a file says of the sinks that are still there."""
+        self.settled |= {sink: lanes for sink, lanes in settled.items() if sink in self.settled}
+
+    def touch(self) -> None:
+        """Ask for a commit in due time."""
+        self.touched_ns = self.touched_ns or time.monotonic_ns()
+
+    def committed(self) -> None:
+        """Note that everything so far is in the file."""
+        self.refused, self.touched_ns = [], 0
+
+    def peek(self, sink: str, lane: Lane, *, after: int, limit: int, source: Source) -> list[Record]:
+        """Return the oldest records of a lane behind `after` that the sink has not acknowledged."""
+        low, records = self._seek(sink, lane, after, limit, source)
+        if records:
+            self._lent[sink] = _Lent(lane, low, records[-1].seq)
+            return records
+        records = self._backlog.live(lane, self._from_memory[sink], limit)
+        self._lent[sink] = _Lent(lane, 0, 0, [record.seq for record in records])
+        return records
+
+    def oldest(self, sink: str, source: Source) -> Record | None:
+        """Return the record of any lane that the sink has waited for longest; None when it has all in the file."""
+        found = [record for lane in Lane for record in self._seek(sink, lane, 0, 1, source)[1]]
+        return min(found, key=lambda record: record.seq, default=None)
+
+    def acknowledge(self, sink: str, seq: int) -> None:
+        """Note that the sink has what it was lent last, up to `seq`."""
+        lent = self._lent.get(sink)
+        if lent is None:
+            return
+        if lent.memory:
+            self._from_memory[sink].update(number for number in lent.memory if number <= seq)
+            self._forget()
+        elif lent.low < (through := min(seq, lent.through)):
+            self.settled[sink][lent.lane].add(lent.low, through)
+            self._from_memory[sink] -= {number for number in self._from_memory[sink] if lent.low < number <= through}
+            self.touch()
+
+    def set_aside(self, sink: str, record: Record, reason: str) -> None:
+        """Keep a record that a sink refused for good."""
+        self.refused.append(DeadLetter(sink, reason, record))
+        self.touch()
+
+    def unsettled(self, sink: str, through: int) -> int:
+        """Return how many numbers up to `through` the sink has not settled in any lane, at most."""
+        return max(settled.missing(through) for settled in self.settled[sink].values())
+
+    def _forget(self) -> None:
+        """Forget records that reached every receiver without the file."""
+        everywhere = set.intersection(*self._from_memory.values())
+        self._backlog.discard(everywhere)
+        for numbers in self._from_memory.values():
+            numbers.difference_update(everywhere)
+
+    def _seek(self, sink: str, lane: Lane, after: int, limit: int, source: Source) -> tuple[int, list[Record]]:
+        """Return the first records in the file the sink needs, and the number they lie behind; pass over holes."""
+        settled, delivered = self.settled[sink][lane], self._from_memory[sink]
+        while True:
+            low, high = settled.hole(after)
+            found = source.after(lane, low, high, limit)
+            if found is None:
+                return low, []
+            records = [record for record in found if record.seq not in delivered]
+            if records:
+                return low, records
+            settled.add(low, found[-1].seq if found else high or source.committed_seq)
+            if found:
+                self.touch()
+            elif high is None:
+                return low, []

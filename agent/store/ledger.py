@@ -1,0 +1,73 @@
+"""What the store's file knows about itself without counting rows."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from agent.record import Record
+from agent.store.chain import GENESIS
+from agent.store.guard import guarded, unguarded
+from agent.store.losses import Losses
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The last number and the head of the chain, and what is kept and was dropped, as of a commit."""
+
+    epoch: str
+    seq: int = 0
+    chain: str = GENESIS
+    records: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    """Dropped records by "kind: reason"."""
+    losses: Losses = field(default_factory=Losses)
+    """What was dropped by the last commit, and is told by the next one's gap record."""
+    commits: int = 0
+
+    def drop(self, records: Iterable[Record], reason: str) -> None:
+        """Count records that leave the file undelivered, for the figures and for the next gap record."""
+        gone = list(records)
+        kinds = Counter(record.kind for record in gone)
+        self.records.subtract(kinds)
+        self.dropped.update({f"{kind}: {reason}": count for kind, count in kinds.items()})
+        self.losses.add_records(gone, reason)
+
+    def following(self, seq: int, epoch: str, chain: str) -> "Ledger":
+        """Return the ledger that a commit of records up to `seq` begins with."""
+        return replace(
+            self,
+            seq=max(seq, self.seq),
+            epoch=epoch,
+            chain=chain,
+            records=Counter(self.records),
+            dropped=Counter(self.dropped),
+            losses=Losses(),
+            commits=self.commits + 1,
+        )
+
+    def text(self) -> str:
+        """Return the ledger as stored."""
+        content = {name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits")}
+        return guarded({**content, "losses": self.losses.state()})
+
+    @classmethod
+    def parse(cls, text: object) -> "Ledger":
+        """Return a ledger as it was stored; raise ValueError, KeyError or TypeError when it is not."""
+        found = unguarded(text)
+        return cls(
+            epoch=found["epoch"],
+            seq=found["seq"],
+            chain=found["chain"],
+            records=Counter(found["records"]),
+            dropped=Counter(found["dropped"]),
+            losses=Losses.restored(found["losses"]),
+            commits=found["commits"],
+        )
+
+
+def dropped_by(dropped: Mapping[str, int], part: int) -> dict[str, int]:
+    """Return dropped records by kind (`part` 0) or by reason (1)."""
+    found: Counter[str] = Counter()
+    for name, count in dropped.items():
+        found[name.split(": ", 1)[part]] += count
+    return dict(found)
