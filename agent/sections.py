@@ -15,6 +15,7 @@ from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import EndpointError
 
 _DAY_S = 86400
+_SMALLEST_STORE = 512 << 10
 _LONGEST_SPAN_S = 366 * _DAY_S
 """A ring keeps a row for every minute of its span."""
 _RESERVED = frozenset({"agent", "site"})
@@ -57,6 +58,12 @@ def _listen(value: str) -> str:
     return value
 
 
+def _store_size(value: int) -> int:
+    if value < _SMALLEST_STORE:
+        raise ValueError("is too small to bridge any outage; give 512KiB or more, better 1GiB")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 
 
@@ -84,7 +91,7 @@ class StoreSection(Section):
     """`[store]`: where records are kept until they are delivered, and as evidence afterwards."""
 
     path: str = "/var/lib/energy-agent/store.db"
-    max_size: Size = 2**30
+    max_size: Annotated[Size, AfterValidator(_store_size)] = 2**30
     commit_every: Duration = 1.0
 
 

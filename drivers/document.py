@@ -52,12 +52,14 @@ class Document:
         text = text.removeprefix("\ufeff")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
+            self._lines = _Locator(text).lines
+        except RecursionError as error:
+            raise DocumentError(Problem(file, 0, "is nested too deeply", "a few levels are enough")) from error
         except tomllib.TOMLDecodeError as error:
             found = re.search(r"\(at line (\d+), column \d+\)", str(error))
             line = int(found[1]) if found else text.count("\n") + 1
             what = str(error).split(" (at ", 1)[0]
             raise DocumentError(Problem(file, line, f"not valid TOML: {what}", "correct the syntax")) from error
-        self._lines = _Locator(text).lines
 
     @classmethod
     def load(cls, path: Path) -> "Document":

@@ -46,6 +46,10 @@ def _server(url: str) -> str:
         raise ValueError(f"'{url}' is no server; write https://host:8086")
     if parts.username or parts.password:
         raise ValueError("credentials do not belong into a URL; use token_file")
+    try:
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError(f"'{url}' has no valid port; use 1 to 65535") from error
     return url.rstrip("/")
 
 

@@ -216,3 +216,21 @@ def test_a_span_that_no_memory_would_hold_is_refused(tmp_path: Path) -> None:
 
     assert "span '100000000d' is longer than a year" in problem
     assert load(tmp_path, GOOD + '\n[windows]\nspans = ["366d"]\n').windows.spans_s == {"366d": 366 * 86400.0}
+
+
+def test_a_store_too_small_to_be_used_is_found_before_the_start(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[store]\nmax_size = "1KiB"\n')
+
+    assert "store.max_size: is too small" in problem
+
+
+def test_a_database_at_an_impossible_port_is_found_before_the_start(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[influx]\nurl = "http://127.0.0.1:99999"\n')
+
+    assert "has no valid port" in problem
+
+
+def test_a_file_nested_beyond_reason_is_one_problem(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, "a = " + "[" * 5000 + "]" * 5000)
+
+    assert "nested too deeply" in problem
