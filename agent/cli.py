@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     intervals.add_argument("--account", metavar="NAME", help="only this account")
     intervals.add_argument("--format", choices=("table", "csv", "json"), default="table")
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
-    schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document", json=False)
+    schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document; always as JSON")
     names = ", ".join(SCHEMAS)
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")
     demo = command("demo", _demo, "run a simulated plant, a broker and the agent, and show them live", json=False)
