@@ -39,8 +39,10 @@ from agent.store.schema import (
     select_ring,
     table,
     to_row,
+    write_ledger,
+    write_settled,
 )
-from agent.store.settled import Lane, Lanes, Settled, common, to_text
+from agent.store.settled import Lane, Lanes, Settled, common
 
 _PAGE = 4096
 _SMALLEST = 512 << 10
@@ -127,11 +129,9 @@ class Database:
                 [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
             )
             self._save_rows(batch.rows)
-            self._connection.executemany(
-                "REPLACE INTO cursor VALUES (?, ?)", [(sink, to_text(lanes)) for sink, lanes in settled.items()]
-            )
+            write_settled(self._connection, settled)
             insert_refused(self._connection, refused)
-            self._connection.execute("REPLACE INTO meta VALUES ('ledger', ?)", (ledger.text(),))
+            write_ledger(self._connection, ledger)
         self.ledger = ledger
         self._rotten = {}
         return ledger.losses

@@ -1,15 +1,16 @@
 """What stands in the store's file: its tables, and the questions asked by more than one process."""
 
 import itertools
+import json
 import secrets
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from agent.record import ALARM, INTERVAL, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
 from agent.store.ledger import Ledger
-from agent.store.settled import Lane, Lanes, from_text
+from agent.store.settled import Lane, Lanes, Settled
 
 APPLICATION_ID = 0x656E6167
 SCHEMA_VERSION = 2
@@ -23,6 +24,9 @@ COLUMNS = "seq, kind, key, time_ns, payload, crc"
 _RECORD = (
     "seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, key TEXT NOT NULL, time_ns INTEGER NOT NULL, "
     "payload BLOB NOT NULL, crc INTEGER NOT NULL"
+)
+_CURSOR = (
+    "sink TEXT, lane TEXT, seq INTEGER NOT NULL, ranges TEXT NOT NULL, crc INTEGER NOT NULL, PRIMARY KEY (sink, lane)"
 )
 _REFUSED = "id INTEGER PRIMARY KEY, sink TEXT NOT NULL, reason TEXT NOT NULL, refused_ns INTEGER NOT NULL"
 
@@ -93,14 +97,6 @@ def read_states(connection: sqlite3.Connection) -> dict[str, bytes]:
     return {name: value for name, value, _ in found}
 
 
-def read_settled(connection: sqlite3.Connection) -> dict[str, Lanes]:
-    """Return what each sink needs no more; raise sqlite3.DatabaseError when nobody can say."""
-    try:
-        return {sink: from_text(text) for sink, text in connection.execute("SELECT sink, settled FROM cursor")}
-    except (TypeError, ValueError, KeyError) as error:
-        raise sqlite3.DatabaseError(f"a cursor cannot be read ({error})") from error
-
-
 def create(connection: sqlite3.Connection) -> None:
     """Create the tables in an empty file, inside a transaction."""
     for name in TABLES:
@@ -111,20 +107,46 @@ def create(connection: sqlite3.Connection) -> None:
         "CREATE INDEX interval_time ON interval_record (time_ns)",
         "CREATE TABLE state (name TEXT PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
         "CREATE TABLE ring_row (time_ns INTEGER PRIMARY KEY, value BLOB NOT NULL, crc INTEGER NOT NULL)",
-        "CREATE TABLE cursor (sink TEXT PRIMARY KEY, settled TEXT NOT NULL) WITHOUT ROWID",
-        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+        f"CREATE TABLE cursor ({_CURSOR}) WITHOUT ROWID",
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL, crc INTEGER NOT NULL) WITHOUT ROWID",
         f"PRAGMA application_id = {APPLICATION_ID}",
         f"PRAGMA user_version = {SCHEMA_VERSION}",
     ):
         connection.execute(statement)
-    ledger = Ledger(epoch=secrets.token_hex(6))
-    connection.execute("INSERT INTO meta VALUES ('ledger', ?)", (ledger.text(),))
+    write_ledger(connection, Ledger(epoch=secrets.token_hex(6)))
+
+
+def write_ledger(connection: sqlite3.Connection, ledger: Ledger) -> None:
+    """Put a ledger in place of the one before it."""
+    text = ledger.text()
+    connection.execute("REPLACE INTO meta VALUES ('ledger', ?, ?)", (text, value_sum("ledger", text)))
 
 
 def read_ledger(connection: sqlite3.Connection) -> Ledger:
-    """Return the ledger; raise sqlite3.DatabaseError when there is none."""
-    row = connection.execute("SELECT value FROM meta WHERE name = 'ledger'").fetchone()
-    try:
-        return Ledger.parse(row[0])
-    except (TypeError, ValueError, KeyError) as error:
-        raise sqlite3.DatabaseError(f"its ledger cannot be read ({error})") from error
+    """Return the ledger; raise sqlite3.DatabaseError when there is none that is as it was written."""
+    row = connection.execute("SELECT value, crc FROM meta WHERE name = 'ledger'").fetchone()
+    if row is None or not isinstance(row[0], str) or value_sum("ledger", row[0]) != row[1]:
+        raise sqlite3.DatabaseError("its ledger is damaged")
+    return Ledger.parse(row[0])
+
+
+def write_settled(connection: sqlite3.Connection, settled: Mapping[str, Lanes]) -> None:
+    """Put what sinks need no more in place of what stood there."""
+    rows = [
+        (sink, lane, one.cursor, json.dumps(one.ranges))
+        for sink, lanes in settled.items()
+        for lane, one in lanes.items()
+    ]
+    guarded = [(*row, value_sum("{} {} {}".format(*row), row[3])) for row in rows]
+    connection.executemany("REPLACE INTO cursor VALUES (?, ?, ?, ?, ?)", guarded)
+
+
+def read_settled(connection: sqlite3.Connection) -> dict[str, Lanes]:
+    """Return what each sink needs no more; raise sqlite3.DatabaseError when nobody can say."""
+    found: dict[str, Lanes] = {}
+    for sink, lane, seq, ranges, crc in connection.execute("SELECT sink, lane, seq, ranges, crc FROM cursor"):
+        if not isinstance(ranges, str) or value_sum(f"{sink} {lane} {seq}", ranges) != crc:
+            raise sqlite3.DatabaseError("a cursor is damaged")
+        lanes = found.setdefault(sink, {one: Settled() for one in Lane})
+        lanes[Lane(lane)] = Settled(seq, [(low, high) for low, high in json.loads(ranges)])
+    return found

@@ -10,8 +10,6 @@ Invariants:
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 
-from agent.store.guard import guarded, unguarded
-
 MOST_RANGES = 256
 
 Range = tuple[int, int]
@@ -20,7 +18,7 @@ Range = tuple[int, int]
 class Lane(StrEnum):
     """What is delivered one behind the other; nothing in one lane waits for the other."""
 
-    URGENT = "urgent"
+    URGENT = "alarms"
     """Alarms."""
     NORMAL = "normal"
     """All other records."""
@@ -82,10 +80,6 @@ class Settled:
             yield 0, self.cursor
         yield from self.ranges
 
-    def state(self) -> list[object]:
-        """Return the set as JSON values."""
-        return [self.cursor, self.ranges]
-
 
 Lanes = dict[Lane, Settled]
 """What a sink needs no more in each lane."""
@@ -100,14 +94,3 @@ def common(many: Iterable[Settled]) -> list[Range]:
             spans = [(max(a, c), min(b, d)) for a, b in found for c, d in spans if max(a, c) < min(b, d)]
         found = spans
     return found or []
-
-
-def to_text(lanes: Lanes) -> str:
-    """Return what a sink needs no more, as stored."""
-    return guarded({lane: settled.state() for lane, settled in lanes.items()})
-
-
-def from_text(text: str) -> Lanes:
-    """Return what `to_text` was given; raise ValueError or KeyError when the text is not that."""
-    found = unguarded(text)
-    return {lane: Settled(found[lane][0], [(low, high) for low, high in found[lane][1]]) for lane in Lane}

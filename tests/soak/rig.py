@@ -27,7 +27,7 @@ _STOP_S = 15.0
 _SETTLE_S = 10.0
 _TAIL = 1 << 20
 _SEARCHABLE_S = 2.0
-_LANES = ("telemetry", "window", "event", "interval")
+_LANES = ("telemetry", "window", "event", "alarm", "interval")
 
 
 @dataclass(frozen=True, slots=True)
