@@ -89,6 +89,20 @@ def _intervals(given: Arguments) -> Exit:
     return intervals(given.config, start=given.start, end=given.end, account=given.account, form=given.format)
 
 
+def _store(given: Arguments) -> Exit:
+    from agent.commands.store import store
+
+    return store(
+        given.config,
+        listing=given.dead_letters,
+        sink=given.sink,
+        export=given.export,
+        discard=given.discard,
+        sure=given.yes,
+        as_json=given.json,
+    )
+
+
 def _schema(given: Arguments) -> Exit:
     from agent.commands.schema import schema
 
@@ -133,6 +147,12 @@ def _parser() -> argparse.ArgumentParser:
     intervals.add_argument("--account", metavar="NAME", help="only this account")
     intervals.add_argument("--format", choices=("table", "csv", "json"), default="table")
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
+    store = command("store", _store, "show what waits in the store, and what receivers refused", config=True)
+    store.add_argument("--dead-letters", action="store_true", help="list the records that receivers refused for good")
+    store.add_argument("--sink", metavar="NAME", help="only the dead letters of this receiver")
+    store.add_argument("--export", type=Path, metavar="FILE", help="write the dead letters to FILE, as JSON lines")
+    store.add_argument("--discard", action="store_true", help="delete the dead letters, after asking twice")
+    store.add_argument("--yes", action="count", default=0, help="answer one question with yes; give it twice for both")
     schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document; always as JSON")
     names = ", ".join(SCHEMAS)
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")

@@ -9,12 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import bytes_text
 
 _TIMEOUT_S = 5.0
-_MINUTE_S, _HOUR_MIN = 60, 60
 _CLOCK = {True: "synchronised", False: "NOT synchronised", None: "in an unknown state"}
 
 
@@ -67,7 +67,7 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     zone = config.site.zone
     process = state["process"]
     print_text(
-        f"{state['site']}: energy-agent {state['version']}, up {_span(state['uptime_s'])}, "
+        f"{state['site']}: energy-agent {state['version']}, up {span_text(state['uptime_s'])}, "
         f"{process['resident_bytes'] / 2**20:.1f} MiB, {process['cpu_s']:.1f} s CPU, "
         f"clock {_CLOCK[state['clock_synchronised']]}; times of {zone.key}"
     )
@@ -151,7 +151,7 @@ def _show_sinks(sinks: Sequence[dict[str, Any]]) -> None:
 def _link(sink: dict[str, Any]) -> str:
     if sink["connected"]:
         former = f"; last error: {sink['last_error']}" if sink["last_error"] else ""
-        return f"connected for {_span(sink['connected_s'])}{former}"
+        return f"connected for {span_text(sink['connected_s'])}{former}"
     return f"not connected: {sink['last_error']}" if sink["last_error"] else "connecting"
 
 
@@ -159,22 +159,18 @@ def _show_store(store: dict[str, Any], max_size: int, zone: ZoneInfo, now: datet
     print_text("\nStore")
     share = store["bytes"] / max_size
     print_text(f"size: {store['bytes'] / 2**20:,.1f} MiB, {share * 100:.0f} % of {bytes_text(max_size)}", "  ")
-    print_text(f"records: {_counts(store['records'])}", "  ")
+    print_text(f"records: {counts_text(store['records'])}", "  ")
     for name, sink in store["sinks"].items():
         oldest = "none"
         if sink["oldest_ns"] is not None:
             moment = datetime.fromtimestamp(sink["oldest_ns"] // 1_000_000_000, zone)
-            oldest = _clock(moment, now)
+            oldest = clock_text(moment, now)
         aside = f"; refused and set aside: {sink['dead_letters']:,}" if sink["dead_letters"] else ""
         print_text(f"oldest waiting for {name}: {oldest}{aside}", "  ")
-    print_text(f"dropped for room: {_counts(store['dropped'])}", "  ")
+    print_text(f"dropped for room: {counts_text(store['dropped'])}", "  ")
     for what, key in (("cannot be written", "degraded"), ("a damaged file was set aside", "set_aside")):
         if store[key]:
             print_text(f"{what}: {store[key]}", "  ")
-
-
-def _counts(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "none"
 
 
 def _show_reasons(reasons: Iterable[tuple[str, str]]) -> None:
@@ -185,22 +181,4 @@ def _show_reasons(reasons: Iterable[tuple[str, str]]) -> None:
 
 def _when(text: str | None, now: datetime) -> str:
     """Return a time of a message as a clock of the site shows it, "" for none."""
-    return _clock(datetime.fromisoformat(text).astimezone(now.tzinfo), now) if text else ""
-
-
-def _clock(moment: datetime, now: datetime) -> str:
-    """Return the time of a day, with the date when it is another one than today's."""
-    if moment.date() == now.date():
-        return f"{moment:%H:%M:%S}"
-    return f"{moment:%m-%d %H:%M:%S}" if moment.year == now.year else f"{moment:%Y-%m-%d %H:%M:%S}"
-
-
-def _span(seconds: float) -> str:
-    """Return a duration in its two largest units, such as "3 h 20 min"."""
-    if seconds < _MINUTE_S:
-        return f"{seconds:.0f} s"
-    minutes = int(seconds // 60)
-    if minutes < _HOUR_MIN:
-        return f"{minutes} min {int(seconds % 60)} s"
-    days, hours = divmod(minutes // 60, 24)
-    return f"{days} d {hours} h" if days else f"{hours} h {minutes % 60} min"
+    return clock_text(datetime.fromisoformat(text).astimezone(now.tzinfo), now) if text else ""

@@ -3,6 +3,7 @@
 from agent.store.chain import GENESIS, record_hash
 from agent.store.database import StoreError
 from agent.store.dead_letter import DeadLetter
+from agent.store.file import discard_dead_letters
 from agent.store.journal import Store
 from agent.store.reader import read_dead_letters, read_intervals, read_status
 from agent.store.settled import Lane
@@ -16,6 +17,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreStatus",
+    "discard_dead_letters",
     "read_dead_letters",
     "read_intervals",
     "read_status",

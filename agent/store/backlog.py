@@ -15,7 +15,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from agent.record import AGENT, GAP, INTERVAL, KINDS, Record, encode
@@ -58,6 +58,8 @@ class Backlog:
         self.losses = Losses()
         self.dropped: Counter[str] = Counter()
         self.first_ns = 0
+        self.on_record: Callable[[Record], None] = lambda _: None
+        """Called with each record that has got its number, in whichever thread gave it; must not raise or wait."""
         self._max_bytes = max_bytes
         self._site = site
         self._records: list[Record] = []
@@ -180,6 +182,7 @@ class Backlog:
         record = Record(seq, kind, key, time_ns, payload)
         self._records.append(record)
         self._bytes += len(payload) + _OVERHEAD
+        self.on_record(record)
         return record
 
     def _bound_rows(self) -> None:

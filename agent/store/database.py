@@ -34,6 +34,7 @@ from agent.store.schema import (
     read_ledger,
     read_settled,
     read_states,
+    select_first_intervals,
     select_intervals,
     select_records,
     select_ring,
@@ -153,6 +154,10 @@ class Database:
     def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
         """Return the interval records that start in [start_ns, end_ns), in the order they were booked."""
         return select_intervals(self._connection, start_ns, end_ns)
+
+    def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+        """Return the first interval records that start in [start_ns, end_ns), by start and number."""
+        return select_first_intervals(self._connection, start_ns, end_ns, limit)
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return the oldest intact rows of the ring behind `after_ns`."""

@@ -46,3 +46,8 @@ def select_refused(connection: sqlite3.Connection, sink: str | None) -> list[Dea
 def count_refused(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many dead letters are kept, by sink."""
     return dict(connection.execute("SELECT sink, count(*) FROM dead_letter GROUP BY sink"))
+
+
+def delete_refused(connection: sqlite3.Connection, sink: str | None) -> int:
+    """Delete the dead letters of one sink, or of all; return how many."""
+    return connection.execute("DELETE FROM dead_letter WHERE ? IN (sink, '')", (sink or "",)).rowcount

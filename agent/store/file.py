@@ -1,5 +1,6 @@
 """The place of the store's file: locked against a second agent, and set aside when it is damaged."""
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -8,6 +9,7 @@ import time
 from pathlib import Path
 
 from agent.store.database import Database, StoreError
+from agent.store.dead_letter import delete_refused
 
 _LOG = logging.getLogger(__name__)
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
@@ -32,13 +34,8 @@ class StoreFile:
         """Lock and open the file; raise StoreError when it cannot be used."""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # The lock stands beside the file, so that renaming a damaged one does not let it go.
-            self._lock = os.open(self.path.with_name(self.path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = lock(self.path)
             return self._open()
-        except BlockingIOError as error:
-            self.close()
-            raise StoreError(f"{self.path}: is used by another energy-agent: stop it, or name another file") from error
         except OSError as error:
             self.close()
             raise StoreError(f"{self.path}: {error.strerror}: check the path and its rights") from error
@@ -80,6 +77,34 @@ class StoreFile:
 
     def _database(self) -> Database:
         return Database(self.path, max_size=self._max_size)
+
+
+def lock(path: Path) -> int:
+    """Return a descriptor that keeps other agents from the store until it is closed; raise StoreError or OSError."""
+    # It stands beside the file, so that renaming a damaged one does not let it go.
+    found = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(found)
+        if isinstance(error, BlockingIOError):
+            raise StoreError(f"{path}: is used by another energy-agent: stop it, or name another file") from error
+        raise
+    return found
+
+
+def discard_dead_letters(path: Path, sink: str | None = None) -> int:
+    """Delete the dead letters of one sink, or of all; return how many. Raise StoreError while an agent runs."""
+    held = -1
+    try:
+        held = lock(path)
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
+            return delete_refused(connection, sink)
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"{path}: {reason_of(error)}: check the file and its rights") from error
+    finally:
+        if held >= 0:
+            os.close(held)
 
 
 def damaged(error: sqlite3.Error) -> bool:

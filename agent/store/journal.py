@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from pathlib import Path
@@ -123,6 +123,28 @@ class Store:
         """Return committed interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked."""
         found = await asyncio.wrap_future(self._writer.submit(lambda: self._writer.intervals(start_ns, end_ns)))
         return of_account(found, account)
+
+    async def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+        """Return the first `limit` committed interval records that start in [start_ns, end_ns), by start and number.
+
+        Fewer mean that there are no more. Raises StoreError when the file cannot be read.
+        """
+        found = self._writer.submit(lambda: self._writer.first_intervals(start_ns, end_ns, limit))
+        return await asyncio.wrap_future(found)
+
+    def listen(self, listener: Callable[[Record], None]) -> None:
+        """Let the loop call `listener` with each record from now on, in the order of their numbers.
+
+        That is before they are committed. A listener that fails costs the store nothing.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell(record: Record) -> None:
+            # The last record may come while the loop is already closing.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(listener, record)
+
+        self._writer.backlog.on_record = tell
 
     @property
     def last_seq(self) -> int:

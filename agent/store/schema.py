@@ -81,6 +81,16 @@ def select_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int)
     return from_rows(rows)[0]
 
 
+def select_first_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+    """Return the first intact interval records that start in [start_ns, end_ns), by start and number."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? ORDER BY time_ns, seq",  # noqa: S608  # our own names
+        (start_ns, end_ns),
+    )
+    intact = (record for row in rows for record in from_rows([row])[0])
+    return list(itertools.islice(intact, limit))
+
+
 def select_ring(connection: sqlite3.Connection, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
     """Return the oldest intact rows of the ring behind `after_ns`."""
     chosen = "SELECT time_ns, value, crc FROM ring_row WHERE time_ns > ? ORDER BY time_ns"

@@ -115,6 +115,14 @@ class Writer:
         """Return committed interval records (in the thread)."""
         return self._read(lambda: self._database.intervals(start_ns, end_ns)) or []
 
+    def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+        """Return the first committed interval records (in the thread); raise StoreError when the file cannot be read."""
+        found = self._read(lambda: self._database.first_intervals(start_ns, end_ns, limit))
+        if found is None:
+            reason = self._degraded or f"was damaged and set aside as {self._file.set_aside}: ask again"
+            raise StoreError(f"{self._path}: {reason}")
+        return found
+
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return committed rows of the ring (in the thread)."""
         return self._read(lambda: self._database.rows(after_ns, limit)) or []

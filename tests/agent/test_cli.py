@@ -13,7 +13,7 @@ from agent.cli import SCHEMAS, main
 from agent.commands.outcome import Exit
 from tests.agent.frames import DEVICES, SITE, configured
 
-COMMANDS = ("run", "check", "read", "devices", "factors", "status", "intervals", "schema", "demo")
+COMMANDS = ("run", "check", "read", "devices", "factors", "status", "intervals", "store", "schema", "demo")
 
 
 def ended(*arguments: str) -> int:
