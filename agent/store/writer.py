@@ -116,7 +116,7 @@ class Writer:
         return self._read(lambda: self._database.intervals(start_ns, end_ns)) or []
 
     def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
-        """Return the first committed interval records (in the thread); raise StoreError when the file cannot be read."""
+        """Return the first committed interval records (in the thread); raise StoreError when they cannot be read."""
         found = self._read(lambda: self._database.first_intervals(start_ns, end_ns, limit))
         if found is None:
             reason = self._degraded or f"was damaged and set aside as {self._file.set_aside}: ask again"
