@@ -1,6 +1,7 @@
 """The agent under torture: each case as a process of its own with real servers; a table of what was found."""
 
 import argparse
+import logging
 import shutil
 import sys
 import tempfile
@@ -24,6 +25,8 @@ def main() -> int:
     unknown = [name for name in given.names if name not in CASES]
     if unknown:
         parser.error(f"no such case: {', '.join(unknown)}")
+    # What the agent's parts say in this process is judged where it matters, not printed.
+    logging.getLogger("agent").addHandler(logging.NullHandler())
     console = Console(width=None if sys.stdout.isatty() else 150)
     found = [_run(name, full=given.full, console=console) for name in given.names or CASES]
     show(found, console)

@@ -6,10 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.soak.finding import Finding
+from tests.torture.answers import answers
+from tests.torture.clocks import clocks
 from tests.torture.damage import damage
 from tests.torture.disk import disk
 from tests.torture.kills import kills
+from tests.torture.links import links
+from tests.torture.lossy import lossy
 from tests.torture.outage import outage
+from tests.torture.overload import overload
 from tests.torture.signals import hup, terms
 
 
@@ -27,14 +32,23 @@ class Case:
 
 
 CASES: Mapping[str, Case] = {
-    "kills": Case(kills, {"kills": 8}, {"kills": 300}),
-    "disk": Case(disk, {"seconds": 2.0}, {"seconds": 60.0}),
+    "kills": Case(kills, {"kills": 8, "longest_s": 1.5}, {"kills": 300, "longest_s": 2.5}),
+    "term": Case(terms, {"terms": 2}, {"terms": 40}),
+    "reload": Case(hup, {"seconds": 2.5}, {"seconds": 20.0}),
+    "outage": Case(outage, {"hours": 24, "every_s": 450, "aim": 500}, {"hours": 24, "every_s": 10, "aim": 5000}),
+    "disk": Case(disk, {"seconds": 3.0, "starts": 1}, {"seconds": 60.0, "starts": 4}),
     "damage": Case(
         damage,
         {"places": 40, "processes": 1, "records": 1200},
         {"places": 1000, "processes": 20, "records": 3000},
     ),
-    "outage": Case(outage, {"hours": 24, "every_s": 450, "aim": 1000}, {"hours": 24, "every_s": 10, "aim": 5000}),
-    "term": Case(terms, {"terms": 2}, {"terms": 40}),
-    "reload": Case(hup, {"seconds": 3.0}, {"seconds": 20.0}),
+    "answers": Case(answers, {"seconds": 2.0}, {"seconds": 120.0}),
+    "links": Case(links, {"seconds": 1.5, "stall_s": 1.5}, {"seconds": 60.0, "stall_s": 60.0}),
+    "lossy": Case(lossy, {"seconds": 3.0, "lost": 0.3}, {"seconds": 180.0, "lost": 0.3}),
+    "overload": Case(
+        overload,
+        {"seconds": 200, "speed": 50.0, "max_size": 3 << 20},
+        {"seconds": 3600, "speed": 40.0, "max_size": 32 << 20},
+    ),
+    "clocks": Case(clocks, {"seconds": 1.5, "motors": 2}, {"seconds": 30.0, "motors": 20}),
 }

@@ -18,8 +18,10 @@ from tests.torture.rig import Rig, RunningAgent, rig, until
 from tests.torture.shim import Shim
 
 _EVERY_S = 0.2
+_NOTICING_NS = 500_000_000
 _NOTICED_S = 5.0
 _RECOVERED_S = 10.0
+_OLDEST_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +35,11 @@ class Fault:
     """What must stand in the reason that the agent gives, one of them."""
 
 
-def disk(folder: Path, *, seconds: float) -> Finding:
-    """Let each fault last so long; values must go on live, and everything be stored again afterwards."""
+def disk(folder: Path, *, seconds: float, starts: int) -> Finding:
+    """Let each fault last so long; values must go on live, and everything be stored again afterwards.
+
+    With the first `starts` of them the agent is also started.
+    """
     finding = Finding("a disk that fills, turns read-only or errors")
     with rig(folder, motors=10) as parts, _small_disk(parts) as ballast:
         shim = Shim(folder, path=parts.store)
@@ -50,10 +55,10 @@ def disk(folder: Path, *, seconds: float) -> Finding:
         finding.expect(code == 0, f"exit code {code}")
         expected = Expected()
         expected.see(last := committed(parts.store))
-        all_came(finding, expected, received, parts.database)
+        all_came(finding, expected, received, parts.database, last)
         booked_once(finding, received, last)
         _no_hole(finding, received)
-        for fault in faults:
+        for fault in faults[:starts]:
             _start_with(finding, fault, parts, shim)
         shim.close()
     finding.expect("Traceback" not in agent.log, "the agent's log holds a traceback")
@@ -114,13 +119,14 @@ def _suffer(finding: Finding, fault: Fault, agent: RunningAgent, received: Recei
     live = [
         arrival
         for arrival in received.of("telemetry").values()
-        if began_ns + 1_000_000_000 < arrival.time_ns and arrival.received_ns < ended_ns
+        if began_ns + _NOTICING_NS < arrival.time_ns and arrival.received_ns < ended_ns
     ]
     ages = [(arrival.received_ns - arrival.time_ns) / 1e9 for arrival in live]
     finding.expect(told, f"{fault.name}: not noticed within {_NOTICED_S:g} s")
     finding.expect(any(word in reason for word in fault.words), f"{fault.name}: the reason given is '{reason}'")
     finding.expect(alarm, f"{fault.name}: no alarm of the agent is active at the subscriber")
     finding.expect(len(live) > seconds / _EVERY_S, f"{fault.name}: only {len(live)} values came while it lasted")
+    finding.expect(max(ages, default=0) < _OLDEST_S, f"{fault.name}: live values were {max(ages, default=0):.1f} s old")
     finding.expect(recovered, f"{fault.name}: not over within {_RECOVERED_S:g} s of the disk being well again")
     finding.figures[fault.name] = (
         f"'{reason}'; {len(live)} values came live, at most {max(ages, default=0):.1f} s old; "

@@ -10,12 +10,17 @@ from tests.torture.oracle import committed
 from tests.torture.receivers import Received
 from tests.torture.rig import rig, until
 
-_SHORTEST_S, _LONGEST_S = 0.2, 2.5
+_SHORTEST_S = 0.2
+_LAST_S = 3.0
+"""The last run is long enough for each account to close an interval."""
 _MOTORS = 20
 
 
-def kills(folder: Path, *, kills: int, seed: int = 1) -> Finding:
-    """Kill the agent so many times; everything that was ever committed must be at both receivers, booked once."""
+def kills(folder: Path, *, kills: int, longest_s: float, seed: int = 1) -> Finding:
+    """Kill the agent so many times, each after `longest_s` at most.
+
+    Everything that was ever committed must be at both receivers, and be booked once.
+    """
     finding = Finding("kill -9 under load")
     chance = random.Random(seed)  # noqa: S311 -- moments, not secrets
     expected = Expected()
@@ -26,7 +31,7 @@ def kills(folder: Path, *, kills: int, seed: int = 1) -> Finding:
         for _ in range(kills):
             before = expected.count
             with parts.agent() as agent:
-                time.sleep(chance.uniform(_SHORTEST_S, _LONGEST_S))
+                time.sleep(chance.uniform(_SHORTEST_S, longest_s))
                 agent.kill()
             if parts.store.exists():
                 expected.see(committed(parts.store))
@@ -36,12 +41,13 @@ def kills(folder: Path, *, kills: int, seed: int = 1) -> Finding:
             began = time.monotonic()
             until(agent.online, "the agent does not start again")
             starts.append(time.monotonic() - began)
+            time.sleep(_LAST_S)
             agent.catch_up(timeout_s=120)
             code, took = agent.stop()
         finding.expect(code == 0, f"exit code {code} at the end")
         last = committed(parts.store)
         expected.see(last)
-        all_came(finding, expected, received, parts.database)
+        all_came(finding, expected, received, parts.database, last)
         booked_once(finding, received, last)
     finding.expect(working > kills // 3, f"only {working} of {kills} runs committed anything")
     finding.expect(len(expected.epochs) == 1, f"{len(expected.epochs)} epochs: the file was given up")

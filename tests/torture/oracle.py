@@ -28,7 +28,22 @@ class Committed:
     states: dict[str, bytes] = field(default_factory=dict)
     dead: list[tuple[str, int]] = field(default_factory=list)
     """Sink and number of each record that was set aside."""
-    cursors: dict[str, int] = field(default_factory=dict)
+    settled: dict[str, list[tuple[str, int, int]]] = field(default_factory=dict)
+    """For each sink the numbers it is believed to have: lane, and (after, through]."""
+
+    def believed(self, sink: str) -> set[int]:
+        """Return the records that count as delivered to a sink, by number; alarms have a lane of their own."""
+        alarms = {seq for (_, seq), kind in self.kinds.items() if kind == "alarm"}
+        found: set[int] = set()
+        for lane, after, through in self.settled.get(sink, ()):
+            numbers = set(range(after + 1, through + 1))
+            found |= numbers & alarms if lane == "alarms" else numbers - alarms
+        return found - {seq for name, seq in self.dead if name == sink}
+
+    def waiting(self, sink: str) -> set[Identity]:
+        """Return the records that the file keeps and that the sink is not believed to have."""
+        done = self.believed(sink) | {seq for name, seq in self.dead if name == sink}
+        return {identity for identity in self.records if identity[1] not in done}
 
 
 def committed(store: Path) -> Committed:
@@ -49,7 +64,9 @@ def committed(store: Path) -> Committed:
 def _read(connection: sqlite3.Connection) -> Committed:
     found = Committed()
     found.states = dict(connection.execute("SELECT name, value FROM state"))
-    found.cursors = dict(connection.execute("SELECT sink, seq FROM cursor"))
+    for sink, lane, seq, ranges in connection.execute("SELECT sink, lane, seq, ranges FROM cursor"):
+        spans = found.settled.setdefault(sink, [])
+        spans += [(lane, after, through) for after, through in [(0, seq), *json.loads(ranges)]]
     found.dead = connection.execute("SELECT sink, seq FROM dead_letter").fetchall()
     for table in record_tables(connection):
         for seq, kind, payload in connection.execute(f"SELECT seq, kind, payload FROM {table}"):  # noqa: S608 -- the file's own names

@@ -53,8 +53,8 @@ def outage(folder: Path, *, hours: float, every_s: float, aim: float) -> Finding
             code, _ = agent.stop()
         finding.expect(code == 0, f"exit code {code}")
         expected = Expected()
-        expected.see(committed(parts.store))
-        all_came(finding, expected, received, parts.database)
+        expected.see(last := committed(parts.store))
+        all_came(finding, expected, received, parts.database, last)
         _as_written(finding, received, digests)
         _original_times(finding, parts.database, start_ns, hours, every_s)
         _rates(finding, received, digests, database_s, aim)
@@ -101,7 +101,8 @@ def _drained(agent: RunningAgent, sink: str, last: int, back_ns: int) -> float:
 
     def reached() -> bool:
         found = agent.state().get("store", {}).get("sinks", {})
-        return bool(found) and found[sink]["cursor"] >= last
+        oldest = found[sink]["oldest_seq"] if found else 0
+        return oldest is None or oldest > last
 
     until(reached, f"{sink} does not drain", timeout_s=600, pause_s=0.2)
     return (time.time_ns() - back_ns) / 1e9

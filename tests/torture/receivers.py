@@ -46,6 +46,9 @@ class Received:
     intervals: list[dict[str, Any]] = field(default_factory=list)
     gaps: list[dict[str, Any]] = field(default_factory=list)
     windows: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=10_000))
+    events: list[dict[str, Any]] = field(default_factory=list)
+    first_ns: int = 0
+    """When the first message came (Unix, ns)."""
     alarms: dict[str, bytes] = field(default_factory=dict)
     """The last of each alarm's topic."""
     others: dict[str, bytes] = field(default_factory=dict)
@@ -85,12 +88,15 @@ class Received:
         kind = "alarm" if parts[-2] == "alarm" else parts[-1]
         seconds, _, fraction = moment.decode().partition(".")
         received_ns = int(seconds) * 1_000_000_000 + int(fraction.ljust(9, "0")[:9])
+        self.first_ns = self.first_ns or received_ns
         of_ns = time_ns(body.get("start") or body.get("since") or body["time"])
         self.arrivals[identity] = Arrival(kind, "/".join(parts[2:4]), of_ns, received_ns, digest)
         if kind == "interval":
             self.intervals.append(body)
         elif kind == "gap":
             self.gaps.append(body)
+        elif kind == "event":
+            self.events.append(body)
         elif kind == "window":
             self.windows.append(body)
 

@@ -76,7 +76,8 @@ class RunningAgent:
             if not store:
                 return False
             target = target or store["committed_seq"]
-            return target > 0 and all(sink["cursor"] >= target for sink in store["sinks"].values())
+            oldest = [sink["oldest_seq"] for sink in store["sinks"].values()]
+            return target > 0 and all(seq is None or seq > target for seq in oldest)
 
         until(reached, "the receivers do not catch up", timeout_s=timeout_s)
 
