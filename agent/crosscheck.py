@@ -1,5 +1,6 @@
 """What the tables of a configuration say about each other: names that must exist, or must not stand twice."""
 
+import os
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -94,7 +95,7 @@ def _load_profile(parsed: Parsed, index: int, device: DeviceSection, folder: Pat
         return load_profile(device.profile, relative_to=folder)
     except ProfileError as error:
         for problem in error.problems:
-            if Path(problem.file).is_file():
+            if os.path.isfile(problem.file):  # noqa: PTH113  # a name may be too long, or no path at all
                 parsed.problems.append(problem)
             else:
                 parsed.report(("device", index, "profile"), problem.what, problem.remedy)

@@ -8,6 +8,8 @@ from pydantic import BeforeValidator, WithJsonSchema
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SHORTEST_S = 1e-3
+_LONGEST_S = 366 * 86400.0
+"""Longer is a mistake; clocks of threads and sockets do not reach for ever."""
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _KILOWATTS = {"W": 1e-3, "kW": 1.0, "MW": 1e3}
 
@@ -31,6 +33,8 @@ def _positive_seconds(value: object) -> float:
     duration = seconds(value)
     if duration < _SHORTEST_S:
         raise ValueError("must be longer than zero, at least '1ms'; give a duration such as '1s'")
+    if duration > _LONGEST_S:
+        raise ValueError("must be at most a year; give a duration such as '15min'")
     return duration
 
 

@@ -60,6 +60,8 @@ class Document:
             line = int(found[1]) if found else text.count("\n") + 1
             what = str(error).split(" (at ", 1)[0]
             raise DocumentError(Problem(file, line, f"not valid TOML: {what}", "correct the syntax")) from error
+        except ValueError as error:  # Python reads no whole number of thousands of digits
+            raise DocumentError(Problem(file, 0, f"not valid TOML: {error}", "shorten that number")) from error
 
     @classmethod
     def load(cls, path: Path) -> "Document":
@@ -71,6 +73,8 @@ class Document:
             raise DocumentError(Problem(str(path), 0, f"cannot be read ({reason})", "check path and rights")) from error
         except UnicodeDecodeError as error:
             raise DocumentError(Problem(str(path), 0, "is not UTF-8 text", "save it as UTF-8")) from error
+        except ValueError as error:
+            raise DocumentError(Problem(str(path), 0, f"cannot be a file ({error})", "correct the path")) from error
         return cls(str(path), text)
 
     def line(self, *keys: Key) -> int:

@@ -12,6 +12,7 @@ from agent.config import ConfigError, SiteConfig, load_config
 from agent.notify import notify
 from agent.service import Agent
 from agent.store import StoreError
+from agent.threads import LooseThreads
 
 _log = logging.getLogger("agent")
 
@@ -29,6 +30,7 @@ async def run_agent(path: Path, config: SiteConfig) -> None:
     Raises StoreError or ApiError when it cannot start; a configuration taken over later is given up for the former.
     """
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(LooseThreads())  # a name nobody answers must not keep the program from its end
     end, stop = asyncio.Event(), asyncio.Event()
     following: list[SiteConfig] = []
 

@@ -31,6 +31,8 @@ _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r
 _TIMEOUT_S = 30.0
 _HOLD_S = 60.0
 """Pause where only an operator can help."""
+_LONGEST_HOLD_S = 600.0
+"""Longest pause that a database may ask for: a mistake in its answer must not silence the agent for days."""
 _HOLD = {
     401: "the database does not accept the token: check token_file",
     403: "the token may not write to this bucket: check token_file and the token's rights",
@@ -96,6 +98,7 @@ class InfluxSink:
     def __init__(self, config: InfluxConfig, *, folder: Path) -> None:
         self._config = config
         self._folder = folder
+        self._context: tuple[int, ssl.SSLContext] | None = None
 
     def wants(self, record: Record) -> bool:
         """Return whether this kind of record is kept as numbers over time."""
@@ -114,7 +117,7 @@ class InfluxSink:
             timeout=round(_TIMEOUT_S * 1000),
             enable_gzip=True,
             allow_redirects=False,  # a redirected POST becomes a GET, whose success would say nothing
-            **({"ssl_context": self._tls()} if config.url.startswith("https:") else {}),
+            ssl_context=self._tls(),
         ) as client:
             yield InfluxSession(client.write_api(), config)
 
@@ -129,12 +132,26 @@ class InfluxSink:
             raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
 
     def _tls(self) -> ssl.SSLContext:
+        """Return the context of every session until the file of the authorities changes.
+
+        A context with the system's authorities takes half a megabyte, and a client that failed lies in cycles of
+        garbage for hours; the library makes one itself where it is given none, even for a connection without TLS.
+        """
         file = self._config.ca_file
         try:
-            context = ssl.create_default_context(cafile=self._folder / file if file else None)
+            written_ns = (self._folder / file).stat().st_mtime_ns if file else 0
+            if self._context is None or self._context[0] != written_ns:
+                self._context = (written_ns, self._new_context())
         except OSError as error:  # ssl.SSLError is one
             reason = f"ca_file {file} cannot be used ({_cause(error)}): check path, rights and content"
             raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
+        return self._context[1]
+
+    def _new_context(self) -> ssl.SSLContext:
+        if not self._config.url.startswith("https:"):
+            return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, but cheap
+        file = self._config.ca_file
+        context = ssl.create_default_context(cafile=self._folder / file if file else None)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
 
@@ -218,7 +235,7 @@ def _judge(status: int, message: str, retry_after: str | None) -> str:
         return f"HTTP {status}: {message}"[:500]
     if status in _HOLD:
         raise SinkUnavailable(_HOLD[status], retry_after_s=_HOLD_S)
-    pause = float(retry_after) if retry_after and retry_after.isdecimal() else None
+    pause = min(float(retry_after), _LONGEST_HOLD_S) if retry_after and retry_after.isdecimal() else None
     raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=pause)
 
 

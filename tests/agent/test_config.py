@@ -234,3 +234,17 @@ def test_a_file_nested_beyond_reason_is_one_problem(tmp_path: Path) -> None:
     (problem,) = complaints(tmp_path, "a = " + "[" * 5000 + "]" * 5000)
 
     assert "nested too deeply" in problem
+
+
+def test_a_number_longer_than_python_reads_is_one_problem(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD.replace("unit = 2", f"unit = {'9' * 6000}"))
+
+    assert "not valid TOML" in problem
+    assert "shorten that number" in problem
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000 + "x.toml", "a\\u0000b.toml"])
+def test_a_profile_name_that_no_file_can_have_is_one_problem(tmp_path: Path, name: str) -> None:
+    (problem,) = complaints(tmp_path, GOOD.replace("eastron/sdm630", name))
+
+    assert problem.startswith(f"site.toml:{line_of(GOOD, 'eastron/sdm630')}: ")

@@ -44,6 +44,7 @@ def test_a_text_with_its_unit_becomes_a_number(adapter: TypeAdapter[Any], text: 
         (DURATION, "0s"),
         (DURATION, "0.0001ms"),
         (DURATION, "9" * 400 + "s"),
+        (DURATION, "367d"),
         (DURATION, "1 S"),
         (DURATION, None),
         (SIZE, "1 gib"),

@@ -9,6 +9,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -392,3 +393,25 @@ async def test_ending_takes_no_longer_than_allowed_while_nothing_answers(tmp_pat
         async with running(path) as program:
             await program.says("device motor-1 is offline")
             assert await program.end(signal.SIGINT) == 0
+
+
+async def test_a_name_service_that_does_not_answer_keeps_nobody(tmp_path: Path) -> None:
+    slow = "import socket, time\nsocket.getaddrinfo = lambda *_, **__: time.sleep(60)\n"
+    (tmp_path / "sitecustomize.py").write_text(slow, encoding="utf-8")
+    motor = Motor()
+    named = "".join(
+        f'[[line]]\nname = "line-{number}"\nurl = "tcp://plc-{number}.example:502"\n'
+        + DEVICE.format(name=f"motor-{number}", unit=1).replace('line = "hall"', f'line = "line-{number}"')
+        for number in range(2, 50)
+    )
+    more = '[mqtt]\nurl = "mqtt://broker.example:1883"\n' + named
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url, more=more)
+        async with running(path, PYTHONPATH=str(tmp_path)) as program:
+            await program.says("device motor-1 is online")
+            await asyncio.sleep(1)
+            began = time.monotonic()
+            assert await program.end() == 0
+
+    assert time.monotonic() - began < 8
+    assert_conserved(tmp_path, motor)

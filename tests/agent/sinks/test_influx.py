@@ -2,6 +2,7 @@ import asyncio
 import gzip
 import re
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -267,6 +268,37 @@ async def test_everything_else_holds_the_records(tmp_path: Path, status: int, re
         assert caught.value.retry_after_s == pause
         assert session.accepted_through == 0
         assert len(script.requests) == 1
+
+
+async def test_a_database_cannot_ask_for_silence_without_end(tmp_path: Path) -> None:
+    script = Script(lambda _: web.Response(status=503, headers={"Retry-After": "9" * 20}))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable) as caught:
+            await session.send([record(1)])
+
+        assert caught.value.retry_after_s == 600.0
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "https://127.0.0.1:1"])
+async def test_attempts_without_success_load_the_authorities_once(
+    tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(tmp_path)
+    made: list[object] = []
+    load = ssl.create_default_context
+
+    def counted(*args: Any, **options: Any) -> ssl.SSLContext:
+        made.append(args)
+        return load(*args, **options)
+
+    monkeypatch.setattr(ssl, "create_default_context", counted)
+    sink = InfluxSink(InfluxConfig(url=url, ca_file=authority.file.name), folder=tmp_path)
+    for _ in range(3):
+        async with sink.session() as session:
+            with pytest.raises(SinkUnavailable):
+                await session.send([record(1)])
+
+    assert len(made) == url.startswith("https:")
 
 
 async def test_what_was_written_before_a_failure_is_known(tmp_path: Path) -> None:
