@@ -32,7 +32,7 @@ class Case:
 
 
 CASES: Mapping[str, Case] = {
-    "kills": Case(kills, {"kills": 8, "longest_s": 1.5}, {"kills": 300, "longest_s": 2.5}),
+    "kills": Case(kills, {"kills": 8, "longest_s": 1.2}, {"kills": 300, "longest_s": 2.5}),
     "term": Case(terms, {"terms": 2}, {"terms": 40}),
     "reload": Case(hup, {"seconds": 2.5}, {"seconds": 20.0}),
     "outage": Case(outage, {"hours": 24, "every_s": 450, "aim": 500}, {"hours": 24, "every_s": 10, "aim": 5000}),

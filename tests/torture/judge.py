@@ -75,11 +75,8 @@ def _came(received: Received) -> set[Identity]:
 
 
 def _all_in_database(finding: Finding, wanted: set[Identity], received: Received, database: Database) -> None:
-    numbers = {
-        identity[1]
-        for identity in wanted
-        if (arrival := received.arrivals.get(identity)) is not None and arrival.kind in IN_DATABASE
-    }
+    kinds = {(epoch.partition("-")[0], seq): a.kind for (epoch, seq), a in received.arrivals.items()}
+    numbers = {identity[1] for identity in wanted if kinds.get(identity) in IN_DATABASE}
     absent: set[int] = set(numbers)
 
     def complete() -> bool:

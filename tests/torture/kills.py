@@ -28,9 +28,12 @@ def kills(folder: Path, *, kills: int, longest_s: float, seed: int = 1) -> Findi
     starts: list[float] = []
     with rig(folder, motors=_MOTORS) as parts:
         received = Received(parts.messages)
-        for _ in range(kills):
+        for number in range(kills):
             before = expected.count
             with parts.agent() as agent:
+                # Every other moment counts from the start, so that starting and recovering are hit, too.
+                if number % 2:
+                    until(agent.online, "the agent does not start again")
                 time.sleep(chance.uniform(_SHORTEST_S, longest_s))
                 agent.kill()
             if parts.store.exists():

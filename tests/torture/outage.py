@@ -57,7 +57,7 @@ def outage(folder: Path, *, hours: float, every_s: float, aim: float) -> Finding
         all_came(finding, expected, received, parts.database, last)
         _as_written(finding, received, digests)
         _original_times(finding, parts.database, start_ns, hours, every_s)
-        _rates(finding, received, digests, database_s, aim)
+        _rates(finding, received, digests, back_ns, database_s, aim)
         _live(finding, received, digests, back_ns)
     return finding
 
@@ -127,15 +127,27 @@ def _original_times(finding: Finding, database: Database, start_ns: int, hours: 
     )
 
 
-def _rates(finding: Finding, received: Received, digests: dict[int, bytes], database_s: float, aim: float) -> None:
+def _rates(
+    finding: Finding, received: Received, digests: dict[int, bytes], back_ns: int, database_s: float, aim: float
+) -> None:
     times = sorted(a.received_ns for (_, seq), a in received.arrivals.items() if seq in digests)
-    took = (times[-1] - times[0]) / 1e9
-    rate = len(times) / max(took, 1e-9)
-    finding.expect(rate >= aim, f"{rate:,.0f} records/s to the broker are less than {aim:,.0f}")
-    finding.figures["to Mosquitto"] = f"{rate:,.0f} records/s ({took:.1f} s), both sinks and polling on one core"
+    alone = [moment for moment in times if moment > back_ns + round(database_s * _NS)]
+    rate, took = _rate(times)
+    rate_alone, _ = _rate(alone if len(alone) > len(times) // 10 else times)
+    finding.expect(rate_alone >= aim, f"{rate_alone:,.0f} records/s to the broker are less than {aim:,.0f}")
+    finding.figures["to Mosquitto"] = (
+        f"{rate:,.0f} records/s ({took:.1f} s), both sinks and polling on one core; "
+        f"{rate_alone:,.0f} records/s once the database had everything"
+    )
     finding.figures["to VictoriaMetrics"] = (
         f"{len(digests) / database_s:,.0f} records/s ({database_s:.1f} s from its start)"
     )
+
+
+def _rate(times: list[int]) -> tuple[float, float]:
+    """Return records per second, and seconds."""
+    took = max((times[-1] - times[0]) / 1e9, 1e-9)
+    return len(times) / took, took
 
 
 def _live(finding: Finding, received: Received, digests: dict[int, bytes], back_ns: int) -> None:
