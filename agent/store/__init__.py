@@ -1,11 +1,11 @@
 """The store: what was measured, until every receiver has it."""
 
 from agent.store.chain import GENESIS, record_hash
-from agent.store.database import StoreError
 from agent.store.dead_letter import DeadLetter
 from agent.store.file import discard_dead_letters
 from agent.store.journal import Store
 from agent.store.reader import read_dead_letters, read_intervals, read_status
+from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
 

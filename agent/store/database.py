@@ -24,11 +24,11 @@ from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.schema import (
-    APPLICATION_ID,
     COLUMNS,
     LANE_OF,
-    SCHEMA_VERSION,
     TABLES,
+    StoreError,
+    check_owner,
     create,
     from_rows,
     read_ledger,
@@ -61,10 +61,6 @@ _ROW_AGE_NS = 25 * 3600 * 10**9
 """Rows of the ring are of use for the longest window, a day."""
 _ROWS_SHARE = 4
 """Rows of the ring may take this part of the file."""
-
-
-class StoreError(Exception):
-    """Raised when the store cannot be used; the text names path, cause and remedy."""
 
 
 class Database:
@@ -109,6 +105,15 @@ class Database:
     def rotten(self) -> bool:
         """Whether records were found that are not what was written; the next commit drops them."""
         return bool(self._rotten)
+
+    def patient(self, *, patient: bool) -> None:
+        """Let commits wait for the disk, as they should; or not, for what is still elsewhere."""
+        self._connection.execute(f"PRAGMA synchronous = {'FULL' if patient else 'NORMAL'}")
+
+    @property
+    def nearly_full(self) -> bool:
+        """Whether little more can be written without dropping something."""
+        return self._used_pages() * 10 > self._max_pages * 8
 
     def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
         """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
@@ -164,13 +169,9 @@ class Database:
         return select_ring(self._connection, after_ns, limit)
 
     def _prepare(self, path: Path, checkpoint: int) -> None:
-        owner, version = self._pragma("application_id"), self._pragma("user_version")
-        tables = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and owner != APPLICATION_ID:
-            raise StoreError(f"{path}: is another program's database: name another file as [store] path")
-        if tables and version != SCHEMA_VERSION:
-            age = "a newer" if version > SCHEMA_VERSION else "an older"
-            raise StoreError(f"{path}: was written by {age} energy-agent: install that, or name another file")
+        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
+        if tables:
+            check_owner(self._connection, path, tables)
         if not tables:
             # Must stand before the first table; it lets a file shrink that was allowed more before.
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

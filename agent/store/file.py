@@ -8,10 +8,19 @@ import sqlite3
 import time
 from pathlib import Path
 
-from agent.store.database import Database, StoreError
+from agent.store.database import Database
 from agent.store.dead_letter import delete_refused
+from agent.store.ledger import Ledger
+from agent.store.salvage import Salvage, salvage
+from agent.store.schema import APPLICATION_ID, StoreError
 
 _LOG = logging.getLogger(__name__)
+_MOST_ASIDE = 3
+"""Damaged files kept: the newest, and the largest of the others."""
+FILE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
+"""What reading and writing the file may raise: of a damaged one not even SQLite's message need be text."""
+# https://www.sqlite.org/fileformat.html, 1.3: WAL, no reserved bytes, the fixed fractions, schema format 4, UTF-8.
+_HEADER = {18: 2, 19: 2, 20: 0, 21: 64, 22: 32, 23: 32, 44: 0, 45: 0, 46: 0, 47: 4, 56: 0, 57: 0, 58: 0, 59: 1}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -22,6 +31,9 @@ class StoreFile:
         self.path = path
         self.set_aside = ""
         """Where a damaged file was put."""
+        self.salvage = Salvage()
+        """What was kept of it."""
+        self._broken: sqlite3.Error | None = None
         self._max_size = max_size
         self._lock = -1
 
@@ -35,6 +47,7 @@ class StoreFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = lock(self.path)
+            self._check_header()
             return self._open()
         except OSError as error:
             self.close()
@@ -43,8 +56,11 @@ class StoreFile:
             self.close()
             raise
 
-    def replace(self, cause: sqlite3.Error) -> Database:
-        """Rename the damaged file and return a fresh one; raise StoreError when that fails."""
+    def replace(self, cause: Exception, ledger: Ledger | None = None) -> Database:
+        """Rename the damaged file and return a fresh one with what was readable; raise StoreError when that fails.
+
+        `ledger` is that of the last commit, where it is known.
+        """
         target = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
         try:
             for suffix in ("", "-wal"):
@@ -57,9 +73,20 @@ class StoreFile:
         self.set_aside = str(target)
         _LOG.error("%s: damaged (%s); set aside as %s, a new store is started", self.path, cause, target)
         try:
-            return self._database()
-        except sqlite3.Error as error:
+            database = self._database()
+            self.salvage = salvage(target, database, ledger=ledger)
+            target.with_name(target.name + "-shm").unlink(missing_ok=True)  # made by reading the log
+            self._keep_few(target)
+        except (*FILE_ERRORS, OSError) as error:
             raise StoreError(f"{self.path}: {reason_of(error)}: check the disk") from error
+        return database
+
+    def _keep_few(self, newest: Path) -> None:
+        """Delete the smallest damaged files when there are too many: a failing disk must not fill itself."""
+        aside = [file for file in self.path.parent.glob(f"{self.path.name}.damaged-*") if file.name[-1].isdigit()]
+        for file in sorted(aside, key=lambda file: (file != newest, -file.stat().st_size))[_MOST_ASIDE:]:
+            for suffix in ("", "-wal", "-shm"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of the lock."""
@@ -67,10 +94,19 @@ class StoreFile:
             os.close(self._lock)
             self._lock = -1
 
+    def _check_header(self) -> None:
+        """Rename the file when its header is ours and yet not as we write it, for SQLite has other names for that."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            header = file.read(100)
+            if header[68:72] == APPLICATION_ID.to_bytes(4, "big") and any(header[n] != x for n, x in _HEADER.items()):
+                self._broken = sqlite3.DatabaseError("its header is damaged")
+
     def _open(self) -> Database:
         try:
+            if self._broken:
+                raise self._broken
             return self._database()
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             if not damaged(error):
                 raise StoreError(f"{self.path}: {reason_of(error)}: check the disk, the path and its rights") from error
             return self.replace(error)
@@ -107,8 +143,10 @@ def discard_dead_letters(path: Path, sink: str | None = None) -> int:
             os.close(held)
 
 
-def damaged(error: sqlite3.Error) -> bool:
+def damaged(error: Exception) -> bool:
     """Return whether the file's content is wrong, and not only out of reach."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code: int | None = getattr(error, "sqlite_errorcode", None)
     # Without a code the error is our own: the file is SQLite, its content is not what we wrote.
     if code is None:
@@ -116,6 +154,6 @@ def damaged(error: sqlite3.Error) -> bool:
     return code & 0xFF in _DAMAGED or code == sqlite3.SQLITE_IOERR_SHORT_READ  # the file was cut
 
 
-def reason_of(error: sqlite3.Error | OSError) -> str:
+def reason_of(error: Exception) -> str:
     """Return what to tell the operator."""
     return str(error) or type(error).__name__

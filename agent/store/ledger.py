@@ -23,6 +23,8 @@ class Ledger:
     losses: Losses = field(default_factory=Losses)
     """What was dropped by the last commit, and is told by the next one's gap record."""
     commits: int = 0
+    version: int = 0
+    """Version of the schema, once more beside the header's: that has no checksum."""
 
     def drop(self, records: Iterable[Record], reason: str) -> None:
         """Count records that leave the file undelivered, for the figures and for the next gap record."""
@@ -47,7 +49,9 @@ class Ledger:
 
     def text(self) -> str:
         """Return the ledger as stored."""
-        content = {name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits")}
+        content = {
+            name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits", "version")
+        }
         return json.dumps({**content, "losses": self.losses.state()})
 
     @classmethod
@@ -62,6 +66,7 @@ class Ledger:
             dropped=Counter(found["dropped"]),
             losses=Losses.restored(found["losses"]),
             commits=found["commits"],
+            version=found["version"],
         )
 
 

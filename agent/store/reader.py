@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.record import Record
-from agent.store.database import StoreError
 from agent.store.dead_letter import DeadLetter, count_refused, select_refused
 from agent.store.journal import of_account
 from agent.store.ledger import dropped_by
@@ -15,6 +14,7 @@ from agent.store.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
     Row,
+    StoreError,
     read_ledger,
     read_settled,
     select_intervals,

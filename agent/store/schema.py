@@ -4,7 +4,8 @@ import itertools
 import json
 import secrets
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from agent.record import ALARM, INTERVAL, TELEMETRY, WINDOW, Record
@@ -30,8 +31,26 @@ _CURSOR = (
 )
 _REFUSED = "id INTEGER PRIMARY KEY, sink TEXT NOT NULL, reason TEXT NOT NULL, refused_ns INTEGER NOT NULL"
 
+
+class StoreError(Exception):
+    """Raised when the store cannot be used; the text names path, cause and remedy."""
+
+
 Row = tuple[Any, Any, Any, Any, Any, Any]
 """The columns of a record; in a damaged file each may be anything."""
+
+
+def check_owner(connection: sqlite3.Connection, path: Path, tables: Collection[str]) -> None:
+    """Raise StoreError for a file that is not of this agent, sqlite3.DatabaseError for ours with a damaged header."""
+    owner, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+    if (owner, version) == (APPLICATION_ID, SCHEMA_VERSION):
+        return
+    if {"meta", "cursor", "ring_row"} <= set(tables) and read_ledger(connection).version == SCHEMA_VERSION:
+        raise sqlite3.DatabaseError("its header is damaged")
+    if owner != APPLICATION_ID:
+        raise StoreError(f"{path}: is another program's database: name another file as [store] path")
+    age = "a newer" if version > SCHEMA_VERSION else "an older"
+    raise StoreError(f"{path}: was written by {age} energy-agent: install that, or name another file")
 
 
 def table(kind: str) -> str:
@@ -123,7 +142,7 @@ def create(connection: sqlite3.Connection) -> None:
         f"PRAGMA user_version = {SCHEMA_VERSION}",
     ):
         connection.execute(statement)
-    write_ledger(connection, Ledger(epoch=secrets.token_hex(6)))
+    write_ledger(connection, Ledger(epoch=secrets.token_hex(6), version=SCHEMA_VERSION))
 
 
 def write_ledger(connection: sqlite3.Connection, ledger: Ledger) -> None:

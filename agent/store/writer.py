@@ -6,11 +6,10 @@ Invariants:
   calm; at once when much waits or when asked to flush. What sinks have acknowledged waits for the next commit.
 - A commit that fails puts its batch back and is tried again; meanwhile the store is *degraded*, with a reason, and
   fresh records are served from memory.
-- A damaged file is renamed, never deleted or written to; the sequence goes on in a fresh one.
+- A damaged file is renamed and never written to; the sequence goes on in a fresh one, with what was readable.
 """
 
 import logging
-import sqlite3
 import threading
 import time
 from collections import deque
@@ -21,11 +20,11 @@ from typing import TypeVar
 
 from agent.record import AGENT, EVENT, Record, rfc3339
 from agent.store.backlog import Backlog
-from agent.store.database import Database, StoreError, queue_bytes
+from agent.store.database import Database, queue_bytes
 from agent.store.delivery import Deliveries
-from agent.store.file import StoreFile, damaged, reason_of
+from agent.store.file import FILE_ERRORS, StoreFile, damaged, reason_of
 from agent.store.ledger import dropped_by
-from agent.store.losses import Losses
+from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
 
@@ -33,6 +32,8 @@ _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 _RETRY_S = 2.0
 """Pause between attempts to write to a file that cannot be written."""
+_REPLACE_S = 60.0
+"""A file that is damaged again within this time is not replaced: the disk is the culprit."""
 
 
 class Writer:
@@ -50,6 +51,7 @@ class Writer:
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = False
         self._retry_ns = 0
+        self._replaced_ns = -int(_REPLACE_S * 1e9)
         self._committed_ns = -self._commit_every_ns
         self._degraded = ""
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
@@ -92,6 +94,8 @@ class Writer:
     def flush(self) -> None:
         """Commit everything that waits (in the thread); raise StoreError when that fails."""
         self._commit()
+        if not (self.backlog.empty or self._degraded):
+            self._commit()  # what found the file damaged has to go into the new one
         if self._degraded:
             raise StoreError(f"{self._path}: {self._degraded}")
 
@@ -162,53 +166,57 @@ class Writer:
         self._database = self._file.open()
         ledger = self._database.ledger
         self.backlog.seq, self.backlog.chain, self.backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
-        self.backlog.states = self._database.states
+        salvage = self._file.salvage
+        self.backlog.states = self._database.states | salvage.states
         self.backlog.losses = ledger.losses
-        self.deliveries.restore(self._database.settled)
+        self.backlog.lose(salvage.lost)
+        self.deliveries.restore(self._database.settled | salvage.settled)
         if self._file.set_aside:
             self._report_damage()
         self._refresh()
 
     def _report_damage(self) -> None:
         now = time.time_ns()
+        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(self._file.salvage.kept.items()))
+        kept = f"kept of it: {counts}" if counts else "no record in it could be kept"
         body: dict[str, object] = {
             "schema": "energy-agent/event/1",
             "time": rfc3339(now),
             "name": "store_damaged",
-            "text": f"the store was damaged; it was set aside as {self._file.set_aside} and a new one started",
+            "text": f"the store was damaged; it was set aside as {self._file.set_aside} and a new one started; {kept}",
         }
         self.backlog.append(EVENT, AGENT, now, {"site": self._site, **body} if self._site else body)
 
-    def _replace(self, cause: sqlite3.Error) -> None:
+    def _replace(self, cause: Exception) -> None:
         """Go on in a fresh file after damage was found while running."""
-        lost = Losses()
-        first, last = self.deliveries.floor + 1, self._database.ledger.seq
-        if first <= last:
-            lost.add(first, last, {}, "store file damaged")
         self._database.close()
-        self._database = self._file.replace(cause)
+        self._database = self._file.replace(cause, self._database.ledger)
+        self._replaced_ns = time.monotonic_ns()
         self.deliveries.touch()
         with self.backlog.changed:
             for name, value in self.backlog.states.items():
                 self.backlog.save(name, value)
-        self.backlog.lose(lost)
+        self.backlog.lose(self._file.salvage.lost)
         self._report_damage()
 
     def _read(self, read: Callable[[], list[_Result]]) -> list[_Result] | None:
         """Return what `read` finds, None when the file cannot be read."""
         try:
             return read()
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             if not damaged(error):
                 self._degrade(reason_of(error))
             else:
                 self._recreate(error)
             return None
 
-    def _recreate(self, error: sqlite3.Error) -> None:
+    def _recreate(self, error: Exception) -> None:
+        if time.monotonic_ns() - self._replaced_ns < _REPLACE_S * 1e9:
+            self._degrade(f"damaged again ({error}): check the disk")
+            return
         try:
             self._replace(error)
-        except (sqlite3.Error, StoreError) as again:
+        except (*FILE_ERRORS, StoreError) as again:
             self._degrade(f"damaged, and no new file can be made ({again})")
 
     def _commit(self) -> None:
@@ -216,7 +224,7 @@ class Writer:
         batch = self.backlog.take()
         try:
             losses = self._database.commit(batch, self.deliveries.settled, self.deliveries.refused)
-        except sqlite3.Error as error:
+        except FILE_ERRORS as error:
             self.backlog.put_back(batch)
             if damaged(error):
                 self._recreate(error)
@@ -249,7 +257,7 @@ class Writer:
             refused = self._database.refused()
             sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self.deliveries.settled}
             size = self._database.size
-        except (sqlite3.Error, OSError) as error:
+        except (*FILE_ERRORS, OSError) as error:
             self._degrade(reason_of(error))
             sinks, size = self.status.sinks, self.status.bytes
         self.status = StoreStatus(

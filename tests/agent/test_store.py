@@ -17,7 +17,9 @@ from agent.record import Record
 from agent.store import GENESIS, Store, StoreError, read_intervals, read_status, record_hash
 from agent.store.backlog import Batch
 from agent.store.database import Database, queue_bytes
+from agent.store.ledger import Ledger
 from agent.store.losses import Losses
+from agent.store.schema import write_ledger
 
 _NOW = 1_795_162_800_000_000_000
 
@@ -436,6 +438,7 @@ async def test_a_store_of_another_agent_is_left_alone(tmp_path: Path, version: i
         pass
     with sqlite3.connect(tmp_path / "store.db") as other:
         other.execute(f"PRAGMA user_version = {version}")
+        write_ledger(other, Ledger("epoch", version=version))
     other.close()
 
     with pytest.raises(StoreError, match=f"{whose} energy-agent"):
@@ -465,7 +468,7 @@ async def test_a_damaged_file_is_set_aside_and_reported(tmp_path: Path, damage: 
 
     async with opened(path) as store:
         await store.flush()
-        event = (await everything(store))[0]
+        event = next(record for record in await everything(store) if record.kind == "event")
 
         assert store.epoch != epoch
         assert [file.read_bytes() for file in tmp_path.glob("store.db.damaged-*[0-9]")] == [before]  # noqa: ASYNC240  # small

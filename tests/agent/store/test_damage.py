@@ -1,0 +1,235 @@
+"""A store file cut, zeroed or with flipped bits: what was readable is kept, what was not is told."""
+
+import random
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.record import Record
+from agent.store import Lane, Store, StoreError
+
+_NOW = 1_795_162_800_000_000_000
+PAGE = 4096
+
+
+@asynccontextmanager
+async def opened(path: Path, *, commit_every_s: float = 60) -> AsyncIterator[Store]:
+    store = Store(path, max_size=64 << 20, commit_every_s=commit_every_s, sinks=("mqtt",), site="works")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def filled(path: Path, count: int = 2000) -> list[Record]:
+    """Fill a store with records of all classes, the first hundred of them delivered."""
+    records = []
+    async with opened(path) as store:
+        for number in range(count):
+            kind = {0: "interval", 1: "alarm", 2: "window"}.get(number % 10, "telemetry")
+            records.append(store.append(kind, "hall/meter", _NOW + number, {"x": number, "pad": "p" * 150}))
+            store.save_state(f"account/{number % 20}", orjson.dumps({"seq": records[-1].seq}))
+            store.save_row(_NOW + number * 10**9, bytes([number % 256]) * 50)
+            if number % 100 == 99:
+                await store.flush()
+        await store.peek("mqtt", 100)
+        await store.acknowledge("mqtt", 100)
+    return records
+
+
+async def everything(store: Store) -> list[Record]:
+    taken: list[Record] = []
+    for lane in Lane:
+        while batch := await store.peek("mqtt", 500, lane=lane):
+            taken += batch
+            await store.acknowledge("mqtt", batch[-1].seq)
+    return taken
+
+
+def zero(path: Path, page: int, pages: int = 1) -> None:
+    with path.open("r+b") as file:
+        file.seek(page * PAGE)
+        file.write(bytes(pages * PAGE))
+
+
+def aside(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if "damaged" in file.name and file.name[-1].isdigit()]
+
+
+def root(path: Path, table: str) -> int:
+    """Return the first page of a table, counted from 0."""
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", (table,)).fetchone()[0]) - 1
+
+
+async def test_all_but_the_damaged_page_is_kept_and_the_rest_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = {record.seq: record for record in await filled(path)}
+    zero(path, root(path, "meta"))
+
+    async with opened(path) as store:
+        await store.flush()
+        kept = await everything(store)
+        new = [record for record in kept if record.seq > 2000]
+        old = [record for record in kept if record.seq <= 2000]
+        intervals = await store.intervals(0, 1 << 62)
+
+        assert old
+        assert all(record == before[record.seq] for record in old)
+        assert {record.seq for record in old} == {
+            seq for seq, record in before.items() if seq > 100 or record.kind == "alarm"
+        }
+        assert len(intervals) == 200
+        assert len(list(store.rows())) == 2000
+        assert store.load_state("account/19") == b'{"seq":2000}'
+        assert "kept of it: 20" in next(record.payload for record in new if record.kind == "event").decode()
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+async def test_a_lost_first_page_costs_no_record(tmp_path: Path, pages: int) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    zero(path, 0, pages)
+
+    async with opened(path) as store:
+        await store.flush()
+        found = await everything(store)
+
+        assert len([record for record in found if record.seq <= 2000]) == 1910
+        assert store.load_state("account/19") == b'{"seq":2000}'
+        assert list(tmp_path.glob("*-copy*")) == []  # noqa: ASYNC240  # small
+
+
+async def test_what_is_lost_is_in_the_gap_record(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    zero(path, root(path, "telemetry_record"))
+    async with opened(path) as store:
+        found = await everything(store)
+        await store.flush()
+        found += await everything(store)
+        told = [orjson.loads(record.payload) for record in found if record.kind == "gap"]
+
+        assert not [record for record in found if record.kind == "telemetry"]
+        assert len([record for record in found if record.kind == "window"]) == 190
+        assert store.status().set_aside
+
+    assert told[0]["reason"] == "store file damaged"
+    assert told[0]["kinds"] == {"telemetry": 1400}
+    assert (told[0]["from_seq"], told[0]["to_seq"]) == (1, 2000)
+
+
+async def test_the_sequence_and_the_chain_go_on_under_a_new_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = await filled(path)
+    zero(path, root(path, "state"))
+    async with opened(path) as store:
+        following = store.append("interval", "hall/meter", _NOW, {})
+        body, last = orjson.loads(following.payload), [record for record in before if record.kind == "interval"][-1]
+
+        assert following.seq > 2000
+        assert body["epoch"] not in before[0].payload.decode()
+        assert body["previous"] == orjson.loads(last.payload)["hash"]
+
+
+def cut(path: Path, chance: random.Random) -> None:
+    with path.open("r+b") as file:
+        file.truncate(chance.randrange(path.stat().st_size))
+
+
+def zeroed(path: Path, chance: random.Random) -> None:
+    zero(path, chance.randrange(path.stat().st_size // PAGE), chance.choice([1, 1, 8]))
+
+
+def flipped(path: Path, chance: random.Random) -> None:
+    content = bytearray(path.read_bytes())
+    for _ in range(chance.choice([1, 1, 30])):
+        content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("damage", "usual"), [(cut, 100), (zeroed, 800), (flipped, 800)])
+async def test_wherever_the_damage_is_the_store_opens_soon_and_no_record_is_another_than_was_written(
+    tmp_path: Path, damage: Callable[[Path, random.Random], None], usual: int
+) -> None:
+    path, chance = tmp_path / "store.db", random.Random(3)  # noqa: S311  # places, not secrets
+    before = {record.seq: record for record in await filled(path, 1000)}
+    original = path.read_bytes()
+    kept = []
+    for _ in range(8):
+        for file in tmp_path.glob("store.db*"):  # noqa: ASYNC240  # small
+            file.unlink()
+        path.write_bytes(original)
+        damage(path, chance)
+        started = time.monotonic()
+        async with opened(path) as store:
+            assert time.monotonic() - started < 10
+            found = await everything(store)
+            await store.flush()
+            fresh = store.append("telemetry", "hall/meter", _NOW, {})
+            await store.flush()
+            found += await everything(store)
+
+        old = [record for record in found if record.kind not in ("gap", "event")]
+        assert old.pop() == fresh
+        assert all(record == before[record.seq] for record in old)
+        kept.append(len(old))
+
+    assert sorted(kept)[len(kept) // 2] > usual
+
+
+async def test_no_flipped_bit_of_the_header_keeps_the_store_from_opening(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path, 100)
+    original = path.read_bytes()
+    for place in range(0, 100 * 8, 13):
+        for file in tmp_path.glob("store.db*"):  # noqa: ASYNC240  # small
+            file.unlink()
+        content = bytearray(original)
+        content[place // 8] ^= 1 << place % 8
+        path.write_bytes(content)
+        async with opened(path) as store:
+            store.append("telemetry", "hall/meter", _NOW, {})
+            await store.flush()
+            assert store.status().degraded == ""
+
+
+async def test_no_more_than_three_damaged_files_are_kept_and_the_largest_is_among_them(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    zero(path, root(path, "state"))
+    largest = path.stat().st_size
+    for _ in range(6):
+        async with opened(path):
+            pass
+        path.write_bytes(b"no database " * 100)
+    async with opened(path):
+        pass
+
+    kept = aside(tmp_path)
+    assert len(kept) == 3
+    assert max(file.stat().st_size for file in kept) == largest
+
+
+async def test_a_disk_that_damages_every_write_degrades_the_store(tmp_path: Path) -> None:
+    def fail(*_: object) -> None:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    async with opened(tmp_path / "store.db") as store:
+        for attempt in range(5):
+            store.append("telemetry", "hall/meter", _NOW, {})
+            store._writer._database.commit = fail  # type: ignore[assignment]
+            if attempt:
+                with pytest.raises(StoreError, match="check the disk"):
+                    await store.flush()
+            else:
+                await store.flush()
+
+        assert len(aside(tmp_path)) == 1
+        assert [record.kind for record in await everything(store)] == ["telemetry", "event", *["telemetry"] * 3]
