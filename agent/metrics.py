@@ -1,112 +1,172 @@
-"""The agent's figures in Prometheus text form."""
+"""The agent's figures in Prometheus text form.
 
-from collections.abc import Iterable, Iterator
+Names are `energy_agent_`, what it is about, and the unit. What only grows is a counter and ends with `_total`;
+accounts and counters of the store go on across restarts, all others begin at 0 with the agent.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
 _LINE_COUNTERS = {
-    "requests": "Requests sent",
-    "replies": "Replies accepted",
-    "exceptions": "Modbus exceptions received",
-    "timeouts": "Requests without reply",
-    "bad_replies": "Replies refused because they do not fit their request",
-    "reconnects": "Connections opened anew",
+    "requests": ("requests", "Requests sent"),
+    "replies": ("replies", "Replies accepted"),
+    "exceptions": ("exceptions", "Modbus exceptions received"),
+    "timeouts": ("timeouts", "Requests without reply"),
+    "bad_replies": ("bad_replies", "Replies refused because they do not fit their request"),
+    "reconnects": ("reconnects", "Connections opened anew"),
+    "bytes_sent": ("sent_bytes", "Bytes sent"),
+    "bytes_received": ("received_bytes", "Bytes received"),
 }
+"""By key of the state: name and help of the metric."""
 _DEVICE_COUNTERS = {
-    "polls": "Polls made",
-    "failures": "Polls without any accepted reply",
-    "skipped": "Polls left out because the line was busy",
+    "polls": ("polls", "Polls made"),
+    "failures": ("failed_polls", "Polls without any accepted reply"),
+    "skipped": ("skipped_polls", "Polls left out because the line was busy"),
 }
 _SINK_COUNTERS = {
-    "acknowledged": "Records the receiver has acknowledged",
-    "errors": "Attempts that failed",
-    "rejected": "Records the receiver refused for good",
+    "sent": ("sent_records", "Records sent, repeats included"),
+    "acknowledged": ("acknowledged_records", "Records the receiver has acknowledged"),
+    "errors": ("errors", "Attempts that failed"),
+    "rejected": ("rejected_records", "Records the receiver refused for good"),
 }
+_ANSWERS = frozenset({"online", "degraded"})
+_NS = 1e9
+
+State = Mapping[str, Any]
+Samples = Iterable[tuple[Sequence[str], float]]
 
 
 class _Snapshot(Collector):
-    def __init__(self, state: dict[str, Any]) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
 
     def collect(self) -> Iterator[Metric]:
         state = self._state
-        yield _gauge("energy_agent_uptime_seconds", "Time since the agent started", [((), state["uptime_s"])])
-        process = state["process"]
-        yield _gauge("energy_agent_resident_bytes", "Resident memory", [((), process["resident_bytes"])])
-        yield _counter("energy_agent_cpu_seconds", "Processor time used", (), [((), process["cpu_s"])])
-        yield _counter(
-            "energy_agent_records", "Records written", ("kind",), [((k,), v) for k, v in state["records"].items()]
-        )
-        yield from _family("line", state["lines"], _LINE_COUNTERS)
-        yield from _family("device", state["devices"], _DEVICE_COUNTERS)
-        yield from _family("sink", state["sinks"], _SINK_COUNTERS)
-        yield _gauge(
-            "energy_agent_line_up",
-            "Whether the line is connected",
-            [((line["line"],), float(line["up"])) for line in state["lines"]],
-            ("line",),
-        )
-        yield _gauge(
-            "energy_agent_line_utilisation_ratio",
-            "Share of time the line was busy",
-            [((line["line"],), line["utilisation"]) for line in state["lines"]],
-            ("line",),
-        )
-        yield _gauge(
-            "energy_agent_device_up",
-            "Whether the device answers",
-            [((entry["device"],), float(entry["state"] in {"online", "degraded"})) for entry in state["devices"]],
-            ("device",),
-        )
-        yield _gauge(
-            "energy_agent_sink_connected",
-            "Whether the receiver can be reached",
-            [((entry["sink"],), float(entry["connected"])) for entry in state["sinks"]],
-            ("sink",),
-        )
-        yield _gauge(
-            "energy_agent_sink_pending_records",
-            "Records not yet acknowledged",
-            [((entry["sink"],), entry["pending"]) for entry in state["sinks"]],
-            ("sink",),
-        )
-        yield _gauge("energy_agent_store_bytes", "Size of the store", [((), state["store"]["bytes"])])
-        yield _counter(
-            "energy_agent_account",
-            "What each account has booked since the start, in its own unit",
-            ("account", "unit"),
-            [((entry["account"], entry["unit"]), entry["amount"]) for entry in state["accounts"]],
-        )
+        yield from _agent(state)
+        yield from _lines(state["lines"])
+        yield from _devices(state["devices"])
+        yield from _accounts(state["accounts"], state["intervals_closed"])
+        yield from _sinks(state["sinks"], state["store"]["sinks"])
+        yield from _store(state["store"])
 
 
-Samples = Iterable[tuple[tuple[str, ...], float]]
+def _agent(state: State) -> Iterator[Metric]:
+    process = state["process"]
+    labels = {"site": state["site"], "version": state["version"], "configuration": state["configuration"]}
+    yield InfoMetricFamily("energy_agent", "What runs, and for which plant", value=labels)
+    yield _gauge("uptime_seconds", "Time since the agent started", [((), state["uptime_s"])])
+    yield _gauge("resident_memory_bytes", "Resident memory", [((), process["resident_bytes"])])
+    yield _counter("cpu_seconds", "Processor time used", [((), process["cpu_s"])])
+    yield _gauge("stalled_loops", "Loops that must turn and do not", [((), len(state["stalled"]))])
+    kinds = [((kind,), count) for kind, count in state["records"].items() if kind not in {"frames", "values"}]
+    yield _counter("records", "Records written", kinds, "kind")
+    yield _counter("frames", "Polls whose outcome was booked", [((), state["records"]["frames"])])
+    yield _counter("values", "Values read", [((), state["records"]["values"])])
+    names = [((alarm["key"], alarm["name"], alarm["severity"]), 1) for alarm in state["alarms"]]
+    yield _gauge("alarm_active", "Conditions that are so now", names, "key", "alarm", "severity")
 
 
-def _gauge(name: str, text: str, samples: Samples, labels: tuple[str, ...] = ()) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(name, text, labels=labels)
+def _lines(lines: Sequence[State]) -> Iterator[Metric]:
+    yield from _counters("line", lines, _LINE_COUNTERS)
+    yield _gauge("line_up", "Whether the line is connected", _each("line", lines, "up"), "line")
+    text = "Share of the time since the start the line was busy"
+    yield _gauge("line_utilisation_ratio", text, _each("line", lines, "utilisation"), "line")
+    busy = [((line["line"],), line["busy_ns"] / _NS) for line in lines]
+    yield _counter("line_busy_seconds", "Time the line was busy", busy, "line")
+    late = HistogramMetricFamily(
+        "energy_agent_line_poll_lateness_seconds", "How long after they were due polls began", labels=["line"]
+    )
+    for line in lines:
+        late.add_metric([line["line"]], _buckets(line["lateness_buckets_ms"]), line["lateness_sum_s"])
+    yield late
+
+
+def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
+    """Return cumulative buckets of polls counted by powers of two: below 1 ms, 2 ms, 4 ms ... and all others."""
+    bounds = [repr(2**exponent / 1000) for exponent in range(len(counts) - 1)]
+    return list(zip([*bounds, "+Inf"], map(float, accumulate(counts)), strict=True))
+
+
+def _devices(devices: Sequence[State]) -> Iterator[Metric]:
+    yield from _counters("device", devices, _DEVICE_COUNTERS)
+    answers = [((device["device"],), float(device["state"] in _ANSWERS)) for device in devices]
+    yield _gauge("device_up", "Whether the device answers", answers, "device")
+
+
+def _accounts(accounts: Sequence[State], closed: Mapping[str, int]) -> Iterator[Metric]:
+    amounts = [((entry["account"], entry["unit"]), entry["amount"]) for entry in accounts]
+    yield _counter("account_amount", "What was booked, in the unit of the label", amounts, "account", "unit")
+    text = "Readings that could not be booked: no number, or not later than the one before"
+    yield _counter("account_refused_readings", text, _each("account", accounts, "refused"), "account")
+    yield _counter("account_intervals", "Interval records made", [((k,), v) for k, v in closed.items()], "account")
+
+
+def _sinks(sinks: Sequence[State], backlogs: Mapping[str, State]) -> Iterator[Metric]:
+    yield from _counters("sink", sinks, _SINK_COUNTERS)
+    yield _gauge("sink_connected", "Whether the receiver can be reached", _each("sink", sinks, "connected"), "sink")
+    yield _gauge("sink_pending_records", "Records not yet acknowledged", _each("sink", sinks, "pending"), "sink")
+    ages = [((name,), _age_s(backlog["oldest_ns"])) for name, backlog in backlogs.items()]
+    text = "Age of the oldest record the receiver has not acknowledged; 0 when it has all"
+    yield _gauge("sink_oldest_unacknowledged_seconds", text, ages, "sink")
+    letters = [((name,), backlog["dead_letters"]) for name, backlog in backlogs.items()]
+    yield _gauge("sink_dead_letters", "Refused records kept aside", letters, "sink")
+
+
+def _age_s(time_ns: int | None) -> float:
+    return 0.0 if time_ns is None else max(0.0, time.time() - time_ns / _NS)
+
+
+def _store(store: State) -> Iterator[Metric]:
+    yield _gauge("store_bytes", "Size of the store's file with its log", [((), store["bytes"])])
+    kept = [((kind,), count) for kind, count in store["records"].items()]
+    yield _gauge("store_records", "Records in the store", kept, "kind")
+    dropped = [((kind,), count) for kind, count in store["dropped"].items()]
+    yield _counter("store_dropped_records", "Records dropped before they were delivered", dropped, "kind")
+    reasons = [((reason,), count) for reason, count in store["dropped_for"].items()]
+    yield _counter("store_dropped_records_by_reason", "The same records by reason", reasons, "reason")
+    yield _counter("store_commits", "Commits the store has seen", [((), store["commits"])])
+    text = "Whether the store cannot be written at the moment"
+    yield _gauge("store_degraded", text, [((), float(bool(store["degraded"])))])
+
+
+def _each(label: str, entries: Sequence[State], key: str) -> Samples:
+    return [((entry[label],), float(entry[key])) for entry in entries]
+
+
+def _counters(label: str, entries: Sequence[State], counters: Mapping[str, tuple[str, str]]) -> Iterator[Metric]:
+    for key, (name, text) in counters.items():
+        yield _counter(f"{label}_{name}", text, _each(label, entries, key), label)
+
+
+def _gauge(name: str, text: str, samples: Samples, *labels: str) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"energy_agent_{name}", text, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)
     return family
 
 
-def _counter(name: str, text: str, labels: tuple[str, ...], samples: Samples) -> CounterMetricFamily:
-    family = CounterMetricFamily(name, text, labels=labels)
+def _counter(name: str, text: str, samples: Samples, *labels: str) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"energy_agent_{name}", text, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)
     return family
 
 
-def _family(label: str, entries: list[dict[str, Any]], counters: dict[str, str]) -> Iterator[Metric]:
-    for key, text in counters.items():
-        yield _counter(
-            f"energy_agent_{label}_{key}", text, (label,), [((entry[label],), entry[key]) for entry in entries]
-        )
-
-
-def exposition(state: dict[str, Any]) -> bytes:
+def exposition(state: State) -> bytes:
     """Return a snapshot of the agent in Prometheus text form."""
     registry = CollectorRegistry()
     registry.register(_Snapshot(state))

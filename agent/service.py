@@ -91,7 +91,14 @@ class Agent:
         self.api = None
         if config.http:
             self.api = LocalApi(
-                config.http, config.path.parent, snapshot=self.snapshot, store=self.store, recorder=self.recorder
+                config.http,
+                config.path.parent,
+                zone=config.site.zone,
+                snapshot=self.snapshot,
+                stalled=self.stalled,
+                store=self.store,
+                recorder=self.recorder,
+                board=self.board,
             )
 
     def _poller(self, index: int) -> LinePoller:

@@ -43,6 +43,7 @@ def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
         "lateness_mean_ms": round(late.total_s / late.count * 1000, 3) if late.count else 0.0,
         "lateness_p99_ms": late.quantile_ms(0.99),
         "lateness_max_ms": round(late.maximum_s * 1000, 3),
+        "lateness_sum_s": round(late.total_s, 6),
         "lateness_buckets_ms": late.buckets,
         **asdict(poller.line.stats),
     }
@@ -91,6 +92,7 @@ def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str
             "carrier": book.account.carrier,
             "amount": float(book.column[AMOUNT]),
             "unit": book.account.unit,
+            "refused": book.source.refused,
         }
         if book.last is not None:
             entry |= {"time": rfc3339(book.last.time_ns), "reading": book.last.value}

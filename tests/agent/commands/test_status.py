@@ -5,17 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
 import pytest
 
-from agent.api import LocalApi
 from agent.cli import main
 from agent.commands.status import show
 from agent.config import SiteConfig
 from agent.service import Agent
+from tests.agent.api_desk import serving
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import free_port
 
@@ -43,18 +42,8 @@ async def answering(config: SiteConfig, **changes: Any) -> AsyncIterator[None]:
     """Answer as the running agent of a configuration would, in a state of the test's."""
     state = {**Agent(config).snapshot(), **changes}
     assert config.http is not None
-    api = LocalApi(
-        config.http,
-        config.path.parent,
-        snapshot=lambda: state,
-        store=SimpleNamespace(),  # type: ignore[arg-type]  # is not asked
-        recorder=SimpleNamespace(),  # type: ignore[arg-type]  # is not asked
-    )
-    await api.start()
-    try:
+    async with serving(state, config.path.parent, section=config.http):
         yield
-    finally:
-        await api.stop()
 
 
 @contextmanager
