@@ -36,7 +36,7 @@ from agent.record import rfc3339
 from agent.recorder import ALARMS, Recorder
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
-from agent.store import Store, StoreError
+from agent.store import Store, StoreError, store_alarms
 from drivers.line import Line
 from drivers.plan import plan
 
@@ -207,6 +207,8 @@ class Agent:
 
     def _do_duties(self, now: float) -> None:
         beats = self._beats
+        for alarm in store_alarms(self.store.status(), time.time_ns()):
+            self.recorder.alarm(alarm)
         if now - beats.save >= _SAVE_S:
             beats.save = now
             self.recorder.save_books()

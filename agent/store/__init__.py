@@ -8,6 +8,7 @@ from agent.store.reader import read_dead_letters, read_intervals, read_status
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
+from agent.store.trouble import store_alarms
 
 __all__ = [
     "GENESIS",
@@ -22,4 +23,5 @@ __all__ = [
     "read_intervals",
     "read_status",
     "record_hash",
+    "store_alarms",
 ]

@@ -1,6 +1,7 @@
 """The agent in this process: what keeps running when something in it does not."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -205,3 +206,24 @@ async def test_health_is_told_in_figures_that_can_be_encoded(tmp_path: Path, mon
     agent._do_duties(time.monotonic() + 60)
 
     assert orjson.loads(orjson.dumps(told[0]))["lines"][0]["line"] == "hall"
+
+
+async def test_a_store_that_cannot_be_written_raises_an_alarm_that_ends_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_TURN_S", 0.05)
+    monkeypatch.setattr("agent.store.writer._RETRY_S", 0.1)
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.store.committed_seq > 0)
+        database = agent.store._writer._database
+        commit = database.commit
+
+        def full(*_: object) -> None:
+            raise sqlite3.OperationalError("database or disk is full")
+
+        monkeypatch.setattr(database, "commit", full)
+        await until(lambda: b"disk is full" in (agent.board.get("agent/alarm/store") or b""))
+        assert not agent.stalled()
+        monkeypatch.setattr(database, "commit", commit)
+        await until(lambda: b'"active":false' in (agent.board.get("agent/alarm/store") or b""))

@@ -1,0 +1,114 @@
+"""A disk that does not take what is written: refused by the kernel, not by a fake."""
+
+import asyncio
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.store import Lane, Store, StoreStatus, store_alarms
+
+_NOW = 1_795_162_800_000_000_000
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    store = Store(path, max_size=64 << 20, commit_every_s=0.02, sinks=("mqtt",), site="works")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[Callable[[], None]]:
+    """Let the kernel refuse writes beyond `size` in any file, until the yielded call."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    try:
+        yield lift
+    finally:
+        lift()
+
+
+async def until(store: Store, condition: Callable[[StoreStatus], bool]) -> None:
+    async with asyncio.timeout(10):
+        pulse = 0
+        while not condition(store.status()):
+            pulse = await store.news(pulse)
+
+
+async def take(store: Store) -> list[int]:
+    taken = []
+    for lane in Lane:
+        while batch := await store.peek("mqtt", 100, lane=lane):
+            taken += [record.seq for record in batch]
+            await store.acknowledge("mqtt", batch[-1].seq)
+    return taken
+
+
+async def test_what_the_kernel_refuses_to_write_is_delivered_live_and_kept_once_it_can_be(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        store.append("telemetry", "hall/meter", _NOW, {"x": 1})
+        await until(store, lambda status: status.committed_seq == 1)
+        with no_file_above(1 << 10) as lift:
+            waiting = store.append("telemetry", "hall/meter", _NOW, {"x": 2})
+            await until(store, lambda status: bool(status.degraded))
+            live = store.append("telemetry", "hall/meter", _NOW, {"x": 3})
+            alarm = store.append("alarm", "agent", _NOW, {"x": 4})
+            interval = store.append("interval", "hall/meter", _NOW, {"x": 5})
+
+            assert await take(store) == [alarm.seq, 1, live.seq]
+            lift()
+            await until(store, lambda status: not status.degraded)
+
+        assert await take(store) == [waiting.seq, interval.seq]
+        assert store.unsettled("mqtt") == 0
+    async with opened(path) as store:
+        assert await take(store) == []
+        assert [orjson.loads(record.payload)["x"] for record in await store.intervals(0, 1 << 62)] == [5]
+
+
+@pytest.mark.parametrize("error", ["disk I/O error", "attempt to write a readonly database", "unable to open"])
+async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        database = store._writer._database
+        commit, attempts = database.commit, iter(range(2))
+
+        def refused(*given: object) -> object:
+            if next(attempts, None) is None:
+                return commit(*given)  # type: ignore[arg-type]  # handed on as they came
+            raise sqlite3.OperationalError(error)
+
+        monkeypatch.setattr("agent.store.writer._RETRY_S", 0.05)
+        monkeypatch.setattr(database, "commit", refused)
+        store.append("telemetry", "hall/meter", _NOW, {})
+        await until(store, lambda status: status.degraded == error)
+        await until(store, lambda status: not status.degraded)
+
+        assert store.status().committed_seq == 1
+        assert await take(store) == [1]
+
+
+def test_the_alarms_say_what_to_do_and_end_by_themselves() -> None:
+    failing = store_alarms(StoreStatus(degraded="disk I/O error"), _NOW)
+    damaged = store_alarms(StoreStatus(set_aside="store.db.damaged-1"), _NOW)
+    sound = store_alarms(StoreStatus(), _NOW)
+
+    assert [(alarm.name, alarm.active) for alarm in failing] == [("store", True), ("store_damaged", False)]
+    assert [(alarm.name, alarm.active) for alarm in damaged] == [("store", False), ("store_damaged", True)]
+    assert not any(alarm.active for alarm in sound)
+    assert "disk I/O error" in failing[0].text
+    assert "disk I/O error" in failing[0].text_zh
+    assert "store.db.damaged-1" in damaged[1].text
+    assert failing[0].severity == "critical"
