@@ -1,7 +1,7 @@
 """The agent's figures in Prometheus text form.
 
 Names are `energy_agent_`, what it is about, and the unit. What only grows is a counter and ends with `_total`;
-accounts and counters of the store go on across restarts, all others begin at 0 with the agent.
+it may begin anew with the agent, which Prometheus takes into account.
 """
 
 import time

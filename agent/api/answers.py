@@ -109,7 +109,7 @@ class AccountState(Figures):
     carrier: Annotated[str | None, _or_null("string")]
     """Energy or matter accounted for; null for an output."""
     amount: Number
-    """What was booked so far, across restarts [`unit`]."""
+    """What was booked so far [`unit`]."""
     unit: str
     """Unit of `amount`."""
     refused: Count
