@@ -12,7 +12,8 @@ Invariants:
 - In each lane records go oldest first. After a failure the same records go again: at least once. A subscriber that
   needs one order for all lanes finds it in `seq` and time.
 - A batch is as large as the link carries in half a second, so that no lane waits long for another.
-- Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock.
+- Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock. A credential that is
+  replaced ends one, so that rotation needs no restart and no patience.
 - One log line when the receiver is lost, one when it is back; everything else is counted.
 """
 
@@ -38,6 +39,7 @@ _TURN_S = 0.5
 _FRESH_S = 5.0
 """Values older than this when they are about to be sent let newer ones pass."""
 _FIRST_PAUSE_S = 0.5
+_LOOK_S = 1.0
 _LONGEST_PAUSE_S = 10.0
 
 
@@ -114,12 +116,13 @@ class Forwarder:
     async def run(self) -> None:
         """Deliver until cancelled."""
         while True:
+            credentials = self.sink.credentials()
             try:
                 async with self.sink.session() as session:
                     await together(partial(self._drain, session), session.watch)
             except SinkUnavailable as error:
                 self._failed(error)
-                await asyncio.sleep(self._pause_s(error))
+                await self._pause(self._pause_s(error), credentials)
 
     async def _drain(self, session: Session) -> None:
         pulse = -1
@@ -208,6 +211,12 @@ class Forwarder:
             _LOG.warning("%s: unavailable: %s; records are kept", self.sink.name, error.reason)
         self._lost = True
         self._last_error = error.reason
+
+    async def _pause(self, pause_s: float, credentials: object) -> None:
+        """Wait; but no longer when a credential was replaced since it was read, which may be what was wanted."""
+        end = time.monotonic() + pause_s
+        while (left_s := end - time.monotonic()) > 0 and self.sink.credentials() == credentials:  # noqa: ASYNC110  # files send no events
+            await asyncio.sleep(min(left_s, _LOOK_S))
 
     def _pause_s(self, error: SinkUnavailable) -> float:
         if error.retry_after_s is not None:

@@ -12,6 +12,7 @@ What a sink promises:
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from agent.record import Record
@@ -60,8 +61,24 @@ class Sink(Protocol):
     def wants(self, record: Record) -> bool:
         """Whether the receiver gets this kind of record at all."""
 
+    def credentials(self) -> object:
+        """Return something that changes when a file does that the sink reads on connecting."""
+
     def session(self) -> AbstractAsyncContextManager[Session]:
         """Connect; raise SinkUnavailable when that fails."""
+
+
+def file_marks(folder: Path, *names: str | None) -> list[tuple[int, int, int] | None]:
+    """Return for each file what changes with its content."""
+    return [_mark(folder / name) for name in names if name is not None]
+
+
+def _mark(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 async def together(*jobs: Callable[[], Awaitable[None]]) -> None:

@@ -11,8 +11,10 @@ import asyncio
 import contextlib
 import importlib
 import ssl
+import time
 import urllib.parse
 from collections.abc import AsyncIterator, Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +22,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agent.record import ALARM, GAP, INTERVAL, TELEMETRY, WINDOW, Record
-from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 
 COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq"})
 _KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP})
@@ -103,6 +105,10 @@ class InfluxSink:
     def wants(self, record: Record) -> bool:
         """Return whether this kind of record is kept as numbers over time."""
         return record.kind in _KINDS
+
+    def credentials(self) -> object:
+        """Return something that changes when a file does that is read on connecting."""
+        return file_marks(self._folder, self._config.token_file, self._config.ca_file)
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator["InfluxSession"]:
@@ -235,8 +241,21 @@ def _judge(status: int, message: str, retry_after: str | None) -> str:
         return f"HTTP {status}: {message}"[:500]
     if status in _HOLD:
         raise SinkUnavailable(_HOLD[status], retry_after_s=_HOLD_S)
-    pause = min(float(retry_after), _LONGEST_HOLD_S) if retry_after and retry_after.isdecimal() else None
-    raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=pause)
+    raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=_seconds(retry_after))
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    """Return the pause a `Retry-After` asks for, in seconds or until a date (RFC 9110, 10.2.3); None without one."""
+    if not retry_after:
+        return None
+    if retry_after.isdecimal():
+        return min(float(retry_after), _LONGEST_HOLD_S)
+    try:
+        left_s = parsedate_to_datetime(retry_after).timestamp() - time.time()
+    except ValueError:
+        return None
+    # A date in the past, or a clock of ours that is wrong, must neither hammer nor hold for ever.
+    return min(max(left_s, 1.0), _LONGEST_HOLD_S)
 
 
 def _cause(error: Exception) -> str:

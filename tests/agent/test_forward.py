@@ -80,9 +80,13 @@ class Receiver:
     refuse: Exception | None = None
     cut: asyncio.Event = field(default_factory=asyncio.Event)
     name: str = "fake"
+    file: int = 1
 
     def wants(self, record: Record) -> bool:
         return record.kind != "health"
+
+    def credentials(self) -> object:
+        return self.file
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["Receiver"]:
@@ -234,6 +238,20 @@ async def test_pauses_grow_to_a_bound_and_obey_the_receiver() -> None:
         assert longest / 2 <= pause <= longest
     assert len(set(bounds)) > 20
     assert 60 <= forwarder._pause_s(SinkUnavailable("hold", retry_after_s=60)) <= 66
+
+
+async def test_a_new_credential_ends_the_longest_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.forward._LOOK_S", 0.01)
+    shelf, receiver = Shelf(records(1, 3)), Receiver(refuse=SinkUnavailable("wrong password", retry_after_s=3600))
+    task = asyncio.create_task(Forwarder(shelf, receiver).run())
+    await until(lambda: receiver.sessions == 1)
+    await asyncio.sleep(0.05)
+    assert receiver.sessions == 1
+    receiver.file, receiver.refuse = 2, None
+    await until(lambda: shelf.cursor == 3)
+    task.cancel()
+
+    assert receiver.sessions == 2
 
 
 async def test_pauses_begin_anew_after_a_success() -> None:

@@ -33,6 +33,10 @@ _REFUSED_CONNECTION = {
 }
 
 
+UNSPECIFIED = {0x80: "no reason given", 0x83: "a reason of its own"}
+"""What a broker may say for a moment, or for ever of one message that it will never take."""
+
+
 def judge(code: int) -> str:
     """Return why a message was refused for good, empty when it was taken; raise SinkUnavailable for anything else."""
     if code < FAILURE:

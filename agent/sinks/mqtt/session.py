@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Sequence
 
 import aiomqtt
@@ -12,19 +13,22 @@ from agent.board import Board
 from agent.record import ALARM, Record
 from agent.sinks import SinkRejected, SinkUnavailable, together
 from agent.sinks.mqtt.connection import ANSWER_S, Connection
-from agent.sinks.mqtt.reasons import FAILURE, judge
+from agent.sinks.mqtt.reasons import FAILURE, UNSPECIFIED, judge
 
 _LOG = logging.getLogger(__name__)
 _GOODBYE_S = 2.0
+_PATIENCE = 5
+"""So often a message is offered that the broker refuses without saying why."""
 
 
 class MqttSession:
     """One connection to a broker."""
 
-    def __init__(self, connection: "Connection", base: str, board: Board) -> None:
+    def __init__(self, connection: "Connection", base: str, board: Board, doubted: Counter[int]) -> None:
         self._connection = connection
         self._base = base
         self._board = board
+        self._doubted = doubted
         self._posted = 0
         self._batch: list[tuple[int, asyncio.Future[int]]] = []
 
@@ -48,12 +52,23 @@ class MqttSession:
                 self._batch.append((record.seq, answer))
             else:
                 rejected[record.seq] = f"{len(record.payload)} bytes are more than the broker takes"
-        for seq, answer in self._batch:
-            refused = judge(await answer)
+        codes = [(seq, await answer) for seq, answer in self._batch]
+        for seq, code in codes:
+            refused = self._given_up(seq, code, codes) or judge(code)
             if refused:
                 rejected[seq] = refused
+        self._doubted.clear()
         if rejected:
             raise SinkRejected(rejected)
+
+    def _given_up(self, seq: int, code: int, codes: Sequence[tuple[int, int]]) -> str:
+        """Return why a message is given up that the broker alone of several refuses each time, without saying why."""
+        if code not in UNSPECIFIED:
+            return ""
+        self._doubted[seq] += 1
+        if self._doubted[seq] < _PATIENCE or not any(other < FAILURE for _, other in codes):
+            return ""
+        return f"refused {self._doubted[seq]} times, for {UNSPECIFIED[code]}, while others were taken"
 
     async def watch(self) -> None:
         """Publish what changes on the board; raise SinkUnavailable when the connection is lost or silent."""

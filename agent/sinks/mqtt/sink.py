@@ -4,22 +4,37 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import orjson
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 from agent.board import Board
 from agent.record import Record
-from agent.sinks import SinkUnavailable
+from agent.sinks import SinkUnavailable, file_marks
 from agent.sinks.mqtt.config import MqttConfig
 from agent.sinks.mqtt.connection import ClosingSocket, Connection
 from agent.sinks.mqtt.reasons import HOLD_S, cause_of, explain, refusal
 from agent.sinks.mqtt.session import MqttSession
 
-_KEEPALIVE_S = 20
+KEEPALIVE_S = 10
+"""A link that carries nothing any more is noticed within two of these."""
+WILL_DELAY_S = 10
+"""How long the broker waits for us to come back before it tells everybody that we are gone (MQTT 5)."""
 _CONNECT_S = 5.0
+
+
+def _remembered() -> dict[str, Any]:
+    """Return options with which the broker knows us again, and holds the last will back while it waits for us."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho types it in part
+    # The will is sent when the session ends, at the latest; we subscribe to nothing, so there is nothing else in it.
+    properties.SessionExpiryInterval = 2 * WILL_DELAY_S
+    return {"clean_start": False, "properties": properties}
 
 
 class MqttSink:
@@ -33,10 +48,16 @@ class MqttSink:
         self._board = board
         self._folder = folder
         self._base = f"{config.root}/{site}"
+        self._doubted: Counter[int] = Counter()
 
     def wants(self, record: Record) -> bool:  # noqa: ARG002  # a subscriber may see all classes
         """Return True: every class of record has its topic."""
         return True
+
+    def credentials(self) -> object:
+        """Return something that changes when a file does that is read on connecting."""
+        config = self._config
+        return file_marks(self._folder, config.password_file, config.ca_file, config.cert_file, config.key_file)
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[MqttSession]:
@@ -44,7 +65,7 @@ class MqttSink:
         connection = self._connection()
         try:
             await self._connect(connection)
-            session = MqttSession(connection, self._base, self._board)
+            session = MqttSession(connection, self._base, self._board, self._doubted)
             try:
                 await session.publish_board()
                 yield session
@@ -65,14 +86,15 @@ class MqttSink:
             password=self._secret(config.password_file),
             identifier=config.client_id or f"energy-agent-{self._site}",
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
-            **({"clean_start": True} if five else {"clean_session": True}),
-            will=aiomqtt.Will(f"{self._base}/agent/status", self._will(), qos=1, retain=True),
+            **(_remembered() if five else {"clean_session": True}),
+            will=self._will(five=five),
             timeout=_CONNECT_S,
-            keepalive=_KEEPALIVE_S,
+            keepalive=KEEPALIVE_S,
             max_inflight_messages=0,  # the window is ours; paho would queue beyond its own
             tls_context=self._tls() if config.tls else None,
-            # A link that died silently is noticed by the kernel within the keep-alive.
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _KEEPALIVE_S * 1000)],
+            # What was sent over a link that died silently is given up by the kernel; a link without traffic, or one
+            # that stalls behind a proxy, by the second ping that stays without answer.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE_S * 1000)],
         )
 
     def _secret(self, file: str | None) -> str | None:
@@ -84,10 +106,16 @@ class MqttSink:
             reason = f"password_file {file} cannot be read ({cause_of(error)}): check path and rights"
             raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
 
-    def _will(self) -> bytes:
+    def _will(self, *, five: bool) -> aiomqtt.Will:
         """Return the last known status, with the agent gone."""
         status = orjson.loads(self._board.get("agent/status") or b"{}")
-        return orjson.dumps({"schema": "energy-agent/status/1", "site": self._site, **status, "state": "offline"})
+        payload = orjson.dumps({"schema": "energy-agent/status/1", "site": self._site, **status, "state": "offline"})
+        properties = None
+        if five:
+            properties = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]  # paho types it in part
+            properties.WillDelayInterval = WILL_DELAY_S
+            properties.ContentType = "application/json"
+        return aiomqtt.Will(f"{self._base}/agent/status", payload, qos=1, retain=True, properties=properties)
 
     def _tls(self) -> ssl.SSLContext:
         config = self._config

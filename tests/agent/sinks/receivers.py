@@ -64,6 +64,9 @@ class MemoryReceiver(Receiver):
     def wants(self, record: Record) -> bool:
         return record.kind == "telemetry"
 
+    def credentials(self) -> object:
+        return None
+
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Session]:
         self._check()

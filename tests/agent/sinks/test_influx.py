@@ -8,6 +8,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +301,83 @@ async def test_attempts_without_success_load_the_authorities_once(
                 await session.send([record(1)])
 
     assert len(made) == url.startswith("https:")
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "least", "most"), [(30, 28, 30), (-3600, 1, 1), (10**7, 600, 600)], ids=["soon", "past", "far"]
+)
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_pause_may_be_given_as_a_date(
+    tmp_path: Path, status: int, ahead_s: int, least: float, most: float
+) -> None:
+    when = format_datetime(datetime.now(UTC) + timedelta(seconds=ahead_s), usegmt=True)
+    script = Script(lambda _: web.Response(status=status, headers={"Retry-After": when}))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable) as caught:
+            await session.send([record(1)])
+
+    assert caught.value.retry_after_s is not None
+    assert least <= caught.value.retry_after_s <= most
+
+
+async def test_a_pause_nobody_can_read_is_ours_to_choose(tmp_path: Path) -> None:
+    script = Script(lambda _: web.Response(status=503, headers={"Retry-After": "soon"}))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable) as caught:
+            await session.send([record(1)])
+
+    assert caught.value.retry_after_s is None
+
+
+async def test_a_single_line_too_large_is_set_aside_and_the_others_are_written(tmp_path: Path) -> None:
+    script = Script(lambda lines: web.Response(status=413 if any("seq=4i" in text for text in lines) else 204))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkRejected) as caught:
+            await session.send([record(seq) for seq in range(1, 9)])
+
+    assert caught.value.rejected.keys() == {4}
+    assert sorted(script.seqs) == [1, 2, 3, 5, 6, 7, 8]
+
+
+async def test_what_a_database_takes_in_part_is_offered_again_until_only_the_bad_lines_are_left(tmp_path: Path) -> None:
+    def partly(lines: list[str]) -> web.Response:
+        """Keep the good lines and yet answer 422, as InfluxDB does."""
+        good = [text for text in lines if "seq=5i" not in text]
+        script.written += good
+        return web.Response(status=204) if len(good) == len(lines) else web.json_response({"message": "x"}, status=422)
+
+    script = Script(partly)
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkRejected) as caught:
+            await session.send([record(seq) for seq in range(1, 9)])
+
+    assert caught.value.rejected == {5: "HTTP 422: x"}
+    assert set(script.seqs) == {1, 2, 3, 4, 6, 7, 8}
+
+
+async def test_a_token_that_was_replaced_is_noticed_and_used(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("old")
+    right = "new"
+    script = Script()
+
+    def answer(_: list[str]) -> web.Response:
+        given = script.requests[-1].headers["Authorization"]
+        return web.Response(status=204 if given == f"Token {right}" else 401)
+
+    script.answer = answer
+    async with session_with(script, tmp_path, token_file="token") as session:  # noqa: S106  # a path
+        sink = InfluxSink(InfluxConfig(url=f"http://127.0.0.1:{script.port}", token_file="token"), folder=tmp_path)  # noqa: S106  # a path
+        before = sink.credentials()
+        with pytest.raises(SinkUnavailable, match="token_file"):
+            await session.send([record(1)])
+        assert sink.credentials() == before
+        (tmp_path / "token.new").write_text(right)
+        (tmp_path / "token.new").rename(tmp_path / "token")
+        assert sink.credentials() != before
+        async with sink.session() as another:
+            await another.send([record(1)])
+
+    assert script.seqs == [1]
 
 
 async def test_what_was_written_before_a_failure_is_known(tmp_path: Path) -> None:

@@ -5,14 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiomqtt
 import orjson
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from pydantic import ValidationError
 
 from agent.board import Board
 from agent.record import Record
 from agent.sinks import SinkRejected, SinkUnavailable
 from agent.sinks.mqtt import MqttConfig, MqttSink, connection
+from agent.sinks.mqtt import sink as broker_of
+from agent.sinks.mqtt.reasons import refusal as translated
 from agent.sinks.mqtt.session import MqttSession
 from tests.agent.sinks.broker_stub import StubBroker, serving
 from tests.servers import Broker, running_mosquitto
@@ -104,6 +109,27 @@ async def test_a_record_refused_for_good_is_named_and_the_others_are_delivered(t
 
     assert caught.value.rejected.keys() == {3}
     assert len(broker.published) == 5
+
+
+@pytest.mark.parametrize("code", [0x80, 0x83])
+async def test_a_message_refused_without_a_reason_time_and_again_is_given_up_when_others_are_taken(
+    tmp_path: Path, code: int
+) -> None:
+    broker = StubBroker(puback=lambda _, payload: code if b'"seq":3' in payload else 0)
+    async with serving(broker):
+        sink = stub_sink(broker, tmp_path)
+        for _ in range(4):
+            async with sink.session() as session:
+                with pytest.raises(SinkUnavailable):
+                    await session.send([record(seq) for seq in range(3, 6)])
+        async with sink.session() as session:
+            with pytest.raises(SinkUnavailable):
+                await session.send([record(3)])
+            with pytest.raises(SinkRejected) as caught:
+                await session.send([record(seq) for seq in range(3, 6)])
+
+    assert caught.value.rejected.keys() == {3}
+    assert "while others were taken" in caught.value.rejected[3]
 
 
 async def test_nobody_listening_is_a_delivery(tmp_path: Path) -> None:
@@ -206,6 +232,20 @@ async def test_a_refused_connection_has_one_clear_reason(
     assert message in error.reason
     assert "\n" not in error.reason
     assert (error.retry_after_s is not None) == (pause == "operator")
+
+
+OPERATOR = {0x84, 0x85, 0x86, 0x87, 0x8A, 0x8C, 0x90, 0x9A, 0x9B, 0x9C, 0x9D}
+LATER = {0x80, 0x81, 0x82, 0x83, 0x88, 0x89, 0x95, 0x97, 0x9F}
+
+
+@pytest.mark.parametrize("code", sorted(OPERATOR | LATER))
+def test_each_answer_to_a_connection_is_held_for_an_operator_or_tried_again(code: int) -> None:
+    reason = ReasonCode(PacketTypes.CONNACK, identifier=code)
+    error = translated(aiomqtt.MqttCodeError(reason), "broker:1883")
+
+    assert (error.retry_after_s is not None) == (code in OPERATOR)
+    assert error.reason.startswith("the broker refuses the connection: ")
+    assert "\n" not in error.reason
 
 
 async def test_what_is_not_there_is_said(tmp_path: Path) -> None:
@@ -353,7 +393,8 @@ async def test_leaving_publishes_what_the_board_says_last(tmp_path: Path) -> Non
 
 
 @pytest.mark.integration
-async def test_a_connection_that_dies_leaves_the_last_will(tmp_path: Path) -> None:
+async def test_a_connection_that_dies_leaves_the_last_will(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_of, "WILL_DELAY_S", 1)
     board = Board()
     board.put("agent/status", b'{"state":"online","version":"1.2"}')
     with running_mosquitto(tmp_path) as broker:
@@ -366,6 +407,99 @@ async def test_a_connection_that_dies_leaves_the_last_will(tmp_path: Path) -> No
 
     will = orjson.loads(messages[1].payload)
     assert (will["state"], will["site"], will["version"]) == ("offline", "works", "1.2")
+
+
+@pytest.mark.integration
+async def test_whoever_comes_back_soon_was_never_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(broker_of, "WILL_DELAY_S", 2)
+    board = Board()
+    board.put("agent/status", b'{"state":"online"}')
+    with running_mosquitto(tmp_path) as broker:
+        sink = sink_of(broker.url, tmp_path, board)
+        async with broker.subscriber("energy/works/agent/status") as subscriber:
+            for _ in range(3):
+                async with sink.session() as session:
+                    session._connection.abandon()
+            async with sink.session(), asyncio.timeout(10):
+                await asyncio.sleep(3)
+                assert {message.payload for message in subscriber.messages} == {b'{"state":"online"}'}
+
+
+@pytest.mark.integration
+async def test_a_broker_that_forgot_everything_is_told_again(tmp_path: Path) -> None:
+    board = Board()
+    board.put("hall/meter/meta", b'{"kind":"meter"}')
+    board.put("hall/meter/state", b'{"state":"online"}')
+    with running_mosquitto(tmp_path) as broker:
+        sink = sink_of(broker.url, tmp_path, board)
+        async with sink.session() as session:
+            broker.server.kill()
+            with pytest.raises(SinkUnavailable):
+                async with asyncio.timeout(10):
+                    await session.watch()
+        broker.server.start()
+        async with sink.session(), broker.subscriber("energy/works/#") as late:
+            messages = await late.until(lambda messages: len(messages) == 2)
+
+    assert {message.payload for message in messages} == {b'{"kind":"meter"}', b'{"state":"online"}'}
+    assert all(message.retained for message in messages)
+
+
+@asynccontextmanager
+async def stalling(port: int, stalled: asyncio.Event) -> AsyncIterator[int]:
+    """Serve a way to a port that carries nothing any more once `stalled` is set, and never says so."""
+
+    async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(4096):
+                if stalled.is_set():
+                    await asyncio.Event().wait()
+                writer.write(data)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        ways = [asyncio.create_task(carry(reader, far_writer)), asyncio.create_task(carry(far_reader, writer))]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for way in ways:
+                way.cancel()
+            for end in (writer, far_writer):
+                end.close()
+                with suppress(ConnectionError):
+                    await end.wait_closed()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("busy", [False, True])
+async def test_a_half_open_link_is_noticed_within_twice_the_keep_alive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, busy: bool
+) -> None:
+    monkeypatch.setattr(broker_of, "KEEPALIVE_S", 2)
+    monkeypatch.setattr(connection, "ANSWER_S", 4.0)
+    stalled = asyncio.Event()
+    with running_mosquitto(tmp_path) as broker:
+        async with (
+            stalling(broker.port, stalled) as port,
+            sink_of(f"mqtt://127.0.0.1:{port}", tmp_path).session() as session,
+            watched(session) as watching,
+        ):
+            await session.send([record(1)])
+            stalled.set()
+            sending = asyncio.create_task(session.send([record(2)])) if busy else None
+            with pytest.raises(SinkUnavailable):
+                async with asyncio.timeout(8):
+                    await watching
+
+            assert session.accepted_through == (0 if busy else 1)
+            if sending:
+                sending.cancel()
 
 
 @pytest.mark.integration

@@ -27,6 +27,7 @@ class Gate:
     def __init__(self, sink: Sink) -> None:
         self.name = sink.name
         self.wants = sink.wants
+        self.credentials = sink.credentials
         self.open = asyncio.Event()
         self._sink = sink
 
