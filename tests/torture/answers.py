@@ -34,7 +34,9 @@ _SET_ASIDE = {0x90, 0x99}
 _HOLD = {0x87}
 _CONNACKS = (0x80, 0x81, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8A, 0x8C, 0x90, 0x95, 0x97, 0x99, 0x9A,
              0x9B, 0x9C, 0x9D, 0x9F)  # fmt: skip
-_PATIENCE_S = 3.0
+_PATIENCE_S = 20.0
+_MORE_S = 1.0
+"""A receiver that takes nothing is tried for so long after its first refusal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ async def _try(finding: Finding, trial: Trial, folder: Path) -> None:
         task = asyncio.create_task(forwarder.run())
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and store.unsettled(sink.name):  # noqa: ASYNC110 -- another thread settles
+            if not trial.arrives and forwarder.status()["last_error"]:
+                deadline = min(deadline, time.monotonic() + _MORE_S)
             await asyncio.sleep(0.05)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

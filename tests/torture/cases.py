@@ -32,11 +32,11 @@ class Case:
 
 
 CASES: Mapping[str, Case] = {
-    "kills": Case(kills, {"kills": 8, "longest_s": 1.2}, {"kills": 300, "longest_s": 2.5}),
+    "kills": Case(kills, {"kills": 8, "longest_s": 0.8}, {"kills": 300, "longest_s": 2.5}),
     "term": Case(terms, {"terms": 2}, {"terms": 40}),
-    "reload": Case(hup, {"seconds": 2.5}, {"seconds": 20.0}),
+    "reload": Case(hup, {"seconds": 4.0}, {"seconds": 20.0}),
     "outage": Case(outage, {"hours": 24, "every_s": 450, "aim": 500}, {"hours": 24, "every_s": 10, "aim": 5000}),
-    "disk": Case(disk, {"seconds": 3.0, "starts": 1}, {"seconds": 60.0, "starts": 4}),
+    "disk": Case(disk, {"seconds": 3.0, "faults": 2}, {"seconds": 60.0, "faults": 4}),
     "damage": Case(
         damage,
         {"places": 40, "processes": 1, "records": 1200},
@@ -50,5 +50,5 @@ CASES: Mapping[str, Case] = {
         {"seconds": 200, "speed": 50.0, "max_size": 3 << 20},
         {"seconds": 3600, "speed": 40.0, "max_size": 32 << 20},
     ),
-    "clocks": Case(clocks, {"seconds": 1.5, "motors": 2}, {"seconds": 30.0, "motors": 20}),
+    "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 4}),
 }

@@ -111,6 +111,7 @@ def in_thread(job: Callable[[asyncio.Event, Callable[[Any], None]], Awaitable[No
         over = asyncio.Event()
         loops.append((asyncio.get_running_loop(), over))
         await job(over, tell)
+        await asyncio.sleep(0.1)  # for transports to close their sockets
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 _CHUNK = 1400
 """What fits one packet [bytes]."""
+_LAST_WORDS_S = 0.1
+"""For transports to close their sockets."""
 _FIRST_RETRY_S = 0.2
 _LONGEST_RETRY_S = 3.0
 
@@ -43,9 +45,11 @@ class Link:
         self.connections += 1
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        except OSError:
+        except BaseException as error:
             writer.transport.abort()
-            return
+            if isinstance(error, OSError):
+                return
+            raise
         ends = {writer, far_writer}
         self._open |= ends
         jobs = [
@@ -116,6 +120,7 @@ def proxied(*links: Link) -> Iterator[None]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(_LAST_WORDS_S)
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()), daemon=True)
     thread.start()

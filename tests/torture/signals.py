@@ -14,6 +14,7 @@ from tests.torture.rig import Rig, RunningAgent, rig, until
 
 _MOST_STOP_S = 10.0
 _EVERY_S = 0.2
+_RELOAD_EVERY_S = 1.0
 _MOTORS = 20
 
 
@@ -73,7 +74,7 @@ def hup(folder: Path, *, seconds: float) -> Finding:
         received = Received(parts.messages)
         first, second = parts.devices[:7], [*parts.devices[:6], parts.devices[7]]
         staying = {f"hall/{device.name}" for device in parts.devices[:6]}
-        parts.write_config(first)
+        parts.write_config(first, every="1s")
         with parts.agent() as agent:
             until(agent.online, "the agent does not start")
             time.sleep(seconds)
@@ -144,7 +145,7 @@ def _unchanged(finding: Finding, received: Received, staying: set[str], asked_ns
         around = [t for t in times if abs(t - asked_ns) < 5_000_000_000]
         steps = [(b - a) / 1e9 for a, b in pairwise(around)]
         widest = max([widest, *steps])
-        missed[key] = sum(max(0, round(step / _EVERY_S) - 1) for step in steps)
+        missed[key] = sum(max(0, round(step / _RELOAD_EVERY_S) - 1) for step in steps)
     polls = sum(missed.values())
     finding.expect(polls == 0, f"the {len(staying)} unchanged devices missed {polls} polls, {widest:.2f} s without one")
     finding.figures["unchanged devices: polls missed / longest time between two"] = f"{polls} / {widest:.2f} s"
