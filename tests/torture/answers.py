@@ -155,7 +155,7 @@ async def _try(finding: Finding, trial: Trial, folder: Path) -> None:
         forwarder = Forwarder(store, sink, first_pause_s=0.05, longest_pause_s=0.2)
         task = asyncio.create_task(forwarder.run())
         deadline = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < deadline and store.unsettled(sink.name):  # noqa: ASYNC110 -- another thread settles
+        while time.monotonic() < deadline and store.unsettled(sink.name):
             if not trial.arrives and forwarder.status()["last_error"]:
                 deadline = min(deadline, time.monotonic() + _MORE_S)
             await asyncio.sleep(0.05)
