@@ -25,6 +25,7 @@ SIZE = 64 << 20
 SINK = "mqtt"
 LONGEST_S = 10.0
 PAGE = 4096
+_TELLING_S = 0.12
 _KINDS = ("telemetry", "window", "interval", "event")
 
 
@@ -121,6 +122,10 @@ async def _use(file: Path, found: dict[int, bytes], told: set[int], outcome: Out
             await _read_all(store, found, told)
             mark = store.append("event", "agent", time.time_ns(), {"name": "after"})
             await store.flush()
+            # What was found damaged while reading is told by the commit after the next.
+            await asyncio.sleep(_TELLING_S)
+            await store.flush()
+            await _read_all(store, found, told)
             if store.status().committed_seq < mark.seq:
                 outcome.problems.append(f"{outcome.where}: nothing new is stored: {store.status().degraded}")
         finally:
