@@ -88,6 +88,16 @@ class StoreFile:
             for suffix in ("", "-wal", "-shm"):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
 
+    def note(self, epoch: str, seq: int) -> None:
+        """Note what was committed beside the file, for a file that forgets its last commits does not know it."""
+        with contextlib.suppress(OSError):
+            os.pwrite(self._lock, f"{epoch} {seq:020d}\n".encode(), 0)
+
+    def noted(self, epoch: str) -> int:
+        """Return the last number that is known to have been committed in this life of the store, 0 without any."""
+        known, _, seq = os.pread(self._lock, 100, 0).decode("ascii", "replace").partition(" ")
+        return int(seq) if known == epoch and seq.strip().isdecimal() else 0
+
     def close(self) -> None:
         """Let go of the lock."""
         if self._lock >= 0:

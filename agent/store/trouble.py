@@ -1,7 +1,9 @@
-"""What an operator must know of the store, as alarms of the agent."""
+"""What an operator must know of the store: alarms of the agent, and the event that tells of damage."""
+
+from collections.abc import Mapping
 
 from agent.alarm import Alarm, Severity
-from agent.record import AGENT
+from agent.record import AGENT, rfc3339
 from agent.store.status import StoreStatus
 
 
@@ -32,3 +34,16 @@ def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm]:
             f"存储文件损坏,已移至 {status.set_aside},请检查磁盘" if damaged else "存储文件完好",
         ),
     )
+
+
+def damage_text(set_aside: str, kept: Mapping[str, int]) -> str:
+    """Return what became of a damaged file and what was kept of it."""
+    counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kept.items()))
+    what = f"kept of it: {counts}" if counts else "no record in it could be kept"
+    return f"the store was damaged; it was set aside as {set_aside} and a new one started; {what}"
+
+
+def damage_event(site: str, now_ns: int, text: str) -> dict[str, object]:
+    """Return the body of the event record that tells of damage."""
+    body = {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": "store_damaged", "text": text}
+    return {"site": site, **body} if site else dict(body)

@@ -10,6 +10,7 @@ Invariants:
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections import deque
@@ -18,15 +19,17 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from agent.record import AGENT, EVENT, Record, rfc3339
+from agent.record import AGENT, EVENT, Record
 from agent.store.backlog import Backlog
 from agent.store.database import Database, queue_bytes
 from agent.store.delivery import Deliveries
 from agent.store.file import FILE_ERRORS, StoreFile, damaged, reason_of
 from agent.store.ledger import dropped_by
+from agent.store.losses import Losses
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
+from agent.store.trouble import damage_event, damage_text
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -173,19 +176,24 @@ class Writer:
         self.deliveries.restore(self._database.settled | salvage.settled)
         if self._file.set_aside:
             self._report_damage()
+        if (noted := self._file.noted(ledger.epoch)) > ledger.seq:
+            self._begin_again(ledger.seq, noted)
         self._refresh()
 
     def _report_damage(self) -> None:
+        self._report(damage_text(self._file.set_aside, self._file.salvage.kept))
+
+    def _begin_again(self, found: int, noted: int) -> None:
+        """Count on behind numbers that receivers may have seen and the file has forgotten."""
+        self.backlog.epoch, self.backlog.seq = secrets.token_hex(6), noted
+        lost = Losses()
+        lost.add(found + 1, noted, {}, "commits lost by the disk")
+        self.backlog.lose(lost)
+        self._report(f"the store has lost its last commits, records {found + 1} to {noted}: check the disk")
+
+    def _report(self, text: str) -> None:
         now = time.time_ns()
-        counts = ", ".join(f"{count} {kind}" for kind, count in sorted(self._file.salvage.kept.items()))
-        kept = f"kept of it: {counts}" if counts else "no record in it could be kept"
-        body: dict[str, object] = {
-            "schema": "energy-agent/event/1",
-            "time": rfc3339(now),
-            "name": "store_damaged",
-            "text": f"the store was damaged; it was set aside as {self._file.set_aside} and a new one started; {kept}",
-        }
-        self.backlog.append(EVENT, AGENT, now, {"site": self._site, **body} if self._site else body)
+        self.backlog.append(EVENT, AGENT, now, damage_event(self._site, now, text))
 
     def _replace(self, cause: Exception) -> None:
         """Go on in a fresh file after damage was found while running."""
@@ -232,6 +240,7 @@ class Writer:
                 self._degrade(reason_of(error))
         else:
             self.backlog.lose(losses)
+            self._file.note(self._database.ledger.epoch, self._database.ledger.seq)
             self.deliveries.committed()
             self._recover()
         self._refresh()

@@ -1,6 +1,7 @@
 """A store file cut, zeroed or with flipped bits: what was readable is kept, what was not is told."""
 
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
@@ -198,6 +199,37 @@ async def test_no_flipped_bit_of_the_header_keeps_the_store_from_opening(tmp_pat
             store.append("telemetry", "hall/meter", _NOW, {})
             await store.flush()
             assert store.status().degraded == ""
+
+
+@pytest.mark.parametrize("left", [0, 40_000])
+async def test_numbers_that_a_cut_log_has_forgotten_are_not_given_again(tmp_path: Path, left: int) -> None:
+    path, copy = tmp_path / "store.db", tmp_path / "copy" / "store.db"
+    await filled(path, 100)
+    async with opened(path) as store:
+        for number in range(200):
+            store.append("telemetry", "hall/meter", _NOW + number, {"pad": "p" * 500})
+            if number % 20 == 19:
+                await store.flush()
+        epoch = store.epoch
+        shutil.copytree(tmp_path, copy.parent)  # as a power cut leaves it
+    with copy.with_name("store.db-wal").open("r+b") as log:
+        log.truncate(left)
+
+    async with opened(copy) as store:
+        first = store.append("telemetry", "hall/meter", _NOW, {})
+        await store.flush()
+        told = [record for record in await everything(store) if record.seq > 300]
+
+        assert store.epoch != epoch
+        assert first.seq > 300
+        by_kind = {record.kind: record.payload for record in told}
+
+        assert by_kind.keys() == {"event", "telemetry", "gap"}
+        assert b"has lost its last commits" in by_kind["event"]
+        assert orjson.loads(by_kind["gap"])["to_seq"] == 300
+        epoch = store.epoch
+    async with opened(copy) as store:
+        assert store.epoch == epoch
 
 
 async def test_no_more_than_three_damaged_files_are_kept_and_the_largest_is_among_them(tmp_path: Path) -> None:
