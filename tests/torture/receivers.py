@@ -17,8 +17,6 @@ from tests.torture.works import SITE
 
 IN_DATABASE = ("telemetry", "window", "interval", "alarm", "gap")
 """Classes that the database is given."""
-_YOUNG_NS = 2_000_000_000
-
 Identity = tuple[str, int]
 """Epoch and number of a record."""
 
@@ -107,16 +105,18 @@ class Received:
     def out_of_order(self) -> list[Identity]:
         """Return the records that came, for the first time, after a younger one of the same device and class.
 
-        Fresh values may overtake a backlog: what is young when it comes is one lane, the rest another.
+        Fresh values may pass a backlog: so there are two rows, each in order, and a record is late only when it
+        fits behind the last of neither.
         """
-        last: dict[tuple[str, str, str, bool], int] = {}
+        rows: dict[tuple[str, str, str], list[int]] = {}
         late = []
         for (epoch, seq), arrival in self.arrivals.items():
-            young = arrival.received_ns - arrival.time_ns < _YOUNG_NS
-            lane = (epoch, arrival.kind, arrival.key, young)
-            if seq < last.get(lane, 0):
+            ends = rows.setdefault((epoch, arrival.kind, arrival.key), [0, 0])
+            fitting = [end for end in ends if end < seq]
+            if fitting:
+                ends[ends.index(max(fitting))] = seq
+            else:
                 late.append((epoch, seq))
-            last[lane] = max(seq, last.get(lane, 0))
         return late
 
 
