@@ -164,11 +164,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _explained(call: Callable[[Arguments], Exit], given: Arguments) -> Exit:
     """Run a command; turn what a user can do something about into lines on standard error."""
+    from agent.carbon.errors import FactorFileError
     from agent.config import ConfigError
 
     try:
         return call(given)
-    except ConfigError as error:
+    except (ConfigError, FactorFileError) as error:
         say_problems(error.problems)
         return Exit.USAGE
     except CommandError as error:

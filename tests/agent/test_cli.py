@@ -116,6 +116,19 @@ def test_a_bug_ends_with_four_and_a_trace_for_its_report(
     assert "ZeroDivisionError: a bug" in caplog.text
 
 
+def test_a_mistake_in_a_factor_file_is_said_with_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own.toml").write_text('id = "own"\ntitel = "wrong key"\n', encoding="utf-8")
+    monkeypatch.setattr("agent.carbon.factors._PACKAGED", tmp_path)
+
+    assert ended("factors") == Exit.USAGE
+
+    said = capsys.readouterr().err
+    assert "own.toml:2: unknown key 'titel'" in said
+    assert "Traceback" not in said
+
+
 def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> Exit:
         raise KeyboardInterrupt
