@@ -4,43 +4,48 @@ Invariants:
 
 - Only this module books. A frame is taken in the order it was read; nothing here looks at a clock, so the same
   frames and ticks give the same records, bit for bit.
-- A row of the ring holds, for every account side by side, what has been booked since the start: amount,
+- A row of the ring holds, for every account side by side, what has been booked since it began: amount,
   measured seconds, estimated amount, CO2 (location) and CO2 (market). Energy and kgce are amounts times the
   conversion, so they need no column.
+- A row is saved only together with the books of all accounts. So a restart finds rows and books that belong
+  together, and the windows of an agent that was restarted are those of one that ran on and read nothing.
 - A delta is weighed with the factor of the day it ends on; an interval with the factor of the day it starts on.
 """
 
-import json
-import logging
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from agent.carbon.emission import Conversion, conversion
+from agent import rows
+from agent.book import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, AccountBook, Growth
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading
-from agent.metering.counter import Counter
-from agent.metering.integral import Integral
-from agent.metering.interval import ClosedInterval, IntervalBook
-from agent.metering.window import Windows
+from agent.conversions import Conversions
+from agent.metering.history import Moment, SavedRow, Timeline, lay_out
+from agent.metering.interval import ClosedInterval
+from agent.metering.window import MINUTE_NS, Windows
 from agent.plant import Account, Plant
 from drivers.point import Point
-from drivers.reading import Frame, Quality
+from drivers.reading import Frame
 
-_log = logging.getLogger(__name__)
+__all__ = [
+    "AMOUNT",
+    "CO2_KG",
+    "CO2_MARKET_KG",
+    "COLUMNS",
+    "ESTIMATED",
+    "MEASURED_S",
+    "Event",
+    "Ledger",
+    "WindowFigures",
+]
 
-AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
-COLUMNS = 5
-_HOUR_S = 3600.0
-_NS = 1_000_000_000
-_MOST_CONVERSIONS = 1000
-"""Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
-_RATE_MARGIN = 2.0
-"""A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
+LAYOUTS = "windows"
+"""Name under which the store keeps whose columns the rows of the ring are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,155 +57,6 @@ class Event:
     time_ns: int
     rule: str
     text: str
-
-
-class Conversions:
-    """Conversions of the site's carriers by day, looked up once for many readings."""
-
-    def __init__(self, config: SiteConfig, library: FactorLibrary) -> None:
-        self._site = config.site
-        self._zone = config.site.zone
-        self._library = library
-        self._known: dict[tuple[str, str, date], Conversion] = {}
-
-    def at(self, account: Account, time_ns: int) -> Conversion | None:
-        """Return the conversion of an account valid on the local day of a time; None for an output."""
-        if account.carrier is None:
-            return None
-        day = datetime.fromtimestamp(time_ns // _NS, self._zone).date()
-        key = (account.carrier, account.unit, day)
-        if key not in self._known:
-            if len(self._known) >= _MOST_CONVERSIONS:
-                self._known.clear()
-            self._known[key] = conversion(
-                self._library,
-                carrier=account.carrier,
-                unit=account.unit,
-                when=day,
-                region=self._site.electricity_region,
-                fuel_set=self._site.fuel_parameters,
-            )
-        return self._known[key]
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """What the columns of an account grew by between two monotonic times [ns] while nothing was read."""
-
-    start_ns: int
-    end_ns: int
-    growth: npt.NDArray[np.float64]
-
-
-class AccountBook:
-    """What is booked for one account or output."""
-
-    def __init__(
-        self,
-        account: Account,
-        config: SiteConfig,
-        conversions: Conversions,
-        column: npt.NDArray[np.float64],
-        *,
-        start_ns: int,
-        boot_id: str,
-    ) -> None:
-        self.account = account
-        self.column = column
-        self.point = config.profiles[account.device].index[account.source.name]
-        self.last: Reading | None = None
-        self._conversions = conversions
-        self._boot = boot_id
-        self._quanta = 0
-        self._estimated = 0
-        self.source: Counter | Integral
-        if account.integrates:
-            self.source = Integral(max_gap_s=account.gap_after_s)
-        else:
-            self.source = Counter(
-                modulus=account.modulus,
-                max_rate=_max_rate(account, conversions.at(account, start_ns)),
-                gap_after_s=account.gap_after_s,
-                resolution=account.resolution,
-            )
-        self._length_s = config.interval.length
-        self._zone = config.site.zone
-        self.intervals = self._interval_book(self._length_s)
-        self._parting: list[ClosedInterval] = []
-
-    def _interval_book(self, length_s: float) -> IntervalBook:
-        grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
-        return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
-
-    def take(self, frame: Frame) -> Iterator[Outage]:
-        """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before."""
-        quality = frame.quality[self.point]
-        if quality >= Quality.COMM_LOST:
-            return
-        value = float(frame.values[self.point]) * self.account.factor
-        registers = frame.raw.get(self.point, b"")
-        # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
-        time_ns = frame.time_ns // 1000 * 1000
-        self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot)
-        for delta in self.source.book(self.last):
-            before = self.column.copy()
-            self._add(delta)
-            if not delta.measured and delta.quanta and delta.start.boot == delta.end.boot:
-                growth = self.column - before
-                yield Outage(delta.start.monotonic_ns, delta.end.monotonic_ns, growth)
-
-    def _add(self, delta: Delta) -> None:
-        self.intervals.add(delta)
-        self._quanta += delta.quanta
-        column = self.column
-        column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
-        column[MEASURED_S] += delta.measured_s
-        if not delta.measured:
-            self._estimated += delta.quanta
-            column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
-        weight = self._conversions.at(self.account, delta.end.time_ns)
-        if weight is not None and weight.co2_kg_per_unit is not None:
-            amount = delta.quanta / QUANTA_PER_UNIT
-            location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit
-            column[CO2_KG] += amount * location
-            column[CO2_MARKET_KG] += amount * (location if market is None else market)
-
-    def close_due(self, now_ns: int) -> list[ClosedInterval]:
-        """Return every interval that is complete or overdue."""
-        parting, self._parting = self._parting, []
-        return parting + self.intervals.close_due(now_ns)
-
-    def state(self) -> bytes:
-        """Return what must survive a restart."""
-        state = {
-            "from": self.account.source.name,
-            "unit": self.account.unit,
-            "length_s": self._length_s,
-            "source": self.source.state(),
-            "intervals": self.intervals.state(),
-        }
-        return json.dumps(state).encode()  # orjson refuses numbers beyond 64 bits, to which absurd readings add up
-
-    def restore(self, state: bytes) -> None:
-        """Continue from what an earlier run saved, as far as the configuration is still the same.
-
-        Another quantity begins a new segment; intervals of another length are closed as they stand.
-        """
-        saved = json.loads(state)
-        name = self.account.name
-        if saved["unit"] != self.account.unit:
-            _log.warning("%s was counted in %s before: it begins anew", name, saved["unit"])
-            return
-        if saved["from"] == self.account.source.name:
-            self.source.restore(saved["source"])
-        else:
-            _log.warning("%s was read from %s before: nothing is booked between", name, saved["from"])
-        if saved["length_s"] == self._length_s:
-            self.intervals.restore(saved["intervals"])
-        else:
-            former = self._interval_book(saved["length_s"])
-            former.restore(saved["intervals"])
-            self._parting = former.close_all()
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +92,9 @@ class Ledger:
             self._by_device.setdefault(book.account.device, []).append(book)
         self._spans = config.windows.spans_s
         self.windows = Windows(self.row.size, tick_s=config.windows.tick, spans_s=tuple(self._spans.values()))
+        self.names = [[account.name, account.unit] for account in tracked]
+        self.layouts: dict[str, rows.Names] = {}
+        self.timeline = Timeline(Moment(start_ns, 0, boot_id), trusted=False)
 
     def point_of(self, account: Account) -> Point:
         """Return the point an account is read from."""
@@ -244,13 +103,14 @@ class Ledger:
     def take(self, frame: Frame) -> None:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
-            for outage in book.take(frame):
-                columns = np.arange(COLUMNS) * len(self.books) + self.position[book.account.name]
-                self.windows.spread(columns, outage.growth, outage.start_ns, outage.end_ns)
+            for grown in book.take(frame):
+                outage = self._reader.outage(self.position[book.account.name], grown)
+                start_ns = self.timeline.at(outage.start)
+                self.windows.spread(outage.columns, outage.growth, start_ns, outage.end.monotonic_ns)
 
-    def tick(self, monotonic_ns: int) -> None:
-        """Write one row of the ring."""
-        self.windows.tick(monotonic_ns, self.row.reshape(-1))
+    def tick(self, monotonic_ns: int) -> bool:
+        """Write one row of the ring; return whether it is one that is to be saved."""
+        return self.windows.tick(monotonic_ns, self.row.reshape(-1))
 
     def figures(self) -> Iterator[WindowFigures]:
         """Yield the differences over each span."""
@@ -293,10 +153,83 @@ class Ledger:
             state = load(f"account/{name}")
             if state is not None:
                 book.restore(state)
+        self.layouts = orjson.loads(load(LAYOUTS) or b"{}")
+
+    def layouts_state(self) -> bytes:
+        """Return whose columns the saved rows are, those of the present accounts included."""
+        self.layouts = rows.remembered(self.layouts, self.names)
+        return orjson.dumps(self.layouts)
+
+    def saved_row(self, moment: Moment) -> bytes:
+        """Return the present row to be saved with all books, with every outage since the row before it."""
+        stored = rows.encode(rows.digest(self.names), moment, self.row, self._outages(self.books))
+        for book in self.books.values():
+            book.put_in_row()
+        return stored
+
+    def left_rows(self, stored: Iterable[int]) -> dict[int, bytes]:
+        """Return what restored books have and no row has, as rows by wall time [ns] beside those `stored`.
+
+        Each account's columns are what they are since its last reading, which may be long ago. The rows are to be
+        saved with all books.
+        """
+        taken = set(stored)
+        groups: dict[tuple[str, int], list[str]] = {}
+        for name, book in self.books.items():
+            if book.as_of and not book.in_row:
+                groups.setdefault((book.as_of.boot, book.as_of.monotonic_ns // MINUTE_NS), []).append(name)
+        found = {}
+        for names in groups.values():
+            newest = max((moment for name in names if (moment := self.books[name].as_of)), key=_monotonic)
+            columns = [self.position[name] for name in names]
+            row = np.full_like(self.row, np.nan)
+            row[:, columns] = self.row[:, columns]
+            time_ns = next(at_ns for at_ns in itertools.count(newest.time_ns) if at_ns not in taken)
+            taken.add(time_ns)
+            found[time_ns] = rows.encode(rows.digest(self.names), newest, row, self._outages(names))
+            for name in names:
+                self.books[name].put_in_row()
+        return found
+
+    def refill(self, stored: Iterable[tuple[int, bytes]], now: Moment, *, trusted: bool) -> None:
+        """Put the rows of earlier runs before those of this one.
+
+        `stored` are (wall time [ns], row). While the wall clock is not `trusted`, only rows of this boot are; the
+        others can be put there later.
+        """
+        reader, present = self._reader, self.row.reshape(-1)
+        decoded = (reader.decode(time_ns, row) for time_ns, row in stored)
+        known = [row for row in decoded if row is not None]
+        self.timeline = Timeline(now, trusted=trusted, saved=[row.moment for row in known])
+        if outages := [reader.outage(position, grown) for position, grown in self._outages(self.books)]:
+            known.append(SavedRow(now, present, tuple(outages)))
+        times, history = lay_out(known, self.timeline, span_s=max(self._spans.values()), current=present)
+        self.windows.refill(times, history)
+
+    def take_over(self, former: "Ledger", load: Callable[[str], bytes | None]) -> None:
+        """Go on with the books and windows of a ledger that another configuration has ended.
+
+        Books of accounts it did not have are taken up from where an earlier configuration left them.
+        """
+        states = dict(former.states())
+        self.restore(lambda name: states.get(name) or load(name))
+        self.layouts, self.timeline = former.layouts, former.timeline
+        sources = np.array([former.names.index(name) if name in former.names else -1 for name in self.names])
+        offsets = np.arange(COLUMNS)[:, None]
+        columns = np.where(sources < 0, -1, offsets * len(former.books) + sources).reshape(-1)
+        self.windows.take_over(former.windows, columns, self.row.reshape(-1))
+        for name, book in self.books.items():
+            if name in former.books:
+                book.last = former.books[name].last
+                book.source.events = former.books[name].source.events
+
+    @property
+    def _reader(self) -> rows.Reader:
+        return rows.Reader(self.layouts, self.names)
+
+    def _outages(self, names: Iterable[str]) -> list[tuple[int, Growth]]:
+        return [(self.position[name], grown) for name in names for grown in self.books[name].outages]
 
 
-def _max_rate(account: Account, weight: Conversion | None) -> float | None:
-    """Return the fastest plausible growth [account unit/s] from the device's rated power, None when unknown."""
-    if account.rated_kw is None or weight is None or not weight.kwh_per_unit:
-        return None
-    return _RATE_MARGIN * account.rated_kw / weight.kwh_per_unit / _HOUR_S
+def _monotonic(moment: Moment) -> int:
+    return moment.monotonic_ns

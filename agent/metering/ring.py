@@ -8,7 +8,7 @@ class CumulativeRing:
     """Keeps the newest `slots` rows of `columns` cumulative float64 amounts with their times.
 
     Invariants: times grow strictly from the oldest row to the newest; a row changes after it was written only by
-    `spread`; writing and looking up touch one row and never allocate one.
+    `spread`, and moves only by `prepend`; writing and looking up touch one row and never allocate one.
     """
 
     def __init__(self, slots: int, columns: int) -> None:
@@ -56,13 +56,47 @@ class CumulativeRing:
         return max(found, oldest) if begin == oldest else found
 
     def spread(
-        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int, end_ns: int
+        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int | None, end_ns: int
     ) -> None:
-        """Add to the rows since `start_ns` what is only now known to have grown evenly until `end_ns`.
+        """Add to the rows since `start_ns` what is only now known to have grown evenly until `end_ns`: see `spread`."""
+        spread(self.times[: self._count], self.rows[: self._count], columns, growth, start_ns, end_ns)
 
-        `growth` [float64, one per column] is what the columns grew by in all; rows up to the start stay, rows from
-        the end on get it whole.
+    def in_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """Return copies of the times and rows kept, oldest first."""
+        slots = (self.oldest + np.arange(self._count)) % len(self.times)
+        return self.times[slots], self.rows[slots]
+
+    def prepend(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]) -> None:
+        """Put older rows, oldest first, before those kept, as far as there is room; the newest of them stay.
+
+        What is not older than the oldest row kept is left out.
         """
-        since = np.flatnonzero(self.times[: self._count] > start_ns)
-        shares = np.minimum(1.0, (self.times[since] - start_ns) / (end_ns - start_ns))
-        self.rows[np.ix_(since, columns)] += np.outer(shares, growth)
+        own_times, own_rows = self.in_order()
+        end = int(np.searchsorted(times, own_times[0])) if self._count else len(times)
+        begin = max(0, end - (len(self.times) - self._count))
+        before = end - begin
+        self.times[:before], self.rows[:before] = times[begin:end], rows[begin:end]
+        self._count += before
+        self.times[before : self._count], self.rows[before : self._count] = own_times, own_rows
+        self._next = self._count % len(self.times)
+
+
+def spread(
+    times: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.float64],
+    columns: npt.NDArray[np.intp],
+    growth: npt.NDArray[np.float64],
+    start_ns: int | None,
+    end_ns: int,
+) -> None:
+    """Add to rows at `times` [ns] what is only now known to have grown evenly from `start_ns` until `end_ns`.
+
+    `growth` [float64, one per column] is what the columns grew by in all; rows up to the start stay, rows from
+    the end on get it whole. Without a start (it lies where no clock reaches) all rows do.
+    """
+    if start_ns is None or start_ns >= end_ns:
+        rows[:, columns] += growth
+        return
+    since = np.flatnonzero(times > start_ns)
+    shares = np.minimum(1.0, (times[since] - start_ns) / (end_ns - start_ns))
+    rows[np.ix_(since, columns)] += np.outer(shares, growth)

@@ -10,7 +10,8 @@ from agent.metering.amount import NS_PER_S
 from agent.metering.ring import CumulativeRing
 
 _FINE_SPAN_S = 15 * 60.0
-_MINUTE_NS = 60 * NS_PER_S
+MINUTE_NS = 60 * NS_PER_S
+"""Time between two rows for long windows, which are also the rows that outlive a run [ns]."""
 _SPARE_SLOTS = 2
 
 
@@ -32,29 +33,54 @@ class Windows:
         coarse_s = max((span for span in spans_s if span > _FINE_SPAN_S), default=0.0)
         self._tick_ns = round(tick_s * NS_PER_S)
         self._fine = CumulativeRing(math.ceil(fine_s / tick_s) + _SPARE_SLOTS, columns)
-        self._coarse = CumulativeRing(math.ceil(coarse_s * NS_PER_S / _MINUTE_NS) + _SPARE_SLOTS, columns)
+        self._coarse = CumulativeRing(math.ceil(coarse_s * NS_PER_S / MINUTE_NS) + _SPARE_SLOTS, columns)
         self._differences = {span: np.zeros(columns, np.float64) for span in spans_s}
-        self._minute = -1
 
     @property
     def nbytes(self) -> int:
         """Memory of the rings and the results [bytes]."""
         return self._fine.nbytes + self._coarse.nbytes + sum(result.nbytes for result in self._differences.values())
 
-    def tick(self, time_ns: int, row: npt.NDArray[np.float64]) -> None:
-        """Take the cumulative amounts [float64, columns] at a time; raise ValueError when time does not advance."""
+    def tick(self, time_ns: int, row: npt.NDArray[np.float64]) -> bool:
+        """Take the cumulative amounts [float64, columns] at a time; return whether it is the first of its minute.
+
+        Raises ValueError when time does not advance.
+        """
         self._fine.write(time_ns, row)
-        minute = time_ns // _MINUTE_NS
-        if minute != self._minute:
-            self._minute = minute
-            self._coarse.write(time_ns, row)
+        if len(self._coarse) and time_ns // MINUTE_NS == self._coarse.times[self._coarse.newest] // MINUTE_NS:
+            return False
+        self._coarse.write(time_ns, row)
+        return True
+
+    def refill(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]) -> None:
+        """Put rows of earlier runs, one a minute and oldest first, before those of this one."""
+        for ring in (self._fine, self._coarse):
+            ring.prepend(times, rows)
+
+    def take_over(self, former: "Windows", sources: npt.NDArray[np.intp], row: npt.NDArray[np.float64]) -> None:
+        """Begin with the rows of windows that other columns or spans have ended.
+
+        `sources` [one per column] says which column of the former windows each one was, -1 for a new one, which
+        begins with its amount in `row`.
+        """
+        for ring, (times, rows), step_ns in zip(
+            (self._fine, self._coarse), former.in_order(), (self._tick_ns, 0), strict=True
+        ):
+            # A longer tick means fewer slots: as many rows as before would reach less far back.
+            chosen = _apart(times, step_ns - step_ns // 10)
+            ring.prepend(times[chosen], np.where(sources < 0, row, rows[np.ix_(chosen, np.maximum(sources, 0))]))
+
+    def in_order(self) -> list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]]:
+        """Return copies of the times and rows of the ring for short spans and of that for long ones, oldest first."""
+        return [self._fine.in_order(), self._coarse.in_order()]
 
     def spread(
-        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int, end_ns: int
+        self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int | None, end_ns: int
     ) -> None:
         """Give an outage its share: what `columns` grew by between two times, only now known, evenly in between.
 
         Without this, all of it would fall into the newest tick, and short windows would show a power that never was.
+        Without a start, the outage began before all rows.
         """
         for ring in (self._fine, self._coarse):
             ring.spread(columns, growth, start_ns, end_ns)
@@ -68,8 +94,17 @@ class Windows:
         result = self._differences[span_s]
         if not len(self._fine):
             return 0.0, result
-        ring, grain_ns = (self._fine, self._tick_ns) if span_s <= _FINE_SPAN_S else (self._coarse, _MINUTE_NS)
+        ring, grain_ns = (self._fine, self._tick_ns) if span_s <= _FINE_SPAN_S else (self._coarse, MINUTE_NS)
         now_ns = int(self._fine.times[self._fine.newest])
         start = ring.at_or_before(now_ns - round(span_s * NS_PER_S) + grain_ns // 2)
         np.subtract(self._fine.rows[self._fine.newest], ring.rows[start], out=result)
         return (now_ns - int(ring.times[start])) / NS_PER_S, result
+
+
+def _apart(times: npt.NDArray[np.int64], step_ns: int) -> npt.NDArray[np.intp]:
+    """Return which of ascending times to keep so that neighbours lie at least a step apart, the newest among them."""
+    kept: list[int] = []
+    for index in range(len(times) - 1, -1, -1):
+        if not kept or times[kept[-1]] - times[index] >= step_ns:
+            kept.append(index)
+    return np.array(kept[::-1], np.intp)

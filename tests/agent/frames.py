@@ -1,6 +1,7 @@
 """Frames made of registers, as a line would have brought them, and the configurations they belong to."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from agent.config import SiteConfig, load_config
@@ -68,6 +69,11 @@ def exchange(block: Block, data: bytes, time_ns: int, *, unit: int = 1, outcome:
 
 def frame(device: str, profile: Profile, registers: Mapping[int, str], time_ns: int) -> Frame:
     """Return the frame of a poll in which each address of `registers` holds what its hex says, all others zero."""
+    return frame_at(device, profile, registers, time_ns, time_ns)
+
+
+def frame_at(device: str, profile: Profile, registers: Mapping[int, str], time_ns: int, monotonic_ns: int) -> Frame:
+    """Return such a frame of a machine whose clocks differ."""
     planned = plan(profile, every_s=1.0)
     results: dict[Block, Exchange | LineError] = {}
     for item in planned:
@@ -77,7 +83,9 @@ def frame(device: str, profile: Profile, registers: Mapping[int, str], time_ns: 
                 octets = bytes.fromhex(text)
                 at = 2 * (address - item.block.address)
                 data[at : at + len(octets)] = octets
-        results[item.block] = exchange(item.block, bytes(data), time_ns)
+        results[item.block] = replace(
+            exchange(item.block, bytes(data), time_ns), sent_ns=monotonic_ns, received_ns=monotonic_ns
+        )
     return Codec(profile, planned).decode(device, results)
 
 

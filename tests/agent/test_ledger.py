@@ -165,7 +165,7 @@ def test_the_intervals_of_an_output_do_not_pile_up(config: SiteConfig) -> None:
 
 
 def test_conversions_of_past_days_are_not_kept_for_ever(config: SiteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.ledger._MOST_CONVERSIONS", 10)
+    monkeypatch.setattr("agent.conversions._MOST_CONVERSIONS", 10)
     ledger = ledger_of(config)
     account = ledger.plant.accounts[0]
     first = ledger.conversions.at(account, START)

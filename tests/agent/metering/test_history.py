@@ -1,0 +1,146 @@
+"""Rows of earlier runs on the clock of this one."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from agent.metering.history import Moment, Outage, SavedRow, Timeline, lay_out
+from agent.metering.window import Windows
+
+S = 10**9
+WALL = 1_790_000_000 * S
+NOW = Moment(WALL, 10_000 * S, "now")
+
+
+def row(*amounts: float) -> npt.NDArray[np.float64]:
+    return np.array(amounts, np.float64)
+
+
+def saved(ago_s: float, *amounts: float, boot: str = "now", outages: tuple[Outage, ...] = ()) -> SavedRow:
+    """Return a row of so long ago; the clock of an earlier boot had run for a million seconds."""
+    runs_s = 10_000 if boot == "now" else 1_000_000
+    moment = Moment(WALL - round(ago_s * S), round((runs_s - ago_s) * S), boot)
+    return SavedRow(moment, row(*amounts), outages)
+
+
+def outage(start_ago_s: float, end_ago_s: float, growth: float, boot: str = "now") -> Outage:
+    return Outage(np.array([0]), row(growth), saved(start_ago_s, boot=boot).moment, saved(end_ago_s).moment)
+
+
+def laid_out(
+    *entries: SavedRow, span_s: float = 3600.0, now: Moment = NOW, trusted: bool = True, current: float = 0.0
+) -> dict[float, float]:
+    """Return the first column by how many seconds ago each row lies."""
+    timeline = Timeline(now, trusted=trusted, saved=[entry.moment for entry in entries])
+    times, rows = lay_out(entries, timeline, span_s=span_s, current=row(current))
+    assert (np.diff(times) > 0).all()
+    return {(now.monotonic_ns - int(at)) / S: float(found[0]) for at, found in zip(times, rows, strict=True)}
+
+
+def test_a_moment_of_this_boot_lies_where_its_monotonic_clock_says_whatever_the_wall_clock_did() -> None:
+    timeline = Timeline(NOW, trusted=True)
+
+    assert timeline.at(Moment(0, 9_000 * S, "now")) == 9_000 * S
+
+
+def test_an_earlier_boot_is_placed_by_the_wall_time_of_its_newest_row() -> None:
+    first, newest = Moment(0, 400 * S, "then"), Moment(WALL - 50 * S, 1000 * S, "then")
+    timeline = Timeline(NOW, trusted=True, saved=[first, newest])
+
+    assert timeline.at(newest) == 9_950 * S
+    assert timeline.at(first) == 9_350 * S, "its own wall time was from before the clock was set"
+    assert timeline.at(Moment(WALL - 3600 * S, 7, "another")) == 6_400 * S
+
+
+def test_without_a_right_clock_only_this_boot_has_a_place() -> None:
+    timeline = Timeline(NOW, trusted=False)
+
+    assert timeline.at(Moment(WALL, 1 * S, "then")) is None
+    assert timeline.at(Moment(WALL, 1 * S, "now")) == 1 * S
+
+
+def test_rows_stand_where_they_were_and_minutes_without_one_repeat_what_stood_before() -> None:
+    found = laid_out(saved(610, 5.0), saved(550, 7.0), saved(310, 9.0))
+
+    assert found[610] == 5.0
+    assert found[550] == 7.0
+    assert found[310] == 9.0
+    assert [found[ago] for ago in sorted(found, reverse=True)] == [5, 7, 7, 7, 7, 9, 9, 9, 9, 9, 9]
+
+
+def test_an_outage_gives_its_share_to_the_minutes_it_happened_in() -> None:
+    # The meter was silent from 600 s ago until 100 s ago, and the row after that tells of it.
+    found = laid_out(saved(600, 1.0), saved(80, 6.0, outages=(outage(600, 100, 5.0),)))
+
+    for ago_s, amount in found.items():
+        expected = 1.0 + 5.0 * min(1.0, (600 - ago_s) / 500)
+        assert amount == pytest.approx(expected), ago_s
+    assert len(found) == 11
+
+
+def test_rows_from_the_future_and_older_than_the_longest_span_are_left_out() -> None:
+    found = laid_out(saved(-10, 99.0), saved(200_000, 1.0), saved(20_000, 3.0), saved(60, 4.0), span_s=600.0)
+
+    assert max(found) <= 720
+    assert {*found.values()} == {3.0, 4.0}, "what was known before the span still stands at its beginning"
+
+
+def test_a_column_that_no_row_knows_has_its_present_amount_and_one_that_came_later_its_first() -> None:
+    known = laid_out(saved(600, np.nan), saved(300, np.nan), current=42.0)
+    later = laid_out(saved(600, np.nan), saved(300, 8.0, outages=(outage(500, 300, 3.0),)), saved(60, 9.0))
+
+    assert {*known.values()} == {42.0}
+    assert later[600] == 5.0, "it came with an outage that had begun before"
+    assert later[300] == 8.0
+
+
+def test_rows_of_an_earlier_boot_never_crowd_a_minute() -> None:
+    entries = [saved(3000 - 60 * minute + 0.01 * (-1) ** minute, float(minute), boot="then") for minute in range(50)]
+    found = laid_out(*entries)
+
+    assert len(found) in (50, 51)
+    for ago_s, amount in found.items():
+        assert amount == pytest.approx((3000 - ago_s) / 60, abs=0.99)
+
+
+def test_refilled_windows_reach_back_and_go_on() -> None:
+    times = np.arange(1, 31, dtype=np.int64) * 60 * S
+    windows = Windows(1, tick_s=1.0, spans_s=[60.0, 1800.0])
+    windows.tick(1830 * S, row(30.5))
+
+    windows.refill(times, np.arange(1.0, 31.0).reshape(-1, 1))
+    windows.tick(1831 * S, row(31.0))
+
+    assert windows.difference(60.0)[1].tolist() == [2.0], "a minute ago nearest is the row of 1740 s"
+    elapsed_s, grown = windows.difference(1800.0)
+    assert (elapsed_s, grown.tolist()) == (1771.0, [30.0])
+
+
+def test_a_ring_takes_of_older_rows_the_newest_it_has_room_for() -> None:
+    windows = Windows(1, tick_s=1.0, spans_s=[4.0])
+    for second in (100, 101, 102):
+        windows.tick(second * S, row(float(second)))
+
+    windows.refill(np.array([10, 20, 30, 40, 101]) * S, row(10.0, 20.0, 30.0, 40.0, 50.0).reshape(-1, 1))
+
+    times, rows = windows.in_order()[0]
+    assert (times // S).tolist() == [20, 30, 40, 100, 101, 102]
+    assert rows[:, 0].tolist() == [20, 30, 40, 100, 101, 102]
+
+
+def test_windows_of_other_columns_and_spans_begin_with_the_rows_of_the_former() -> None:
+    former = Windows(2, tick_s=1.0, spans_s=[60.0, 3600.0])
+    for second in range(4000):
+        former.tick(second * S, row(second * 1.0, second * 2.0))
+
+    after = Windows(3, tick_s=10.0, spans_s=[60.0, 900.0, 3600.0])
+    after.take_over(former, np.array([1, -1, 0]), row(0.0, 7.0, 0.0))
+    after.tick(4000 * S, row(8000.0, 7.5, 4000.0))
+
+    assert after.difference(60.0)[0] == pytest.approx(60, abs=5)
+    for span_s in (60.0, 3600.0):
+        elapsed_s, grown = after.difference(span_s)
+        assert elapsed_s == pytest.approx(span_s, abs=30)
+        assert grown.tolist() == [2 * elapsed_s, 0.5, elapsed_s]
+    times = after.in_order()[0][0]
+    assert (np.diff(times) >= 9 * S).sum() >= len(times) - 2, "a ring of longer ticks reaches as far with fewer rows"
