@@ -5,7 +5,7 @@ Each record is written once, with the time of what it tells of. Retained topics 
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -14,7 +14,8 @@ from agent import bodies
 from agent.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
 from agent.config import SiteConfig
-from agent.ledger import Ledger
+from agent.ledger import LAYOUTS, Ledger
+from agent.metering.history import Moment
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
 from agent.store import Store
@@ -185,11 +186,26 @@ class Recorder:
         head = {"schema": "energy-agent/health/1", "site": self._site, "time": rfc3339(now_ns)}
         self._record("health", AGENT, now_ns, head | body)
 
-    def save_books(self) -> None:
-        """Save the state of every account, so that a restart continues where this run was."""
+    def save_books(self, row_at: Moment | None = None) -> None:
+        """Save the state of every account, so that a restart continues where this run was.
+
+        Once a minute with the row of the ring, which belongs to the books of that very moment.
+        """
         with self._store.transaction():
+            if row_at:
+                self._store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
             for name, state in self._ledger.states():
                 self._store.save_state(name, state)
+
+    def restore_windows(self, stored: Mapping[int, bytes], now: Moment, *, trusted: bool) -> None:
+        """Refill the windows from the rows of earlier runs, and save with them what restored books add."""
+        left = self._ledger.left_rows(stored)
+        self._ledger.refill({**stored, **left}.items(), now, trusted=trusted)
+        with self._store.transaction():
+            self._store.save_state(LAYOUTS, self._ledger.layouts_state())
+            for time_ns, row in left.items():
+                self._store.save_row(time_ns, row)
+            self.save_books()
 
     def _record(self, kind: str, key: str, time_ns: int, body: dict[str, Any]) -> bytes:
         self.counts[kind] = self.counts.get(kind, 0) + 1

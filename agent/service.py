@@ -28,6 +28,7 @@ from agent.clock import boot_id, synchronised
 from agent.config import SiteConfig
 from agent.forward import Forwarder
 from agent.ledger import Ledger
+from agent.metering.history import Moment
 from agent.notify import notify, watchdog_interval_s
 from agent.plant import build_plant
 from agent.polled import PolledDevice
@@ -50,6 +51,8 @@ _SAVE_S = 10.0
 _TURN_S = 1.0
 _FIRST_POLLS_S = 30.0
 _RESTART_S = 5.0
+_CLOCK_S = 600.0
+"""A clock that nobody has synchronised by then is taken as it is: there may be nobody to do so."""
 _GOODBYE_S = 3.0
 _STALL_S = 30.0
 """A line's task that has not turned for this long, beyond its longest wait, is stuck."""
@@ -74,6 +77,8 @@ class Agent:
         self.config = config
         self.started_ns = time.time_ns()
         self._started = time.monotonic()
+        self._boot = boot_id()
+        self._rows_wait = False
         self.board = Board()
         self.store = Store(
             config.resolve(config.store.path),
@@ -83,7 +88,7 @@ class Agent:
             sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
         )
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-        self.ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=self.started_ns, boot_id=boot_id())
+        self.ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=self.started_ns, boot_id=self._boot)
         self.recorder = Recorder(config, self.ledger, self.store, self.board, clock=time.time_ns)
         self.pollers = [self._poller(index) for index in range(len(config.lines))]
         self.forwarders = [Forwarder(self.store, sink) for sink in self._sinks()]
@@ -139,6 +144,7 @@ class Agent:
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
             self.recorder.restore_alarms(self.store.load_state(ALARMS))
+            await self._restore_windows()
             self._publish_meta()
             self._publish_status("online")
             if self.api:
@@ -150,6 +156,16 @@ class Agent:
                     notify("READY=1")
                     await stop.wait()
                 await self._say_goodbye()
+
+    async def _restore_windows(self) -> None:
+        """Give the windows the rows of earlier runs; of earlier boots only when the clock tells how old they are."""
+        stored = await asyncio.to_thread(lambda: dict(self.store.rows()))
+        now = time.monotonic()
+        self._rows_wait = synchronised() is False and now - self._started < _CLOCK_S
+        self.recorder.restore_windows(stored, self._moment(now), trusted=not self._rows_wait)
+
+    def _moment(self, now: float) -> Moment:
+        return Moment(time.time_ns(), round(now * _NS), self._boot)
 
     @contextlib.asynccontextmanager
     async def _tasks(self, kind: str, jobs: list[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
@@ -189,7 +205,9 @@ class Agent:
         while True:
             now = self._beats.tick = time.monotonic()
             # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
-            self.ledger.tick(round(now * _NS))
+            if self.ledger.tick(round(now * _NS)):
+                self._beats.save = now
+                self.recorder.save_books(self._moment(now))
             if now - self._beats.window >= self.config.windows.publish:
                 self._beats.window = now
                 self.recorder.publish_windows()
@@ -203,6 +221,8 @@ class Agent:
             if self._asked_all(now):
                 self.recorder.close_intervals(time.time_ns())
             self._do_duties(now)
+            if self._rows_wait and (synchronised() or now - self._started >= _CLOCK_S):
+                await self._restore_windows()
             await asyncio.sleep(_TURN_S)
 
     def _do_duties(self, now: float) -> None:

@@ -10,7 +10,8 @@ from agent.carbon.factors import FactorLibrary
 from agent.commands.outcome import Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.ledger import COLUMNS, Conversions
+from agent.conversions import Conversions
+from agent.ledger import COLUMNS
 from agent.metering.window import Windows
 from agent.plant import build_plant
 from agent.sections import LineSection

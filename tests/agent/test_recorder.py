@@ -13,7 +13,8 @@ import pytest
 from agent.board import Board
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.ledger import Ledger
+from agent.ledger import LAYOUTS, Ledger
+from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.plant import build_plant
 from agent.polled import Cadence, Condition, PolledDevice
@@ -35,6 +36,7 @@ class Notebook:
 
     transactions: list[list[tuple[str, dict[str, Any] | None]]] = field(default_factory=list)
     states: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[int, bytes] = field(default_factory=dict)
     depth: int = 0
     seq: int = 0
 
@@ -58,6 +60,11 @@ class Notebook:
         with self.transaction():
             self.transactions[-1].append((name, None))
         self.states[name] = value
+
+    def save_row(self, time_ns: int, row: bytes) -> None:
+        with self.transaction():
+            self.transactions[-1].append(("row", None))
+        self.rows[time_ns] = row
 
     def bodies(self, kind: str) -> list[dict[str, Any]]:
         return [body for steps in self.transactions for name, body in steps if name == kind and body is not None]
@@ -217,6 +224,39 @@ def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
         "account/boiler-1/natural_gas",
         "account/steam",
     }
+
+
+def test_a_row_of_the_ring_is_saved_with_all_books_or_not_at_all(desk: Desk) -> None:
+    desk.polled(0)
+    desk.recorder.save_books(Moment(START, START, "boot"))
+
+    (saved,) = desk.store.transactions[1:]
+    assert saved[0] == ("row", None)
+    assert len(saved) == 4
+
+
+def test_windows_go_on_where_the_books_were_saved_and_what_no_row_had_becomes_one(desk: Desk) -> None:
+    desk.recorder.restore_windows({}, Moment(START, START, ""), trusted=True)
+    for after_s in range(0, 140, 10):
+        desk.polled(after_s, 1000 + after_s)
+        if desk.ledger.tick(START + after_s * S):
+            desk.recorder.save_books(Moment(START + after_s * S, START + after_s * S, ""))
+    desk.recorder.save_books()
+    rows = dict(desk.store.rows)
+
+    after = Desk(desk.config, desk.store)
+    after.ledger.restore(desk.store.states.get)
+    now_ns = START + 140 * S
+    after.recorder.restore_windows(rows, Moment(now_ns, now_ns, ""), trusted=True)
+    after.polled(140, 1140)
+    after.ledger.tick(now_ns + 1)
+
+    (*_, quarter) = after.ledger.figures()
+    assert quarter.elapsed_s == pytest.approx(140)
+    assert quarter.values[0, after.ledger.position["fan-1/electricity"]] == pytest.approx(1.4)
+    assert desk.store.rows.keys() - rows.keys(), "the next restart finds what this one found"
+    saved = {name for name, _ in desk.store.transactions[-2]}
+    assert {LAYOUTS, "row", "account/fan-1/electricity"} <= saved
 
 
 def test_a_condition_is_posted_and_losing_it_raises_an_alarm_that_ends(desk: Desk) -> None:

@@ -1,9 +1,10 @@
 """The agent in this process: what keeps running when something in it does not."""
 
 import asyncio
+import itertools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from agent.config import SiteConfig
 from agent.service import Agent
 from agent.store import StoreError
 from tests.agent.frames import configured
-from tests.modbus_rig import rig
+from tests.modbus_rig import Chunk, Request, rig
 
 SITE = """[site]
 name = "works"
@@ -52,6 +53,22 @@ publish = "100ms"
 
 def site(folder: Path, url: str = "tcp://127.0.0.1:2", tick: str = "100ms") -> SiteConfig:
     return configured(folder, SITE.format(url=url, tick=tick))
+
+
+class Motor:
+    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
+
+    def __init__(self) -> None:
+        self.counts = itertools.count(1_000_000, 7)
+        self.served: list[int] = []
+
+    def __call__(self, request: Request) -> Iterable[Chunk]:
+        values = [0] * request.count
+        at = 0x0010 - request.address
+        if 0 <= at < request.count:
+            self.served.append(next(self.counts))
+            values[at : at + 2] = divmod(self.served[-1], 1 << 16)
+        return [(0, request.reply(values))]
 
 
 @asynccontextmanager
@@ -111,6 +128,53 @@ async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go
     assert [record.message for record in caplog.records if record.exc_info] == [
         "ticker failed and is started again"
     ] * 3
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("synchronised", [True, False, None])
+async def test_windows_go_on_after_a_restart_whatever_the_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, synchronised: bool | None
+) -> None:
+    monkeypatch.setattr(module, "synchronised", lambda: synchronised)
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: agent.recorder.counts["frames"] >= 12)
+        before = figures(agent)
+        after = Agent(site(tmp_path, device.url))
+        async with running(after):
+            await until(lambda: after.recorder.counts["frames"] >= 2 and after.recorder.counts["window"] >= 2)
+            now = figures(after)
+
+    first, *_, last = motor.served
+    assert now["amount"] == pytest.approx((last - first) / 100, abs=0.3)
+    assert now["amount"] > before["amount"] > 0
+    assert now["coverage"] >= before["coverage"]
+
+
+def figures(agent: Agent) -> dict[str, Any]:
+    """Return the figures of the shortest window as of now."""
+    agent.recorder.publish_windows()
+    return agent.recorder.latest_windows[0]
+
+
+async def test_rows_of_earlier_boots_are_taken_up_when_the_clock_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [False]
+    monkeypatch.setattr(module, "synchronised", lambda: clock[0])
+    monkeypatch.setattr(module, "_TURN_S", 0.02)
+    agent = Agent(site(tmp_path))
+    asked: list[bool] = []
+    monkeypatch.setattr(agent.recorder, "restore_windows", lambda *_, trusted: asked.append(trusted))
+    async with running(agent):
+        await until(lambda: agent._beats.save > 0)
+        clock[0] = True
+        await until(lambda: len(asked) == 2)
+        await asyncio.sleep(0.1)
+
+    assert asked == [False, True], "once, when the clock is right"
 
 
 async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
