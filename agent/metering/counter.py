@@ -50,12 +50,15 @@ class Counter:
         self._modulus = None if modulus is None else quanta(modulus)
         self._wrap_share = _WRAP_SHARE[max_rate is not None]
         self._gap_after_ns = round(gap_after_s * NS_PER_S)
+        # A reply may wait in a buffer before it is stamped, and make the next one look too early by as much.
+        self._late_s = gap_after_s
         self._limit = RateLimit(max_rate=max_rate, resolution=resolution)
         self._resolution = quanta(resolution)
         self._last: Reading | None = None
         self._still_s = 0.0  # how long the last reading's value had been shown already
         self._held: list[Reading] = []
         self._refusing = False
+        self._over_rating = False
         self.refused = 0
         self.events: list[Event] = []
 
@@ -134,7 +137,7 @@ class Counter:
         if last.value == 0.0 and self._limit.untried:
             # A meter that boots with its gateway shows zero first and then its total: that is no consumption.
             return self._resolution
-        return self._limit.allowed(quanta(last.value), self._gathering_s(last, reading))
+        return self._limit.allowed(quanta(last.value), self._gathering_s(last, reading) + self._late_s)
 
     def _gathering_s(self, last: Reading, reading: Reading) -> float:
         """Return the time [s] a rise since the last accepted reading may have taken."""
@@ -148,8 +151,11 @@ class Counter:
         measured = elapsed_ns(last, reading) <= self._gap_after_ns
         if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, quanta(last.value), gathering_s):
             rule = Rule.IMPLAUSIBLE
+            if not self._over_rating:
+                self._tell(reading, Rule.IMPLAUSIBLE, f"{rise / QUANTA_PER_UNIT:g} more is above the rating: booked")
         elif rule is Rule.NORMAL and not measured:
             rule = Rule.GAP
+        self._over_rating = rule is Rule.IMPLAUSIBLE
         self._limit.learn(rise, gathering_s)
         self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)
         self._last = reading
@@ -198,6 +204,7 @@ class Counter:
             if self._limit.confirm(max(jump, follow)):
                 text = f"readings rise steadily by {follow * 3600:g} per hour, more than expected: booked"
                 self._tell(first, Rule.IMPLAUSIBLE, text)
+                self._over_rating = True
                 return self._booked((last, *self._take_held()))
         elif all(self._small_step(earlier, later) for earlier, later in pairwise(self._held)):
             return self._new_segment(last)

@@ -248,7 +248,7 @@ def test_reading_what_is_no_store_says_so(tmp_path: Path, content: bytes | None)
 
 
 async def test_what_every_sink_has_is_pruned_but_intervals_stay(tmp_path: Path) -> None:
-    async with opened(tmp_path / "store.db", sinks=("mqtt", "influx")) as store:
+    async with opened(tmp_path / "store.db", sinks=("mqtt", "influx"), commit_every_s=60) as store:
         for number in range(10):
             telemetry(store, 100)
             interval(store, number)

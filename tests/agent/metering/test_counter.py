@@ -232,7 +232,7 @@ def test_a_rating_declared_too_low_is_overruled_by_steady_readings_and_flagged()
 
     assert total(deltas) == quanta(100.0 + 0.3 * 19) - quanta(100.0)
     assert set(rules(deltas)) == {"first", "implausible"}
-    assert len(counter.events) == 2  # told when held and when booked, not at every reading
+    assert len(counter.events) == 1  # told once, not at every reading
 
 
 def test_a_steady_rate_out_of_all_reach_of_the_rating_is_never_booked() -> None:
@@ -286,6 +286,17 @@ def test_a_jump_a_little_early_for_the_rating_is_booked_with_the_next_reading() 
 
     assert total(deltas) == 400_000
     assert Rule.IMPLAUSIBLE in rules(deltas)
+
+
+def test_a_reply_that_waited_in_a_buffer_loses_no_energy() -> None:
+    counter = meter(max_rate=0.01)
+    deltas = list(book(counter, [100.0, 100.01, 100.02]))
+    stamped_late, right_behind_it = at(8.0, 100.03), at(8.05, 100.09)
+    for reading in (stamped_late, right_behind_it, at(9.0, 100.1), at(10.0, 100.11)):
+        deltas += counter.book(reading)
+
+    assert total(deltas) == 110_000
+    assert counter.events == []
 
 
 def test_without_any_knowledge_a_forward_jump_is_booked() -> None:
