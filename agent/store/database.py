@@ -31,6 +31,7 @@ from agent.store.schema import (
     check_owner,
     create,
     from_rows,
+    look_through,
     read_ledger,
     read_settled,
     read_states,
@@ -185,7 +186,9 @@ class Database:
             "cache_size = -2000",
         ):
             self._connection.execute(f"PRAGMA {setting}").fetchall()
-        if not tables:
+        if tables:
+            look_through(self._connection)
+        else:
             with self._transaction():
                 create(self._connection)
 

@@ -28,7 +28,7 @@ from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.repair import repaired
-from agent.store.schema import COLUMNS, LANE_OF, TABLES, from_rows, read_ledger, read_settled
+from agent.store.schema import COLUMNS, LANE_OF, TABLES, from_rows, read_ledger, read_settled, renumbered
 from agent.store.settled import Lanes, common
 
 LONGEST_S = 5.0
@@ -156,9 +156,13 @@ class _Copy:
                 ranges += [(low, middle), (middle, high)] if high - low > 1 else []
                 continue
             failures = 0
+            intact = from_rows(rows)[0]
             if len(rows) == _CHUNK:
-                ranges.append((low, rows[-1][0] - 1))
-            yield from from_rows(rows)[0]
+                # A damaged number is no place to go on from.
+                ranges.append((low, min((record.seq for record in intact), default=low + 1) - 1))
+            yield from intact
+            for row in rows:
+                yield from filter(None, (renumbered(record, row[-1]) for record in from_rows([row])[1]))
 
     def _at_the_end(self) -> bool:
         return time.monotonic() > self._deadline or self._into.nearly_full

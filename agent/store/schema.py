@@ -4,15 +4,21 @@ import itertools
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from agent.record import ALARM, INTERVAL, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
 from agent.store.ledger import Ledger
 from agent.store.settled import Lane, Lanes, Settled
 
+LOOK_S = 2.0
+"""Longest look through a file at its opening; enough for the largest store unless the disk is slow."""
 APPLICATION_ID = 0x656E6167
 SCHEMA_VERSION = 2
 TABLES = ("telemetry", "window", "event", "alarm", "interval")
@@ -53,6 +59,25 @@ def check_owner(connection: sqlite3.Connection, path: Path, tables: Collection[s
     raise StoreError(f"{path}: was written by {age} energy-agent: install that, or name another file")
 
 
+def look_through(connection: sqlite3.Connection) -> None:
+    """Raise sqlite3.DatabaseError when the file's trees are not in order, as far as can be seen in `LOOK_S`.
+
+    What stands in the wrong place is not found by whoever looks for it in the right one, and no error says so.
+    """
+    end = time.monotonic() + LOOK_S
+    connection.set_progress_handler(lambda: time.monotonic() > end, 1000)
+    try:
+        found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
+            raise
+        found = "ok"
+    finally:
+        connection.set_progress_handler(None, 0)
+    if found != "ok":
+        raise sqlite3.DatabaseError(" ".join(str(found).split()))
+
+
 def table(kind: str) -> str:
     """Return the class, and table, of a kind of record."""
     return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
@@ -77,6 +102,15 @@ def from_rows(rows: Iterable[Row]) -> tuple[list[Record], list[Record]]:
         as_written = isinstance(payload, bytes) and record_sum(record) == crc
         (intact if as_written else rotten).append(record)
     return intact, rotten
+
+
+def renumbered(record: Record, crc: object) -> Record | None:
+    """Return a record whose number alone was damaged with the one it was written with, None for any other."""
+    try:
+        told = replace(record, seq=orjson.loads(record.payload)["seq"])
+        return told if record_sum(told) == crc else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def select_records(connection: sqlite3.Connection, lane: Lane, low: int, high: int, limit: int) -> list[Row]:

@@ -486,6 +486,8 @@ async def test_damage_found_while_running_starts_a_new_file_and_keeps_counting(t
         with path.open("r+b") as file:
             file.seek(100 * 1024)
             file.write(bytes(300 * 1024))
+        database = store._writer._database
+        await asyncio.wrap_future(store._writer.submit(lambda: database._connection.execute("PRAGMA shrink_memory")))
         async with asyncio.timeout(10):
             while not store.status().set_aside:
                 telemetry(store, 1)

@@ -201,6 +201,26 @@ async def test_no_flipped_bit_of_the_header_keeps_the_store_from_opening(tmp_pat
             assert store.status().degraded == ""
 
 
+@pytest.mark.parametrize("bit", range(4, 8))
+async def test_a_record_whose_number_alone_is_damaged_is_kept_with_the_right_one(tmp_path: Path, bit: int) -> None:
+    path = tmp_path / "store.db"
+    before = {record.seq: record for record in await filled(path, 1000)}
+    content = bytearray(path.read_bytes())
+    place = content.index(b'"x":555,')
+    # The number is the varint before the record: two bytes, of which the second holds the low seven bits.
+    place = content.rindex(bytes([0x80 | 556 >> 7, 556 & 0x7F]), place - 60, place)
+    content[place + 1] ^= 1 << bit % 7
+    path.write_bytes(content)
+
+    async with opened(path) as store:
+        await store.flush()
+        found = {record.seq: record for record in await everything(store)}
+
+        assert {seq: record for seq, record in found.items() if seq <= 1000} == {
+            seq: record for seq, record in before.items() if seq > 100 or record.kind == "alarm"
+        }
+
+
 @pytest.mark.parametrize("left", [0, 40_000])
 async def test_numbers_that_a_cut_log_has_forgotten_are_not_given_again(tmp_path: Path, left: int) -> None:
     path, copy = tmp_path / "store.db", tmp_path / "copy" / "store.db"
