@@ -35,6 +35,7 @@ from agent.store.schema import (
     read_ledger,
     read_settled,
     read_states,
+    renumbered,
     select_first_intervals,
     select_intervals,
     select_records,
@@ -88,6 +89,7 @@ class Database:
             raise
         self._pruned = {name: Settled() for name in TABLES}
         self._rotten: dict[int, Record] = {}
+        """Damaged records by the number they stand at, which may be damaged as well."""
 
     def close(self) -> None:
         """Close the file; its log is merged into it."""
@@ -148,7 +150,8 @@ class Database:
         while True:
             rows = select_records(self._connection, lane, low, (1 << 62) if high is None else high, limit)
             intact, rotten = from_rows(rows)
-            self._rotten.update({record.seq: record for record in rotten})
+            sums = {row[0]: row[-1] for row in rows}
+            self._rotten.update({record.seq: renumbered(record, sums[record.seq]) or record for record in rotten})
             if intact or not rows:
                 return intact
             low = rows[-1][0]
@@ -223,24 +226,29 @@ class Database:
         if self._used_pages() > goal:
             goal -= max(int(self._max_pages * _SLACK), _LEAST_SLACK)
         everything = (0, 1 << 62)
-        steps = [(name, everything) for name in TABLES[:-1]]
-        steps += [(INTERVAL, span) for span in common(lanes[LANE_OF[INTERVAL]] for lanes in settled.values())]
-        for name, (low, high) in [*steps, (INTERVAL, everything)]:
+        delivered = common(lanes[LANE_OF[INTERVAL]] for lanes in settled.values())
+        steps = [(name, everything, False) for name in TABLES[:-1]]
+        steps += [(INTERVAL, span, True) for span in delivered]
+        for name, (low, high), settled_by_all in [*steps, (INTERVAL, everything, False)]:
             while (surplus := self._used_pages() - goal) > 0:
                 oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
                 rows = self._connection.execute(oldest, (low, high, min(surplus, _CHUNK))).fetchall()
                 if not rows:
                     break
                 self._delete(name, low, rows[-1][0])
-                ledger.drop([Record(*row[:-1]) for row in rows], "store full")
+                records = [Record(*row[:-1]) for row in rows]
+                if settled_by_all:
+                    ledger.let_go(records, "delivered, no room to keep it")
+                else:
+                    ledger.drop(records, "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
             self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _OTHER_PAGES)})").fetchall()
 
     def _drop_rotten(self, ledger: Ledger) -> None:
-        for record in self._rotten.values():
+        for number in self._rotten:
             for name in TABLES:
-                self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (record.seq,))  # noqa: S608  # our own names
+                self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (number,))  # noqa: S608  # our own names
         known = [record for record in self._rotten.values() if record.kind in KINDS]
         ledger.drop(known, "damaged in the file")
 

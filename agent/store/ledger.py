@@ -29,10 +29,14 @@ class Ledger:
     def drop(self, records: Iterable[Record], reason: str) -> None:
         """Count records that leave the file undelivered, for the figures and for the next gap record."""
         gone = list(records)
-        kinds = Counter(record.kind for record in gone)
+        self.let_go(gone, reason)
+        self.losses.add_records(gone, reason)
+
+    def let_go(self, records: Iterable[Record], reason: str) -> None:
+        """Count records that leave the file and that no receiver misses."""
+        kinds = Counter(record.kind for record in records)
         self.records.subtract(kinds)
         self.dropped.update({f"{kind}: {reason}": count for kind, count in kinds.items()})
-        self.losses.add_records(gone, reason)
 
     def following(self, seq: int, epoch: str, chain: str) -> "Ledger":
         """Return the ledger that a commit of records up to `seq` begins with."""

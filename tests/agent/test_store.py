@@ -335,7 +335,10 @@ async def test_intervals_are_dropped_last_and_acknowledged_ones_first(tmp_path: 
 
         assert 1 < min(kept) <= 51
         assert store.status().dropped["interval"] == min(kept) - 1
-        assert next(record.seq for record in await everything(store) if record.kind == "interval") == 51
+        waiting = await everything(store)
+        assert next(record.seq for record in waiting if record.kind == "interval") == 51
+        gaps = [orjson.loads(record.payload) for record in waiting if record.kind == "gap"]
+        assert not any("interval" in gap["kinds"] for gap in gaps), "nobody misses what everybody has"
 
 
 async def test_a_gap_that_could_not_be_told_before_a_crash_is_told_after_it(tmp_path: Path) -> None:
