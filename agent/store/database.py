@@ -14,6 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -246,11 +247,12 @@ class Database:
             self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _OTHER_PAGES)})").fetchall()
 
     def _drop_rotten(self, ledger: Ledger) -> None:
-        for number in self._rotten:
+        for number, record in self._rotten.items():
             for name in TABLES:
-                self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (number,))  # noqa: S608  # our own names
-        known = [record for record in self._rotten.values() if record.kind in KINDS]
-        ledger.drop(known, "damaged in the file")
+                gone = self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (number,))  # noqa: S608  # our own names
+                if gone.rowcount:
+                    kind = record.kind if record.kind in KINDS else name
+                    ledger.drop([replace(record, kind=kind)], "damaged in the file")
 
     def _used_pages(self) -> int:
         return self._pragma("page_count") - self._pragma("freelist_count")

@@ -11,7 +11,7 @@ import sqlite3
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,7 +28,7 @@ from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.repair import repaired
-from agent.store.schema import COLUMNS, LANE_OF, TABLES, from_rows, read_ledger, read_settled, renumbered
+from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_ledger, read_settled, renumbered
 from agent.store.settled import Lanes, common
 
 LONGEST_S = 5.0
@@ -143,26 +143,16 @@ class _Copy:
         self._write(chunk)
 
     def _records(self, connection: sqlite3.Connection, name: str, last_seq: int) -> Iterator[Record]:
-        """Yield the intact records of a table, newest first; halve what cannot be read until it stands alone."""
-        chosen = f"SELECT {COLUMNS} FROM {name}_record WHERE seq > ? AND seq <= ? ORDER BY seq DESC LIMIT {_CHUNK}"  # noqa: S608  # our own names
-        ranges, failures = [(0, last_seq)], 0
-        while ranges and failures < _HOPELESS and not self._at_the_end():
-            low, high = ranges.pop()
-            try:
-                rows = connection.execute(chosen, (low, high)).fetchall()
-            except (sqlite3.Error, UnicodeDecodeError):
-                failures += 1
-                middle = (low + high) // 2
-                ranges += [(low, middle), (middle, high)] if high - low > 1 else []
-                continue
-            failures = 0
-            intact = from_rows(rows)[0]
-            if len(rows) == _CHUNK:
-                # A damaged number is no place to go on from.
-                ranges.append((low, min((record.seq for record in intact), default=low + 1) - 1))
-            yield from intact
-            for row in rows:
-                yield from filter(None, (renumbered(record, row[-1]) for record in from_rows([row])[1]))
+        """Yield the intact records of a table once: newest first, and behind the first damage what else is found."""
+        seen: set[int] = set()
+        for row in _rows(connection, name, last_seq, self._at_the_end):
+            intact, rotten = from_rows([row])
+            record = intact[0] if intact else renumbered(rotten[0], row[-1])
+            if record and record.seq not in seen:
+                seen.add(record.seq)
+                yield record
+            if self._at_the_end():
+                return
 
     def _at_the_end(self) -> bool:
         return time.monotonic() > self._deadline or self._into.nearly_full
@@ -195,3 +185,36 @@ def _last_seq(connection: sqlite3.Connection) -> int:
         with suppress(sqlite3.Error, UnicodeDecodeError):
             found.append(connection.execute(f"SELECT max(seq) FROM {name}_record").fetchone()[0] or 0)  # noqa: S608  # our own names
     return max(found) + _MARGIN if any(found) else _BEYOND
+
+
+def _rows(connection: sqlite3.Connection, name: str, last_seq: int, enough: Callable[[], bool]) -> Iterator[Row]:
+    """Yield the rows of a table that can be read in any way, some more than once."""
+    chosen = f"SELECT {COLUMNS} FROM {name}_record"  # noqa: S608  # our own names
+    try:
+        yield from connection.execute(f"{chosen} ORDER BY seq DESC")
+    except (sqlite3.Error, UnicodeDecodeError):
+        yield from _halved(connection, chosen, last_seq, enough)
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            yield from connection.execute(f"{chosen} ORDER BY seq")
+
+
+def _halved(connection: sqlite3.Connection, chosen: str, last_seq: int, enough: Callable[[], bool]) -> Iterator[Row]:
+    """Yield rows in pieces, newest first; halve what cannot be read until it stands alone."""
+    ranges, failures = [(0, last_seq)], 0
+    while ranges and failures < _HOPELESS and not enough():
+        low, high = ranges.pop()
+        try:
+            rows = connection.execute(
+                f"{chosen} WHERE seq > ? AND seq <= ? ORDER BY seq DESC LIMIT {_CHUNK}", (low, high)
+            ).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError):
+            failures += 1
+            middle = (low + high) // 2
+            ranges += [(low, middle), (middle, high)] if high - low > 1 else []
+            continue
+        failures = 0
+        yield from rows
+        # A damaged number is no place to go on from, and may end a piece early.
+        numbers = [record.seq for record in from_rows(rows)[0]]
+        if numbers and min(numbers) - 1 > low:
+            ranges.append((low, min(numbers) - 1))

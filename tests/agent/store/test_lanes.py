@@ -178,7 +178,14 @@ async def test_without_a_disk_fresh_records_and_alarms_pass_what_is_in_the_file(
 
 @pytest.mark.parametrize(
     "change",
-    ["payload = X'7B7D'", "payload = 'text'", "time_ns = 5", "key = CAST(X'68616C6CFF' AS TEXT)", "kind = 'window'"],
+    [
+        "payload = X'7B7D'",
+        "payload = 'text'",
+        "time_ns = 5",
+        "key = CAST(X'68616C6CFF' AS TEXT)",
+        "kind = 'window'",
+        "kind = 'telemetr?'",
+    ],
 )
 async def test_a_record_that_is_not_what_was_written_is_dropped_and_told(tmp_path: Path, change: str) -> None:
     async with opened(tmp_path) as store:
