@@ -43,6 +43,10 @@ class AlarmBook:
         self._alarms[alarm.key, alarm.name] = alarm
         return True
 
+    def forget(self, alarm: Alarm) -> None:
+        """Forget the state of an alarm whose place is no more."""
+        self._alarms.pop((alarm.key, alarm.name), None)
+
     def active(self) -> list[Alarm]:
         """Return the alarms that are active, longest first."""
         return sorted((alarm for alarm in self if alarm.active), key=lambda alarm: alarm.since_ns)

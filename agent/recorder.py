@@ -6,6 +6,7 @@ Each record is written once, with the time of what it tells of. Retained topics 
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -33,14 +34,10 @@ class Recorder:
     """Writes what the ledger and the pollers find to the store and the board."""
 
     def __init__(self, config: SiteConfig, ledger: Ledger, store: Store, board: Board, *, clock: Clock) -> None:
-        self._site = config.site.name
-        self._ledger = ledger
         self._store = store
         self._board = board
         self._clock = clock
-        self._areas = {device.name: device.area for device in config.devices}
-        self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
-        self._telemetry_ns = round(config.telemetry_every_s * _NS)
+        self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: set[tuple[str, int]] = set()
         self.alarms = AlarmBook()
@@ -49,6 +46,31 @@ class Recorder:
         """The record of the youngest closed interval of each account, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
         self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
+
+    def configure(self, config: SiteConfig, ledger: Ledger) -> None:
+        """Go on with the devices of a configuration and with its ledger."""
+        self._site = config.site.name
+        self._ledger = ledger
+        self._areas = {device.name: device.area for device in config.devices}
+        self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
+        self._telemetry_ns = round(config.telemetry_every_s * _NS)
+        self._layouts_saved = False
+
+    def forget(self, key: str) -> None:
+        """End the alarms of a device that has left the configuration, and remove what is retained of it."""
+        device = key.partition("/")[2]
+        topics = [f"{key}/meta", f"{key}/state"]
+        for alarm in [alarm for alarm in self.alarms if alarm.key == key]:
+            if alarm.active:
+                text, text_zh = f"{device} has left the configuration", f"{device} 已从配置中移除"
+                ended = replace(alarm, active=False, since_ns=self._clock(), text=text, text_zh=text_zh)
+                self.alarm(ended)
+            self.alarms.forget(alarm)
+            topics.append(_topic(alarm))
+        for topic in topics:
+            self._board.put(topic, b"")
+        self._silent = {place for place in self._silent if place[0] != device}
+        self._telemetry_slots = {place: slot for place, slot in self._telemetry_slots.items() if place[0] != device}
 
     def key(self, device: str) -> str:
         """Return where a device's records belong: area and device."""
@@ -194,6 +216,9 @@ class Recorder:
         with self._store.transaction():
             if row_at:
                 self._store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
+            if not self._layouts_saved:
+                self._layouts_saved = True
+                self._store.save_state(LAYOUTS, self._ledger.layouts_state())
             for name, state in self._ledger.states():
                 self._store.save_state(name, state)
 
@@ -202,7 +227,6 @@ class Recorder:
         left = self._ledger.left_rows(stored)
         self._ledger.refill({**stored, **left}.items(), now, trusted=trusted)
         with self._store.transaction():
-            self._store.save_state(LAYOUTS, self._ledger.layouts_state())
             for time_ns, row in left.items():
                 self._store.save_row(time_ns, row)
             self.save_books()

@@ -14,32 +14,29 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
-from agent import __version__, bodies, snapshot
-from agent.api import LocalApi
+from agent import __version__, snapshot
+from agent.api import ApiError, LocalApi
+from agent.beats import Beats
 from agent.board import Board
 from agent.carbon.factors import FactorLibrary
 from agent.clock import boot_id, synchronised
 from agent.config import SiteConfig
+from agent.crew import Job, working
+from agent.delivery import forwarders
 from agent.forward import Forwarder
 from agent.ledger import Ledger
 from agent.metering.history import Moment
 from agent.notify import notify, watchdog_interval_s
 from agent.plant import build_plant
-from agent.polled import PolledDevice
 from agent.poller import LinePoller
+from agent.polling import line_poller
+from agent.presence import post_meta, post_status
 from agent.record import rfc3339
 from agent.recorder import ALARMS, Recorder
-from agent.sinks.influx import InfluxSink
-from agent.sinks.mqtt import MqttSink
+from agent.reload import difference
 from agent.store import Store, StoreError, store_alarms
-from drivers.line import Line
-from drivers.plan import plan
 
 _log = logging.getLogger(__name__)
 
@@ -50,24 +47,9 @@ _FIRST_HEALTH_S = 15.0
 _SAVE_S = 10.0
 _TURN_S = 1.0
 _FIRST_POLLS_S = 30.0
-_RESTART_S = 5.0
 _CLOCK_S = 600.0
 """A clock that nobody has synchronised by then is taken as it is: there may be nobody to do so."""
 _GOODBYE_S = 3.0
-_STALL_S = 30.0
-"""A line's task that has not turned for this long, beyond its longest wait, is stuck."""
-
-
-@dataclass(slots=True)
-class Beats:
-    """Monotonic times [s] at which each duty was done last."""
-
-    tick: float = field(default_factory=time.monotonic)
-    window: float = 0.0
-    turn: float = field(default_factory=time.monotonic)
-    health: float = 0.0
-    save: float = 0.0
-    watchdog: float = 0.0
 
 
 class Agent:
@@ -87,55 +69,33 @@ class Agent:
             site=config.site.name,
             sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
         )
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-        self.ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=self.started_ns, boot_id=self._boot)
+        self._library = FactorLibrary.load()
+        self.ledger = self._ledger(config)
         self.recorder = Recorder(config, self.ledger, self.store, self.board, clock=time.time_ns)
-        self.pollers = [self._poller(index) for index in range(len(config.lines))]
-        self.forwarders = [Forwarder(self.store, sink) for sink in self._sinks()]
+        self.pollers = [line_poller(config, line, self.recorder) for line in config.lines]
+        self.forwarders = forwarders(config, self.store, self.board)
+        self.api = self._api(config)
         self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
-        self.api = None
-        if config.http:
-            self.api = LocalApi(
-                config.http,
-                config.path.parent,
-                zone=config.site.zone,
-                snapshot=self.snapshot,
-                stalled=self.stalled,
-                store=self.store,
-                recorder=self.recorder,
-                board=self.board,
-            )
+        self._next: SiteConfig | None = None
+        self._asked = asyncio.Event()
 
-    def _poller(self, index: int) -> LinePoller:
-        section = self.config.lines[index]
-        devices = [
-            PolledDevice(
-                device.name,
-                device.unit,
-                self.config.profiles[device.name],
-                plan(self.config.profiles[device.name], every_s=device.every),
-            )
-            for device in self.config.devices
-            if device.line == section.name
-        ]
-        line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
-        return LinePoller(
-            line,
-            devices,
-            timeout_s=section.timeout,
-            on_frame=self.recorder.frame,
-            on_condition=self.recorder.condition,
+    def _ledger(self, config: SiteConfig) -> Ledger:
+        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        return Ledger(config, plant, self._library, start_ns=self.started_ns, boot_id=self._boot)
+
+    def _api(self, config: SiteConfig) -> LocalApi | None:
+        if not config.http:
+            return None
+        return LocalApi(
+            config.http,
+            config.path.parent,
+            zone=config.site.zone,
+            snapshot=self.snapshot,
+            stalled=self.stalled,
+            store=self.store,
+            recorder=self.recorder,
+            board=self.board,
         )
-
-    def _sinks(self) -> list[MqttSink | InfluxSink]:
-        sinks: list[MqttSink | InfluxSink] = []
-        if self.config.mqtt:
-            sinks.append(
-                MqttSink(self.config.mqtt, site=self.config.site.name, board=self.board, folder=self.config.path.parent)
-            )
-        if self.config.influx:
-            sinks.append(InfluxSink(self.config.influx, folder=self.config.path.parent))
-        return sinks
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raise StoreError or ApiError when the agent cannot start."""
@@ -145,17 +105,103 @@ class Agent:
             self.ledger.restore(self.store.load_state)
             self.recorder.restore_alarms(self.store.load_state(ALARMS))
             await self._restore_windows()
-            self._publish_meta()
-            self._publish_status("online")
+            post_meta(self.board, self.config, self.ledger, self.started_ns)
+            self._post_status("online")
+            stack.push_async_callback(self._stop_api)
             if self.api:
                 await self.api.start()
-                stack.push_async_callback(self.api.stop)
-            async with self._tasks("forward", [(f.sink.name, f.run) for f in self.forwarders]):
-                polling = [(f"line {p.line.name}", p.run) for p in self.pollers if p.devices]
-                async with self._tasks("", [*polling, ("ticker", self._tick_for_ever), ("books", self._keep_books)]):
+            async with working((_delivery(f), f.run) for f in self.forwarders) as self._delivering:
+                async with working(self._duties()) as self._polling:
                     notify("READY=1")
                     await stop.wait()
                 await self._say_goodbye()
+
+    def _duties(self) -> list[tuple[str, Job]]:
+        polling = [(_polling(poller), poller.run) for poller in self.pollers if poller.devices]
+        own = [("ticker", self._tick_for_ever), ("books", self._keep_books), ("reload", self._take_over_for_ever)]
+        return [*polling, *own]
+
+    async def _stop_api(self) -> None:
+        if self.api:
+            await self.api.stop()
+
+    def reload(self, config: SiteConfig) -> None:
+        """Take over a configuration, which must not need a new start, as soon as the one before is taken over."""
+        self._next = config
+        self._asked.set()
+
+    async def _take_over_for_ever(self) -> None:
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            config, self._next = self._next, None
+            if config:
+                try:
+                    await self._take_over(config)
+                finally:
+                    notify("READY=1")
+
+    async def _take_over(self, config: SiteConfig) -> None:
+        """Become an agent of this configuration, or stay that of the former if the API cannot listen."""
+        change = difference(self.config, config)
+        if change.api and not await self._listen(config):
+            return
+        # Built before anything ends, so that a failure leaves everything as it was.
+        started = [line for line in config.lines if line.name not in change.lines_kept]
+        pollers = {line.name: line_poller(config, line, self.recorder) for line in started}
+        senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board)}
+        ledger = self._ledger(config) if change.ledger else self.ledger
+        for name in change.lines_ended:
+            await self._polling.end(f"line {name}")
+        for name in change.sinks:
+            await self._delivering.end(f"forward {name}")
+        if change.ticker:
+            await self._polling.end("ticker")
+        # From here on nothing waits: no frame is booked and no interval closed while things change.
+        self._switch(config, ledger, change.gone)
+        pollers |= {poller.line.name: poller for poller in self.pollers if poller.line.name in change.lines_kept}
+        self.pollers = [pollers[line.name] for line in config.lines]
+        for poller in self.pollers:
+            if poller.devices and poller.line.name not in change.lines_kept:
+                self._polling.start(_polling(poller), poller.run)
+        if change.ticker:
+            self._polling.start("ticker", self._tick_for_ever)
+        senders |= {sender.sink.name: sender for sender in self.forwarders if sender.sink.name not in change.sinks}
+        self.forwarders = [*senders.values()]
+        for name in change.sinks:
+            self._delivering.start(_delivery(senders[name]), senders[name].run)
+        _log.info("%s is taken over: %s", config.path, change)
+
+    async def _listen(self, config: SiteConfig) -> bool:
+        """Listen where a configuration says; where that cannot be, where the former did, and return False."""
+        await self._stop_api()
+        former, self.api = self.config, self._api(config)
+        try:
+            if self.api:
+                await self.api.start()
+        except ApiError as error:
+            _log.error("%s is not taken over, the old configuration stays: %s", config.path, error)
+            self.api = self._api(former)
+            if self.api:
+                await self.api.start()
+            return False
+        return True
+
+    def _switch(self, config: SiteConfig, ledger: Ledger, gone: tuple[str, ...]) -> None:
+        """Go on with another configuration, its ledger, and without some devices."""
+        self.recorder.close_intervals(time.time_ns())
+        self.recorder.save_books()
+        if ledger is not self.ledger:
+            ledger.take_over(self.ledger, self.store.load_state)
+        self.ledger, self.config = ledger, config
+        for key in gone:
+            self.recorder.forget(key)
+        self.recorder.configure(config, ledger)
+        self.recorder.save_books()
+        post_meta(self.board, config, ledger, time.time_ns())
+
+    def _post_status(self, state: str) -> None:
+        post_status(self.board, self.config.site.name, state, self.started_ns)
 
     async def _restore_windows(self) -> None:
         """Give the windows the rows of earlier runs; of earlier boots only when the clock tells how old they are."""
@@ -167,29 +213,11 @@ class Agent:
     def _moment(self, now: float) -> Moment:
         return Moment(time.time_ns(), round(now * _NS), self._boot)
 
-    @contextlib.asynccontextmanager
-    async def _tasks(self, kind: str, jobs: list[tuple[str, Callable[[], Awaitable[None]]]]) -> AsyncIterator[None]:
-        """Run jobs for as long as the block lasts."""
-        async with asyncio.TaskGroup() as group:
-            named = [(f"{kind} {name}".strip(), job) for name, job in jobs]
-            tasks = [group.create_task(self._kept_running(name, job), name=name) for name, job in named]
-            yield
-            for task in tasks:
-                task.cancel()
-
-    async def _kept_running(self, name: str, job: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await job()
-            except Exception:  # noqa: BLE001 -- one part's bug must not stop the rest; it is logged whole and retried
-                _log.exception("%s failed and is started again", name)
-            await asyncio.sleep(_RESTART_S)
-
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
         self.recorder.close_intervals(time.time_ns())
         self.recorder.save_books()
-        self._publish_status("offline")
+        self._post_status("offline")
         try:
             await self.store.flush()
         except StoreError as error:
@@ -200,7 +228,7 @@ class Agent:
 
     async def _tick_for_ever(self) -> None:
         """Write a row of the ring each tick, and publish the windows when it is time."""
-        tick_s = self.config.windows.tick
+        windows = self.config.windows
         due = time.monotonic()
         while True:
             now = self._beats.tick = time.monotonic()
@@ -208,10 +236,10 @@ class Agent:
             if self.ledger.tick(round(now * _NS)):
                 self._beats.save = now
                 self.recorder.save_books(self._moment(now))
-            if now - self._beats.window >= self.config.windows.publish:
+            if now - self._beats.window >= windows.publish:
                 self._beats.window = now
                 self.recorder.publish_windows()
-            due += tick_s * max(1, int((now - due) / tick_s) + 1)
+            due += windows.tick * max(1, int((now - due) / windows.tick) + 1)
             await asyncio.sleep(due - time.monotonic())
 
     async def _keep_books(self) -> None:
@@ -235,7 +263,7 @@ class Agent:
         if now - beats.health >= _HEALTH_S:
             beats.health = now
             self.recorder.health(snapshot.health(self.snapshot()))
-            self._publish_status("online")
+            self._post_status("online")
         interval_s = watchdog_interval_s()
         if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
             beats.watchdog = now
@@ -248,44 +276,7 @@ class Agent:
 
     def stalled(self) -> list[str]:
         """Return the names of loops that must turn and do not."""
-        now = time.monotonic()
-        stuck = [
-            f"line {poller.line.name}"
-            for poller in self.pollers
-            if poller.devices and now - poller.beat > _STALL_S + poller.longest_turn_s
-        ]
-        if now - self._beats.tick > _STALL_S + self.config.windows.tick:
-            stuck.append("ticker")
-        if now - self._beats.turn > _STALL_S:
-            stuck.append("books")
-        return stuck
-
-    def _publish_meta(self) -> None:
-        accounts = self.ledger.plant.accounts
-        for device in self.config.devices:
-            own = [account for account in accounts if account.device == device.name]
-            body = bodies.meta(
-                self.config.site.name,
-                device.area,
-                device.name,
-                self.config.profiles[device.name],
-                {account.name: self.ledger.conversions.at(account, self.started_ns) for account in own},
-                {account.name: account.unit for account in own},
-                self.config.digest,
-            )
-            self.board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
-
-    def _publish_status(self, state: str) -> None:
-        body: dict[str, Any] = {
-            "schema": "energy-agent/status/1",
-            "site": self.config.site.name,
-            "state": state,
-            "version": __version__,
-            "started": rfc3339(self.started_ns),
-        }
-        if (known := synchronised()) is not None:
-            body["clock_synchronised"] = known
-        self.board.put("agent/status", orjson.dumps(body))
+        return self._beats.stuck(self.pollers, self.config.windows.tick)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state of the agent as JSON-able figures: for status, health, metrics and the live view."""
@@ -311,3 +302,11 @@ class Agent:
             "intervals_closed": dict(self.recorder.intervals_closed),
             "alarms": snapshot.alarms(self.recorder.alarms),
         }
+
+
+def _polling(poller: LinePoller) -> str:
+    return f"line {poller.line.name}"
+
+
+def _delivery(forwarder: Forwarder) -> str:
+    return f"forward {forwarder.sink.name}"

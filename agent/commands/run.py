@@ -4,12 +4,14 @@ import asyncio
 import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 from agent.api import ApiError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
 from agent.notify import notify
+from agent.reload import needs_new_start
 from agent.service import Agent
 from agent.store import StoreError
 from agent.threads import LooseThreads
@@ -24,53 +26,82 @@ def set_up_logging() -> None:
     logging.basicConfig(level=logging.INFO, format=form)
 
 
-async def run_agent(path: Path, config: SiteConfig) -> None:
-    """Run the agent until SIGTERM or SIGINT; SIGHUP starts it anew with the file as it is then, if that is right.
+class Run:
+    """One run of the program: an agent and, after a change that takes a new start, the next one.
 
-    Raises StoreError or ApiError when it cannot start; a configuration taken over later is given up for the former.
+    SIGTERM and SIGINT end it. SIGHUP has the agent take over the file as it is then, if that is right.
     """
+
+    def __init__(self, path: Path, config: SiteConfig) -> None:
+        self._path = path
+        self._end, self._stop = asyncio.Event(), asyncio.Event()
+        self._agent = Agent(config)
+        self._following: SiteConfig | None = None
+
+    def finish(self) -> None:
+        """End the agent and the program."""
+        notify("STOPPING=1")
+        self._end.set()
+        self._stop.set()
+
+    def reload(self) -> None:
+        """Take over the file, or say what is wrong with it."""
+        if self._end.is_set():
+            return
+        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            config = load_config(self._path)
+        except ConfigError as error:
+            _log.error("%s is not taken over, the old configuration stays:", self._path)
+            say_problems(error.problems)
+            notify("READY=1")
+            return
+        table = needs_new_start(self._agent.config, config)
+        if self._stop.is_set():
+            self._following = config  # the agent is ending already, to start anew
+        elif table:
+            _log.info("%s: %s has changed, which takes a new start: starting anew", self._path, table)
+            self._following = config
+            self._stop.set()
+        else:
+            self._agent.reload(config)
+
+    async def until_ended(self) -> None:
+        """Run agent after agent; raise StoreError or ApiError when the first cannot start.
+
+        A configuration with which the next one cannot start is given up for the former.
+        """
+        former: SiteConfig | None = None
+        while True:
+            try:
+                await self._agent.run(self._stop)
+            except (StoreError, ApiError) as error:
+                if former is None:
+                    raise
+                _log.error("%s is not taken over, the old configuration is taken up again: %s", self._path, error)
+                self._agent, former = Agent(former), None
+                continue
+            if self._end.is_set() or not self._following:
+                return
+            former = self._agent.config
+            self._agent, self._following = Agent(self._following), None
+            self._stop.clear()
+
+
+async def run_agent(path: Path, config: SiteConfig) -> None:
+    """Run the agent until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(LooseThreads())  # a name nobody answers must not keep the program from its end
-    end, stop = asyncio.Event(), asyncio.Event()
-    following: list[SiteConfig] = []
-
-    def finish() -> None:
-        notify("STOPPING=1")
-        end.set()
-        stop.set()
-
-    def reload() -> None:
-        try:
-            following[:] = [load_config(path)]
-        except ConfigError as error:
-            _log.error("%s is not taken over, the old configuration stays:", path)
-            say_problems(error.problems)
-            return
-        _log.info("%s has changed: starting anew with it", path)
-        notify("RELOADING=1")
-        stop.set()
-
+    run = Run(path, config)
     for signum in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(signum, finish)
-    loop.add_signal_handler(signal.SIGHUP, reload)
-    former: SiteConfig | None = None
-    while True:
-        try:
-            await Agent(config).run(stop)
-        except (StoreError, ApiError) as error:
-            if former is None:
-                raise
-            _log.error("%s is not taken over, the old configuration is taken up again: %s", path, error)
-            config, former = former, None
-            continue
-        if end.is_set() or not following:
-            return
-        config, former = following.pop(), config
-        stop.clear()
+        loop.add_signal_handler(signum, run.finish)
+    loop.add_signal_handler(signal.SIGHUP, run.reload)
+    await run.until_ended()
 
 
 def run(path: Path) -> Exit:
     """Run the agent; raises ConfigError, and CommandError when it cannot start."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read as it is
     config = load_config(path)
     set_up_logging()
     try:

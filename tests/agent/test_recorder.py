@@ -220,6 +220,7 @@ def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
 
     (saved,) = desk.store.transactions
     assert {name for name, _ in saved} == {
+        LAYOUTS,
         "account/fan-1/electricity",
         "account/boiler-1/natural_gas",
         "account/steam",
@@ -227,12 +228,12 @@ def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
 
 
 def test_a_row_of_the_ring_is_saved_with_all_books_or_not_at_all(desk: Desk) -> None:
-    desk.polled(0)
+    desk.recorder.save_books()
+    before = len(desk.store.transactions)
     desk.recorder.save_books(Moment(START, START, "boot"))
 
-    (saved,) = desk.store.transactions[1:]
-    assert saved[0] == ("row", None)
-    assert len(saved) == 4
+    (saved,) = desk.store.transactions[before:]
+    assert [name.partition("/")[0] for name, _ in saved] == ["row", "account", "account", "account"]
 
 
 def test_windows_go_on_where_the_books_were_saved_and_what_no_row_had_becomes_one(desk: Desk) -> None:
@@ -307,6 +308,22 @@ def test_the_alarm_of_a_device_that_has_left_the_configuration_is_removed(desk: 
 
     assert after.board.get("boiler-house/fan-1/alarm/comm_lost") == b""
     assert after.recorder.alarms.active() == []
+
+
+def test_a_device_that_leaves_takes_its_alarms_and_all_that_is_retained_of_it_along(desk: Desk) -> None:
+    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.board.put("boiler-house/fan-1/meta", b"{}")
+    desk.board.put("boiler-house/boiler-1/meta", b"{}")
+
+    desk.recorder.forget("boiler-house/fan-1")
+
+    for topic in ("meta", "state", "alarm/comm_lost"):
+        assert desk.board.get(f"boiler-house/fan-1/{topic}") == b""
+    assert desk.board.get("boiler-house/boiler-1/meta") == b"{}"
+    raised, ended = desk.store.bodies("alarm")
+    assert (raised["active"], ended["active"], ended["text"]) == (True, False, "fan-1 has left the configuration")
+    assert orjson.loads(desk.store.states[ALARMS]) == []
+    assert list(desk.recorder.alarms) == []
 
 
 def test_an_alarm_and_its_memory_are_one_transaction(desk: Desk) -> None:

@@ -22,6 +22,7 @@ from agent.cli import SCHEMAS, main
 from agent.config import load_config
 from agent.measure import bytes_text, seconds, seconds_text
 from agent.polled import Condition, cadences
+from agent.presence import post_meta, post_status
 from agent.schemas import DOCUMENTS
 from agent.schemas.classes import CHANNELS, MESSAGES
 from agent.service import Agent
@@ -163,8 +164,8 @@ async def messages(folder: Path) -> list[Body]:
     agent.started_ns = START_NS
     await agent.store.open()
     try:
-        agent._publish_meta()
-        agent._publish_status("online")
+        post_meta(agent.board, agent.config, agent.ledger, agent.started_ns)
+        post_status(agent.board, agent.config.site.name, "online", agent.started_ns)
         run_a_plant(agent)
         agent.recorder.health(snapshot.health(agent.snapshot()))
         lost = Losses()

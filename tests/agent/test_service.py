@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agent import crew
 from agent import service as module
 from agent.config import SiteConfig
 from agent.service import Agent
@@ -110,7 +111,7 @@ async def test_a_run_gives_state_meta_status_and_windows(tmp_path: Path) -> None
 async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module, "_RESTART_S", 0.05)
+    monkeypatch.setattr(crew, "_RESTART_S", 0.05)
     async with rig("tcp") as device:
         agent = Agent(site(tmp_path, device.url))
         publish, failures = agent.recorder.publish_windows, iter(range(3))

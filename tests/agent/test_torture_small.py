@@ -14,9 +14,7 @@ pytestmark = pytest.mark.integration
 _AT_ONCE = 3
 """Cases that run side by side: most of their time they wait."""
 _OPEN = {
-    "reload": "after a reload windows begin at zero, and a removed device keeps its retained state",
     "disk": "no alarm tells of a failing disk, and the agent does not start on one",
-    "damage": "a record whose number was damaged is gone without a word",
     "clocks": "records from before the first synchronisation keep their wrong times, and no event tells of a step",
 }
 """Cases that ask for more than the agent does yet."""

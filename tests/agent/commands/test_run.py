@@ -13,8 +13,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import orjson
 import pytest
@@ -36,6 +38,9 @@ class Motor:
     def __init__(self) -> None:
         self.counts = itertools.count(1_000_000, 7)
         self.served: list[int] = []
+
+    def has_served(self, count: int) -> bool:
+        return len(self.served) >= count
 
     def __call__(self, request: Request) -> Iterable[Chunk]:
         values = [0] * request.count
@@ -164,8 +169,8 @@ def manager(tmp_path: Path) -> Iterable[Manager]:
         yield found
 
 
-def intervals(folder: Path) -> list[dict[str, Any]]:
-    return [orjson.loads(record.payload) for record in read_intervals(folder / "store.db", 0, 1 << 62, ACCOUNT)]
+def intervals(folder: Path, account: str | None = ACCOUNT) -> list[dict[str, Any]]:
+    return [orjson.loads(record.payload) for record in read_intervals(folder / "store.db", 0, 1 << 62, account)]
 
 
 def booked_counts(folder: Path) -> tuple[int, int]:
@@ -188,7 +193,7 @@ def assert_conserved(folder: Path, motor: Motor) -> None:
     records = intervals(folder)
     places = [(record["start"], record["revision"]) for record in records]
     assert len({*places}) == len(places), "an interval is recorded twice"
-    for earlier, later in itertools.pairwise(records):
+    for earlier, later in itertools.pairwise(intervals(folder, None)):
         assert later["previous"] == earlier["hash"]
     assert all(record_hash({key: record[key] for key in record if key != "hash"}) == record["hash"]
                for record in records)  # fmt: skip
@@ -256,7 +261,10 @@ async def test_a_broken_file_at_reload_changes_nothing_and_a_right_one_takes_ove
             await program.says("device motor-2 is online")
             assert await program.end() == 0
 
-    assert manager.collect() == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    heard = [message.split("\n")[0] for message in manager.collect()]
+    assert heard == ["READY=1", "RELOADING=1", "READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
+    (_, stamp) = manager.heard[1].split("\nMONOTONIC_USEC=")
+    assert abs(int(stamp) / 1e6 - time.monotonic()) < 60
     assert any("the old configuration stays" in line for line in program.said)
 
 
@@ -414,4 +422,57 @@ async def test_a_name_service_that_does_not_answer_keeps_nobody(tmp_path: Path) 
             assert await program.end() == 0
 
     assert time.monotonic() - began < 8
+    assert_conserved(tmp_path, motor)
+
+
+async def test_reloading_at_any_moment_is_safe_and_an_unchanged_device_notices_nothing(
+    tmp_path: Path, manager: Manager
+) -> None:
+    motor = Motor()
+    yard = Motor()
+    async with rig("tcp", motor) as device, rig("tcp", yard) as other:
+        line = f'\n[[line]]\nname = "yard"\nurl = "{other.url}"\n'
+        pump = DEVICE.format(name="pump", unit=1).replace('line = "hall"', 'line = "yard"')
+        path = configured(tmp_path, device.url)
+        text = path.read_text(encoding="utf-8")
+        async with running(path, NOTIFY_SOCKET=manager.path) as program:
+            await program.until(lambda: bool(manager.collect()))
+            for number in range(6):
+                path.write_text(text + (line + pump if number % 2 == 0 else ""), encoding="utf-8")
+                program.process.send_signal(signal.SIGHUP)
+                if number % 3:  # the others come twice in a row
+                    polls = len(motor.served) + 3
+                    await program.until(partial(motor.has_served, polls))
+            await program.until(lambda: len(motor.served) > 25)
+            path.write_text(text + line + pump, encoding="utf-8")
+            program.process.send_signal(signal.SIGHUP)
+            code = await program.end()
+
+    assert code == 0
+    assert device.connections == 1
+    assert_conserved(tmp_path, motor)
+    records = intervals(tmp_path)
+    assert all("gap" not in record["evidence"]["rules"] for record in records), "no poll was missed"
+
+
+async def test_a_table_that_takes_a_new_start_gets_one_and_the_windows_go_on(tmp_path: Path) -> None:
+    motor = Motor()
+    port = free_port()
+    api = f'[http]\nlisten = "127.0.0.1:{port}"\n'
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url, more=api)
+        async with running(path) as program:
+            await program.until(lambda: len(motor.served) > 20)
+            path.write_text(path.read_text(encoding="utf-8").replace("4MiB", "5MiB"), encoding="utf-8")
+            program.process.send_signal(signal.SIGHUP)
+            said = await program.says("takes a new start")
+            reached = len(motor.served) + 20
+            await program.until(lambda: len(motor.served) > reached)
+            windows = await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/api/v1/windows")
+            (window,) = orjson.loads(windows.read())
+            windows.close()
+            assert await program.end() == 0
+
+    assert "[store]" in said
+    assert window["amount"] > 0.07 * 25, "what was booked before the new start is still there"
     assert_conserved(tmp_path, motor)

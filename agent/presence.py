@@ -1,0 +1,42 @@
+"""What the board says of the agent and its devices by themselves: the retained `agent/status` and `meta`."""
+
+from typing import Any
+
+import orjson
+
+from agent import __version__, bodies
+from agent.board import Board
+from agent.clock import synchronised
+from agent.config import SiteConfig
+from agent.ledger import Ledger
+from agent.record import rfc3339
+
+
+def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> None:
+    """Post what each device is and how its amounts are converted at this time."""
+    for device in config.devices:
+        own = [account for account in ledger.plant.accounts if account.device == device.name]
+        body = bodies.meta(
+            config.site.name,
+            device.area,
+            device.name,
+            config.profiles[device.name],
+            {account.name: ledger.conversions.at(account, now_ns) for account in own},
+            {account.name: account.unit for account in own},
+            config.digest,
+        )
+        board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
+
+
+def post_status(board: Board, site: str, state: str, started_ns: int) -> None:
+    """Post whether the agent runs."""
+    body: dict[str, Any] = {
+        "schema": "energy-agent/status/1",
+        "site": site,
+        "state": state,
+        "version": __version__,
+        "started": rfc3339(started_ns),
+    }
+    if (known := synchronised()) is not None:
+        body["clock_synchronised"] = known
+    board.put("agent/status", orjson.dumps(body))

@@ -1,0 +1,89 @@
+"""What lies between two configurations: which parts of a running agent stay, end, begin or change."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from agent.config import SiteConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The way from one configuration to another; whatever is not named here goes on as if nothing had happened."""
+
+    lines_kept: tuple[str, ...]
+    """Neither their table nor their devices have changed."""
+    lines_ended: tuple[str, ...]
+    """Gone or changed; the latter are started again."""
+    sinks: tuple[str, ...]
+    """Connected anew."""
+    api: bool
+    ledger: bool
+    """Whether accounts, windows or intervals may be others."""
+    ticker: bool
+    gone: tuple[str, ...]
+    """`area/device` that are no more."""
+
+    def __str__(self) -> str:
+        """Return what is done, for the log."""
+        parts = [f"{kind} {name}" for kind, names in (("line", self.lines_ended), ("", self.sinks)) for name in names]
+        parts += [text for text, changed in (("http", self.api), ("accounts", self.ledger)) if changed]
+        ended = ", ".join(part.strip() for part in parts) or "nothing"
+        return f"changed: {ended}; going on: {', '.join(self.lines_kept) or 'no line'}"
+
+
+def needs_new_start(before: SiteConfig, after: SiteConfig) -> str:
+    """Return which table changes more than a running agent can change in itself, empty when none does."""
+    if before.site != after.site:
+        return "[site]"
+    if before.store != after.store:
+        return "[store]"
+    for name in ("mqtt", "influx"):
+        # The store keeps a cursor for each sink it was opened with.
+        if (getattr(before, name) is None) != (getattr(after, name) is None):
+            return f"[{name}]"
+    return ""
+
+
+def difference(before: SiteConfig, after: SiteConfig) -> Difference:
+    """Return what is to be done so that an agent with one configuration becomes one with the other."""
+    old, new = _lines(before), _lines(after)
+    kept = tuple(name for name in new if old.get(name) == new[name])
+    return Difference(
+        lines_kept=kept,
+        lines_ended=tuple(name for name in old if name not in kept),
+        sinks=tuple(name for name in ("mqtt", "influx") if getattr(before, name) != getattr(after, name)),
+        api=before.http != after.http,
+        ledger=_accounted(before) != _accounted(after),
+        ticker=before.windows != after.windows,
+        gone=tuple(key for key in _keys(before) if key not in _keys(after)),
+    )
+
+
+def _lines(config: SiteConfig) -> Mapping[str, Any]:
+    """Return all that the task of each line depends on."""
+    return {
+        line.name: (
+            line,
+            [(device, config.profiles[device.name].digest) for device in config.devices if device.line == line.name],
+        )
+        for line in config.lines
+    }
+
+
+def _accounted(config: SiteConfig) -> tuple[Any, ...]:
+    """Return all that the ledger depends on."""
+    return (
+        config.site,
+        config.devices,
+        {name: profile.digest for name, profile in config.profiles.items()},
+        config.accounts,
+        config.outputs,
+        config.intensities,
+        config.windows,
+        config.interval,
+    )
+
+
+def _keys(config: SiteConfig) -> tuple[str, ...]:
+    return tuple(f"{device.area}/{device.name}" for device in config.devices)
