@@ -17,9 +17,11 @@ import time
 from typing import Any
 
 from agent import __version__, snapshot
+from agent.alarms import ALARMS, AlarmDesk
 from agent.api import ApiError, LocalApi
 from agent.beats import Beats
 from agent.board import Board
+from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.clock import boot_id, synchronised
 from agent.config import SiteConfig
@@ -34,8 +36,9 @@ from agent.poller import LinePoller
 from agent.polling import line_poller
 from agent.presence import post_meta, post_status
 from agent.record import rfc3339
-from agent.recorder import ALARMS, Recorder
+from agent.recorder import Recorder
 from agent.reload import difference
+from agent.scribe import Scribe
 from agent.store import Store, StoreError, store_alarms
 
 _log = logging.getLogger(__name__)
@@ -71,7 +74,12 @@ class Agent:
         )
         self._library = FactorLibrary.load()
         self.ledger = self._ledger(config)
-        self.recorder = Recorder(config, self.ledger, self.store, self.board, clock=time.time_ns)
+        self.scribe = Scribe(self.store, site=config.site.name)
+        self.alarms = AlarmDesk(self.scribe, self.board)
+        self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
+        self.recorder = Recorder(
+            config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board, clock=time.time_ns
+        )
         self.pollers = [line_poller(config, line, self.recorder) for line in config.lines]
         self.forwarders = forwarders(config, self.store, self.board)
         self.api = self._api(config)
@@ -103,7 +111,7 @@ class Agent:
             await self.store.open()
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
-            self.recorder.restore_alarms(self.store.load_state(ALARMS))
+            self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             await self._restore_windows()
             post_meta(self.board, self.config, self.ledger, self.started_ns)
             self._post_status("online")
@@ -189,15 +197,16 @@ class Agent:
 
     def _switch(self, config: SiteConfig, ledger: Ledger, gone: tuple[str, ...]) -> None:
         """Go on with another configuration, its ledger, and without some devices."""
-        self.recorder.close_intervals(time.time_ns())
-        self.recorder.save_books()
+        self.bookkeeper.close_due(time.time_ns())
+        self.bookkeeper.save()
         if ledger is not self.ledger:
             ledger.take_over(self.ledger, self.store.load_state)
         self.ledger, self.config = ledger, config
         for key in gone:
             self.recorder.forget(key)
         self.recorder.configure(config, ledger)
-        self.recorder.save_books()
+        self.bookkeeper.keep(ledger)
+        self.bookkeeper.save()
         post_meta(self.board, config, ledger, time.time_ns())
 
     def _post_status(self, state: str) -> None:
@@ -208,15 +217,15 @@ class Agent:
         stored = await asyncio.to_thread(lambda: dict(self.store.rows()))
         now = time.monotonic()
         self._rows_wait = synchronised() is False and now - self._started < _CLOCK_S
-        self.recorder.restore_windows(stored, self._moment(now), trusted=not self._rows_wait)
+        self.bookkeeper.restore_windows(stored, self._moment(now), trusted=not self._rows_wait)
 
     def _moment(self, now: float) -> Moment:
         return Moment(time.time_ns(), round(now * _NS), self._boot)
 
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
-        self.recorder.close_intervals(time.time_ns())
-        self.recorder.save_books()
+        self.bookkeeper.close_due(time.time_ns())
+        self.bookkeeper.save()
         self._post_status("offline")
         try:
             await self.store.flush()
@@ -235,7 +244,7 @@ class Agent:
             # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
             if self.ledger.tick(round(now * _NS)):
                 self._beats.save = now
-                self.recorder.save_books(self._moment(now))
+                self.bookkeeper.save(self._moment(now))
             if now - self._beats.window >= windows.publish:
                 self._beats.window = now
                 self.recorder.publish_windows()
@@ -247,7 +256,7 @@ class Agent:
         while True:
             now = self._beats.turn = time.monotonic()
             if self._asked_all(now):
-                self.recorder.close_intervals(time.time_ns())
+                self.bookkeeper.close_due(time.time_ns())
             self._do_duties(now)
             if self._rows_wait and (synchronised() or now - self._started >= _CLOCK_S):
                 await self._restore_windows()
@@ -256,10 +265,10 @@ class Agent:
     def _do_duties(self, now: float) -> None:
         beats = self._beats
         for alarm in store_alarms(self.store.status(), time.time_ns()):
-            self.recorder.alarm(alarm)
+            self.alarms.set(alarm)
         if now - beats.save >= _SAVE_S:
             beats.save = now
-            self.recorder.save_books()
+            self.bookkeeper.save()
         if now - beats.health >= _HEALTH_S:
             beats.health = now
             self.recorder.health(snapshot.health(self.snapshot()))
@@ -295,12 +304,12 @@ class Agent:
             "devices": [
                 snapshot.device(sections[device.name], device) for poller in self.pollers for device in poller.devices
             ],
-            "accounts": snapshot.accounts(self.ledger, self.recorder.latest_intervals),
+            "accounts": snapshot.accounts(self.ledger, self.bookkeeper.latest_intervals),
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),
-            "records": dict(self.recorder.counts),
-            "intervals_closed": dict(self.recorder.intervals_closed),
-            "alarms": snapshot.alarms(self.recorder.alarms),
+            "records": dict(self.scribe.counts),
+            "intervals_closed": dict(self.bookkeeper.intervals_closed),
+            "alarms": snapshot.alarms(self.alarms),
         }
 
 

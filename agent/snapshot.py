@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent import bodies
-from agent.alarm import AlarmBook
+from agent.alarms import AlarmDesk
 from agent.ledger import AMOUNT, Ledger
 from agent.polled import Condition, PolledDevice
 from agent.poller import LinePoller
@@ -107,7 +107,7 @@ def store(opened: Store) -> dict[str, Any]:
     return asdict(opened.status())
 
 
-def alarms(book: AlarmBook) -> list[dict[str, Any]]:
+def alarms(desk: AlarmDesk) -> list[dict[str, Any]]:
     """Return the active alarms, longest first."""
     return [
         {
@@ -118,7 +118,7 @@ def alarms(book: AlarmBook) -> list[dict[str, Any]]:
             "text": alarm.text,
             "text_zh": alarm.text_zh,
         }
-        for alarm in book.active()
+        for alarm in desk.active()
     ]
 
 

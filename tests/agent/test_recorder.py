@@ -10,7 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
+from agent.alarms import ALARMS, AlarmDesk
 from agent.board import Board
+from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import LAYOUTS, Ledger
@@ -19,7 +21,8 @@ from agent.metering.interval import ClosedInterval
 from agent.plant import build_plant
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
-from agent.recorder import ALARMS, Recorder
+from agent.recorder import Recorder
+from agent.scribe import Scribe
 from drivers.codec import Codec
 from drivers.plan import plan
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
@@ -80,11 +83,15 @@ class Desk:
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
         self.now_ns = START
+        self.scribe = Scribe(self.store, site=config.site.name)  # type: ignore[arg-type]  # stands in for a Store
+        self.alarms = AlarmDesk(self.scribe, self.board)
+        self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
         self.recorder = Recorder(
             config,
             self.ledger,
-            self.store,  # type: ignore[arg-type]  # stands in for a Store
-            self.board,
+            scribe=self.scribe,
+            alarms=self.alarms,
+            board=self.board,
             clock=lambda: self.now_ns,
         )
         self.profile = config.profiles["fan-1"]
@@ -124,8 +131,8 @@ def test_there_is_one_telemetry_record_per_slot_and_cadence(desk: Desk) -> None:
 
     times = [body["time_ns"] - START for body in desk.store.bodies("telemetry")]
     assert times == [1 * S, 1 * S, 10 * S, 10 * S, 20 * S, 20 * S]
-    assert desk.recorder.counts["telemetry"] == 6
-    assert desk.recorder.counts["frames"] == 14
+    assert desk.scribe.counts["telemetry"] == 6
+    assert desk.scribe.counts["frames"] == 14
 
 
 def test_every_poll_is_booked_whether_or_not_it_is_recorded(desk: Desk) -> None:
@@ -158,16 +165,16 @@ def test_an_interval_is_recorded_together_with_the_books_it_left_behind(desk: De
     for after_s in range(0, 190, 10):
         desk.polled(after_s, 1000 + after_s)
     before = len(desk.store.transactions)
-    desk.recorder.close_intervals(START + 180 * S)
+    desk.bookkeeper.close_due(START + 180 * S)
 
     (closing,) = desk.store.transactions[before:]
     assert [name for name, _ in closing] == ["interval"] * 3 + ["account/fan-1/electricity"]
     amounts = [body["amount"] for body in desk.store.bodies("interval")]
     assert amounts == [0.6, 0.6, 0.6]
-    assert desk.recorder.intervals_closed == {"fan-1/electricity": 3}
+    assert desk.bookkeeper.intervals_closed == {"fan-1/electricity": 3}
     again = Desk(desk.config)
     again.ledger.restore(desk.store.states.get)
-    again.recorder.close_intervals(START + 180 * S)
+    again.bookkeeper.close_due(START + 180 * S)
     assert again.store.bodies("interval") == [], "what was recorded is no longer in the books"
 
 
@@ -176,8 +183,8 @@ def test_the_youngest_interval_of_an_account_is_at_hand_whatever_is_corrected_be
 ) -> None:
     for after_s in (0, 10, 20, 200, 210):
         desk.polled(after_s, 1000 + after_s)
-    desk.recorder.close_intervals(START + 200 * S)
-    latest = desk.recorder.latest_intervals["fan-1/electricity"]
+    desk.bookkeeper.close_due(START + 200 * S)
+    latest = desk.bookkeeper.latest_intervals["fan-1/electricity"]
     assert latest["start"] == "2026-11-20T08:02:00.000000Z"
 
     late = ClosedInterval(
@@ -186,16 +193,16 @@ def test_the_youngest_interval_of_an_account_is_at_hand_whatever_is_corrected_be
     )  # fmt: skip
     account = desk.ledger.plant.accounts[0]
     monkeypatch.setattr(desk.ledger, "close_due", lambda _now_ns: [(account, [late])])
-    desk.recorder.close_intervals(START + 201 * S)
+    desk.bookkeeper.close_due(START + 201 * S)
 
     assert desk.store.bodies("interval")[-1]["revision"] == 1
-    assert desk.recorder.latest_intervals["fan-1/electricity"] == latest
+    assert desk.bookkeeper.latest_intervals["fan-1/electricity"] == latest
 
 
 def test_what_a_counter_does_is_an_event(desk: Desk) -> None:
     for after_s, counts in ((0, 100_000), (10, 100_010), (20, 5), (30, 15), (40, 25)):
         desk.polled(after_s, counts)
-    desk.recorder.close_intervals(START + 40 * S)
+    desk.bookkeeper.close_due(START + 40 * S)
 
     (event,) = desk.store.bodies("event")
     assert (event["key"], event["account"], event["rule"]) == ("boiler-house/fan-1", "fan-1/electricity", "reset")
@@ -216,7 +223,7 @@ def test_windows_are_recorded_for_every_account_intensity_and_span(desk: Desk) -
 
 
 def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
-    desk.recorder.save_books()
+    desk.bookkeeper.save()
 
     (saved,) = desk.store.transactions
     assert {name for name, _ in saved} == {
@@ -228,27 +235,27 @@ def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
 
 
 def test_a_row_of_the_ring_is_saved_with_all_books_or_not_at_all(desk: Desk) -> None:
-    desk.recorder.save_books()
+    desk.bookkeeper.save()
     before = len(desk.store.transactions)
-    desk.recorder.save_books(Moment(START, START, "boot"))
+    desk.bookkeeper.save(Moment(START, START, "boot"))
 
     (saved,) = desk.store.transactions[before:]
     assert [name.partition("/")[0] for name, _ in saved] == ["row", "account", "account", "account"]
 
 
 def test_windows_go_on_where_the_books_were_saved_and_what_no_row_had_becomes_one(desk: Desk) -> None:
-    desk.recorder.restore_windows({}, Moment(START, START, ""), trusted=True)
+    desk.bookkeeper.restore_windows({}, Moment(START, START, ""), trusted=True)
     for after_s in range(0, 140, 10):
         desk.polled(after_s, 1000 + after_s)
         if desk.ledger.tick(START + after_s * S):
-            desk.recorder.save_books(Moment(START + after_s * S, START + after_s * S, ""))
-    desk.recorder.save_books()
+            desk.bookkeeper.save(Moment(START + after_s * S, START + after_s * S, ""))
+    desk.bookkeeper.save()
     rows = dict(desk.store.rows)
 
     after = Desk(desk.config, desk.store)
     after.ledger.restore(desk.store.states.get)
     now_ns = START + 140 * S
-    after.recorder.restore_windows(rows, Moment(now_ns, now_ns, ""), trusted=True)
+    after.bookkeeper.restore_windows(rows, Moment(now_ns, now_ns, ""), trusted=True)
     after.polled(140, 1140)
     after.ledger.tick(now_ns + 1)
 
@@ -288,7 +295,7 @@ def test_an_alarm_that_was_active_when_the_agent_ended_ends_when_its_cause_does(
     retained = desk.posted("boiler-house/fan-1/alarm/comm_lost")
 
     after = Desk(desk.config)
-    after.recorder.restore_alarms(desk.store.states[ALARMS])
+    after.alarms.restore(desk.store.states[ALARMS], known=after.recorder.knows)
     assert after.posted("boiler-house/fan-1/alarm/comm_lost") == retained
     after.becomes(Condition.OFFLINE, "no reply", after_s=50)
     assert after.store.bodies("alarm") == [], "it is still the same alarm"
@@ -304,10 +311,10 @@ def test_the_alarm_of_a_device_that_has_left_the_configuration_is_removed(desk: 
     )
 
     after = Desk(elsewhere)
-    after.recorder.restore_alarms(desk.store.states[ALARMS])
+    after.alarms.restore(desk.store.states[ALARMS], known=after.recorder.knows)
 
     assert after.board.get("boiler-house/fan-1/alarm/comm_lost") == b""
-    assert after.recorder.alarms.active() == []
+    assert after.alarms.active() == []
 
 
 def test_a_device_that_leaves_takes_its_alarms_and_all_that_is_retained_of_it_along(desk: Desk) -> None:
@@ -323,7 +330,7 @@ def test_a_device_that_leaves_takes_its_alarms_and_all_that_is_retained_of_it_al
     raised, ended = desk.store.bodies("alarm")
     assert (raised["active"], ended["active"], ended["text"]) == (True, False, "fan-1 has left the configuration")
     assert orjson.loads(desk.store.states[ALARMS]) == []
-    assert list(desk.recorder.alarms) == []
+    assert list(desk.alarms) == []
 
 
 def test_an_alarm_and_its_memory_are_one_transaction(desk: Desk) -> None:

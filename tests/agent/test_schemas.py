@@ -151,7 +151,7 @@ def run_a_plant(agent: Agent) -> None:
         agent.recorder.frame(boiler, cadences(boiler)[0], frame(agent, "boiler-1", second, boiler_says))
         agent.recorder.frame(meter, cadences(meter)[0], frame(agent, "main-meter", second, meter_says))
         agent.ledger.tick(agent.started_ns + second * 10**9)
-    agent.recorder.close_intervals(agent.started_ns + 300 * 10**9)
+    agent.bookkeeper.close_due(agent.started_ns + 300 * 10**9)
     agent.recorder.publish_windows()
     boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", agent.started_ns
     agent.recorder.condition(boiler)

@@ -94,7 +94,7 @@ async def test_a_run_gives_state_meta_status_and_windows(tmp_path: Path) -> None
     async with rig("tcp") as device:
         agent = Agent(site(tmp_path, device.url))
         async with running(agent):
-            await until(lambda: agent.recorder.counts["window"] >= 3 and agent.recorder.counts["telemetry"] >= 1)
+            await until(lambda: agent.scribe.counts["window"] >= 3 and agent.scribe.counts["telemetry"] >= 1)
             state = agent.snapshot()
             status = orjson.loads(agent.board.get("agent/status") or b"{}")
 
@@ -123,8 +123,8 @@ async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go
 
         monkeypatch.setattr(agent.recorder, "publish_windows", stumble)
         async with running(agent):
-            await until(lambda: agent.recorder.counts["window"] >= 2)
-            assert agent.recorder.counts["frames"] >= 2
+            await until(lambda: agent.scribe.counts["window"] >= 2)
+            assert agent.scribe.counts["frames"] >= 2
 
     assert [record.message for record in caplog.records if record.exc_info] == [
         "ticker failed and is started again"
@@ -141,11 +141,11 @@ async def test_windows_go_on_after_a_restart_whatever_the_clock_says(
     async with rig("tcp", motor) as device:
         agent = Agent(site(tmp_path, device.url))
         async with running(agent):
-            await until(lambda: agent.recorder.counts["frames"] >= 12)
+            await until(lambda: agent.scribe.counts["frames"] >= 12)
         before = figures(agent)
         after = Agent(site(tmp_path, device.url))
         async with running(after):
-            await until(lambda: after.recorder.counts["frames"] >= 2 and after.recorder.counts["window"] >= 2)
+            await until(lambda: after.scribe.counts["frames"] >= 2 and after.scribe.counts["window"] >= 2)
             now = figures(after)
 
     first, *_, last = motor.served
@@ -168,7 +168,7 @@ async def test_rows_of_earlier_boots_are_taken_up_when_the_clock_is_right(
     monkeypatch.setattr(module, "_TURN_S", 0.02)
     agent = Agent(site(tmp_path))
     asked: list[bool] = []
-    monkeypatch.setattr(agent.recorder, "restore_windows", lambda *_, trusted: asked.append(trusted))
+    monkeypatch.setattr(agent.bookkeeper, "restore_windows", lambda *_, trusted: asked.append(trusted))
     async with running(agent):
         await until(lambda: agent._beats.save > 0)
         clock[0] = True
@@ -241,7 +241,7 @@ async def test_a_full_disk_at_the_end_is_said_and_no_crash(
 
     agent = Agent(site(tmp_path))
     async with running(agent):
-        await until(lambda: agent.recorder.counts["window"] >= 1)
+        await until(lambda: agent.scribe.counts["window"] >= 1)
         monkeypatch.setattr(agent.store, "flush", refuse)
 
     assert "store.db: disk full: make room" in caplog.messages

@@ -196,7 +196,7 @@ async def test_a_device_that_comes_back_continues_its_books(works: Works) -> Non
     await works.takes_over(both)
     reached = len(motor.served) + 5
     await works.until(lambda: len(motor.served) > reached)
-    works.agent.recorder.close_intervals(time.time_ns())
+    works.agent.bookkeeper.close_due(time.time_ns())
     await works.agent.store.flush()
 
     first, last = motor.served[0], works.agent.ledger.books["motor-2/electricity"].last
@@ -209,9 +209,9 @@ async def test_other_windows_and_intervals_keep_what_is_known(works: Works) -> N
     other = works.config(more)
     before = works.window("motor-1/electricity")
     await works.takes_over(other)
-    await works.until(lambda: works.agent.recorder.counts["window"] > 0)
-    frames = works.agent.recorder.counts["frames"]
-    await works.until(lambda: works.agent.recorder.counts["frames"] > frames + 6)
+    await works.until(lambda: works.agent.scribe.counts["window"] > 0)
+    frames = works.agent.scribe.counts["frames"]
+    await works.until(lambda: works.agent.scribe.counts["frames"] > frames + 6)
 
     assert works.window("motor-1/electricity")["amount"] > before["amount"] > 0
     assert {body["span"] for body in works.agent.recorder.latest_windows} == {"1min", "1h"}
