@@ -187,7 +187,7 @@ async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
     monkeypatch.setattr(module, "_TURN_S", 0.02)
     agent = Agent(site(tmp_path, tick="1min"))
     saved = []
-    monkeypatch.setattr(agent.recorder, "save_books", lambda: saved.append(1))
+    monkeypatch.setattr(agent.bookkeeper, "save", lambda: saved.append(1))
     monkeypatch.setattr(module, "_SAVE_S", 0.1)
     async with running(agent):
         await until(lambda: told.count("WATCHDOG=1") >= 5 and len(saved) >= 2)
@@ -252,7 +252,7 @@ async def test_intervals_wait_for_the_first_poll_of_every_device(
 ) -> None:
     agent = Agent(site(tmp_path))
     closings: list[int] = []
-    monkeypatch.setattr(agent.recorder, "close_intervals", closings.append)
+    monkeypatch.setattr(agent.bookkeeper, "close_due", closings.append)
     (poller, _) = agent.pollers
     now = time.monotonic()
 
