@@ -1,0 +1,115 @@
+"""A recorder, a bookkeeper and an alarm desk, with a store that only remembers how it was called."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from agent.alarms import AlarmDesk
+from agent.board import Board
+from agent.bookkeeper import Bookkeeper
+from agent.carbon.factors import FactorLibrary
+from agent.config import SiteConfig
+from agent.ledger import Ledger
+from agent.plant import build_plant
+from agent.polled import Cadence, Condition, PolledDevice
+from agent.record import Record
+from agent.recorder import Recorder
+from agent.scribe import Scribe
+from drivers.codec import Codec
+from drivers.plan import plan
+from tests.agent.frames import frame, lost_frame
+
+S = 10**9
+START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
+LIBRARY = FactorLibrary.load()
+MQTT = '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\ntelemetry_every = "10s"\n'
+
+
+@dataclass
+class Notebook:
+    """Stands where the store stands: a list of transactions, each with what was appended and saved in it."""
+
+    transactions: list[list[tuple[str, dict[str, Any] | None]]] = field(default_factory=list)
+    states: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[int, bytes] = field(default_factory=dict)
+    depth: int = 0
+    seq: int = 0
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        if not self.depth:
+            self.transactions.append([])
+        self.depth += 1
+        try:
+            yield
+        finally:
+            self.depth -= 1
+
+    def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
+        with self.transaction():
+            self.seq += 1
+            self.transactions[-1].append((kind, {**body, "key": key, "time_ns": time_ns}))
+        return Record(self.seq, kind, key, time_ns, orjson.dumps({**body, "seq": self.seq}))
+
+    def save_state(self, name: str, value: bytes) -> None:
+        with self.transaction():
+            self.transactions[-1].append((name, None))
+        self.states[name] = value
+
+    def save_row(self, time_ns: int, row: bytes) -> None:
+        with self.transaction():
+            self.transactions[-1].append(("row", None))
+        self.rows[time_ns] = row
+
+    def bodies(self, kind: str) -> list[dict[str, Any]]:
+        return [body for steps in self.transactions for name, body in steps if name == kind and body is not None]
+
+
+class Desk:
+    """A recorder with its ledger, store and board, and the fan whose polls it is given."""
+
+    def __init__(self, config: SiteConfig, store: Notebook | None = None) -> None:
+        self.config = config
+        self.store = store or Notebook()
+        self.board = Board()
+        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+        self.now_ns = START
+        self.scribe = Scribe(self.store, site=config.site.name)  # type: ignore[arg-type]  # stands in for a Store
+        self.alarms = AlarmDesk(self.scribe, self.board)
+        self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
+        self.recorder = Recorder(
+            config,
+            self.ledger,
+            scribe=self.scribe,
+            alarms=self.alarms,
+            board=self.board,
+            clock=lambda: self.now_ns,
+        )
+        self.profile = config.profiles["fan-1"]
+        planned = plan(self.profile, every_s=1.0)
+        self.fan = PolledDevice("fan-1", 1, self.profile, planned)
+        codec = Codec(self.profile, planned)
+        self.fast, self.slow = (Cadence(self.fan, 1.0, (), codec, index) for index in (0, 1))
+
+    def polled(self, after_s: float, counts: int = 1000, cadence: Cadence | None = None) -> None:
+        shown = frame("fan-1", self.profile, {0x0010: f"{counts:08x}"}, START + round(after_s * S))
+        self.recorder.frame(self.fan, cadence or self.fast, shown)
+
+    def unanswered(self, after_s: float, cadence: Cadence | None = None) -> None:
+        shown = lost_frame("fan-1", self.profile, START + round(after_s * S))
+        self.recorder.frame(self.fan, cadence or self.fast, shown)
+
+    def becomes(self, condition: Condition, reason: str = "", *, after_s: float = 0.0) -> None:
+        self.fan.condition, self.fan.reason, self.fan.since_ns = condition, reason, START + round(after_s * S)
+        self.recorder.condition(self.fan)
+
+    def posted(self, topic: str) -> dict[str, Any]:
+        payload = self.board.get(topic)
+        assert payload is not None
+        found: dict[str, Any] = orjson.loads(payload)
+        return found
