@@ -1,6 +1,8 @@
 """The command `energy-agent`: reads its arguments, and says every user's mistake in one clear line."""
 
 import argparse
+import errno
+import io
 import logging
 import math
 import os
@@ -180,14 +182,28 @@ def _explained(call: Callable[[Arguments], Exit], given: Arguments) -> Exit:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     given = _parser().parse_args(argv)
+    if sys.stdout is None:  # the caller has closed it
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- open until the end
+    elif isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no Chinese is no reason to fail
     try:
-        return _explained(given.call, given)
+        code = _explained(given.call, given)
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return Exit.DONE
     except BrokenPipeError:
-        # The reader of our output has gone; what is still buffered has nowhere to go.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return Exit.DONE
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            _drop_output()
+            say("the output cannot be written: no space is left where it goes")
+            return Exit.USAGE
         logging.getLogger("agent").exception("internal error: please report it with the lines above")
         return Exit.INTERNAL
+    return code
+
+
+def _drop_output() -> None:
+    """Let go what is still buffered: it has nowhere to go."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

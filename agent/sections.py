@@ -8,7 +8,7 @@ import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from agent.measure import Duration, Pause, Power, Size, seconds
 from drivers.endpoint import Endpoint, parse_endpoint
@@ -72,6 +72,14 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _printable(cls, value: object) -> object:
+        # Deep in the system, where such a path or name fails, nobody can say which key it was.
+        if isinstance(value, str) and any(character < " " for character in value):
+            raise ValueError(f"holds a control character: {value!r}")
+        return value
+
 
 class SiteSection(Section):
     """`[site]`: which plant this is."""
@@ -121,7 +129,7 @@ class DeviceSection(Section):
     name: Name
     area: Name
     line: str
-    unit: int = Field(ge=1, le=255)
+    unit: int = Field(ge=1, le=255, strict=True)
     profile: str
     every: Duration = 1.0
     rated_power: Power | None = None

@@ -11,8 +11,10 @@ import orjson
 
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import load_config
+from agent.config import SiteConfig, load_config
+from agent.plant import build_plant
 from agent.store import StoreError, read_intervals
+from drivers.document import nearest
 
 COLUMNS = (
     "start",
@@ -59,12 +61,15 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
     """Print the closed intervals that start within [start, end)."""
     config = load_config(path)
     zone = config.site.zone
+    start_ns, end_ns = parse_time(start, zone), parse_time(end, zone)
+    if end_ns <= start_ns:
+        raise CommandError(f"--to {end} is not after --from {start}: give the end of the period with --to")
     try:
-        found = read_intervals(
-            config.resolve(config.store.path), parse_time(start, zone), parse_time(end, zone), account
-        )
+        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, account)
     except StoreError as error:
         raise CommandError(str(error)) from error
+    if account is not None and not found:
+        _expect_known(account, config)
     records = latest_revisions([orjson.loads(record.payload) for record in found])
     if form == "json":
         print_json(records)
@@ -77,6 +82,14 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
     else:
         say(f"no closed interval starts between {start} and {end}")
     return Exit.DONE
+
+
+def _expect_known(account: str, config: SiteConfig) -> None:
+    """Raise CommandError for an account that the configuration does not have; one that it had once may have records."""
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    names = [entry.name for entry in (*plant.accounts, *plant.outputs)]
+    if account not in names:
+        raise CommandError(f"there is no account '{account}': {nearest(account, names)}")
 
 
 def show(site: str, records: list[dict[str, Any]], zone: ZoneInfo) -> None:

@@ -161,3 +161,38 @@ def test_both_ways_to_start_are_the_same_program() -> None:
     ]
 
     assert said[0] == said[1]
+
+
+def _program(*arguments: str, redirected: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    line = f'exec "$0" -m agent {" ".join(arguments)} {redirected}'
+    return subprocess.run(
+        ["/bin/sh", "-c", line, sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.integration
+def test_a_closed_output_is_no_error() -> None:
+    ended = _program("devices", "--json", redirected=">&-")
+
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.integration
+def test_a_full_disk_behind_the_output_is_told_in_one_line() -> None:
+    ended = _program("devices", "--json", redirected="> /dev/full")
+
+    assert ended.returncode == 2
+    assert ended.stderr == "the output cannot be written: no space is left where it goes\n"
+
+
+@pytest.mark.integration
+def test_a_terminal_that_knows_no_chinese_shows_what_it_can() -> None:
+    ended = _program("devices", "eastron/sdm630", redirected="", PYTHONIOENCODING="ascii")
+
+    assert ended.returncode == 0
+    assert "active_power" in ended.stdout

@@ -248,3 +248,20 @@ def test_a_profile_name_that_no_file_can_have_is_one_problem(tmp_path: Path, nam
     (problem,) = complaints(tmp_path, GOOD.replace("eastron/sdm630", name))
 
     assert problem.startswith(f"site.toml:{line_of(GOOD, 'eastron/sdm630')}: ")
+
+
+@pytest.mark.parametrize("written", ["true", "1.0", '"1"'])
+def test_a_unit_is_a_whole_number_and_nothing_that_could_be_taken_for_one(tmp_path: Path, written: str) -> None:
+    text = GOOD.replace("unit = 1\n", f"unit = {written}\n")
+
+    (problem,) = complaints(tmp_path, text)
+
+    assert problem.startswith(f"site.toml:{line_of(text, 'unit = ')}: device.unit: ")
+
+
+def test_a_control_character_in_a_path_is_named_with_its_key(tmp_path: Path) -> None:
+    text = GOOD + '[store]\npath = "/var/lib/energy\\u0000agent.db"\n'
+
+    (problem,) = complaints(tmp_path, text)
+
+    assert problem.startswith(f"site.toml:{line_of(text, 'path = ')}: store.path: holds a control character")

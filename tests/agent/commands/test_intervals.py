@@ -192,3 +192,15 @@ def test_the_highest_revision_is_in_force_in_whatever_order_they_came() -> None:
     newer, older = record(0, revision=2, amount=3.0), record(0, revision=1, amount=2.0)
 
     assert latest_revisions([newer, older]) == latest_revisions([older, newer]) == [newer]
+
+
+def test_an_unknown_account_is_named_with_the_nearest_known(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["intervals", str(path), *DAY, "--account", "fan-1/electricty"]) == 2
+
+    assert capsys.readouterr().err == "there is no account 'fan-1/electricty': did you mean 'fan-1/electricity'?\n"
+
+
+def test_a_period_that_ends_before_it_begins_is_told(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["intervals", str(path), "--from", "2026-11-21", "--to", "2026-11-20"]) == 2
+
+    assert "--to 2026-11-20 is not after --from 2026-11-21" in capsys.readouterr().err
