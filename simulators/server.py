@@ -147,7 +147,7 @@ class _Connection(asyncio.Protocol):
 async def serve(line: LineEntry, answering: Answering) -> AsyncIterator[str]:
     """Serve a line while the context lasts; give its URL; raise NotServed."""
     if line.kind == "serial":
-        with _serial_port(line) as (descriptor, path):
+        with serial_port(line) as (descriptor, path):
             _attach(descriptor, answering, line.name)
             try:
                 yield f"rtu://{path}?baud={line.baud}&parity={line.parity}&stop={line.stop}"
@@ -161,7 +161,7 @@ async def serve(line: LineEntry, answering: Answering) -> AsyncIterator[str]:
             lambda: _Connection(answering, framing(), connections), line.host, line.port
         )
     except OSError as error:
-        raise NotServed(_why_not(line, error)) from error
+        raise NotServed(why_not(line, error)) from error
     host = f"[{line.host}]" if ":" in line.host else line.host
     try:
         yield f"{line.kind}://{host}:{server.sockets[0].getsockname()[1]}"
@@ -172,7 +172,8 @@ async def serve(line: LineEntry, answering: Answering) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-def _why_not(line: LineEntry, error: OSError) -> str:
+def why_not(line: LineEntry, error: OSError) -> str:
+    """Say why a line cannot listen, and what to do."""
     place = f"line '{line.name}': {line.host}:{line.port}"
     if error.errno == errno.EADDRINUSE:
         return f"{place} is in use by another program: end that one, or take another port (0 takes a free one)"
@@ -182,7 +183,7 @@ def _why_not(line: LineEntry, error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def _serial_port(line: LineEntry) -> Iterator[tuple[int, str]]:
+def serial_port(line: LineEntry) -> Iterator[tuple[int, str]]:
     """Open the port at the line's path, or make a pseudo-terminal; give descriptor and the client's path."""
     path = Path(line.path)
     with contextlib.ExitStack() as stack:
