@@ -1,38 +1,18 @@
-"""The tables of the site configuration, each valid by itself.
-
-What tables say about each other is checked in `agent.crosscheck`.
-"""
+"""The tables that concern the agent as a whole."""
 
 import ipaddress
-import re
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 
-from agent.measure import Duration, Pause, Power, Size, seconds
-from drivers.endpoint import Endpoint, parse_endpoint
-from drivers.errors import EndpointError
+from agent.measure import Duration, Size, seconds
+from agent.sections.section import Name, Section
 
 _DAY_S = 86400
 _SMALLEST_STORE = 512 << 10
 _LONGEST_SPAN_S = 366 * _DAY_S
 """A ring keeps a row for every minute of its span."""
-_RESERVED = frozenset({"agent", "site"})
-
-
-def _name(value: str) -> str:
-    if not value or value.strip("abcdefghijklmnopqrstuvwxyz0123456789-"):
-        raise ValueError(f"'{value}' cannot be part of a topic; use only a-z, 0-9 and '-'")
-    if value in _RESERVED:
-        raise ValueError(f"'{value}' is reserved; choose another name")
-    return value
-
-
-def _account_name(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9][a-z0-9_-]*", value):
-        raise ValueError(f"'{value}' is no name of an account; write device/word, such as 'boiler-1/natural_gas'")
-    return value
 
 
 def _zone(value: str) -> str:
@@ -40,14 +20,6 @@ def _zone(value: str) -> str:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ValueError(f"'{value}' is no time zone; write one like 'Asia/Shanghai'") from error
-    return value
-
-
-def _endpoint(value: str) -> str:
-    try:
-        parse_endpoint(value)
-    except EndpointError as error:
-        raise ValueError(str(error)) from error
     return value
 
 
@@ -62,23 +34,6 @@ def _store_size(value: int) -> int:
     if value < _SMALLEST_STORE:
         raise ValueError("is too small to bridge any outage; give 512KiB or more, better 1GiB")
     return value
-
-
-Name = Annotated[str, AfterValidator(_name)]
-
-
-class Section(BaseModel):
-    """Base of the tables of the file: unknown keys are errors, nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _printable(cls, value: object) -> object:
-        # Deep in the system, where such a path or name fails, nobody can say which key it was.
-        if isinstance(value, str) and any(character < " " for character in value):
-            raise ValueError(f"holds a control character: {value!r}")
-        return value
 
 
 class SiteSection(Section):
@@ -101,64 +56,6 @@ class StoreSection(Section):
     path: str = "/var/lib/energy-agent/store.db"
     max_size: Annotated[Size, AfterValidator(_store_size)] = 2**30
     commit_every: Duration = 1.0
-
-
-class LineSection(Section):
-    """`[[line]]`: one Modbus connection or serial port."""
-
-    name: Name
-    url: Annotated[str, AfterValidator(_endpoint)]
-    timeout: Duration = 1.0
-    pause: Pause | None = None
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The parsed URL."""
-        return parse_endpoint(self.url)
-
-    @property
-    def pause_s(self) -> float:
-        """Silence between two requests [s]; serial devices need some, others none."""
-        default = 0.02 if self.endpoint.serial else 0.0
-        return default if self.pause is None else self.pause
-
-
-class DeviceSection(Section):
-    """`[[device]]`: one Modbus unit."""
-
-    name: Name
-    area: Name
-    line: str
-    unit: int = Field(ge=1, le=255, strict=True)
-    profile: str
-    every: Duration = 1.0
-    rated_power: Power | None = None
-
-
-class AccountSection(Section):
-    """`[[account]]`: an account besides those of the profile, or in place of one."""
-
-    name: Annotated[str, AfterValidator(_account_name)]
-    device: str
-    carrier: str
-    source: str = Field(alias="from")
-    check: str | None = None
-
-
-class OutputSection(Section):
-    """`[[output]]`: what the plant makes."""
-
-    name: Name
-    device: str
-    source: str = Field(alias="from")
-
-
-class IntensitySection(Section):
-    """`[[intensity]]`: accounts per output."""
-
-    name: Name
-    accounts: tuple[str, ...] = Field(min_length=1)
-    per: str
 
 
 class WindowsSection(Section):

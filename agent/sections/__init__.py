@@ -1,0 +1,34 @@
+"""The tables of the site configuration, each valid by itself.
+
+What tables say about each other is checked in `agent.crosscheck`.
+"""
+
+from agent.sections.plant import (
+    AccountSection,
+    DeviceSection,
+    IntensitySection,
+    LineSection,
+    OutputSection,
+)
+from agent.sections.site import (
+    CaptureSection,
+    HttpSection,
+    IntervalSection,
+    SiteSection,
+    StoreSection,
+    WindowsSection,
+)
+
+__all__ = [
+    "AccountSection",
+    "CaptureSection",
+    "DeviceSection",
+    "HttpSection",
+    "IntensitySection",
+    "IntervalSection",
+    "LineSection",
+    "OutputSection",
+    "SiteSection",
+    "StoreSection",
+    "WindowsSection",
+]

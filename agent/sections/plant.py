@@ -1,0 +1,76 @@
+"""The tables that describe the plant: lines, devices, and what is accounted for."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from agent.measure import Duration, Pause, Power
+from agent.sections.section import AccountName, Name, Section
+from drivers.endpoint import Endpoint, parse_endpoint
+from drivers.errors import EndpointError
+
+
+def _endpoint(value: str) -> str:
+    try:
+        parse_endpoint(value)
+    except EndpointError as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+class LineSection(Section):
+    """`[[line]]`: one Modbus connection or serial port."""
+
+    name: Name
+    url: Annotated[str, AfterValidator(_endpoint)]
+    timeout: Duration = 1.0
+    pause: Pause | None = None
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The parsed URL."""
+        return parse_endpoint(self.url)
+
+    @property
+    def pause_s(self) -> float:
+        """Silence between two requests [s]; serial devices need some, others none."""
+        default = 0.02 if self.endpoint.serial else 0.0
+        return default if self.pause is None else self.pause
+
+
+class DeviceSection(Section):
+    """`[[device]]`: one Modbus unit."""
+
+    name: Name
+    area: Name
+    line: str
+    unit: int = Field(ge=1, le=255, strict=True)
+    profile: str
+    every: Duration = 1.0
+    rated_power: Power | None = None
+
+
+class AccountSection(Section):
+    """`[[account]]`: an account besides those of the profile, or in place of one."""
+
+    name: AccountName
+    device: str
+    carrier: str
+    source: str = Field(alias="from")
+    check: str | None = None
+
+
+class OutputSection(Section):
+    """`[[output]]`: what the plant makes."""
+
+    name: Name
+    device: str
+    source: str = Field(alias="from")
+
+
+class IntensitySection(Section):
+    """`[[intensity]]`: accounts per output."""
+
+    name: Name
+    accounts: tuple[str, ...] = Field(min_length=1)
+    per: str
