@@ -3,8 +3,6 @@
 Invariants:
 
 - Nothing else knows all rooms; what a part needs is handed to it.
-- The watchdog is fed only while every line's task, the ticker and the keeper of the books turn; it never depends
-  on a broker or database.
 - A part that fails for a reason of its own (a bug in a sink, a poller) is restarted and logged, and never takes
   the others along. Cancellation always passes through.
 - On the way out: polling stops, the books are saved, the store is flushed, then the sinks say goodbye.
@@ -19,7 +17,6 @@ from typing import Any
 from agent import __version__, snapshot
 from agent.alarms import ALARMS, AlarmDesk
 from agent.api import ApiError, LocalApi
-from agent.beats import Beats
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
@@ -27,10 +24,10 @@ from agent.clock import boot_id, synchronised
 from agent.config import SiteConfig
 from agent.crew import Job, working
 from agent.delivery import forwarders
+from agent.duties import Duties
 from agent.forward import Forwarder
 from agent.ledger import Ledger
-from agent.metering.history import Moment
-from agent.notify import notify, watchdog_interval_s
+from agent.notify import notify
 from agent.plant import build_plant
 from agent.poller import LinePoller
 from agent.polling import line_poller
@@ -39,19 +36,10 @@ from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.reload import difference
 from agent.scribe import Scribe
-from agent.store import Store, StoreError, store_alarms
+from agent.store import Store, StoreError
 
 _log = logging.getLogger(__name__)
 
-_NS = 1_000_000_000
-_HEALTH_S = 60.0
-_FIRST_HEALTH_S = 15.0
-"""The first health record waits until there is something to say."""
-_SAVE_S = 10.0
-_TURN_S = 1.0
-_FIRST_POLLS_S = 30.0
-_CLOCK_S = 600.0
-"""A clock that nobody has synchronised by then is taken as it is: there may be nobody to do so."""
 _GOODBYE_S = 3.0
 
 
@@ -63,7 +51,6 @@ class Agent:
         self.started_ns = time.time_ns()
         self._started = time.monotonic()
         self._boot = boot_id()
-        self._rows_wait = False
         self.board = Board()
         self.store = Store(
             config.resolve(config.store.path),
@@ -82,8 +69,16 @@ class Agent:
         )
         self.pollers = [line_poller(config, line, self.recorder) for line in config.lines]
         self.forwarders = forwarders(config, self.store, self.board)
+        self.duties = Duties(
+            store=self.store,
+            alarms=self.alarms,
+            bookkeeper=self.bookkeeper,
+            recorder=self.recorder,
+            state=self.snapshot,
+            say_online=lambda: self._post_status("online"),
+        )
+        self.duties.configure(config, self.ledger, self.pollers)
         self.api = self._api(config)
-        self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
         self._next: SiteConfig | None = None
         self._asked = asyncio.Event()
 
@@ -99,7 +94,7 @@ class Agent:
             config.path.parent,
             zone=config.site.zone,
             snapshot=self.snapshot,
-            stalled=self.stalled,
+            stalled=self.duties.stalled,
             store=self.store,
             recorder=self.recorder,
             board=self.board,
@@ -112,7 +107,7 @@ class Agent:
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
-            await self._restore_windows()
+            await self.duties.restore_windows()
             post_meta(self.board, self.config, self.ledger, self.started_ns)
             self._post_status("online")
             stack.push_async_callback(self._stop_api)
@@ -126,7 +121,11 @@ class Agent:
 
     def _duties(self) -> list[tuple[str, Job]]:
         polling = [(_polling(poller), poller.run) for poller in self.pollers if poller.devices]
-        own = [("ticker", self._tick_for_ever), ("books", self._keep_books), ("reload", self._take_over_for_ever)]
+        own = [
+            ("ticker", self.duties.tick_for_ever),
+            ("books", self.duties.keep_books),
+            ("reload", self._take_over_for_ever),
+        ]
         return [*polling, *own]
 
     async def _stop_api(self) -> None:
@@ -169,11 +168,12 @@ class Agent:
         self._switch(config, ledger, change.gone)
         pollers |= {poller.line.name: poller for poller in self.pollers if poller.line.name in change.lines_kept}
         self.pollers = [pollers[line.name] for line in config.lines]
+        self.duties.configure(config, ledger, self.pollers)
         for poller in self.pollers:
             if poller.devices and poller.line.name not in change.lines_kept:
                 self._polling.start(_polling(poller), poller.run)
         if change.ticker:
-            self._polling.start("ticker", self._tick_for_ever)
+            self._polling.start("ticker", self.duties.tick_for_ever)
         senders |= {sender.sink.name: sender for sender in self.forwarders if sender.sink.name not in change.sinks}
         self.forwarders = [*senders.values()]
         for name in change.sinks:
@@ -197,8 +197,7 @@ class Agent:
 
     def _switch(self, config: SiteConfig, ledger: Ledger, gone: tuple[str, ...]) -> None:
         """Go on with another configuration, its ledger, and without some devices."""
-        self.bookkeeper.close_due(time.time_ns())
-        self.bookkeeper.save()
+        self.duties.settle()
         if ledger is not self.ledger:
             ledger.take_over(self.ledger, self.store.load_state)
         self.ledger, self.config = ledger, config
@@ -212,20 +211,9 @@ class Agent:
     def _post_status(self, state: str) -> None:
         post_status(self.board, self.config.site.name, state, self.started_ns)
 
-    async def _restore_windows(self) -> None:
-        """Give the windows the rows of earlier runs; of earlier boots only when the clock tells how old they are."""
-        stored = await asyncio.to_thread(lambda: dict(self.store.rows()))
-        now = time.monotonic()
-        self._rows_wait = synchronised() is False and now - self._started < _CLOCK_S
-        self.bookkeeper.restore_windows(stored, self._moment(now), trusted=not self._rows_wait)
-
-    def _moment(self, now: float) -> Moment:
-        return Moment(time.time_ns(), round(now * _NS), self._boot)
-
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
-        self.bookkeeper.close_due(time.time_ns())
-        self.bookkeeper.save()
+        self.duties.settle()
         self._post_status("offline")
         try:
             await self.store.flush()
@@ -234,58 +222,6 @@ class Agent:
         deadline = time.monotonic() + _GOODBYE_S
         while time.monotonic() < deadline and any(f.pending for f in self.forwarders if f.connected):  # noqa: ASYNC110  # three seconds at most, on the way out
             await asyncio.sleep(0.05)
-
-    async def _tick_for_ever(self) -> None:
-        """Write a row of the ring each tick, and publish the windows when it is time."""
-        windows = self.config.windows
-        due = time.monotonic()
-        while True:
-            now = self._beats.tick = time.monotonic()
-            # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
-            if self.ledger.tick(round(now * _NS)):
-                self._beats.save = now
-                self.bookkeeper.save(self._moment(now))
-            if now - self._beats.window >= windows.publish:
-                self._beats.window = now
-                self.recorder.publish_windows()
-            due += windows.tick * max(1, int((now - due) / windows.tick) + 1)
-            await asyncio.sleep(due - time.monotonic())
-
-    async def _keep_books(self) -> None:
-        """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
-        while True:
-            now = self._beats.turn = time.monotonic()
-            if self._asked_all(now):
-                self.bookkeeper.close_due(time.time_ns())
-            self._do_duties(now)
-            if self._rows_wait and (synchronised() or now - self._started >= _CLOCK_S):
-                await self._restore_windows()
-            await asyncio.sleep(_TURN_S)
-
-    def _do_duties(self, now: float) -> None:
-        beats = self._beats
-        for alarm in store_alarms(self.store.status(), time.time_ns()):
-            self.alarms.set(alarm)
-        if now - beats.save >= _SAVE_S:
-            beats.save = now
-            self.bookkeeper.save()
-        if now - beats.health >= _HEALTH_S:
-            beats.health = now
-            self.recorder.health(snapshot.health(self.snapshot()))
-            self._post_status("online")
-        interval_s = watchdog_interval_s()
-        if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
-            beats.watchdog = now
-            notify("WATCHDOG=1")
-
-    def _asked_all(self, now: float) -> bool:
-        """Whether every device was asked once: what came to pass before this run is booked before it is closed."""
-        polled = all(device.polls for poller in self.pollers for device in poller.devices)
-        return polled or now - self._started > _FIRST_POLLS_S
-
-    def stalled(self) -> list[str]:
-        """Return the names of loops that must turn and do not."""
-        return self._beats.stuck(self.pollers, self.config.windows.tick)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state of the agent as JSON-able figures: for status, health, metrics and the live view."""
@@ -299,7 +235,7 @@ class Agent:
             "clock_synchronised": synchronised(),
             "configuration": self.config.digest,
             "process": snapshot.process(),
-            "stalled": self.stalled(),
+            "stalled": self.duties.stalled(),
             "lines": [snapshot.line(poller, elapsed_s) for poller in self.pollers],
             "devices": [
                 snapshot.device(sections[device.name], device) for poller in self.pollers for device in poller.devices

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from agent import crew
-from agent import service as module
+from agent import duties as module
 from agent.config import SiteConfig
 from agent.service import Agent
 from agent.store import StoreError
@@ -170,7 +170,7 @@ async def test_rows_of_earlier_boots_are_taken_up_when_the_clock_is_right(
     asked: list[bool] = []
     monkeypatch.setattr(agent.bookkeeper, "restore_windows", lambda *_, trusted: asked.append(trusted))
     async with running(agent):
-        await until(lambda: agent._beats.save > 0)
+        await until(lambda: agent.duties._beats.save > 0)
         clock[0] = True
         await until(lambda: len(asked) == 2)
         await asyncio.sleep(0.1)
@@ -182,6 +182,7 @@ async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
+    monkeypatch.setattr("agent.service.notify", told.append)
     monkeypatch.setattr(module, "notify", told.append)
     monkeypatch.setattr(module, "watchdog_interval_s", lambda: 0.02)
     monkeypatch.setattr(module, "_TURN_S", 0.02)
@@ -205,12 +206,12 @@ async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, mon
     now = time.monotonic()
 
     poller.beat = now - 31 - poller.longest_turn_s
-    assert agent.stalled() == ["line hall"]
-    agent._do_duties(now)
+    assert agent.duties.stalled() == ["line hall"]
+    agent.duties._do(now)
     assert told == []
 
     poller.beat = now
-    agent._do_duties(now)
+    agent.duties._do(now)
     assert told == ["WATCHDOG=1"]
 
 
@@ -220,9 +221,9 @@ async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, mon
 async def test_a_loop_that_does_not_turn_is_named(tmp_path: Path, late: dict[str, float], stuck: list[str]) -> None:
     agent = Agent(site(tmp_path))
     for name, seconds in late.items():
-        setattr(agent._beats, name, time.monotonic() - seconds)
+        setattr(agent.duties._beats, name, time.monotonic() - seconds)
 
-    assert agent.stalled() == stuck
+    assert agent.duties.stalled() == stuck
 
 
 async def test_a_line_without_devices_is_no_matter_for_the_watchdog(tmp_path: Path) -> None:
@@ -230,7 +231,7 @@ async def test_a_line_without_devices_is_no_matter_for_the_watchdog(tmp_path: Pa
     (_, empty) = agent.pollers
     empty.beat = time.monotonic() - 3600
 
-    assert agent.stalled() == []
+    assert agent.duties.stalled() == []
 
 
 async def test_a_full_disk_at_the_end_is_said_and_no_crash(
@@ -256,11 +257,11 @@ async def test_intervals_wait_for_the_first_poll_of_every_device(
     (poller, _) = agent.pollers
     now = time.monotonic()
 
-    assert not agent._asked_all(now)
+    assert not agent.duties._asked_all(now)
     poller.devices[0].polls = 1
-    assert agent._asked_all(now)
+    assert agent.duties._asked_all(now)
     poller.devices[0].polls = 0
-    assert agent._asked_all(now + 31), "a device that is never asked does not hold the others up"
+    assert agent.duties._asked_all(now + 31), "a device that is never asked does not hold the others up"
 
 
 async def test_health_is_told_in_figures_that_can_be_encoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,7 +269,7 @@ async def test_health_is_told_in_figures_that_can_be_encoded(tmp_path: Path, mon
     told: list[dict[str, Any]] = []
     monkeypatch.setattr(agent.recorder, "health", told.append)
 
-    agent._do_duties(time.monotonic() + 60)
+    agent.duties._do(time.monotonic() + 60)
 
     assert orjson.loads(orjson.dumps(told[0]))["lines"][0]["line"] == "hall"
 
@@ -289,6 +290,6 @@ async def test_a_store_that_cannot_be_written_raises_an_alarm_that_ends_by_itsel
 
         monkeypatch.setattr(database, "commit", full)
         await until(lambda: b"disk is full" in (agent.board.get("agent/alarm/store") or b""))
-        assert not agent.stalled()
+        assert not agent.duties.stalled()
         monkeypatch.setattr(database, "commit", commit)
         await until(lambda: b'"active":false' in (agent.board.get("agent/alarm/store") or b""))

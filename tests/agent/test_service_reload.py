@@ -185,7 +185,7 @@ async def test_a_removed_device_ends_and_nothing_of_it_is_retained(works: Works)
     assert works.agent.board.get("hall/motor-2/state") == b""
     meta = orjson.loads(works.agent.board.get("hall/motor-1/meta") or b"")
     assert meta["configuration"] == works.agent.config.digest
-    assert works.agent.stalled() == []
+    assert works.agent.duties.stalled() == []
 
 
 async def test_a_device_that_comes_back_continues_its_books(works: Works) -> None:
