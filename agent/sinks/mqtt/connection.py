@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import aiomqtt
@@ -12,11 +13,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.sinks import SinkUnavailable
+from agent.sinks.mqtt.reasons import ending
 
 ANSWER_S = 20.0
 """Longest wait for the acknowledgement of one message."""
 WINDOW = 100
 """Messages under way at once; fewer when the broker says so."""
+_OVERHEAD = 32
+"""Bytes of a message beside topic and payload: headers 9 at most, properties 20."""
 
 
 class ClosingSocket(ssl.SSLSocket):
@@ -70,10 +74,9 @@ class Connection(aiomqtt.Client):
         """Done when the connection has ended."""
         return self._disconnected
 
-    def fits(self, payload: bytes) -> bool:
+    def fits(self, topic: str, payload: bytes) -> bool:
         """Whether the broker takes a message of this size."""
-        overhead = 300  # topic, properties and header at their longest
-        return not self._largest or len(payload) + overhead <= self._largest
+        return not self._largest or len(topic.encode()) + len(payload) + _OVERHEAD <= self._largest
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:  # type: ignore[override]  # on purpose: see the class
         """Send a message when there is room in the window; return the future of its reason code."""
@@ -85,13 +88,31 @@ class Connection(aiomqtt.Client):
         self._answers[sent.mid] = (answer, time.monotonic())
         return answer
 
+    @property
+    def ended_with(self) -> int | None:
+        """The reason code with which the connection ended; None while it stands, or when there is none."""
+        cause = self.lost.exception() if self.lost.done() else None
+        code = cause.rc if isinstance(cause, aiomqtt.MqttCodeError) else None
+        return code.value if isinstance(code, ReasonCode) and code.is_failure else None
+
     async def until_lost(self) -> None:
         """Wait for the end of the connection; raise SinkUnavailable then."""
         await asyncio.wait((self.lost,))
-        cause = self.lost.exception()
-        code = cause.rc if isinstance(cause, aiomqtt.MqttCodeError) else None
-        why = f" ({str(code).lower()})" if isinstance(code, ReasonCode) and code.is_failure else ""
-        raise SinkUnavailable(f"the broker has closed the connection{why}") from cause
+        raise SinkUnavailable(ending(self.ended_with)) from self.lost.exception()
+
+    async def unless_lost(self, job: Coroutine[Any, Any, None]) -> None:
+        """Return when the job is done; raise SinkUnavailable when the connection ends before."""
+        doing = asyncio.ensure_future(job)
+        try:
+            await asyncio.wait((doing, self.lost), return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                doing.result()
+            else:
+                await self.until_lost()
+        finally:
+            if not doing.done():
+                doing.cancel()
+                await asyncio.gather(doing, return_exceptions=True)
 
     async def until_silent(self) -> None:
         """Wait until a message stays without answer for too long; raise SinkUnavailable then."""
@@ -124,6 +145,11 @@ class Connection(aiomqtt.Client):
             self._loop.call_soon_threadsafe(self.abandon)
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason_code: Any, properties: Any = None) -> None:
+        # paho gives up a ping that stays without answer for as long again as it waited before it: with half the time,
+        # less the second it may look late each, a dead link is noticed within the keep-alive told to the broker.
+        # A broker may ask for a shorter one, or for none; a longer one is no reason to notice later.
+        told = getattr(properties, "ServerKeepAlive", 0) or self._keepalive
+        self._client._keepalive = max(min(told, self._keepalive) / 2 - 1, 1)  # type: ignore[assignment]  # noqa: SLF001  # paho has no setting for this, and only compares it
         window = getattr(properties, "ReceiveMaximum", WINDOW)
         self._room = asyncio.Semaphore(min(window, WINDOW))
         self._largest = getattr(properties, "MaximumPacketSize", 0)

@@ -13,7 +13,7 @@ from agent.board import Board
 from agent.record import ALARM, Record
 from agent.sinks import SinkRejected, SinkUnavailable, together
 from agent.sinks.mqtt.connection import ANSWER_S, Connection
-from agent.sinks.mqtt.reasons import FAILURE, UNSPECIFIED, judge
+from agent.sinks.mqtt.reasons import FAILURE, TOO_LARGE, UNSPECIFIED, judge
 
 _LOG = logging.getLogger(__name__)
 _GOODBYE_S = 2.0
@@ -47,11 +47,7 @@ class MqttSession:
         self._batch = []
         rejected: dict[int, str] = {}
         for record in records:
-            if self._connection.fits(record.payload):
-                answer = await self._connection.publish(self._topic(record), record.payload, retain=False)
-                self._batch.append((record.seq, answer))
-            else:
-                rejected[record.seq] = f"{len(record.payload)} bytes are more than the broker takes"
+            self._batch.append((record.seq, await self._publish(self._topic(record), record.payload, retain=False)))
         codes = [(seq, await answer) for seq, answer in self._batch]
         for seq, code in codes:
             refused = self._given_up(seq, code, codes) or judge(code)
@@ -60,6 +56,15 @@ class MqttSession:
         self._doubted.clear()
         if rejected:
             raise SinkRejected(rejected)
+
+    async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:
+        """Send a message when there is room in the window; return the future of its reason code."""
+        if self._connection.fits(topic, payload):
+            return await self._connection.publish(topic, payload, retain=retain)
+        # Sent nevertheless, it would end the connection, again and again.
+        refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        refused.set_result(TOO_LARGE)
+        return refused
 
     def _given_up(self, seq: int, code: int, codes: Sequence[tuple[int, int]]) -> str:
         """Return why a message is given up that the broker alone of several refuses each time, without saying why."""
@@ -80,7 +85,7 @@ class MqttSession:
         try:
             async with asyncio.timeout(ANSWER_S):
                 answers = [
-                    (topic, await self._connection.publish(f"{self._base}/{topic}", payload, retain=True))
+                    (topic, await self._publish(f"{self._base}/{topic}", payload, retain=True))
                     for topic, payload in messages
                 ]
                 for topic, answer in answers:

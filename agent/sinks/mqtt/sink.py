@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,10 +21,11 @@ from agent.sinks import SinkUnavailable, file_marks
 from agent.sinks.mqtt.config import MqttConfig
 from agent.sinks.mqtt.connection import ClosingSocket, Connection
 from agent.sinks.mqtt.reasons import HOLD_S, cause_of, explain, refusal
+from agent.sinks.mqtt.rivals import Rivals
 from agent.sinks.mqtt.session import MqttSession
 
-KEEPALIVE_S = 10
-"""A link that carries nothing any more is noticed within two of these."""
+KEEPALIVE_S = 20
+"""A link that carries nothing any more is noticed within this time."""
 WILL_DELAY_S = 10
 """How long the broker waits for us to come back before it tells everybody that we are gone (MQTT 5)."""
 _CONNECT_S = 5.0
@@ -49,6 +51,7 @@ class MqttSink:
         self._folder = folder
         self._base = f"{config.root}/{site}"
         self._doubted: Counter[int] = Counter()
+        self._rivals = Rivals(config.client_id or f"energy-agent-{site}")
 
     def wants(self, record: Record) -> bool:  # noqa: ARG002  # a subscriber may see all classes
         """Return True: every class of record has its topic."""
@@ -65,12 +68,17 @@ class MqttSink:
         connection = self._connection()
         try:
             await self._connect(connection)
+            connected_s = time.monotonic()
             session = MqttSession(connection, self._base, self._board, self._doubted)
             try:
-                await session.publish_board()
+                await connection.unless_lost(session.publish_board())
                 yield session
             except asyncio.CancelledError:
                 await session.say_goodbye()
+                raise
+            except SinkUnavailable:
+                now_s = time.monotonic()
+                self._rivals.look(connection.ended_with, lived_s=now_s - connected_s, now_s=now_s)
                 raise
             await session.say_goodbye()
         finally:
@@ -84,7 +92,7 @@ class MqttSink:
             config.port,
             username=config.username,
             password=self._secret(config.password_file),
-            identifier=config.client_id or f"energy-agent-{self._site}",
+            identifier=self._rivals.client_id,
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             **(_remembered() if five else {"clean_session": True}),
             will=self._will(five=five),
@@ -93,8 +101,8 @@ class MqttSink:
             max_inflight_messages=0,  # the window is ours; paho would queue beyond its own
             tls_context=self._tls() if config.tls else None,
             # What was sent over a link that died silently is given up by the kernel; a link without traffic, or one
-            # that stalls behind a proxy, by the second ping that stays without answer.
-            socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 2 * KEEPALIVE_S * 1000)],
+            # that stalls behind a proxy, by a ping that stays without answer.
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1000)],
         )
 
     def _secret(self, file: str | None) -> str | None:
@@ -128,11 +136,17 @@ class MqttSink:
             if config.cert_file:
                 file = f"cert_file {config.cert_file} with its key"
                 key = self._folder / config.key_file if config.key_file else None
-                context.load_cert_chain(self._folder / config.cert_file, key)
+                context.load_cert_chain(self._folder / config.cert_file, key, password=self._no_pass_phrase)
         except OSError as error:  # ssl.SSLError is one
             reason = f"{file} cannot be used ({cause_of(error)}): check path, rights and content"
             raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
         return context
+
+    def _no_pass_phrase(self) -> str:
+        """Refuse a key that asks for a pass phrase: left alone, OpenSSL would ask for it on the terminal."""
+        file = f"key_file {self._config.key_file}" if self._config.key_file else f"the key in {self._config.cert_file}"
+        reason = f"{file} is encrypted, and nobody is there to type its pass phrase: give one without"
+        raise SinkUnavailable(reason, retry_after_s=HOLD_S)
 
     async def _connect(self, connection: "Connection") -> None:
         entering = asyncio.ensure_future(connection.__aenter__())

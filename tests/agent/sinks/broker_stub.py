@@ -16,9 +16,12 @@ class StubBroker:
     connack: int = 0
     receive_maximum: int | None = None
     maximum_packet: int | None = None
+    keep_alive: int | None = None
     version: int = 5
     puback: Callable[[str, bytes], int | None] = lambda _topic, _payload: 0
     holding: bool = False
+    largest: int = 0
+    """Size of the largest packet it was sent, without the fixed header."""
     published: list[tuple[str, bytes, bool]] = field(default_factory=list)
     connections: int = 0
     port: int = 0
@@ -34,6 +37,7 @@ class StubBroker:
         try:
             while True:
                 kind, flags, body = await _packet(reader)
+                self.largest = max(self.largest, len(body) + 2)
                 if kind == _CONNECT:
                     writer.write(self._connack())
                 elif kind == _PUBLISH:
@@ -49,9 +53,11 @@ class StubBroker:
             with suppress(ConnectionError):
                 await writer.wait_closed()
 
-    def cut(self) -> None:
-        """Close every connection."""
+    def cut(self, code: int | None = None) -> None:
+        """Close every connection, with a DISCONNECT of this reason code if given."""
         for writer in self.writers:
+            if code is not None and not writer.is_closing():
+                writer.write(bytes((0xE0, 2, code, 0)))
             writer.close()
 
     def _connack(self) -> bytes:
@@ -62,6 +68,8 @@ class StubBroker:
             properties += struct.pack(">BH", 0x21, self.receive_maximum)
         if self.maximum_packet is not None:
             properties += struct.pack(">BI", 0x27, self.maximum_packet)
+        if self.keep_alive is not None:
+            properties += struct.pack(">BH", 0x13, self.keep_alive)
         body = bytes((0, self.connack, len(properties))) + properties
         return bytes((0x20, len(body))) + body
 
