@@ -30,7 +30,8 @@ _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
 # backslash of its own and a line end have no form there.
 _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
-_TIMEOUT_S = 30.0
+_TIMEOUT_S = 20.0
+"""Longest time for one request: a link that carries nothing any more is noticed within it."""
 _HOLD_S = 60.0
 """Pause where only an operator can help."""
 _LONGEST_HOLD_S = 600.0
@@ -115,6 +116,7 @@ class InfluxSink:
         """Make a client; whether the database answers shows with the first records."""
         # Importing the library costs memory and a quarter of a second: only for those who configured it.
         library = await asyncio.to_thread(importlib.import_module, "influxdb_client.client.influxdb_client_async")
+        answer = importlib.import_module("agent.sinks.answer")
         config = self._config
         async with library.InfluxDBClientAsync(
             url=config.url,
@@ -122,6 +124,7 @@ class InfluxSink:
             org=config.org,
             timeout=round(_TIMEOUT_S * 1000),
             enable_gzip=True,
+            client_session_kwargs={"response_class": answer.BriefAnswer},
             allow_redirects=False,  # a redirected POST becomes a GET, whose success would say nothing
             ssl_context=self._tls(),
         ) as client:
@@ -215,7 +218,9 @@ class InfluxSession:
                 write_precision="ns",
             )
         except ApiException as error:
-            return _judge(error.status, str(error.message), error.retry_after)
+            message = error.message
+            text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
+            return _judge(error.status, text, error.retry_after)
         except (ClientError, TimeoutError, OSError) as error:
             raise SinkUnavailable(self._explain(error)) from error
         if not written:
@@ -232,7 +237,8 @@ class InfluxSession:
             return f"{url} does not answer: check url and the network"
         if isinstance(cause, ConnectionRefusedError):
             return f"nothing listens at {url}: check url, and that the database runs"
-        return f"{url}: {_cause(cause)}"
+        # What is no HTTP stands in the error word for word, however long it is.
+        return f"{url}: {' '.join(_cause(cause)[:200].split())}: check url and the network"
 
 
 def _judge(status: int, message: str, retry_after: str | None) -> str:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.record import Record
-from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks import SinkRejected, SinkUnavailable, influx
 from agent.sinks.influx import InfluxConfig, InfluxSession, InfluxSink, line
 from tests.certificates import Authority
 from tests.servers import Database, running_victoria_metrics
@@ -388,6 +388,67 @@ async def test_what_was_written_before_a_failure_is_known(tmp_path: Path) -> Non
 
         assert script.seqs == [1, 2, 3, 4]
         assert session.accepted_through == 4
+
+
+@pytest.mark.parametrize("status", [200, 204, 400, 500])
+async def test_an_answer_without_end_is_not_read_to_its_end(tmp_path: Path, status: int) -> None:
+    written: list[int] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        size = re.search(rb"Content-Length: (\d+)", head)
+        assert size
+        await reader.readexactly(int(size[1]))
+        # A 204 has no body, so that what follows is no HTTP.
+        writer.write(f"HTTP/1.1 {status} x\r\nContent-Length: {1 << 30}\r\n\r\n".encode())
+        try:
+            while sum(written) < 1 << 28:
+                writer.write(b"x" * (1 << 16))
+                await writer.drain()
+                written.append(1 << 16)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+            over.set()
+
+    over = asyncio.Event()
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server, asyncio.timeout(20):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with InfluxSink(InfluxConfig(url=url), folder=tmp_path).session() as session:
+            with pytest.raises(SinkRejected if status == 400 else SinkUnavailable) as caught:
+                await session.send([record(1)])
+            assert len(str(caught.value)) < 1000
+            assert "\n" not in str(caught.value)
+        await over.wait()
+
+    assert sum(written) < 1 << 24  # what sockets buffer
+
+
+async def test_a_database_that_goes_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(influx, "_TIMEOUT_S", 0.3)
+    over = asyncio.Event()
+
+    async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server, asyncio.timeout(10):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with InfluxSink(InfluxConfig(url=url), folder=tmp_path).session() as session:
+            with pytest.raises(SinkUnavailable, match="does not answer"):
+                await session.send([record(1)])
+            assert session.accepted_through == 0
+        over.set()
+
+
+async def test_a_reason_that_is_no_json_is_told_as_it_is(tmp_path: Path) -> None:
+    script = Script(lambda _: web.Response(status=400, text="cannot parse line"))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkRejected) as caught:
+            await session.send([record(1)])
+
+    assert caught.value.rejected == {1: "HTTP 400: cannot parse line"}
 
 
 async def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
