@@ -75,6 +75,11 @@ class Backlog:
         return self._bytes * 4 > self._max_bytes
 
     @property
+    def room(self) -> int:
+        """How many bytes of records may still be appended before the oldest have to go."""
+        return max(0, self._max_bytes - self._bytes)
+
+    @property
     def empty(self) -> bool:
         """Whether nothing waits."""
         return not (self._records or self._changed_states or self._rows or self.losses)

@@ -152,6 +152,11 @@ class Store:
         return self._writer.backlog.seq
 
     @property
+    def room(self) -> int:
+        """How many bytes of records may still be appended before the next commit takes them; beyond, the oldest go."""
+        return self._writer.backlog.room
+
+    @property
     def committed_seq(self) -> int:
         """Number of the record committed last."""
         return self._writer.status.committed_seq
