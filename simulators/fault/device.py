@@ -24,8 +24,8 @@ _ADDRESSES = 65536
 class Answer:
     """What is sent for one request, and what was done to it.
 
-    `right` are the data of the right reply. `right_after_s` is when the last byte of an unharmed right reply goes
-    out [s after the request]: None when none does.
+    `right` are the data of the right reply; `right_end` is how many bytes of the chunks go out until an unharmed
+    right reply is whole, None when none is among them.
     """
 
     unit: int
@@ -33,7 +33,17 @@ class Answer:
     right: bytes
     faults: tuple[str, ...]
     chunks: tuple[Chunk, ...]
-    right_after_s: float | None
+    right_end: int | None
+
+    @property
+    def right_after_s(self) -> float | None:
+        """When the last byte of an unharmed right reply goes out [s after the request], None when none does."""
+        sent = 0
+        for chunk in self.chunks:
+            sent += len(chunk.data or b"")
+            if self.right_end is not None and sent >= self.right_end:
+                return chunk.after_s
+        return None
 
     def to_json(self, line: str, time_ns: int) -> bytes:
         """Return the line of the served log."""
@@ -87,7 +97,7 @@ class Misbehaving:
         chunks = at_once(sent) if chunks is None else chunks
         names = tuple(fault.name for fault in struck)
         data = encode(request.unit, asked.block, tick)
-        return Answer(request.unit, asked.block, data, names, tuple(chunks), _whole_after(chunks, sent.right_end))
+        return Answer(request.unit, asked.block, data, names, tuple(chunks), sent.right_end)
 
     def _struck(self, *, numbered: bool) -> list[Fault]:
         """Draw the faults of one reply, in the order of their stages."""
@@ -127,12 +137,3 @@ def _refusal(pdu: bytes) -> int:
     if len(pdu) != _READ_PDU or not 1 <= count <= _MOST[function]:
         return _ILLEGAL_VALUE
     return 0 if int.from_bytes(pdu[1:3], "big") + count <= _ADDRESSES else _ILLEGAL_ADDRESS
-
-
-def _whole_after(chunks: Iterable[Chunk], right_end: int | None) -> float | None:
-    sent = 0
-    for chunk in chunks:
-        sent += len(chunk.data or b"")
-        if right_end is not None and sent >= right_end:
-            return chunk.after_s
-    return None

@@ -30,6 +30,7 @@ _TWIN = {1: 2, 2: 1, 3: 4, 4: 3}
 _LATE = (1.1, 1.5)
 _SLOW = (0.3, 1.4)
 _PAUSED = 0.7
+_TURNAROUND_S = 0.001
 
 
 class Stage(Enum):
@@ -84,10 +85,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Bytes for the wire; `right_end` is where in them the right reply ends, None when it is not among them."""
+    """Bytes for the wire.
+
+    `right_end` is where in them the right reply ends, None when it is not among them; the first `echoed` bytes do
+    not come from the device and so do not wait for it.
+    """
 
     data: bytes
     right_end: int | None
+    echoed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +198,8 @@ def _trailing(_: Asked, sent: Sent, rng: random.Random) -> Sent:
 def _echo(asked: Asked, sent: Sent, rng: random.Random) -> Sent:
     """Repeat the request before the reply; now and then twice, or behind a stray byte of the switching."""
     stray = rng.choice((b"", b"", b"", b"", b"\0", b"\xff", asked.echo))
-    return _before(stray + asked.echo, sent)
+    echo = stray + asked.echo
+    return replace(_before(echo, sent), echoed=len(echo))
 
 
 def _repeat(_: Asked, sent: Sent, __: random.Random) -> Sent:
@@ -204,16 +211,14 @@ def _before(noise: bytes, sent: Sent) -> Sent:
 
 
 def _late(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
-    return [Chunk(rng.uniform(*_LATE) * asked.timeout_s, sent.data)]
+    return _after(rng.uniform(*_LATE) * asked.timeout_s, sent)
 
 
 def _fragments(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
     cuts = sorted(rng.sample(range(1, len(sent.data)), min(rng.randint(1, 4), len(sent.data) - 1)))
     times = sorted(rng.uniform(0, _PAUSED) * asked.timeout_s for _ in cuts)
     ends = [*cuts, len(sent.data)]
-    return [
-        Chunk(at, sent.data[start:end]) for at, start, end in zip([0.0, *times], [0, *cuts], ends, strict=True)
-    ]
+    return [Chunk(at, sent.data[start:end]) for at, start, end in zip([0.0, *times], [0, *cuts], ends, strict=True)]
 
 
 def _slow(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
@@ -226,8 +231,14 @@ def _reset(_: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
 
 
 def at_once(sent: Sent) -> list[Chunk]:
-    """Return the bytes as one chunk without delay."""
-    return [Chunk(0.0, sent.data)] if sent.data else []
+    """Return the bytes as they go out without delay."""
+    return _after(_TURNAROUND_S if sent.echoed else 0.0, sent)
+
+
+def _after(seconds: float, sent: Sent) -> list[Chunk]:
+    """Return the echo at once, and what the device itself sends after so many seconds."""
+    parts = ((0.0, sent.data[: sent.echoed]), (seconds, sent.data[sent.echoed :]))
+    return [Chunk(after_s, data) for after_s, data in parts if data]
 
 
 SWAP = "swap"
@@ -242,9 +253,7 @@ _ALL: Sequence[Fault] = (
         strike=_other_request,
     ),
     Fault("other-unit", Stage.FRAME, "another unit's reply, under that unit's number", strike=_other_unit),
-    Fault(
-        SWAP, Stage.FRAME, "keeps an answer back, gives it to the next unit asked, and that one's to the first"
-    ),
+    Fault(SWAP, Stage.FRAME, "keeps an answer back, gives it to the next unit asked, and that one's to the first"),
     Fault(
         "short",
         Stage.FRAME,

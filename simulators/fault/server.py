@@ -10,14 +10,14 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from itertools import accumulate
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass, replace
 
 from simulators.description import LineEntry
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import Chunk
 from simulators.fault.values import ticks
-from simulators.framing import Framing, Garbled, Request, RtuFraming, TcpFraming
+from simulators.framing import Framing, Garbled, RtuFraming, TcpFraming
 from simulators.server import NotServed, serial_port, why_not
 
 _log = logging.getLogger(__name__)
@@ -28,68 +28,81 @@ _LUMP_S = 0.002
 _OVERDUE_S = 0.01
 
 OnAnswer = Callable[[Answer], None]
-Out = Callable[[bytes | None], None]
+Write = Callable[[bytes | None], None]
+
+
+@dataclass(slots=True)
+class _Way:
+    """Where bytes go, and until when it is taken [loop time]: replies follow, they do not mix."""
+
+    write: Write
+    free_at: float = 0.0
 
 
 class _Bus:
-    """One line's units; sends through `out`, which over RTU is the latest connection's."""
+    """One line's units, and the way back to who asks: over RTU one for all connections, to the latest of them."""
 
     def __init__(self, units: Misbehaving, on_answer: OnAnswer | None, *, shared: bool, char_s: float = 0.0) -> None:
         self._units = units
         self._on_answer = on_answer
-        self._shared = shared
         self._char_s = char_s
-        self._free_at = 0.0
-        self._latest: Out = lambda _: None
+        self._shared = _Way(lambda _: None) if shared else None
 
-    def connected(self, out: Out) -> None:
-        """Send to this one from now on."""
-        self._latest = out
+    def connected(self, write: Write) -> _Way:
+        """Return the way to a new connection."""
+        if self._shared is None:
+            return _Way(write)
+        self._shared.write = write
+        return self._shared
 
-    def take(self, framing: Framing, data: bytes, out: Out) -> None:
+    def take(self, framing: Framing, data: bytes, way: _Way) -> None:
         """Answer the requests that data completes; raise Garbled."""
-        now = time.monotonic()
-        for request in framing.feed(data, now):
+        for request in framing.feed(data, time.monotonic()):
             answer = self._units.answer(request, framing, ticks(time.monotonic_ns()))
-            chunks = answer.chunks if isinstance(answer, Answer) else answer
-            self._send(framing, request, chunks, out)
-            if isinstance(answer, Answer) and self._on_answer:
-                self._on_answer(answer)
+            carried_s = len(framing.reply(request, request.pdu)) * self._char_s
+            if isinstance(answer, Answer):
+                chunks = self._send(answer.chunks, way, carried_s)
+                if self._on_answer:
+                    self._on_answer(replace(answer, chunks=chunks))
+            else:
+                self._send(answer, way, carried_s)
 
-    def _send(self, framing: Framing, request: Request, chunks: Iterable[Chunk], out: Out) -> None:
+    def _send(self, chunks: Iterable[Chunk], way: _Way, carried_s: float) -> tuple[Chunk, ...]:
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if self._char_s:
-            carried_s = len(framing.reply(request, request.pdu)) * self._char_s
-            chunks = paced(chunks, self._char_s, begin_s=max(carried_s, self._free_at - now))
-            self._free_at = now + max((chunk.after_s for chunk in chunks), default=0.0)
-        for chunk in chunks:
-            if chunk.after_s:
-                loop.call_later(chunk.after_s, self._emit, out, chunk.data, now + chunk.after_s)
+        timed = paced(chunks, self._char_s, begin_s=carried_s, free_s=way.free_at - now)
+        for chunk in timed:
+            due = now + chunk.after_s
+            way.free_at = max(way.free_at, due)
+            if chunk.after_s > 0.0:
+                loop.call_at(due, _emit, way, chunk.data, due)
             else:
-                self._emit(out, chunk.data, now)
-
-    def _emit(self, out: Out, data: bytes | None, due: float) -> None:
-        if asyncio.get_running_loop().time() - due <= _OVERDUE_S:
-            (self._latest if self._shared else out)(data)
+                way.write(chunk.data)
+        return timed
 
 
-def paced(chunks: Iterable[Chunk], char_s: float, *, begin_s: float) -> Sequence[Chunk]:
-    """Return chunks as a wire carries them: none before `begin_s` [s], each lump when its last byte is through."""
-    lump = max(1, int(_LUMP_S / char_s))
+def _emit(way: _Way, data: bytes | None, due: float) -> None:
+    if asyncio.get_running_loop().time() - due <= _OVERDUE_S:
+        way.write(data)
+
+
+def paced(chunks: Iterable[Chunk], char_s: float, *, begin_s: float, free_s: float) -> tuple[Chunk, ...]:
+    """Return chunks as a wire carries them, one after the other: each lump when its last byte is through.
+
+    `begin_s` [s] is when the request itself is through, `free_s` when the wire is; `char_s` may be 0.
+    """
+    lump = max(1, int(_LUMP_S / char_s)) if char_s else _READ
     found = []
-    free_s = begin_s
     for chunk in chunks:
+        free_s = max(free_s, begin_s + chunk.after_s)
         if chunk.data is None:
-            found.append(Chunk(max(free_s, chunk.after_s), None))
+            found.append(Chunk(free_s, None))
             continue
-        pieces = [chunk.data[at : at + lump] for at in range(0, len(chunk.data), lump)]
-        start_s = max(free_s, begin_s + chunk.after_s)
-        ends = accumulate((len(piece) * char_s for piece in pieces), initial=start_s)
-        next(ends)
-        found += [Chunk(end_s, piece) for end_s, piece in zip(ends, pieces, strict=True)]
-        free_s = found[-1].after_s if pieces else start_s
-    return found
+        for at in range(0, len(chunk.data), lump):
+            piece = chunk.data[at : at + lump]
+            free_s += len(piece) * char_s
+            found.append(Chunk(free_s, piece))
+    return tuple(found)
 
 
 class _Connection(asyncio.Protocol):
@@ -104,19 +117,19 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio makes no other for streams
         self._transport = transport
         self._connections.add(transport)
-        self._bus.connected(self._out)
+        self._way = self._bus.connected(self._write)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a client may leave as it likes
         self._connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:
-            self._bus.take(self._framing, data, self._out)
+            self._bus.take(self._framing, data, self._way)
         except Garbled as error:
             _log.warning("closed a connection: %s", error)
             self._transport.close()
 
-    def _out(self, data: bytes | None) -> None:
+    def _write(self, data: bytes | None) -> None:
         if data is None:
             self._transport.abort()
         elif not self._transport.is_closing():
@@ -165,7 +178,7 @@ def _attach(descriptor: int, bus: _Bus, name: str) -> None:
     os.set_blocking(descriptor, False)
     closed = False
 
-    def out(data: bytes | None) -> None:
+    def write(data: bytes | None) -> None:
         # A serial line has no connection to close: a reset is a reply that breaks off.
         if data and not closed:
             with contextlib.suppress(BlockingIOError):  # nobody takes it: on a wire, too, it would be gone
@@ -174,7 +187,7 @@ def _attach(descriptor: int, bus: _Bus, name: str) -> None:
     def receive() -> None:
         nonlocal closed
         try:
-            bus.take(framing, os.read(descriptor, _READ), out)
+            bus.take(framing, os.read(descriptor, _READ), way)
         except BlockingIOError:
             return
         except OSError as error:
@@ -182,5 +195,5 @@ def _attach(descriptor: int, bus: _Bus, name: str) -> None:
             closed = True
             loop.remove_reader(descriptor)
 
-    bus.connected(out)
+    way = bus.connected(write)
     loop.add_reader(descriptor, receive)

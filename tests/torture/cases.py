@@ -10,6 +10,7 @@ from tests.torture.answers import answers
 from tests.torture.clocks import clocks
 from tests.torture.damage import damage
 from tests.torture.disk import disk
+from tests.torture.faults import faults
 from tests.torture.kills import kills
 from tests.torture.links import links
 from tests.torture.lossy import lossy
@@ -49,6 +50,11 @@ CASES: Mapping[str, Case] = {
         overload,
         {"seconds": 200, "speed": 50.0, "max_size": 3 << 20},
         {"seconds": 3600, "speed": 40.0, "max_size": 32 << 20},
+    ),
+    "faults": Case(
+        faults,
+        {"reads": 4000, "lines": 24, "processes": 1},
+        {"reads": 1_000_000, "lines": 24, "processes": 2},
     ),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 4}),
 }
