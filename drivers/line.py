@@ -2,7 +2,7 @@
 
 Invariants:
 
-1. Only functions 1, 2, 3 and 4 are sent, never to unit 0 (the broadcast).
+1. Only functions 1, 2, 3, 4 and 43/14 are sent, never to unit 0 (the broadcast).
 2. At most one request is outstanding. One task reads a line; a second one is an error, not a queue.
 3. A reply is accepted only if `drivers.guard` finds that it fits the request, on the bytes of the wire.
 4. Whatever else ends a read (time-out, wrong or broken reply, cancellation) leaves the line in doubt. So does a
@@ -20,12 +20,15 @@ delay ever seen. Over Modbus/TCP and TLS the transaction number excludes it.
 import asyncio
 import secrets
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from drivers import identification
 from drivers.endpoint import Endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
-from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, unfinished
+from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
+from drivers.hint import LineEvidence, PortErrors, evidence
 from drivers.reading import Block, Exchange, Outcome
 from drivers.wire import Wire, connect
 
@@ -36,6 +39,12 @@ _LULL_S = 0.05
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
 _TRANSACTIONS = 1 << 16
+_REMEMBERED = 32
+"""Exchanges from which a line's trouble is judged."""
+_MOST_PARTS = 16
+"""Replies that one identification may be spread over."""
+_UNKNOWN_CATEGORY = (2, 3)
+"""Exceptions of devices that give only the basic objects: illegal address or value."""
 
 
 @dataclass(slots=True)
@@ -77,31 +86,68 @@ class Line:
         self._reading = False
         self._free_at = 0.0
         self._silent_until = 0.0
+        self._recent: deque[Exchange] = deque(maxlen=_REMEMBERED)
         # A random start: a process just restarted does not use the numbers of the one before.
         self._transaction = secrets.randbelow(_TRANSACTIONS)
 
-    async def read(self, unit: int, block: Block) -> Exchange:
-        """Read one block of one unit.
+    async def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Exchange:
+        """Read one block of one unit; `poll` and `attempt` go into the exchange.
 
         Raises ValueError for a request that must not be sent, LineDown, NoReply, BadReply or Refused, each with
         its `exchange` if the request went out.
         """
         check_request(unit, block, serial=self.endpoint.serial)
+        return await self._turn(unit, block, poll, attempt)
+
+    async def identification(self, unit: int) -> dict[int, str]:
+        """Ask a unit who it is; return the text of each object that it gives (function 43/14), by object number.
+
+        0 is the vendor, 1 the product code, 2 the revision, 3 a URL, 4 the product, 5 the model, 6 the application.
+        Raises as `read` does: Refused by the many devices that do not know the function.
+        """
+        check_unit(unit, serial=self.endpoint.serial)
+        try:
+            return await self._identify(unit, identification.REGULAR)
+        except Refused as error:
+            if error.code not in _UNKNOWN_CATEGORY:
+                raise
+            return await self._identify(unit, identification.BASIC)
+
+    async def _identify(self, unit: int, category: int) -> dict[int, str]:
+        found: dict[int, str] = {}
+        start = 0
+        for _ in range(_MOST_PARTS):
+            exchange = await self._turn(unit, Block(identification.FUNCTION, start, category))
+            part, following = identification.objects(exchange.data)
+            found |= part
+            if following is None:
+                break
+            start = following
+        return found
+
+    async def _turn(self, unit: int, block: Block, poll: int = 0, attempt: int = 1) -> Exchange:
         if self._reading:
             raise RuntimeError(f"line {self.name} is being read: one task reads a line")
         self._reading = True
         began_ns = time.monotonic_ns()
         try:
-            exchange, reason = await self._exchange(await self._ready(), unit, block)
+            exchange, reason = await self._exchange(await self._ready(), unit, block, poll, attempt)
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
         self._count(exchange.outcome)
+        self._recent.append(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)
         if exchange.outcome is Outcome.OK:
             return exchange
         raise self._failure(exchange, reason)
+
+    @property
+    def evidence(self) -> LineEvidence:
+        """What the last exchanges were like: `drivers.hint.likely_cause` says what may be wrong."""
+        port = self._wire.port_errors if self._wire is not None else PortErrors()
+        return evidence(self.endpoint.scheme, self._recent, port)
 
     async def close(self) -> None:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
@@ -158,7 +204,7 @@ class Line:
         if self.endpoint.serial:
             self._silent_until = max(self._silent_until, since + self._timeout_s)
 
-    async def _exchange(self, wire: Wire, unit: int, block: Block) -> tuple[Exchange, str]:
+    async def _exchange(self, wire: Wire, unit: int, block: Block, poll: int, attempt: int) -> tuple[Exchange, str]:
         """Send one request and wait for its verdict; return the exchange and, if it failed, why."""
         self._transaction = (self._transaction + 1) % _TRANSACTIONS
         sent_ns = time.monotonic_ns()
@@ -188,6 +234,8 @@ class Line:
             time_ns=wire.time_ns,
             outcome=verdict.outcome,
             exception=verdict.exception,
+            poll=poll,
+            attempt=attempt,
         )
         return exchange, verdict.reason
 

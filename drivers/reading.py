@@ -58,7 +58,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One read request: `count` registers (functions 3, 4) or bits (1, 2) from `address` on, 0-based."""
+    """One read request: `count` registers (functions 3, 4) or bits (1, 2) from `address` on, 0-based.
+
+    In the exchanges of a device's identification (function 43) `address` is the first object and `count` the
+    category that was asked for.
+    """
 
     function: int
     address: int
@@ -91,6 +95,10 @@ class Exchange:
     outcome: Outcome
     exception: int = 0
     """Modbus exception code when the outcome is `exception`."""
+    poll: int = 0
+    """What the exchanges of one poll of a device share, so that they can be put together again; 0 outside polls."""
+    attempt: int = 1
+    """Counts the requests for this block within its poll."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from modbus_tk.utils import calculate_crc
 
 TRANSPORTS = ("tcp", "tls", "rtu+tcp", "rtu")
-RTU_REQUEST, MBAP_REQUEST = 8, 12
+IDENTIFY = 43
 
 Chunk = tuple[float, bytes | None]
 """After how many seconds to send which bytes; None closes the connection."""
@@ -23,7 +23,7 @@ Chunk = tuple[float, bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as the device saw it."""
+    """A request as the device saw it; of an identification `address` is the first object, `count` the category."""
 
     rtu: bool
     transaction: int
@@ -34,12 +34,24 @@ class Request:
 
     @classmethod
     def parse(cls, frame: bytes, *, rtu: bool) -> "Request":
+        transaction, body = 0, frame[:-2]
         if rtu:
-            assert calculate_crc(frame[:-2]) == int.from_bytes(frame[-2:], "big")
-            return cls(True, 0, *struct.unpack(">BBHH", frame[:-2]))
-        transaction, protocol, length, *rest = struct.unpack(">HHHBBHH", frame)
-        assert (protocol, length) == (0, 6)
-        return cls(False, transaction, *rest)
+            assert calculate_crc(body) == int.from_bytes(frame[-2:], "big")
+        else:
+            transaction, protocol, length = struct.unpack_from(">HHH", frame)
+            body = frame[6:]
+            assert (protocol, length) == (0, len(body))
+        if body[1] == IDENTIFY:
+            unit, function, kind, category, first = body
+            assert kind == 14
+            return cls(rtu, transaction, unit, function, first, category)
+        return cls(rtu, transaction, *struct.unpack(">BBHH", body))
+
+    @staticmethod
+    def size(start: bytes, *, rtu: bool) -> int:
+        """Return how long a request is that starts with these bytes."""
+        function = start[1:2] if rtu else start[7:8]
+        return (8 if rtu else 12) - (function == bytes((IDENTIFY,)))
 
     def values(self) -> list[int]:
         """Give every register a value that tells its unit and address."""
@@ -90,11 +102,10 @@ class Rig:
         self.connections += 1
         self._latest = out
         buffer = bytearray()
-        size = RTU_REQUEST if self._rtu else MBAP_REQUEST
 
         def take(data: bytes) -> None:
             buffer.extend(data)
-            while len(buffer) >= size:
+            while len(buffer) >= (size := Request.size(bytes(buffer), rtu=self._rtu)):
                 request = Request.parse(bytes(buffer[:size]), rtu=self._rtu)
                 del buffer[:size]
                 self.requests.append(request)

@@ -1,11 +1,23 @@
 import struct
+from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from modbus_tk.utils import calculate_crc
 
-from drivers.guard import Asked, Judge, Verdict, check_request, crc16, data_bytes, judge_mbap, judge_rtu, unfinished
+from drivers.guard import (
+    Asked,
+    Judge,
+    Verdict,
+    check_frame,
+    check_request,
+    crc16,
+    data_bytes,
+    judge_mbap,
+    judge_rtu,
+    unfinished,
+)
 from drivers.reading import Block, Outcome
 
 
@@ -132,6 +144,56 @@ def test_an_echo_that_looks_like_a_reply_is_not_taken_for_one() -> None:
     assert "echo" in unfinished(asked, request)
 
 
+@pytest.mark.parametrize("before", ["", "ff", "00ff0000", "01", "0101", "010103", "01010303"])
+def test_an_echo_behind_noise_is_never_taken_for_a_reply(before: str) -> None:
+    request = rtu(bytes.fromhex("01 01 0320 0018"))
+    asked = Asked(request, unit=1, function=1, data_bytes=3)
+
+    assert outcome(judge_rtu, asked, bytes.fromhex(before) + request) is not Outcome.OK
+
+
+@pytest.mark.parametrize("between", [b"", b"\x00", b"\xff\x00\xff\xff"])
+@pytest.mark.parametrize("before", [b"", b"\x00", b"\xff\x00\xff\xff"])
+def test_noise_before_and_behind_an_echo_is_survived(before: bytes, between: bytes) -> None:
+    received = before + RTU.request + between + rtu(REPLY)
+
+    assert all(judge_rtu(RTU, received[:end]) is None for end in range(len(received)))
+    assert judge_rtu(RTU, received) == Verdict(Outcome.OK, rtu(REPLY), REPLY[3:])
+
+
+@pytest.mark.parametrize("noise", [b"\x01\x83", b"\x01\x03\x04", b"\x01\x01\x03"])
+def test_noise_that_looks_like_the_beginning_of_a_reply_does_not_hide_it(noise: bytes) -> None:
+    assert judge_rtu(RTU, noise + rtu(REPLY)) == Verdict(Outcome.OK, rtu(REPLY), REPLY[3:])
+
+
+@settings(max_examples=400)
+@given(
+    st.binary(max_size=5),
+    st.booleans(),
+    st.binary(max_size=5),
+    st.binary(min_size=3, max_size=3),
+    st.binary(max_size=5),
+    st.integers(0, 30),
+)
+def test_whatever_surrounds_a_reply_no_other_data_are_taken(
+    before: bytes,
+    echoed: bool,  # noqa: FBT001 - drawn
+    between: bytes,
+    data: bytes,
+    behind: bytes,
+    step: int,
+) -> None:
+    asked = Asked(rtu(bytes.fromhex("01 01 0320 0018")), unit=1, function=1, data_bytes=3)
+    reply = rtu(bytes.fromhex("01 01 03") + data)
+    received = before + (asked.request if echoed else b"") + between + reply + behind
+
+    for end in range(0, len(received) + 1, 1 + step):
+        verdict = judge_rtu(asked, received[:end])
+        if verdict is not None:
+            assert verdict.outcome is Outcome.BAD_REPLY or verdict.data == data
+            break
+
+
 def test_endless_noise_is_told_from_a_slow_reply() -> None:
     assert "noise" in reason(judge_rtu, RTU, b"\x55" * 64)
 
@@ -170,6 +232,28 @@ def test_only_the_frame_that_fits_in_everything_is_accepted(
 def test_a_function_that_does_not_read_is_never_asked(function: int) -> None:
     with pytest.raises(ValueError, match="never sent"):
         check_request(1, Block(function, 0, 1), serial=False)
+
+
+@pytest.mark.parametrize("serial", [True, False])
+@pytest.mark.parametrize("rest", ["00100002", "0e0100", "0e0200", "0d0100", "", "0010000102ff00", "00"])
+def test_of_all_function_codes_only_the_reading_ones_may_leave(serial: bool, rest: str) -> None:  # noqa: FBT001 - a parameter set
+    wrap = rtu if serial else mbap
+
+    def leaves(function: int) -> bool:
+        with suppress(ValueError):
+            check_frame(wrap(bytes((1, function)) + bytes.fromhex(rest)), serial=serial)
+            return True
+        return False
+
+    left = set(filter(leaves, range(256)))
+    assert left == {"00100002": {1, 2, 3, 4}, "0e0100": {43}, "0e0200": {43}}.get(rest, set())
+
+
+@pytest.mark.parametrize(("serial", "wrap"), [(True, rtu), (False, mbap)])
+@pytest.mark.parametrize("body", ["00 03 0010 0002", "00 2b 0e 01 00", "01 03 0010 0002 01 06 0000 0001", ""])
+def test_a_broadcast_or_a_second_request_never_leaves(serial: bool, wrap, body: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, FBT001 - a parameter set
+    with pytest.raises(ValueError, match="never sent"):
+        check_frame(wrap(bytes.fromhex(body)), serial=serial)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from drivers.errors import BadReply, LineDown, NoReply, Refused
 from drivers.guard import Verdict
 from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
-from drivers.wire import explain
+from drivers.remedy import explain
 from tests.certificates import Authority
 from tests.modbus_rig import TRANSPORTS, Chunk, Request, Rig, Script, honest, rig
 
