@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
+from agent.commands.arguments import add_decode
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -65,6 +66,13 @@ def _read(given: Arguments) -> Exit:
     from agent.commands.read import read
 
     return read(given.config, given.device, as_json=given.json)
+
+
+def _decode(given: Arguments) -> Exit:
+    from agent.commands.decode import Asked, decode
+
+    named = {name: value for name, value in vars(given).items() if name in Asked.__dataclass_fields__}
+    return decode(Asked(**named, as_json=given.json))
 
 
 def _devices(given: Arguments) -> Exit:
@@ -137,6 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     command("check", _check, "validate a configuration and plan its reads, without touching the network", config=True)
     read = command("read", _read, "poll now and show every register", config=True)
     read.add_argument("device", nargs="?", metavar="DEVICE", help="only this device")
+    add_decode(
+        command("decode", _decode, "show what registers may mean, in every type and order, the most plausible first")
+    )
     devices = command("devices", _devices, "list the device profiles, or show one")
     devices.add_argument("name", nargs="?", metavar="NAME")
     factors = command("factors", _factors, "list the factor sets, or show one with values and sources")

@@ -1,0 +1,38 @@
+"""What `scan`, `decode` and `read` take: the arguments of the commands for commissioning."""
+
+import argparse
+from pathlib import Path
+
+
+def add_decode(command: argparse.ArgumentParser) -> None:
+    """Add what `decode` takes."""
+    command.add_argument("inputs", nargs="+", metavar="URL | HEX", help="a line to read from, or registers in hex")
+    command.add_argument("--unit", type=int, metavar="U", help="unit number of the device")
+    command.add_argument("--function", type=int, choices=(3, 4), metavar="F", help="3 holding, 4 input registers")
+    command.add_argument("--address", type=_address, metavar="A", help="first address, from 0 (default: look for them)")
+    command.add_argument("--count", type=_count, metavar="N", help="number of registers (default 20)")
+    command.add_argument("--expect", metavar="VALUE", help="what the display shows, such as 230.1 or 12.3kW")
+    command.add_argument(
+        "--as", dest="points", action="append", default=[], metavar="NAME[=VALUE]",
+        help="which quantity shows which value, such as voltage_l1=230.1; may be given again",
+    )  # fmt: skip
+    command.add_argument("--watch", action="store_true", help="take two samples 3 s apart: counters grow, states stay")
+    command.add_argument("--profile", type=Path, metavar="FILE", help="write what is certain into this profile")
+    command.add_argument("--all", dest="everything", action="store_true", help="show the implausible too")
+
+
+def _address(text: str) -> int:
+    try:
+        number = int(text, 0)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 0xFFFF:  # noqa: PLR2004 -- the last address
+        raise argparse.ArgumentTypeError(f"'{text}' is no address: give 0 to 65535, or hex such as 0x0034")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdecimal() else 0
+    if not 1 <= number <= 0x10000:  # noqa: PLR2004 -- as many as there are addresses
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of registers: give 1 or more")
+    return number

@@ -1,0 +1,260 @@
+"""Which readings belong together: a whole block at once, or values that somebody reads off a display."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from agent.commissioning.candidates import ORDERS, Candidate, candidates, order_bits
+from drivers.quantity import VOCABULARY
+
+_CHANGE_BITS = 0.4
+"""Tables of registers keep to one type: a change of type costs."""
+_ODD_BITS = 0.5
+"""Values of several registers mostly begin at even addresses."""
+_NEAR = 0.02
+"""A display and a register read a moment apart may differ by this much."""
+_EXACT_BITS, _NEAR_BITS, _POWER_BITS = 8.0, 1.0, 0.4
+_MOST_POWER = 6
+_ORDER_WEIGHT = 4.0
+"""A device has one order for all of its values, so it is judged once, and not for each of them."""
+_CERTAIN_DIGITS = 3
+_CLEAR_BITS = 2.0
+_SIGNED = frozenset({"power", "reactive power", "ratio", "temperature", "angle", "pressure"})
+_SIGN_BITS = 1.0
+"""More than what a reading without sign has before any register is read."""
+_FALLBACK = Candidate(address=0, registers=1, type="uint16", word_order="big", byte_order="big", octets=b"", raw=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A reading of all registers in one word and byte order, without overlaps; `bits` says how plausible."""
+
+    word_order: str
+    byte_order: str
+    bits: float
+    readings: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value on a display: `decimals` are the places behind the point that it shows; `name` is a quantity's."""
+
+    name: str
+    value: float
+    decimals: int
+    unit: str = ""
+
+    @property
+    def digits(self) -> int:
+        """How many digits it tells."""
+        whole = len(str(abs(int(self.value)))) if abs(self.value) >= 1 else 0
+        return whole + self.decimals
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A reading, with its scale, that gives what is shown: exactly, or within what may change in a moment."""
+
+    shown: Shown
+    reading: Candidate
+    exact: bool
+    bits: float
+
+
+def layouts(words: Mapping[int, int], later: Mapping[int, int] | None = None) -> list[Layout]:
+    """Return the best reading of the registers for each order of words and bytes, the most plausible first."""
+    found = []
+    for order in ORDERS:
+        by_address: dict[int, list[Candidate]] = {}
+        for candidate in candidates(words, later, orders=[order]):
+            by_address.setdefault(candidate.address, []).append(candidate)
+        bits, readings = _best_cover(by_address, words)
+        bits += _ORDER_WEIGHT * order_bits(*order)
+        found.append(Layout(*order, round(bits, 2), tuple(readings)))
+    return sorted(found, key=lambda layout: -layout.bits)
+
+
+def _best_cover(
+    by_address: Mapping[int, Sequence[Candidate]], words: Mapping[int, int]
+) -> tuple[float, list[Candidate]]:
+    """Return the readings that cover the registers side by side with the most bits, by dynamic programming."""
+    # State: the first address still open and the type before it. Later addresses are settled first.
+    best: dict[tuple[int, str], tuple[float, Candidate | None]] = {}
+    kinds = {candidate.type for found in by_address.values() for candidate in found} | {""}
+
+    def rest(address: int, kind: str) -> float:
+        return best.get((address, kind), (0.0, None))[0]
+
+    for address in sorted(words, reverse=True):
+        choices = by_address.get(address) or [replace(_FALLBACK, address=address, raw=float(words[address]))]
+        worth = [
+            choice.bits
+            - (order_bits(choice.word_order, choice.byte_order) if choice.registers > 1 else 0.0)
+            - (_ODD_BITS if choice.registers > 1 and address % 2 else 0.0)
+            + rest(choice.end, choice.type)
+            for choice in choices
+        ]
+        for kind in kinds:
+            costs = [0.0 if not kind or choice.type == kind else _CHANGE_BITS for choice in choices]
+            number = max(range(len(choices)), key=lambda at: worth[at] - costs[at])
+            best[address, kind] = worth[number] - costs[number], choices[number]
+    total, behind = 0.0, -1
+    chosen: list[Candidate] = []
+    for address in sorted(words):
+        if address < behind:
+            continue
+        fresh = address != behind
+        kind = "" if fresh else chosen[-1].type
+        value, choice = best[address, kind]
+        total += value if fresh else 0.0
+        assert choice is not None  # noqa: S101 -- every address has a choice
+        chosen.append(choice)
+        behind = choice.end
+    return total, chosen
+
+
+def matches(
+    shown: Shown, words: Mapping[int, int], later: Mapping[int, int] | None = None, unit_powers: Iterable[int] = ()
+) -> list[Match]:
+    """Return the readings that some power of ten turns into the shown value, the most plausible first."""
+    preferred = set(unit_powers)
+    found = []
+    for candidate in candidates(words, later):
+        match = _match(shown, candidate, preferred)
+        if match is not None:
+            found.append(match)
+    return sorted(found, key=lambda match: (-match.bits, match.reading.address))
+
+
+def _match(shown: Shown, candidate: Candidate, preferred: set[int]) -> Match | None:
+    if candidate.type == "string" or not math.isfinite(candidate.raw) or candidate.raw == 0.0 or shown.value == 0.0:
+        return None
+    if (candidate.raw < 0) != (shown.value < 0):
+        return None
+    power = round(math.log10(abs(shown.value)) - math.log10(abs(candidate.raw)))
+    if abs(power) > _MOST_POWER:
+        return None
+    scale = float(f"1e{power}")
+    off = abs(candidate.raw * scale - shown.value)
+    exact = off <= 0.5001 * 10.0**-shown.decimals
+    if not exact and off > _NEAR * abs(shown.value):
+        return None
+    plain = candidate.bits - sum(2.0 for why in candidate.why if why.startswith("mains") and candidate.scale != scale)
+    cost = 0.0 if power in preferred else _POWER_BITS * abs(power)
+    if power > 0 and not candidate.type.startswith("float"):
+        cost += 1.0  # a display finer than its register is rare
+    bits = plain + (_EXACT_BITS + shown.digits if exact else _NEAR_BITS) - cost
+    quantity = VOCABULARY.get(shown.name)
+    if quantity and quantity.unit.dimension in _SIGNED and candidate.type.startswith("int"):
+        bits += _SIGN_BITS
+    return Match(shown, replace(candidate, scale=scale), exact, round(bits, 2))
+
+
+def agree(found: Sequence[Sequence[Match]], layout_bits: Mapping[tuple[str, str], float]) -> list[Match]:
+    """Return one match for each shown value, all in one word and byte order, at addresses that do not overlap.
+
+    The order that explains the values best wins; `layout_bits` (by word and byte order) breaks ties.
+    """
+    best: tuple[float, list[Match]] = (-math.inf, [])
+    for order in ORDERS:
+        chosen: list[Match] = []
+        total = 0.02 * layout_bits.get(order, 0.0)
+        for options in found:
+            match = _free(options, chosen, order)
+            total += match.bits if match else -_EXACT_BITS
+            chosen += [match] if match else []
+        best = max(best, (total, chosen), key=lambda item: item[0])
+    return best[1]
+
+
+def _free(options: Sequence[Match], chosen: Sequence[Match], order: tuple[str, str]) -> Match | None:
+    types = {match.reading.type for match in chosen}
+    allowed = [
+        match
+        for match in options
+        if (
+            match.reading.byte_order == order[1]
+            and (match.reading.registers == 1 or match.reading.word_order == order[0])
+        )
+        and all(
+            match.reading.end <= other.reading.address or other.reading.end <= match.reading.address for other in chosen
+        )
+    ]
+    return max(allowed, key=lambda match: match.bits + (0.5 if match.reading.type in types else 0.0), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of a match: whether a profile may hold it, and which other readings fit as well."""
+
+    match: Match
+    sure: bool
+    rivals: tuple[Match, ...]
+    parts: tuple[Match, ...]
+    """Longer or shorter integers at the same place that hold the same number for now."""
+
+
+def verdicts(chosen: Sequence[Match], found: Sequence[Sequence[Match]]) -> list[Verdict]:
+    """Judge matches that agree with each other, given all options for each shown value.
+
+    A match is sure when three digits fit exactly and no other type, order or scale fits as exactly; or when a
+    sure one has its type and orders, and at most its address is in question.
+    """
+    options = {match.shown.name: tuple(listed) for match, listed in _paired(chosen, found)}
+    firm = {
+        _format(match)
+        for match in chosen
+        if match.exact and match.shown.digits >= _CERTAIN_DIGITS and not _others(match, options[match.shown.name])
+    }
+    judged = []
+    for match in chosen:
+        listed = options[match.shown.name]
+        others = _others(match, listed)
+        twins = [other for other in listed if _twin(match, other)]
+        near = [other for other in listed if other is not match and _format(other) == _format(match)]
+        sure = _format(match) in firm and (match.exact or not near)
+        rivals = twins if sure else [*twins, *others, *([] if match.exact else near)]
+        wider = [
+            other
+            for other in listed
+            if other.exact and _part(match, other) and (other.reading.raw < 0) == other.reading.type.startswith("int")
+        ]
+        judged.append(Verdict(match, sure, tuple(rivals), tuple(wider)))
+    return judged
+
+
+def _paired(chosen: Sequence[Match], found: Sequence[Sequence[Match]]) -> list[tuple[Match, Sequence[Match]]]:
+    by_name = {options[0].shown.name: options for options in found if options}
+    return [(match, by_name[match.shown.name]) for match in chosen]
+
+
+def _format(match: Match) -> tuple[str, str, str]:
+    """Return type and orders; signed and unsigned count as one, as far as the value is the same."""
+    reading = match.reading
+    word_order = reading.word_order if reading.registers > 1 else ""
+    return reading.type.removeprefix("u"), word_order, reading.byte_order
+
+
+def _twin(match: Match, other: Match) -> bool:
+    """Whether another address holds the same value in the same format."""
+    same = _format(match) == _format(other) and match.reading.scale == other.reading.scale
+    return other.exact and same and other.reading.address != match.reading.address
+
+
+def _others(match: Match, options: Sequence[Match]) -> list[Match]:
+    """Return readings of another format or scale that fit as exactly and are about as plausible."""
+    return [
+        other
+        for other in options
+        if other.exact
+        and (_format(other), other.reading.scale) != (_format(match), match.reading.scale)
+        and other.bits > match.bits - _CLEAR_BITS
+        and not _part(match, other)
+    ]
+
+
+def _part(match: Match, other: Match) -> bool:
+    """Whether one of two integers is the lower part of the other, whose upper words are zero."""
+    one, two = match.reading, other.reading
+    overlap = one.address < two.end and two.address < one.end
+    return overlap and one.raw == two.raw and one.registers != two.registers
