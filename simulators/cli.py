@@ -1,4 +1,4 @@
-"""The command `energy-simulators`: simulated devices over TCP, RTU over TCP or a serial line.
+"""The command `energy-simulators`: simulated devices and misbehaving lines over TCP, RTU over TCP or a serial line.
 
 Exit codes: 0 ended as asked, 2 usage or configuration, 3 a line cannot be served.
 """
@@ -12,9 +12,9 @@ import math
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import orjson
 from rich.console import Console
@@ -33,6 +33,7 @@ from simulators.description import (
     PlantError,
     load_plant,
 )
+from simulators.fault import command as fault
 from simulators.plant import SimulatedPlant
 from simulators.server import NotServed, Served
 
@@ -54,13 +55,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     arguments = _parser().parse_args(argv)
     try:
-        description = _plant(arguments) if arguments.command == "plant" else _device(arguments)
-        try:
-            plant = SimulatedPlant(description, seed=arguments.seed, speed=arguments.speed)
-        except ValueError as error:
-            raise _Wrong(f"{error}: correct the profile or the device's rating") from error
-        with _served_log(arguments.served) as log:
-            asyncio.run(_run(plant, arguments, log))
+        if arguments.command == "fault":
+            _fault(arguments)
+        else:
+            _simulate(arguments)
     except (PlantError, ProfileError, _Wrong) as error:
         sys.stderr.write(f"{error}\n")
         return _USAGE
@@ -68,6 +66,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{error}\n")
         return _UNREACHABLE
     return 0
+
+
+def _simulate(arguments: argparse.Namespace) -> None:
+    description = _plant(arguments) if arguments.command == "plant" else _device(arguments)
+    try:
+        plant = SimulatedPlant(description, seed=arguments.seed, speed=arguments.speed)
+    except ValueError as error:
+        raise _Wrong(f"{error}: correct the profile or the device's rating") from error
+    with _served_log(arguments.served) as log:
+        asyncio.run(_run(_serving(plant, arguments, log), arguments, log))
+
+
+def _fault(arguments: argparse.Namespace) -> None:
+    if arguments.list:
+        fault.explain()
+        return
+    _one_framing(arguments)
+    if arguments.baud is not None and arguments.serial is None:
+        raise _Wrong("--baud paces a serial line: leave it out, or add --serial")
+    with _served_log(arguments.served) as log:
+        asyncio.run(_run(fault.serving(arguments, log.write if log else None), arguments, log))
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,19 +103,25 @@ def _parser() -> argparse.ArgumentParser:
     device = commands.add_parser("device", help="serve one device of a profile")
     device.add_argument("profile", metavar="PROFILE", help="a name of the catalogue, or a .toml file")
     device.add_argument("--unit", type=_within(1, 247), default=1, help="unit number (default 1)")
-    place = device.add_mutually_exclusive_group()
-    place.add_argument("--port", type=_within(0, 65535), default=0, help="TCP port (default: a free one)")
-    place.add_argument(
-        "--serial", metavar="PATH", help="a serial port; where nothing exists yet, a new pseudo-terminal is linked"
-    )
-    device.add_argument("--rtu", action="store_true", help="RTU framing over TCP")
+    _add_place(device, "a serial port; where nothing exists yet, a new pseudo-terminal is linked")
     for command in (plant, device):
-        command.add_argument("--seed", type=int, default=0, help="the same seed gives the same course")
         command.add_argument("--speed", type=_positive, default=1.0, help="simulated seconds per second")
+    faulty = commands.add_parser("fault", help="serve a line that misbehaves, with values that tell whose they are")
+    fault.add_arguments(faulty)
+    _add_place(faulty, "as with device; without PATH a new pseudo-terminal", nargs="?", const="")
+    for command in (plant, device, faulty):
+        command.add_argument("--seed", type=int, default=0, help="the same seed gives the same course")
         command.add_argument("--served", metavar="FILE", type=Path, help="append one JSON line per answered read")
         command.add_argument("--for", metavar="S", dest="seconds", type=_positive, help="end after so many seconds")
         command.add_argument("--json", action="store_true", help="print what is served as JSON")
     return parser
+
+
+def _add_place(command: argparse.ArgumentParser, serial: str, **options: Any) -> None:
+    place = command.add_mutually_exclusive_group()
+    place.add_argument("--port", type=_within(0, 65535), default=0, help="TCP port (default: a free one)")
+    place.add_argument("--serial", metavar="PATH", help=serial, **options)
+    command.add_argument("--rtu", action="store_true", help="RTU framing over TCP")
 
 
 def _positive(text: str) -> float:
@@ -132,8 +157,7 @@ def _plant(arguments: argparse.Namespace) -> PlantDescription:
 
 
 def _device(arguments: argparse.Namespace) -> PlantDescription:
-    if arguments.serial is not None and arguments.rtu:
-        raise _Wrong("--rtu is for TCP, a serial line is RTU already: leave one of --rtu and --serial out")
+    _one_framing(arguments)
     try:
         profile = load_profile(arguments.profile)
     except ProfileError as error:
@@ -152,6 +176,11 @@ def _device(arguments: argparse.Namespace) -> PlantDescription:
     return PlantDescription("device", 8.0, (line,), (entry,), {name: profile})
 
 
+def _one_framing(arguments: argparse.Namespace) -> None:
+    if arguments.serial is not None and arguments.rtu:
+        raise _Wrong("--rtu is for TCP, a serial line is RTU already: leave one of --rtu and --serial out")
+
+
 class _ServedLog:
     """Writes one JSON line per answered read; ends the program when it no longer can."""
 
@@ -162,10 +191,14 @@ class _ServedLog:
         self.ended = asyncio.Event()
 
     def __call__(self, served: Served) -> None:
+        self.write(served.to_json())
+
+    def write(self, line: bytes) -> None:
+        """Write a line at once."""
         if self.broken:
             return
         try:
-            self._file.write(served.to_json())
+            self._file.write(line)
         except OSError as error:
             self.broken = _unwritable(self._path, error)
             self.ended.set()
@@ -189,20 +222,28 @@ def _served_log(path: Path | None) -> Iterator[_ServedLog | None]:
         yield _ServedLog(path, file)
 
 
-async def _run(plant: SimulatedPlant, arguments: argparse.Namespace, log: _ServedLog | None) -> None:
+async def _run(
+    serving: contextlib.AbstractAsyncContextManager[None], arguments: argparse.Namespace, log: _ServedLog | None
+) -> None:
     """Serve until a signal, the end of `--for`, or a log that cannot be written."""
     ended = log.ended if log else asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    async with plant.serving(log) as endpoints:
-        show = _print_json if arguments.json else _print_table
-        show(plant, endpoints, arguments)
+    async with serving:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(arguments.seconds):
                 await ended.wait()
     if log and log.broken:
         raise log.broken
+
+
+@contextlib.asynccontextmanager
+async def _serving(plant: SimulatedPlant, arguments: argparse.Namespace, log: _ServedLog | None) -> AsyncIterator[None]:
+    async with plant.serving(log) as endpoints:
+        show = _print_json if arguments.json else _print_table
+        show(plant, endpoints, arguments)
+        yield
 
 
 def _print_json(plant: SimulatedPlant, endpoints: Mapping[str, tuple[str, int]], arguments: argparse.Namespace) -> None:

@@ -249,7 +249,7 @@ _ALL: Sequence[Fault] = (
     Fault(
         "other-request",
         Stage.FRAME,
-        "the reply to another request: of another function or length, over TCP also the one before",
+        "the reply to another request: other function or length, over TCP also the one before",
         strike=_other_request,
     ),
     Fault("other-unit", Stage.FRAME, "another unit's reply, under that unit's number", strike=_other_unit),
@@ -276,7 +276,7 @@ _ALL: Sequence[Fault] = (
     Fault(
         "echo",
         Stage.BYTES,
-        "the request's own bytes before the reply (RS-485 adapter), at times twice or behind a stray byte",
+        "the request's own bytes first (RS-485 adapter), at times twice or after a stray byte",
         strike=_echo,
         tcp=False,
     ),
