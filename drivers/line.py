@@ -9,7 +9,9 @@ Invariants:
    frame that nobody asked for. In doubt a network connection is closed and made anew, and with RTU frames the
    line stays silent for its time-out and drops what arrives, before the next request goes out. A port or
    connection with RTU frames that was just opened is in the same doubt: a process before this one may have asked.
-5. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
+5. What came before a request went out never answers it, not even if it was still in the system's buffer.
+6. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
+7. A peer that babbles costs neither memory nor time: a connection that brings much unasked is closed.
 
 What this cannot exclude: RTU replies carry no number. A reply that comes later than the time-out *and* the
 silence after it, just while a request of the same unit, function and length waits, would be taken for its
@@ -29,6 +31,7 @@ from drivers.endpoint import Endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
 from drivers.hint import LineEvidence, PortErrors, evidence
+from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange, Outcome
 from drivers.wire import Wire, connect
 
@@ -82,6 +85,7 @@ class Line:
         self._pause_s = max(pause_s, endpoint.gap_seconds)
         self._on_exchange = on_exchange
         self._wire: Wire | None = None
+        self._left: Wire | None = None
         self._opened = False
         self._reading = False
         self._free_at = 0.0
@@ -165,15 +169,20 @@ class Line:
             self._drop_unasked(wire)
             if self._wire is None:
                 continue
-            wait_s = max(self._free_at, self._silent_until) - time.monotonic()
-            if wait_s <= 0:
+            free_at = max(self._free_at, self._silent_until)
+            if time.monotonic() < free_at:
+                await sleep_until(free_at)
+            elif wire.waiting:
+                await asyncio.sleep(0)  # the loop has yet to hand on what came: it is no answer to what follows
+            else:
                 return wire
-            await asyncio.sleep(wait_s)
         self.stats.bad_replies += 1
         raise BadReply(f"{self.name}: bytes come unasked all the time: look for a second master or a babbling device")
 
     async def _open(self) -> Wire:
-        self._wire = None
+        if self._left is not None:
+            await asyncio.wait({self._left.gone}, timeout=1)  # a device may allow no second connection
+        self._wire = self._left = None
         if self._opened:
             self.stats.reconnects += 1
         wire = self._wire = await connect(self.endpoint, max(self._timeout_s, _CONNECT_S))
@@ -198,7 +207,7 @@ class Line:
         self._keep_silent(since)
         if not self.endpoint.device and self._wire is not None:
             self._wire.abort()
-            self._wire = None
+            self._left, self._wire = self._wire, None
 
     def _keep_silent(self, since: float) -> None:
         if self.endpoint.serial:
@@ -219,7 +228,7 @@ class Line:
         finally:
             now = time.monotonic()
             self.stats.bytes_received += len(wire.received)
-            self._free_at = now + self._pause_s
+            self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
             if not settled:
                 self._distrust(now)
         exchange = Exchange(

@@ -38,6 +38,8 @@ _REQUESTS = {
     4: ReadInputRegistersRequest,
 }
 _TIOCGICOUNT, _ICOUNTER_INTS = 0x545D, 20  # struct serial_icounter_struct of linux/serial.h
+_FLOOD = 1 << 14
+"""Bytes that may come unasked before the connection is closed; a second master sends as many in seconds."""
 _LARGEST_CHUNK = 1 << 20
 
 
@@ -70,18 +72,34 @@ class Wire(ModbusProtocol):
         return self.gone.done()
 
     @property
+    def waiting(self) -> bool:
+        """Whether bytes have come that the loop has yet to hand on. For RTU frames; over TLS they are not seen."""
+        if not self._endpoint.serial:
+            return False  # their transaction number tells old replies
+        count = array.array("i", [0])
+        try:
+            fcntl.ioctl(self._descriptor(), termios.FIONREAD, count)
+        except OSError:
+            return False  # broken: the request will find out
+        return count[0] > 0
+
+    def _descriptor(self) -> int:
+        port = getattr(self.transport, "sync_serial", None) or self.transport.get_extra_info("socket")
+        descriptor: int = port.fileno()
+        return descriptor
+
+    @property
     def port_errors(self) -> PortErrors:
         """What the driver of a serial port has counted since it was opened; zeros where it does not count."""
         now = self._counted()
         return PortErrors(*(after - before for before, after in zip(self._counted_before, now, strict=True)))
 
     def _counted(self) -> tuple[int, int, int]:
-        port = getattr(self.transport, "sync_serial", None)
-        if port is None:
+        if self.lost or not self._endpoint.device:
             return (0, 0, 0)
         counters = array.array("i", [0] * _ICOUNTER_INTS)
         try:
-            fcntl.ioctl(port.fileno(), _TIOCGICOUNT, counters)
+            fcntl.ioctl(self._descriptor(), _TIOCGICOUNT, counters)
         except OSError:  # pseudo-terminals and some adapters do not count
             return (0, 0, 0)
         _cts, _dsr, _ring, _carrier, _received, _sent, framing, _overrun, parity, breaks, *_ = counters
@@ -134,6 +152,8 @@ class Wire(ModbusProtocol):
         if self._asked is None or self._pending is None or self._pending.done():
             self.unasked += len(data)
             self.unasked_at = time.monotonic()
+            if self.unasked > _FLOOD:
+                self.abort()  # not even read any more
             return len(data)
         self.stamp()
         self.received += data

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import bench_agent, bench_line, bench_metering, bench_store
+from tests.bench import bench_agent, bench_line, bench_metering, bench_serial, bench_store
 
 _FILE = Path("bench.json")
 
@@ -32,6 +32,7 @@ def main() -> int:
     figures = {
         **bench_metering.figures(),
         **bench_line.figures(),
+        **bench_serial.figures(),
         **bench_store.figures(),
         **bench_agent.figures(given.seconds),
     }

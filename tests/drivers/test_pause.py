@@ -1,0 +1,37 @@
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from drivers.pause import sleep_until
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize("wait_s", [0.0003, 0.0017, 0.004, 0.06])
+async def test_a_wait_never_ends_early(wait_s: float) -> None:
+    for _ in range(10):
+        moment = time.monotonic() + wait_s
+        await sleep_until(moment)
+        assert time.monotonic() >= moment
+
+
+async def test_a_moment_that_has_passed_costs_nothing() -> None:
+    turns = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+    await sleep_until(time.monotonic() - 1)
+
+    assert turns == []
+
+
+async def test_a_cancelled_wait_ends_and_leaves_nothing_open() -> None:
+    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    for _ in range(20):
+        waiting = asyncio.create_task(sleep_until(time.monotonic() + 0.04))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
