@@ -1,18 +1,52 @@
 """The latest of each retained message, for whoever publishes them: on connecting all, then what changes."""
 
 import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+import orjson
+
+HELD = "retained"
+"""Name under which the store keeps the topics that a receiver may hold a message of."""
+
+
+class Memory(Protocol):
+    """What outlives a run."""
+
+    def load_state(self, name: str) -> bytes | None:
+        """Return the state saved last."""
+
+    def save_state(self, name: str, value: bytes) -> None:
+        """Keep a state."""
 
 
 class Board:
     """Retained messages by topic below the site, such as `boiler-house/boiler-1/state` or `agent/status`.
 
-    An empty payload removes the message at the receiver. All methods belong to one event loop.
+    An empty payload removes the message at the receiver; it stands until the receiver has acknowledged that, over
+    restarts if need be. All methods belong to one event loop.
     """
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[int, bytes]] = {}
         self._version = 0
         self._changed = asyncio.Event()
+        self._held: set[str] = set()
+        self._memory: Memory | None = None
+
+    def remember(self, memory: Memory, *, known: Callable[[str], bool]) -> None:
+        """Remove what receivers hold of earlier runs and nobody posts any more; keep what they hold from now on.
+
+        To be called when everything is posted but the states of devices, which come with their first polls: of places
+        (`area/device`) that are not `known` none will come.
+        """
+        held = orjson.loads(memory.load_state(HELD) or b"[]")
+        awaited = {topic for topic in held if topic.endswith("/state") and known(topic.removesuffix("/state"))}
+        self._held = {*held, *self._entries}
+        self._memory = memory
+        for topic in self._held - awaited - self._entries.keys():
+            self.put(topic, b"")
+        self._save()
 
     def put(self, topic: str, payload: bytes) -> None:
         """Post a message in place of the one before it."""
@@ -20,8 +54,18 @@ class Board:
             return
         self._version += 1
         self._entries[topic] = (self._version, payload)
+        if topic not in self._held:
+            self._held.add(topic)
+            self._save()
         self._changed.set()
         self._changed = asyncio.Event()
+
+    def removed(self, topic: str) -> None:
+        """Forget a topic whose removal the receiver has acknowledged, unless there is a new message."""
+        if self.get(topic) == b"":
+            del self._entries[topic]
+            self._held.discard(topic)
+            self._save()
 
     def get(self, topic: str) -> bytes | None:
         """Return the latest message of a topic."""
@@ -40,3 +84,7 @@ class Board:
         while self._version <= version:
             await self._changed.wait()
         return self.since(version)
+
+    def _save(self) -> None:
+        if self._memory is not None:
+            self._memory.save_state(HELD, orjson.dumps(sorted(self._held)))

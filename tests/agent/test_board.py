@@ -34,3 +34,65 @@ async def test_whoever_waits_is_told_of_changes_only() -> None:
 
     async with asyncio.timeout(5):
         assert await waiting == (2, [("b/state", b"2")])
+
+
+class Memory(dict[str, bytes]):
+    """What outlives a run."""
+
+    def load_state(self, name: str) -> bytes | None:
+        return self.get(name)
+
+    def save_state(self, name: str, value: bytes) -> None:
+        self[name] = value
+
+
+def board_of(memory: Memory, *devices: str) -> Board:
+    """Return the board of a run with these devices, as it is before the first poll."""
+    board = Board()
+    for device in devices:
+        board.put(f"{device}/meta", b"{}")
+    board.remember(memory, known=lambda place: place in devices)
+    return board
+
+
+def removals(board: Board) -> set[str]:
+    return {topic for topic, payload in board.since(0)[1] if not payload}
+
+
+def test_what_an_earlier_run_left_of_a_device_that_is_gone_is_removed() -> None:
+    memory = Memory()
+    board = board_of(memory, "hall/a", "hall/b")
+    for topic in ("hall/a/state", "hall/b/state", "hall/b/alarm/comm_lost"):
+        board.put(topic, b"{}")
+
+    assert removals(board_of(memory, "hall/a")) == {"hall/b/meta", "hall/b/state", "hall/b/alarm/comm_lost"}
+
+
+def test_an_alarm_that_ended_unheard_does_not_stand_for_ever() -> None:
+    memory = Memory()
+    board_of(memory, "hall/a").put("hall/a/alarm/comm_lost", b'{"active":true}')
+
+    assert removals(board_of(memory, "hall/a")) == {"hall/a/alarm/comm_lost"}
+
+
+def test_a_removal_is_repeated_in_each_run_until_it_is_acknowledged_and_then_forgotten() -> None:
+    memory = Memory()
+    board_of(memory, "hall/a").put("hall/a/meta", b"")
+    board = board_of(memory)
+    assert removals(board) == {"hall/a/meta"}
+
+    board.removed("hall/a/meta")
+
+    assert removals(board) == set()
+    assert removals(board_of(memory)) == set()
+
+
+def test_an_acknowledged_removal_takes_nothing_away_that_was_posted_since() -> None:
+    memory = Memory()
+    board = board_of(memory)
+    board.put("hall/a/meta", b"")
+    board.put("hall/a/meta", b"{}")
+    board.removed("hall/a/meta")
+
+    assert board.get("hall/a/meta") == b"{}"
+    assert removals(board_of(memory)) == {"hall/a/meta"}

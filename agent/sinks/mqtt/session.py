@@ -85,13 +85,15 @@ class MqttSession:
         try:
             async with asyncio.timeout(ANSWER_S):
                 answers = [
-                    (topic, await self._publish(f"{self._base}/{topic}", payload, retain=True))
+                    (topic, payload, await self._publish(f"{self._base}/{topic}", payload, retain=True))
                     for topic, payload in messages
                 ]
-                for topic, answer in answers:
+                for topic, payload, answer in answers:
                     refused = judge(await answer)
                     if refused:
                         _LOG.error("mqtt: retained message %s refused: %s", topic, refused)
+                    elif not payload:
+                        self._board.removed(topic)
         except TimeoutError as error:
             raise SinkUnavailable("the broker does not acknowledge") from error
         self._posted = posted

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,9 +16,10 @@ from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.sinks.mqtt import sink as broker_of
 from agent.sinks.mqtt.reasons import HOLD_S, TAKEN_OVER
 from agent.sinks.mqtt.rivals import Rivals
+from agent.store import Store
 from tests.agent.sinks.broker_stub import StubBroker, serving
 from tests.certificates import Authority
-from tests.servers import running_mosquitto
+from tests.servers import Broker, running_mosquitto
 
 
 def sink_of(url: str, folder: Path, **settings: str) -> MqttSink:
@@ -89,6 +92,49 @@ def test_one_connection_that_lasts_ends_the_suspicion() -> None:
 
     for lived_s in [0.1] * 4 + [2.0] + [0.1] * 4:
         rivals.look(0x80, lived_s=lived_s, now_s=0.0)
+
+
+# ---- retained messages
+
+
+async def retained(broker: Broker) -> set[str]:
+    """Return the topics a newcomer is told of."""
+    async with broker.subscriber("energy/#") as subscriber:
+        await subscriber.until_quiet()
+    return {message.topic.removeprefix("energy/works/") for message in subscriber.messages if message.retained}
+
+
+@pytest.mark.integration
+async def test_what_left_while_the_link_was_down_is_removed_once_it_is_up_even_in_another_run(tmp_path: Path) -> None:
+    topics = {f"hall/{device}/{kind}" for device in ("stays", "leaves", "left") for kind in ("meta", "state")}
+    with running_mosquitto(tmp_path) as broker:
+        async with run_of(broker, tmp_path) as (board, sink):
+            for topic in topics:
+                board.put(topic, b"{}")
+            async with sink.session():
+                assert await retained(broker) == topics
+            for kind in ("meta", "state"):  # removed without a link
+                board.put(f"hall/leaves/{kind}", b"")
+            async with sink.session():
+                assert await retained(broker) == {topic for topic in topics if "leaves" not in topic}
+        async with run_of(broker, tmp_path) as (_, sink), sink.session():
+            assert await retained(broker) == {"hall/stays/meta", "hall/stays/state"}
+        async with run_of(broker, tmp_path) as (board, _):
+            assert {topic for topic, payload in board.since(0)[1] if not payload} == set()
+
+
+@asynccontextmanager
+async def run_of(broker: Broker, folder: Path) -> AsyncIterator[tuple[Board, MqttSink]]:
+    """Give board and sink of a run of an agent whose only device is `hall/stays`."""
+    store = Store(folder / "store.db", max_size=1 << 20, commit_every_s=0.1, sinks=("mqtt",))
+    await store.open()
+    board = Board()
+    board.put("hall/stays/meta", b"{}")
+    board.remember(store, known=lambda place: place == "hall/stays")
+    try:
+        yield board, MqttSink(MqttConfig(url=broker.url), site="works", board=board, folder=folder)
+    finally:
+        await store.close()
 
 
 # ---- keys
