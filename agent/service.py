@@ -110,6 +110,8 @@ class Agent:
             await self.duties.restore_windows()
             post_meta(self.board, self.config, self.ledger, self.started_ns)
             self._post_status("online")
+            if self.config.mqtt:
+                self.board.remember(self.store, known=self.recorder.knows)
             stack.push_async_callback(self._stop_api)
             if self.api:
                 await self.api.start()
