@@ -77,12 +77,11 @@ def _units(text: str) -> tuple[int, ...]:
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.partition("-")
-        try:
-            found.update(range(int(first), int(last if dash else first) + 1))
-        except ValueError:
-            found.add(0)
-    if not found or min(found) < 1 or max(found) > _LAST_UNIT:
-        raise argparse.ArgumentTypeError(f"'{text}' names no units from 1 to {_LAST_UNIT}: write such as 1-10,17")
+        with contextlib.suppress(ValueError):
+            if 1 <= int(first) <= int(last if dash else first) <= _LAST_UNIT:
+                found.update(range(int(first), int(last if dash else first) + 1))
+                continue
+        raise argparse.ArgumentTypeError(f"'{part}' names no units from 1 to {_LAST_UNIT}: write such as 1-10,17")
     return tuple(sorted(found))
 
 

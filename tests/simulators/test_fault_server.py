@@ -1,0 +1,173 @@
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from drivers.endpoint import parse_endpoint
+from drivers.errors import LineDown, LineError, NoReply
+from drivers.line import Line
+from drivers.reading import Block
+from simulators.cli import main
+from simulators.description import LineEntry
+from simulators.fault.device import Answer, Misbehaving
+from simulators.fault.faults import FAULTS
+from simulators.fault.server import misbehaving_line
+from simulators.fault.values import doubt
+from simulators.framing import Request, RtuFraming
+
+Kind = Literal["tcp", "rtu+tcp", "serial"]
+KINDS: tuple[Kind, ...] = ("tcp", "rtu+tcp", "serial")
+TIMEOUT_S = 0.1
+BLOCK = Block(3, 40, 6)
+
+pytestmark = pytest.mark.integration
+
+
+@asynccontextmanager
+async def served(kind: Kind, on_answer: Callable[[Answer], None] | None = None, **chances: float) -> AsyncIterator[str]:
+    units = Misbehaving(range(1, 4), chances, timeout_s=TIMEOUT_S, seed=1)
+    async with misbehaving_line(LineEntry(name="line", kind=kind, baud=115200), units, on_answer) as url:
+        yield url
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Line]:
+    line = Line("line", parse_endpoint(url), timeout_s=TIMEOUT_S, pause_s=0.0)
+    try:
+        yield line
+    finally:
+        await line.close()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_line_without_faults_is_read_like_any_other(kind: Kind) -> None:
+    seen: list[Answer] = []
+    async with served(kind, seen.append) as url, opened(url) as line:
+        for unit in (1, 2, 3):
+            exchange = await line.read(unit, BLOCK)
+            assert doubt(unit, BLOCK, exchange.data, exchange.sent_ns, exchange.received_ns) == ""
+            assert seen[-1].right == exchange.data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_reset_closes_a_network_connection_and_breaks_off_on_a_serial_line(kind: Kind) -> None:
+    async with served(kind, reset=1.0) as url, opened(url) as line:
+        with pytest.raises(LineError) as caught:
+            await line.read(1, BLOCK)
+
+    assert isinstance(caught.value, LineDown) == (kind != "serial")
+
+
+async def test_a_late_reply_to_one_connection_reaches_the_next_over_rtu() -> None:
+    framing = RtuFraming()
+    asked = framing.reply(Request(2, b""), bytes((3, 0, 40, 0, 6)))
+    asked_for: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async with served("rtu+tcp", asked_for.set_result, late=1.0) as url:
+        host, port = url.removeprefix("rtu+tcp://").split(":")
+        _, first = await asyncio.open_connection(host, int(port))
+        first.write(asked)
+        right = (await asked_for).right
+        first.close()
+        reader, second = await asyncio.open_connection(host, int(port))
+        late = await reader.readexactly(5 + len(right))
+        second.close()
+
+    assert late[3:-2] == right
+
+
+async def test_silence_is_a_time_out_and_costs_no_other_read() -> None:
+    async with served("serial", silence=0.5) as url, opened(url) as line:
+        outcomes = []
+        for _ in range(12):
+            try:
+                outcomes.append(bool((await line.read(1, BLOCK)).data))
+            except NoReply:
+                outcomes.append(False)
+
+    assert set(outcomes) == {True, False}
+
+
+@pytest.mark.parametrize(
+    ("options", "scheme"), [([], "tcp://"), (["--rtu"], "rtu+tcp://"), (["--serial"], "rtu:///dev/pts/")]
+)
+def test_the_command_says_where_it_serves_what(
+    options: list[str], scheme: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--mix", "all", "--fault", "crc=0.5", "--units", "1-3,17", "--seed", "4", "--timeout", "0.2"]
+    assert main(["fault", "--json", "--for", "0.05", *chosen, *options]) == 0
+
+    said = json.loads(capsys.readouterr().out)
+    assert said.pop("url").startswith(scheme)
+    assert said.pop("faults") == {name: 0.5 if name == "crc" else 0.02 for name in FAULTS}
+    assert said == {"units": [1, 2, 3, 17], "seed": 4, "timeout_s": 0.2}
+
+
+def test_each_fault_is_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fault", "--list"]) == 0
+
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[1:]] == list(FAULTS)
+    assert all(FAULTS[line.split()[0]].what in line for line in lines[1:])
+
+
+def test_an_answer_is_logged_with_what_was_done_to_it() -> None:
+    answer = Answer(2, Block(3, 40, 1), b"\x02\x03", ("late",), (), None)
+
+    assert json.loads(answer.to_json("line", 5)) == {
+        "time_ns": 5,
+        "line": "line",
+        "unit": 2,
+        "function": 3,
+        "address": 40,
+        "count": 1,
+        "data": "0203",
+        "faults": ["late"],
+        "right_after_s": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--fault", "crs=0.1"], "did you mean 'crc'"),
+        (["--fault", "crc"], "write crc=0.05"),
+        (["--fault", "crc=1.5"], "from 0 to 1"),
+        (["--units", "0-3"], "units from 1 to 247"),
+        (["--units", "1-99999999999"], "units from 1 to 247"),
+        (["--timeout", "0"], "is no time-out"),
+        (["--baud", "fast"], "is no baud rate"),
+        (["--port", "70000"], "0-65535"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["fault", *arguments])
+
+    said = capsys.readouterr().err
+    assert caught.value.code == 2
+    assert text in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["--baud", "9600"], 2, "add --serial"),
+        (["--serial", "--rtu"], 2, "leave one of"),
+        (["--serial", "{tmp}/file"], 3, "is no serial port"),
+        (["--served", "{tmp}/no/log"], 2, "cannot be written"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(
+    arguments: list[str], code: int, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["fault", *[argument.format(tmp=tmp_path) for argument in arguments]]) == code
+
+    said = capsys.readouterr().err
+    assert text in said
+    assert said.count("\n") == 1
