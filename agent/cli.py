@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from agent.commands.arguments import add_decode
+from agent.commands.arguments import add_decode, add_scan
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -66,6 +66,13 @@ def _read(given: Arguments) -> Exit:
     from agent.commands.read import read
 
     return read(given.config, given.device, as_json=given.json)
+
+
+def _scan(given: Arguments) -> Exit:
+    from agent.commands.scan import Asked, scan
+
+    settings = given.settings is not None
+    return scan(Asked(url=given.url, units=given.units, settings=settings, timeout=given.timeout, as_json=given.json))
 
 
 def _decode(given: Arguments) -> Exit:
@@ -145,9 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     command("check", _check, "validate a configuration and plan its reads, without touching the network", config=True)
     read = command("read", _read, "poll now and show every register", config=True)
     read.add_argument("device", nargs="?", metavar="DEVICE", help="only this device")
-    add_decode(
-        command("decode", _decode, "show what registers may mean, in every type and order, the most plausible first")
-    )
+    add_scan(command("scan", _scan, "find the units on a line, what they say they are and which profiles fit"))
+    add_decode(command("decode", _decode, "show what registers may mean, the most plausible type and order first"))
     devices = command("devices", _devices, "list the device profiles, or show one")
     devices.add_argument("name", nargs="?", metavar="NAME")
     factors = command("factors", _factors, "list the factor sets, or show one with values and sources")

@@ -36,3 +36,36 @@ def _count(text: str) -> int:
     if not 1 <= number <= 0x10000:  # noqa: PLR2004 -- as many as there are addresses
         raise argparse.ArgumentTypeError(f"'{text}' is no number of registers: give 1 or more")
     return number
+
+
+def add_scan(command: argparse.ArgumentParser) -> None:
+    """Add what `scan` takes."""
+    command.add_argument("url", metavar="URL", help="rtu:///dev/ttyUSB0?baud=9600&parity=N, tcp://…, rtu+tcp://…")
+    command.add_argument("--units", type=_units, metavar="1-247", help="which unit numbers to ask, such as 1-40,100")
+    command.add_argument(
+        "--settings", choices=("all",), help="serial: try the common baud rates and parities until a unit answers"
+    )
+    command.add_argument("--timeout", type=_timeout, metavar="S", help="how long to wait for each reply")
+
+
+def _units(text: str) -> tuple[int, ...]:
+    units: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        numbers = (first, last if dash else first)
+        if not all(number.isascii() and number.isdecimal() and 0 < int(number) <= 255 for number in numbers):  # noqa: PLR2004 -- a byte
+            raise argparse.ArgumentTypeError(f"'{text}' names no units: write such as 1-40,100 (1 to 247)")
+        units.update(range(int(numbers[0]), int(numbers[1]) + 1))
+    if not units:
+        raise argparse.ArgumentTypeError(f"'{text}' names no units: write the smaller number first, such as 1-40")
+    return tuple(sorted(units))
+
+
+def _timeout(text: str) -> float:
+    try:
+        number = float(text.removesuffix("s"))
+    except ValueError:
+        number = 0.0
+    if not 0.02 <= number <= 10:  # noqa: PLR2004 -- from what a fast device needs to what anybody waits
+        raise argparse.ArgumentTypeError(f"'{text}' is no time-out: give seconds from 0.02 to 10")
+    return number

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 from agent.commands import decoded
 from agent.commands.bench import check_unit, endpoint_of, open_line, told
@@ -123,7 +124,7 @@ def _read(asked: Asked, url: str) -> list[Sample]:
     if len(asked.inputs) > 1:
         raise CommandError(f"'{asked.inputs[1]}': registers and a URL do not go together: give one of them")
     if asked.unit is None:
-        raise CommandError(f"--unit is missing: which one answers says 'energy-agent scan {url}'")
+        raise CommandError(f"--unit is missing: which one answers says: energy-agent scan {quote(url)}")
     check_unit(asked.unit, endpoint_of(url))
     address, count = asked.address, asked.count if asked.count is not None else 20
     if address is not None and address + count > _ADDRESSES:

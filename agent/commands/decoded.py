@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any, Protocol
 
 from agent.commands.outcome import print_json
@@ -11,7 +12,7 @@ from agent.commissioning.layout import Layout, Shown, Verdict
 from agent.commissioning.survey import runs
 
 _LIKELY, _POSSIBLE = 3.0, 0.0
-_ROWS = 12
+_ROWS, _RIVALS = 12, 3
 _CLOSE_BITS = 3.0
 
 
@@ -72,7 +73,7 @@ def show_layouts(given: Given, sample: Taken, ranked: Sequence[Layout]) -> None:
         + ("" if clear else ": too close to call without a value from the display")
     )
     print_table("", ("address", "registers", "value", "reads as"), list(_layout_rows(best)), right=("value",))
-    where = f"decode {given.url} --unit {given.unit} --function {sample.function} …" if given.url else "decode …"
+    where = f"decode {quote(given.url)} --unit {given.unit} --function {sample.function} …" if given.url else "decode …"
     print_text(f"Next, with values off the display: energy-agent {where} --as voltage_l1=230.1 --profile my-meter.toml")
 
 
@@ -103,7 +104,9 @@ def show_matches(
     if written:
         print_text(f"wrote {written} point{'' if written == 1 else 's'} to {given.profile}")
         if given.url:
-            print_text(f"Next: energy-agent read {given.url} --unit {given.unit} --profile {given.profile} --watch")
+            print_text(
+                f"Next: energy-agent read {quote(given.url)} --unit {given.unit} --profile {quote(str(given.profile))} --watch"
+            )
     elif given.profile:
         print_text(f"wrote nothing to {given.profile}: nothing is certain")
 
@@ -138,15 +141,16 @@ def keys_text(candidate: Candidate) -> str:
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     match = verdict.match
-    rivals = verdict.rivals[:_ROWS]
-    places = ", ".join(f"{rival.reading.address:#06x}" for rival in rivals)
+    rivals = verdict.rivals[:_RIVALS]
+    more = f" and {len(verdict.rivals) - _RIVALS} more" if len(verdict.rivals) > _RIVALS else ""
+    places = ", ".join(f"{rival.reading.address:#06x}" for rival in rivals) + more
     if verdict.sure and rivals:
         yield f"{places} hold{'s' if len(rivals) == 1 else ''} the same now: compare again when they differ"
     elif not verdict.sure and not match.exact:
         also = f", as is {places}" if rivals else ""
         yield f"only near what is shown{also}: give what the display shows at this moment, and a second value"
     elif rivals:
-        others = ", ".join(f"{rival.reading.address:#06x} ({keys_text(rival.reading)})" for rival in rivals)
+        others = ", ".join(f"{rival.reading.address:#06x} ({keys_text(rival.reading)})" for rival in rivals) + more
         yield f"also fits {others}: give all digits of the display, or a second value"
     elif not verdict.sure:
         yield "too few digits to be certain: give a value of at least three"

@@ -1,7 +1,7 @@
 """Which readings belong together: a whole block at once, or values that somebody reads off a display."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.commissioning.candidates import ORDERS, Candidate, candidates, order_bits
@@ -15,6 +15,7 @@ _NEAR = 0.02
 """A display and a register read a moment apart may differ by this much."""
 _EXACT_BITS, _NEAR_BITS, _POWER_BITS = 8.0, 1.0, 0.4
 _MOST_POWER = 6
+_KILO = 3
 _ORDER_WEIGHT = 4.0
 """A device has one order for all of its values, so it is judged once, and not for each of them."""
 _CERTAIN_DIGITS = 3
@@ -113,20 +114,17 @@ def _best_cover(
     return total, chosen
 
 
-def matches(
-    shown: Shown, words: Mapping[int, int], later: Mapping[int, int] | None = None, unit_powers: Iterable[int] = ()
-) -> list[Match]:
+def matches(shown: Shown, words: Mapping[int, int], later: Mapping[int, int] | None = None) -> list[Match]:
     """Return the readings that some power of ten turns into the shown value, the most plausible first."""
-    preferred = set(unit_powers)
     found = []
     for candidate in candidates(words, later):
-        match = _match(shown, candidate, preferred)
+        match = _match(shown, candidate)
         if match is not None:
             found.append(match)
     return sorted(found, key=lambda match: (-match.bits, match.reading.address))
 
 
-def _match(shown: Shown, candidate: Candidate, preferred: set[int]) -> Match | None:
+def _match(shown: Shown, candidate: Candidate) -> Match | None:
     if candidate.type == "string" or not math.isfinite(candidate.raw) or candidate.raw == 0.0 or shown.value == 0.0:
         return None
     if (candidate.raw < 0) != (shown.value < 0):
@@ -140,14 +138,20 @@ def _match(shown: Shown, candidate: Candidate, preferred: set[int]) -> Match | N
     if not exact and off > _NEAR * abs(shown.value):
         return None
     plain = candidate.bits - sum(2.0 for why in candidate.why if why.startswith("mains") and candidate.scale != scale)
-    cost = 0.0 if power in preferred else _POWER_BITS * abs(power)
-    if power > 0 and not candidate.type.startswith("float"):
-        cost += 1.0  # a display finer than its register is rare
+    cost = _scale_cost(candidate.type, power)
     bits = plain + (_EXACT_BITS + shown.digits if exact else _NEAR_BITS) - cost
     quantity = VOCABULARY.get(shown.name)
     if quantity and quantity.unit.dimension in _SIGNED and candidate.type.startswith("int"):
         bits += _SIGN_BITS
     return Match(shown, replace(candidate, scale=scale), exact, round(bits, 2))
+
+
+def _scale_cost(kind: str, power: int) -> float:
+    """Return what a power of ten speaks against a reading [bit]: devices count in 0.1 to 0.001, or in thousands."""
+    if kind.startswith("float"):
+        return 1.0 if abs(power) == _KILO else 1.5 * abs(power)
+    usual = _POWER_BITS * abs(power)
+    return usual if -_KILO <= power <= 0 else usual + 1.5
 
 
 def agree(found: Sequence[Sequence[Match]], layout_bits: Mapping[tuple[str, str], float]) -> list[Match]:
