@@ -3,12 +3,17 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.breaker import Breaker
+from agent.learning import Learned
+from agent.pacing import Pacing
 from drivers.codec import Codec
-from drivers.plan import PlannedBlock
+from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
 from drivers.reading import Block, Frame
 
 _NS = 1_000_000_000
+_NAMED = 6
+"""Points that a sentence names before it counts the rest."""
 
 
 class Condition(StrEnum):
@@ -46,40 +51,77 @@ class Lateness:
         return self.maximum_s * 1000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class PolledDevice:
-    """A device as its line's task sees it."""
+    """A device as its line's task sees it; read every `every_s` [s], or less often where its points say so."""
 
     name: str
     unit: int
     profile: Profile
-    planned: tuple[PlannedBlock, ...]
+    every_s: float
+    planned: tuple[PlannedBlock, ...] = ()
+    cadences: list["Cadence"] = field(default_factory=list, repr=False)
     condition: Condition = Condition.UNKNOWN
     since_ns: int = 0
     reason: str = ""
     polls: int = 0
     failures: int = 0
     skipped: int = 0
-    failures_in_row: int = 0
-    retry_at: float = 0.0
-    """Monotonic time [s] before which no attempt is made."""
+    breaker: Breaker = field(default_factory=Breaker)
+    pacing: Pacing = field(default_factory=Pacing)
+    learned: Learned = field(default_factory=Learned)
     frames: dict[int, Frame] = field(default_factory=dict)
     """The latest frame of each of its cadences, by their index."""
-    identified: bool = False
-    """Whether this is still the device it was: checked on every connect and after every silence."""
+    answered: set[Block] = field(default_factory=set)
+    """Blocks that were read in this run."""
+    muted: dict[Block, Breaker] = field(default_factory=dict)
+    """Blocks that it does not answer, although it answers others."""
+    probed_at: float = 0.0
+    """Monotonic time [s] at which it last answered after a silence."""
+    refused: dict[Block, float] = field(default_factory=dict)
+    """Since which monotonic time [s] it says that it does not have a block."""
+    learn_at: float = 0.0
+    """Monotonic time [s] before which a refusal is taken as it is."""
+    recheck_at: float = 0.0
+    """Monotonic time [s] from which on it is tried whether what it lacked is there by now."""
+    identify_at: float = 0.0
+    """Monotonic time [s] from which on it must say again that it is still the device it was."""
     identity: str = ""
     """Its identity registers as first seen in this run, in hex."""
 
+    def __post_init__(self) -> None:
+        """Plan its requests as if it had all that its profile has."""
+        self.planned = plan(self.profile, every_s=self.every_s)
+        periods = sorted({planned.every_s for planned in self.planned})
+        self.cadences = [Cadence(self, period, index) for index, period in enumerate(periods)]
+        self.learn(self.learned)
 
-@dataclass(slots=True)
+    def learn(self, learned: Learned) -> None:
+        """Ask from now on only for what it has."""
+        self.learned = learned
+        if learned:
+            self.planned = learned.plan(self.profile, self.every_s)
+        codec = Codec(self.profile, self.planned)
+        for cadence in self.cadences:
+            cadence.codec = codec
+            cadence.blocks = tuple(planned.block for planned in self.planned if planned.every_s == cadence.every_s)
+
+    @property
+    def note(self) -> str:
+        """What is to be said of it even when all is well."""
+        missing = self.learned.missing(self.profile)
+        return f"refuses {_listed(missing)}: not asked for any more, tried again once a day" if missing else ""
+
+
+@dataclass(slots=True, eq=False)
 class Cadence:
     """The blocks of one device that are read together, every `every_s` seconds."""
 
     device: PolledDevice
     every_s: float
-    blocks: tuple[Block, ...]
-    codec: Codec
     index: int
+    blocks: tuple[Block, ...] = ()
+    codec: Codec = field(init=False, repr=False)
     due_ns: int = 0
 
     def align(self, now_ns: int) -> None:
@@ -97,17 +139,6 @@ class Cadence:
         return skipped
 
 
-def cadences(device: PolledDevice) -> list[Cadence]:
-    """Return the cadences of a device, fastest first."""
-    periods = sorted({planned.every_s for planned in device.planned})
-    codec = Codec(device.profile, device.planned)
-    return [
-        Cadence(
-            device,
-            period,
-            tuple(planned.block for planned in device.planned if planned.every_s == period),
-            codec,
-            index,
-        )
-        for index, period in enumerate(periods)
-    ]
+def _listed(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -1,27 +1,52 @@
 """From a configuration to the tasks that poll its lines."""
 
+import time
+
+from agent.alarm import Alarm, Severity
+from agent.alarms import AlarmDesk
 from agent.config import SiteConfig
+from agent.learning import Learned
 from agent.polled import PolledDevice
 from agent.poller import LinePoller
+from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.sections import LineSection
+from agent.store import Store
 from drivers.line import Line
-from drivers.plan import plan
 
 
-def line_poller(config: SiteConfig, section: LineSection, recorder: Recorder) -> LinePoller:
-    """Return what polls the devices of a line."""
+def line_poller(
+    config: SiteConfig, section: LineSection, recorder: Recorder, alarms: AlarmDesk, store: Store
+) -> LinePoller:
+    """Return what polls the devices of a line; `store` keeps what is learned of them."""
     devices = [
-        PolledDevice(
-            device.name,
-            device.unit,
-            config.profiles[device.name],
-            plan(config.profiles[device.name], every_s=device.every),
-        )
+        PolledDevice(device.name, device.unit, config.profiles[device.name], device.every)
         for device in config.devices
         if device.line == section.name
     ]
+
+    def remember(device: PolledDevice) -> None:
+        store.save_state(_state(device), device.learned.to_json(device.profile))
+
+    def recall(device: PolledDevice) -> None:
+        device.learn(Learned.from_json(store.load_state(_state(device)), device.profile))
+
+    def overload(active: bool, text: str, text_zh: str) -> None:  # noqa: FBT001 -- one of three facts that are told
+        name = f"line_overload_{section.name}"
+        alarms.set(Alarm(AGENT, name, active, Severity.WARNING, time.time_ns(), text, text_zh))
+
     line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
     return LinePoller(
-        line, devices, timeout_s=section.timeout, on_frame=recorder.frame, on_condition=recorder.condition
+        line,
+        devices,
+        timeout_s=section.timeout,
+        on_frame=recorder.frame,
+        on_condition=recorder.condition,
+        remember=remember,
+        recall=recall,
+        on_overload=overload,
     )
+
+
+def _state(device: PolledDevice) -> str:
+    return f"learned/{device.name}"

@@ -67,7 +67,7 @@ class Agent:
         self.recorder = Recorder(
             config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board, clock=time.time_ns
         )
-        self.pollers = [line_poller(config, line, self.recorder) for line in config.lines]
+        self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
         self.forwarders = forwarders(config, self.store, self.board)
         self.duties = Duties(
             store=self.store,
@@ -157,7 +157,7 @@ class Agent:
             return
         # Built before anything ends, so that a failure leaves everything as it was.
         started = [line for line in config.lines if line.name not in change.lines_kept]
-        pollers = {line.name: line_poller(config, line, self.recorder) for line in started}
+        pollers = {line.name: line_poller(config, line, self.recorder, self.alarms, self.store) for line in started}
         senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board)}
         ledger = self._ledger(config) if change.ledger else self.ledger
         for name in change.lines_ended:

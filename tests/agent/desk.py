@@ -19,8 +19,6 @@ from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder
 from agent.scribe import Scribe
-from drivers.codec import Codec
-from drivers.plan import plan
 from tests.agent.frames import frame, lost_frame
 
 S = 10**9
@@ -91,10 +89,8 @@ class Desk:
             clock=lambda: self.now_ns,
         )
         self.profile = config.profiles["fan-1"]
-        planned = plan(self.profile, every_s=1.0)
-        self.fan = PolledDevice("fan-1", 1, self.profile, planned)
-        codec = Codec(self.profile, planned)
-        self.fast, self.slow = (Cadence(self.fan, 1.0, (), codec, index) for index in (0, 1))
+        self.fan = PolledDevice("fan-1", 1, self.profile, 1.0)
+        self.fast, self.slow = (Cadence(self.fan, 1.0, index) for index in (0, 1))
 
     def polled(self, after_s: float, counts: int = 1000, cadence: Cadence | None = None) -> None:
         shown = frame("fan-1", self.profile, {0x0010: f"{counts:08x}"}, START + round(after_s * S))

@@ -2,17 +2,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.polled import Cadence, Lateness, PolledDevice, cadences
-from drivers.codec import Codec
-from drivers.plan import plan
+from agent.polled import Cadence, Lateness, PolledDevice
 from drivers.profile import load_profile
 
 METER = load_profile("eastron/sdm630")
 
 
 def cadence(every_s: float, due_ns: int) -> Cadence:
-    device = PolledDevice("meter", 1, METER, ())
-    return Cadence(device, every_s, (), Codec(METER, ()), 0, due_ns)
+    return Cadence(PolledDevice("meter", 1, METER, 1.0), every_s, 0, due_ns=due_ns)
 
 
 def by_the_book(due_ns: int, every_ns: int, now_ns: int) -> tuple[int, int]:
@@ -50,9 +47,9 @@ def test_polls_are_due_at_multiples_of_their_cadence(now_ns: int, due_ns: int) -
 
 
 def test_a_device_has_one_cadence_for_each_period_of_its_points() -> None:
-    device = PolledDevice("meter", 1, METER, plan(METER, every_s=1.0))
+    device = PolledDevice("meter", 1, METER, 1.0)
 
-    fast, slow = cadences(device)
+    fast, slow = device.cadences
 
     assert (fast.every_s, slow.every_s) == (1.0, 10.0)
     assert (fast.index, slow.index) == (0, 1)

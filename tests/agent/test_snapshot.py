@@ -29,7 +29,7 @@ def polled_by(agent: Agent, time_ns: int, *, fast: str, slow: str) -> PolledDevi
     """Return the meter after a fast poll at a time and a slow one ten seconds before; all registers hold the same."""
     (poller,) = agent.pollers
     (device,) = poller.devices
-    for cadence, content, at_ns in zip(poller._cadences, (fast, slow), (time_ns, time_ns - 10**10), strict=True):
+    for cadence, content, at_ns in zip(device.cadences, (fast, slow), (time_ns, time_ns - 10**10), strict=True):
         results: dict[Block, Exchange | LineError] = {
             block: exchange(block, bytes.fromhex(content) * (block.count // 2), at_ns) for block in cadence.blocks
         }
@@ -63,7 +63,7 @@ def test_what_could_not_be_read_keeps_its_quality(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
     device.condition = Condition.DEGRADED
     (poller,) = agent.pollers
-    slow = poller._cadences[1]
+    slow = device.cadences[1]
     lost = NoReply("no reply", exchange(slow.blocks[0], b"", 10**18 + 1))
     device.frames[1] = slow.codec.decode("main-meter", dict.fromkeys(slow.blocks, lost))
 
@@ -84,7 +84,7 @@ def test_a_line_says_how_busy_and_how_late_it_was(agent: Agent) -> None:
 
     assert (shown["utilisation"], shown["requests"], shown["up"]) == (0.25, 7, True)
     assert (shown["lateness_mean_ms"], shown["lateness_max_ms"]) == (2.0, 3.0)
-    poller.down_reason = "cannot connect"
+    poller._standing.down_reason = "cannot connect"
     assert snapshot.line(poller, 10.0)["up"] is False
 
 

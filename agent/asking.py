@@ -1,0 +1,265 @@
+"""Asks the devices of one line: who they are, what they read, and which of their registers they do not have.
+
+Invariants:
+
+- After a silence nothing more is asked of a device in the same attempt: a silence costs one time-out.
+- A request that a device leaves unanswered while it answers others is asked last, and by growing pauses.
+- What a device says it does not have is believed when it answers other requests; a request it once answered only
+  when it has been refused for a while, for a device that starts may refuse what it has.
+- A device is asked who it is on every connect, after every silence and now and then; a stranger's values are not
+  taken.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable
+
+from agent.breaker import Breaker
+from agent.learning import Learned, search
+from agent.polled import Cadence, PolledDevice
+from drivers.errors import LineDown, LineError, NoReply, Refused
+from drivers.line import Line
+from drivers.reading import Block, Exchange
+
+_log = logging.getLogger(__name__)
+
+_GATEWAY_CODES = (10, 11)
+"""Exceptions by which a gateway says that the device behind it did not answer."""
+_ILLEGAL_CODES = (2, 3)
+"""Exceptions by which a device says that it has no such registers, or not so many at once."""
+_BUSY_CODES = (5, 6)
+_IDENTIFY_EVERY_S = 600.0
+_ROUNDS = 8
+"""Learning one thing may bring another to light, so many times in one poll at most."""
+_BELIEVED_S = 60.0
+_LEARN_AGAIN_S, _WRONG_PROFILE_S = 60.0, 3600.0
+_RECHECK_FIRST_S, _RECHECK_S = 600.0, 86400.0
+"""A device may have been starting when it was learned; later only a new firmware changes what it has."""
+_JUST_NOW_S = 1.0
+_MOST_AT_ONCE = 125
+
+Results = dict[Block, Exchange | LineError]
+Remember = Callable[[PolledDevice], None]
+"""Keeps what was learned of a device over a restart."""
+
+
+class Muted(NoReply):
+    """Stands for a request that is not sent for a while, because the device never answers it."""
+
+
+class Asker:
+    """Sends the requests of one line, each when its device can take it."""
+
+    def __init__(self, line: Line, devices: Iterable[PolledDevice], remember: Remember) -> None:
+        self.beat = time.monotonic()
+        """Monotonic time [s] of the last request."""
+        self._line = line
+        self._devices = tuple(devices)
+        self._remember = remember
+        self._connection = 0
+
+    async def read(self, cadence: Cadence) -> Results:
+        """Read what is due together; learn what the device refuses, so that all it has arrives in this very poll."""
+        results: Results = {}
+        for _ in range(_ROUNDS):
+            silent = await self._read_left(cadence, results)
+            refused = [block for block, result in results.items() if _illegal(result)]
+            if silent or not await self._learn(cadence.device, refused):
+                break
+            results = {block: results[block] for block in cadence.blocks if isinstance(results.get(block), Exchange)}
+        return results
+
+    async def identify(self, device: PolledDevice) -> str:
+        """Check that the device is what its profile says and what it was before; return why not, if it is not.
+
+        Raises LineError when it does not answer.
+        """
+        self._doubt()
+        declared = device.profile.identity
+        if declared is None or time.monotonic() < device.identify_at:
+            return ""
+        block = Block(declared.function, declared.address, declared.count)
+        try:
+            found = (await self._ask(device, block)).data.hex()
+        except Refused as error:
+            if silent(error):
+                raise
+            # Older meters lack these registers: nothing can be checked, and nothing speaks against them.
+            self._know(device)
+            return ""
+        expected = declared.expect or device.identity or found
+        if found != expected:
+            return (
+                f"another device answers: its identity registers hold {found} instead of {expected}: "
+                "check unit and profile, or start the agent anew if the device was replaced"
+            )
+        device.identity = found
+        self._know(device)
+        return ""
+
+    async def probe(self, device: PolledDevice) -> str:
+        """Find out with one short read whether a device is there; return why it is another one, if it is.
+
+        Raises LineError when it does not answer.
+        """
+        stranger = ""
+        if device.profile.identity is None:
+            await self._read_one(device)
+        else:
+            device.identify_at = 0.0
+            stranger = await self.identify(device)
+        device.probed_at = time.monotonic()
+        return stranger
+
+    async def _read_one(self, device: PolledDevice) -> None:
+        """Read the shortest block that a device has answered before."""
+        blocks = sorted((planned.block for planned in device.planned), key=lambda block: block.count)
+        answered = [block for block in blocks if block in device.answered]
+        # One that never answered may leave unanswered just the one that is tried.
+        block = answered[0] if answered else blocks[device.breaker.failures_in_row % len(blocks)]
+        try:
+            await self._ask(device, block)
+        except Refused as error:
+            if silent(error):
+                raise
+
+    async def recheck(self, device: PolledDevice) -> None:
+        """Try now and then whether a device has by now what it did not have; raise LineError when it falls silent."""
+        now = time.monotonic()
+        if not device.learned.holes or now < device.recheck_at:
+            return
+        device.recheck_at = now + _RECHECK_S
+        for hole in device.learned.holes:
+            if hole.count and await self._has(
+                device, Block(hole.function, hole.address, min(hole.count, _MOST_AT_ONCE))
+            ):
+                _log.warning("device %s has registers now that it did not have: %s", device.name, hole)
+                device.learn(device.learned.without(hole))
+                self._remember(device)
+
+    async def _read_left(self, cadence: Cadence, results: Results) -> bool:
+        """Read the blocks that have no result yet; return whether the device fell silent."""
+        device = cadence.device
+        left = sorted((block for block in cadence.blocks if block not in results), key=device.muted.__contains__)
+        for at, block in enumerate(left):
+            muted = device.muted.get(block)
+            if muted and time.monotonic() < muted.retry_at:
+                results[block] = Muted("no reply to this request, though to others: asked again by growing pauses")
+                continue
+            alive = time.monotonic() - device.probed_at < _JUST_NOW_S or any(
+                isinstance(result, Exchange) for result in results.values()
+            )
+            try:
+                results[block] = await self._ask(device, block)
+                device.muted.pop(block, None)
+            except LineError as error:
+                results[block] = error
+                if isinstance(error, LineDown) or silent(error):
+                    results |= dict.fromkeys(left[at + 1 :], error)
+                    if alive and isinstance(error, NoReply):
+                        device.muted.setdefault(block, Breaker()).fail(time.monotonic(), next_beat_s=0.0)
+                    return True
+        return False
+
+    async def _ask(self, device: PolledDevice, block: Block) -> Exchange:
+        """Send one request when the device has had its rest; note how it takes it."""
+        self.beat = time.monotonic()
+        pacing = device.pacing
+        rest_s = pacing.wait_s(self.beat)
+        if rest_s > 0:
+            await asyncio.sleep(rest_s)
+        hurried = pacing.hurried(time.monotonic())
+        try:
+            exchange = await self._line.read(device.unit, block)
+        except LineError as error:
+            refused = isinstance(error, Refused) and not silent(error)
+            if refused:
+                pacing.answered(time.monotonic())
+            busy = isinstance(error, Refused) and error.code in _BUSY_CODES
+            if (busy or (hurried and isinstance(error, NoReply))) and pacing.slow_down():
+                _log.info("device %s needs more time between requests: %s", device.name, error)
+            raise
+        pacing.answered(time.monotonic())
+        if not device.answered:
+            device.learn_at = 0.0
+        device.answered.add(block)
+        device.refused.pop(block, None)
+        return exchange
+
+    async def _has(self, device: PolledDevice, block: Block) -> bool:
+        """Return whether a block can be read; raise LineError when the device does not say."""
+        try:
+            await self._ask(device, block)
+        except Refused as error:
+            if _illegal(error):
+                return False
+            raise
+        return True
+
+    async def _learn(self, device: PolledDevice, refused: Iterable[Block]) -> bool:
+        """Find out why a device refuses blocks, and plan anew; return whether anything was learned."""
+        now = time.monotonic()
+        blocks = [block for block in refused if self._believed(device, block, now)]
+        if not blocks or now < device.learn_at:
+            return False
+        found = Learned()
+        try:
+            for block in blocks:
+                found = found.joined(await self._searched(device, block))
+        except LineError as error:
+            device.learn_at = now + _LEARN_AGAIN_S
+            _log.info("device %s: what it refuses cannot be learned now: %s", device.name, error)
+            return False
+        if not device.answered:
+            device.learn_at = now + _WRONG_PROFILE_S
+        if not found or not device.answered:
+            return False
+        device.learn(device.learned.joined(found))
+        device.recheck_at = now + _RECHECK_FIRST_S
+        self._remember(device)
+        limit = f", and more than {device.learned.max_registers} registers at once" if found.max_registers else ""
+        _log.warning("device %s refuses registers of its profile: %s%s", device.name, device.note or "none", limit)
+        return True
+
+    async def _searched(self, device: PolledDevice, block: Block) -> Learned:
+        (points,) = (planned.points for planned in device.planned if planned.block == block)
+        spans = [
+            Block(point.function, point.address, point.length)
+            for point in map(device.profile.points.__getitem__, points)
+        ]
+        found = await search(block, spans, lambda part: self._has(device, part))
+        # Refused a moment ago and not any more: there is nothing to learn from that.
+        return Learned() if device.answered and await self._has(device, block) else found
+
+    @staticmethod
+    def _believed(device: PolledDevice, block: Block, now: float) -> bool:
+        since = device.refused.setdefault(block, now)
+        return block not in device.answered or now - since >= _BELIEVED_S
+
+    def _doubt(self) -> None:
+        """Have every device say again who it is when the line was connected anew: others may stand behind it."""
+        if self._line.stats.reconnects != self._connection:
+            self._connection = self._line.stats.reconnects
+            for device in self._devices:
+                device.identify_at = 0.0
+
+    def _know(self, device: PolledDevice) -> None:
+        self._doubt()
+        # Spread, so that the devices of a line are not all asked in one second.
+        device.identify_at = time.monotonic() + _IDENTIFY_EVERY_S * random.uniform(0.75, 1.0)  # noqa: S311 -- protects nothing
+
+
+def silent(error: LineError) -> bool:
+    """Whether the device itself did not answer, which a gateway may say in its place."""
+    return isinstance(error, NoReply) or (isinstance(error, Refused) and error.code in _GATEWAY_CODES)
+
+
+def _illegal(result: Exchange | LineError) -> bool:
+    return isinstance(result, Refused) and result.code in _ILLEGAL_CODES
+
+
+def refuses_all(device: PolledDevice, results: Results) -> bool:
+    """Whether a device that never answered anything says of all its registers that it does not have them."""
+    return not device.answered and all(map(_illegal, results.values()))

@@ -1,0 +1,60 @@
+"""Which poll of a line is next: earliest due first, at multiples of each cadence on the wall clock.
+
+Polls are due on the wall clock, so that all devices of a plant are read together, and awaited on the monotonic
+one. A step of the wall clock aligns all of them anew: it delays no poll by more than a period and is no lateness.
+"""
+
+import math
+import time
+from collections.abc import Iterable
+
+from agent.polled import Cadence, PolledDevice
+
+_NS = 1_000_000_000
+_STEP_NS = 200_000_000
+"""The wall clock may drift from the monotonic one by this much between two looks; more is a step."""
+
+
+class Schedule:
+    """The cadences of the devices of one line."""
+
+    def __init__(self, devices: Iterable[PolledDevice]) -> None:
+        self.cadences = tuple(cadence for device in devices for cadence in device.cadences)
+        self._clock_ns = 0
+
+    def align(self) -> None:
+        """Make the next multiple of every cadence due; what a device that fails still owes stays due."""
+        now_ns = time.time_ns()
+        self._clock_ns = now_ns - time.monotonic_ns()
+        for cadence in self.cadences:
+            if cadence.due_ns > now_ns or not cadence.device.breaker.doubtful:
+                cadence.align(now_ns)
+
+    def realigned(self) -> bool:
+        """Align every cadence anew if the wall clock was set; return whether it was."""
+        clock_ns = time.time_ns() - time.monotonic_ns()
+        if abs(clock_ns - self._clock_ns) <= _STEP_NS:
+            self._clock_ns = clock_ns
+            return False
+        self.align()
+        return True
+
+    def next(self) -> Cadence | None:
+        """Return the poll that is due first among devices that answer; None when none does."""
+        sure = (cadence for cadence in self.cadences if cadence.blocks and not cadence.device.breaker.doubtful)
+        return min(sure, key=_due, default=None)
+
+    def left_s(self) -> float:
+        """Return how long the line is free before such a poll is due [s]; below 0 when it is over its time."""
+        cadence = self.next()
+        return math.inf if cadence is None else (cadence.due_ns - time.time_ns()) / _NS
+
+    @staticmethod
+    def next_beat_s(cadence: Cadence) -> float:
+        """Return the time until the next multiple of a cadence [s]."""
+        every_ns = round(cadence.every_s * _NS)
+        return (every_ns - time.time_ns() % every_ns) / _NS
+
+
+def _due(cadence: Cadence) -> int:
+    return cadence.due_ns

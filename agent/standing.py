@@ -1,0 +1,117 @@
+"""How the devices of a line are doing, and the line itself: the conclusions of each attempt.
+
+Invariants:
+
+- A device is offline after two attempts in a row without an answer, and online with the first.
+- Of a line that is down all devices are offline; each transition is told once.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from agent.asking import Muted, Results, refuses_all, silent
+from agent.breaker import FIRST_PAUSE_S, Breaker
+from agent.polled import Condition, PolledDevice
+from drivers.errors import BadReply, LineDown, LineError
+from drivers.hint import Hint, likely_cause
+from drivers.line import Line
+
+_log = logging.getLogger(__name__)
+
+OnCondition = Callable[[PolledDevice], None]
+
+
+class Standing:
+    """What is held of one line and its devices."""
+
+    def __init__(self, line: Line, devices: Iterable[PolledDevice], on_condition: OnCondition) -> None:
+        self.down_reason = ""
+        self.breaker = Breaker()
+        """When a line that is down is tried again."""
+        self._line = line
+        self._devices = tuple(devices)
+        self._on_condition = on_condition
+
+    def hint(self) -> Hint | None:
+        """Return what is most likely wrong with a serial line on which nobody has ever answered."""
+        stats = self._line.stats
+        if not self._line.endpoint.serial or stats.replies or stats.exceptions:
+            return None
+        return likely_cause(self._line.evidence)
+
+    def answered(self, device: PolledDevice, results: Results) -> None:
+        """Note a poll of which something came back."""
+        failed = any(isinstance(result, LineError) for result in results.values())
+        reasons = filter(None, (_explain(device, results), device.note))
+        device.breaker.succeed()
+        self._set(device, Condition.DEGRADED if failed else Condition.ONLINE, "; ".join(reasons))
+
+    def failed(self, device: PolledDevice, reason: str, *, next_beat_s: float) -> None:
+        """Count an attempt without result; from the second in a row on, the device is offline and asked less often."""
+        device.failures += 1
+        device.identify_at = 0.0
+        device.breaker.fail(time.monotonic(), next_beat_s=next_beat_s)
+        if device.breaker.open and device.condition is not Condition.OFFLINE:
+            hint = self.hint()
+            self._set(device, Condition.OFFLINE, f"{reason}; {hint.text}" if hint else reason)
+
+    def refuse(self, device: PolledDevice, stranger: str) -> None:
+        """Take nothing from a device that is another one."""
+        device.failures += 1
+        device.breaker.rest(time.monotonic())
+        self._set(device, Condition.OFFLINE, stranger)
+
+    def line_is_up(self) -> None:
+        """Note that the line can be used, whoever answers on it."""
+        if self.breaker.doubtful:
+            _log.info("line %s is back", self._line.name)
+        self.breaker = Breaker()
+        self.down_reason = ""
+
+    def line_is_down(self, device: PolledDevice, down: LineDown) -> None:
+        """Note that the line could not be used when a device was to be asked."""
+        device.failures += 1
+        if not self.breaker.doubtful:
+            _log.warning("line %s is down: %s", self._line.name, down)
+        self.down_reason = str(down)
+        self.breaker.fail(time.monotonic(), next_beat_s=FIRST_PAUSE_S)
+        for other in self._devices:
+            self._set(other, Condition.OFFLINE, str(down))
+
+    def _set(self, device: PolledDevice, condition: Condition, reason: str) -> None:
+        if device.condition is condition and (device.reason == reason or condition is Condition.OFFLINE):
+            return
+        before, device.condition, device.reason, device.since_ns = device.condition, condition, reason, time.time_ns()
+        if condition is Condition.ONLINE:
+            _log.info("device %s is online", device.name)
+        else:
+            _log.warning("device %s is %s (was %s): %s", device.name, condition, before, reason)
+        self._on_condition(device)
+
+
+def nothing_came(results: Results) -> bool:
+    """Whether a poll has asked for something and nothing of use came back."""
+    errors = [result for result in results.values() if isinstance(result, LineError)]
+    return len(errors) == len(results) and any(map(costly, errors)) and all(map(_dumb, errors))
+
+
+def costly(error: LineError) -> bool:
+    """Whether the line was kept waiting for nothing."""
+    return _dumb(error) and not isinstance(error, Muted)
+
+
+def _dumb(error: LineError) -> bool:
+    return silent(error) or isinstance(error, BadReply)
+
+
+def _explain(device: PolledDevice, results: Results) -> str:
+    """Return which blocks of a device that otherwise answers failed, and why."""
+    failed = [
+        f"function {block.function} address {block.address:#06x} count {block.count}: {result}"
+        for block, result in results.items()
+        if isinstance(result, LineError)
+    ]
+    if failed and refuses_all(device, results):
+        failed.insert(0, "it has none of the registers asked for: check unit and profile (addresses are 0-based)")
+    return "; ".join(failed)
