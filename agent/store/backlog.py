@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 from agent.record import AGENT, GAP, INTERVAL, KINDS, Record, encode
 from agent.store.chain import seal
 from agent.store.losses import Losses
@@ -26,6 +28,8 @@ from agent.store.settled import Lane
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
+_OF_THE_STORE = {"seq", "epoch", "previous", "hash"}
+"""What the store adds to a body."""
 _QUEUE_FULL = "queue full before the disk took them"
 _ROWS_SHARE = 8
 """Rows of the ring may take this part of the queue's bound, beside it: they come one a minute."""
@@ -158,6 +162,23 @@ class Backlog:
         """Return to records that are committed first."""
         with self.changed:
             self._live_epoch = ""
+
+    def renumber(self, seq: int) -> None:
+        """Give everything that waits a new number behind `seq`, for a file that has used up theirs."""
+        with self.changed:
+            waiting, self._records, self._bytes = self._records, [], 0
+            self.seq = max(self.seq, seq)
+            self._live_from = self.seq + 1
+            for record in waiting:
+                body = orjson.loads(record.payload)
+                content = {name: value for name, value in body.items() if name not in _OF_THE_STORE}
+                self._number(record.kind, record.key, record.time_ns, content)
+
+    def gone(self, numbers: Collection[int]) -> set[int]:
+        """Return those of the numbers lent since the file cannot be written whose records no longer wait."""
+        with self.changed:
+            waiting = {record.seq for record in self._records}
+            return {number for number in numbers if number >= self._live_from and number not in waiting}
 
     def live(self, lane: Lane, delivered: Collection[int], limit: int) -> list[Record]:
         """Return the oldest records of a lane that may be delivered uncommitted and are not in `delivered`."""

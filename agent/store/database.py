@@ -13,7 +13,7 @@ Invariants:
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,13 @@ from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
+from agent.store.place import inode, unlocked
 from agent.store.schema import (
     COLUMNS,
     LANE_OF,
     TABLES,
     StoreError,
+    check_order,
     check_owner,
     create,
     from_rows,
@@ -69,25 +71,33 @@ _ROWS_SHARE = 4
 class Database:
     """An open store file."""
 
-    def __init__(self, path: Path, *, max_size: int) -> None:
-        """Open or create the file; raise sqlite3.Error, or StoreError when it is another program's."""
+    def __init__(self, path: Path, *, max_size: int, writable: bool = True) -> None:
+        """Open or create the file, or open it to read only; raise sqlite3.Error, or StoreError for another program's.
+
+        `path` has no symbolic links in it: SQLite puts the log beside the file itself.
+        """
         if max_size < _SMALLEST:
             raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '512KiB' or more")
+        self.writable = writable
         self._wal = path.with_name(path.name + "-wal")
         checkpoint = min(1000, max_size // (64 * _PAGE))
         # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
         log = checkpoint + 2 * queue_bytes(max_size) // _PAGE + _OTHER_PAGES
         self._max_pages = max_size // _PAGE - log
-        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5)
+        self._connection = sqlite3.connect(path, isolation_level=None, timeout=5) if writable else unlocked(path)
         self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # a flipped bit is no crash
         try:
-            self._prepare(path, checkpoint)
+            if writable:
+                self._prepare(path, checkpoint)
+            elif tables := _tables(self._connection):
+                check_owner(self._connection, path, tables)
             self.ledger = read_ledger(self._connection)
             self.settled = read_settled(self._connection)
             self.states = read_states(self._connection)
         except BaseException:
             self._connection.close()
             raise
+        self._inodes = inode(path), inode(self._wal)
         self._pruned = {name: Settled() for name in TABLES}
         self._rotten: dict[int, Record] = {}
         """Damaged records by the number they stand at, which may be damaged as well."""
@@ -101,7 +111,7 @@ class Database:
         """Bytes of the file and its log."""
         try:
             log = self._wal.stat().st_size
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             log = 0
         return self._pragma("page_count") * _PAGE + log
 
@@ -109,6 +119,20 @@ class Database:
     def rotten(self) -> bool:
         """Whether records were found that are not what was written; the next commit drops them."""
         return bool(self._rotten)
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a path leads to what is written to."""
+        return inode(path) == self._inodes[0]
+
+    def logs_beside(self, path: Path) -> bool:
+        """Whether the log beside a path is the one that is written to."""
+        return inode(path.with_name(path.name + "-wal")) == self._inodes[1]
+
+    def copy_to(self, path: Path) -> None:
+        """Write everything committed to a new file."""
+        self._connection.execute("VACUUM INTO ?", (str(path),))
+        with closing(sqlite3.connect(path)) as copy:
+            copy.execute("PRAGMA journal_mode = WAL")
 
     def patient(self, *, patient: bool) -> None:
         """Let commits wait for the disk, as they should; or not, for what is still elsewhere."""
@@ -150,6 +174,7 @@ class Database:
         """Return the oldest intact records of a lane in (low, high]."""
         while True:
             rows = select_records(self._connection, lane, low, (1 << 62) if high is None else high, limit)
+            check_order(rows, low)
             intact, rotten = from_rows(rows)
             sums = {row[0]: row[-1] for row in rows}
             self._rotten.update({record.seq: renumbered(record, sums[record.seq]) or record for record in rotten})
@@ -174,7 +199,7 @@ class Database:
         return select_ring(self._connection, after_ns, limit)
 
     def _prepare(self, path: Path, checkpoint: int) -> None:
-        tables = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master")}
+        tables = _tables(self._connection)
         if tables:
             check_owner(self._connection, path, tables)
         if not tables:
@@ -236,7 +261,8 @@ class Database:
                 rows = self._connection.execute(oldest, (low, high, min(surplus, _CHUNK))).fetchall()
                 if not rows:
                     break
-                self._delete(name, low, rows[-1][0])
+                if not self._delete(name, low, rows[-1][0]).total():
+                    raise sqlite3.DatabaseError("its records are out of order")
                 records = [Record(*row[:-1]) for row in rows]
                 if settled_by_all:
                     ledger.let_go(records, "delivered, no room to keep it")
@@ -276,6 +302,10 @@ class Database:
         kept = (self._max_pages * _PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
         newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
         self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
+
+
+def _tables(connection: sqlite3.Connection) -> set[str]:
+    return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
 def queue_bytes(max_size: int) -> int:

@@ -16,8 +16,11 @@ from typing import Protocol
 
 from agent.record import Record
 from agent.store.backlog import Backlog
-from agent.store.dead_letter import DeadLetter
+from agent.store.dead_letter import MOST, DeadLetter
 from agent.store.settled import Lane, Lanes, Settled
+
+_FEW = 10_000
+"""Numbers delivered from memory that are remembered before it is asked which of their records still wait."""
 
 
 class Source(Protocol):
@@ -50,6 +53,7 @@ class Deliveries:
         self._backlog = backlog
         self._lent: dict[str, _Lent] = {}
         self._from_memory: dict[str, set[int]] = {sink: set() for sink in sinks}
+        self._most = dict.fromkeys(sinks, _FEW)
 
     @property
     def floor(self) -> int:
@@ -59,6 +63,22 @@ class Deliveries:
     def restore(self, settled: dict[str, Lanes]) -> None:
         """Take up what a file says of the sinks that are still there."""
         self.settled |= {sink: lanes for sink, lanes in settled.items() if sink in self.settled}
+
+    def begin_with(self, settled: dict[str, Lanes]) -> None:
+        """Take up what a file says of the sinks, and that it knows nothing of the others."""
+        self.settled = {sink: {lane: Settled() for lane in Lane} for sink in self.settled}
+        self.restore(settled)
+
+    def settle(self, after: int, through: int) -> None:
+        """Note that there is no record in (after, through], and never will be."""
+        for lanes in self.settled.values():
+            for settled in lanes.values():
+                settled.add(after, through)
+
+    def forget_memory(self) -> None:
+        """Forget who was lent what from memory."""
+        self._lent.clear()
+        self._from_memory = {sink: set() for sink in self._from_memory}
 
     def touch(self) -> None:
         """Ask for a commit in due time."""
@@ -98,7 +118,7 @@ class Deliveries:
 
     def set_aside(self, sink: str, record: Record, reason: str) -> None:
         """Keep a record that a sink refused for good."""
-        self.refused.append(DeadLetter(sink, reason, record))
+        self.refused = [*self.refused, DeadLetter(sink, reason, record)][-MOST:]
         self.touch()
 
     def unsettled(self, sink: str, through: int) -> int:
@@ -109,8 +129,12 @@ class Deliveries:
         """Forget records that reached every receiver without the file."""
         everywhere = set.intersection(*self._from_memory.values())
         self._backlog.discard(everywhere)
-        for numbers in self._from_memory.values():
+        for sink, numbers in self._from_memory.items():
             numbers.difference_update(everywhere)
+            if len(numbers) > self._most[sink]:
+                # The oldest records were dropped meanwhile, for want of memory.
+                numbers.difference_update(self._backlog.gone(numbers))
+                self._most[sink] = 2 * len(numbers) + _FEW
 
     def _seek(self, sink: str, lane: Lane, after: int, limit: int, source: Source) -> tuple[int, list[Record]]:
         """Return the first records in the file the sink needs, and the number they lie behind; pass over holes."""

@@ -11,8 +11,9 @@ from pathlib import Path
 from agent.store.database import Database
 from agent.store.dead_letter import delete_refused
 from agent.store.ledger import Ledger
+from agent.store.place import inode, lock, lock_of, made
 from agent.store.salvage import Salvage, salvage
-from agent.store.schema import APPLICATION_ID, StoreError
+from agent.store.schema import APPLICATION_ID, DiskError, StoreError
 
 _LOG = logging.getLogger(__name__)
 _MOST_ASIDE = 3
@@ -21,64 +22,113 @@ FILE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 """What reading and writing the file may raise: of a damaged one not even SQLite's message need be text."""
 # https://www.sqlite.org/fileformat.html, 1.3: WAL, no reserved bytes, the fixed fractions, schema format 4, UTF-8.
 _HEADER = {18: 2, 19: 2, 20: 0, 21: 64, 22: 32, 23: 32, 44: 0, 45: 0, 46: 0, 47: 4, 56: 0, 57: 0, 58: 0, 59: 1}
+_BESIDE = ("-wal", "-shm")
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 class StoreFile:
-    """Opens the database at `path`, or a fresh one where that is damaged."""
+    """Opens the database at a path, or a fresh one where that is damaged."""
 
     def __init__(self, path: Path, *, max_size: int) -> None:
         self.path = path
+        """Where the file is, symbolic links resolved."""
         self.set_aside = ""
         """Where a damaged file was put."""
         self.salvage = Salvage()
         """What was kept of it."""
+        self._given = path
         self._broken: sqlite3.Error | None = None
+        self._unread: Path | None = None
+        """A damaged file that was set aside and of which nothing could be kept yet."""
+        self._known: Ledger | None = None
         self._max_size = max_size
         self._lock = -1
 
-    @property
-    def locked(self) -> bool:
-        """Whether the file is ours."""
-        return self._lock >= 0
-
     def open(self) -> Database:
-        """Lock and open the file; raise StoreError when it cannot be used."""
+        """Lock and open the file; raise StoreError when it is the wrong one, DiskError when the disk is at fault."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = lock(self.path)
+            self.path = made(self._given)
+            self._take_lock()
+            if self._unread:
+                return self._refill(self._unread)
             self._check_header()
             return self._open()
         except OSError as error:
-            self.close()
-            raise StoreError(f"{self.path}: {error.strerror}: check the path and its rights") from error
+            raise DiskError(self._given, reason_of(error)) from error
+        except DiskError:
+            raise
         except StoreError:
             self.close()
             raise
 
+    def read_only(self) -> Database | None:
+        """Return the file as far as it can be read where nothing can be written, None when it cannot.
+
+        Raises StoreError for another program's, or another version's.
+        """
+        with contextlib.suppress(*FILE_ERRORS, OSError):
+            return Database(self.path, max_size=self._max_size, writable=False)
+        return None
+
+    def in_place(self, database: Database) -> bool:
+        """Whether the path still leads to the file that is written to, to its log and to its lock; else raise OSError.
+
+        No write fails when a file was removed or another put in its place: all of it would be gone with the process.
+        """
+        led = os.path.realpath(self._given) == str(self.path) and self._lock_in_place()
+        return led and database.is_at(self.path) and database.logs_beside(self.path)
+
+    def rewrite(self, database: Database) -> None:
+        """Put a copy where the path leads, whatever has become of the file; raise FILE_ERRORS, OSError or StoreError.
+
+        What stands there instead is renamed. The database is then to be closed, and opened anew.
+        """
+        self.path = made(self._given)
+        self._take_lock()
+        if database.is_at(self.path):
+            return  # only its log is gone, and is merged when it is closed
+        copy = self.path.with_name(self.path.name + ".rewritten")
+        copy.unlink(missing_ok=True)
+        database.copy_to(copy)
+        _sync(copy)
+        if self.path.exists():
+            found = self.path.with_name(f"{self.path.name}.found-{time.time_ns() // 1_000_000}")
+            _rename(self.path, found, with_log=not database.logs_beside(self.path))
+        # A log must never lie beside another file than its own, nor SQLite delete a new one for the old.
+        for suffix in _BESIDE:
+            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+        copy.rename(self.path)
+        _sync(self.path.parent)
+
     def replace(self, cause: Exception, ledger: Ledger | None = None) -> Database:
-        """Rename the damaged file and return a fresh one with what was readable; raise StoreError when that fails.
+        """Rename the damaged file and return a fresh one with what was readable; raise DiskError when that fails.
 
         `ledger` is that of the last commit, where it is known.
         """
         target = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
         try:
-            for suffix in ("", "-wal"):
-                source = self.path.with_name(self.path.name + suffix)
-                if source.exists():
-                    source.rename(target.with_name(target.name + suffix))
-            self.path.with_name(self.path.name + "-shm").unlink(missing_ok=True)
+            _rename(self.path, target)
         except OSError as error:
-            raise StoreError(f"{self.path}: damaged, and cannot be renamed ({error.strerror}): rename it") from error
-        self.set_aside = str(target)
+            raise DiskError(self.path, f"damaged, and cannot be renamed ({error.strerror})") from error
+        self.set_aside, self._unread, self._known, self._broken = str(target), target, ledger, None
         _LOG.error("%s: damaged (%s); set aside as %s, a new store is started", self.path, cause, target)
+        return self._refill(target)
+
+    def _refill(self, source: Path) -> Database:
+        """Return a fresh file with what is readable of a damaged one; raise DiskError when it cannot be made."""
+        database: Database | None = None
         try:
+            for suffix in ("", *_BESIDE):  # of an attempt that did not end well
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             database = self._database()
-            self.salvage = salvage(target, database, ledger=ledger)
-            target.with_name(target.name + "-shm").unlink(missing_ok=True)  # made by reading the log
-            self._keep_few(target)
+            self.salvage = salvage(source, database, ledger=self._known)
+            source.with_name(source.name + "-shm").unlink(missing_ok=True)  # made by reading the log
+            self._keep_few(source)
         except (*FILE_ERRORS, OSError) as error:
-            raise StoreError(f"{self.path}: {reason_of(error)}: check the disk") from error
+            if database:
+                database.close()
+            raise DiskError(self.path, reason_of(error)) from error
+        self._unread = None
         return database
 
     def _keep_few(self, newest: Path) -> None:
@@ -93,9 +143,15 @@ class StoreFile:
         with contextlib.suppress(OSError):
             os.pwrite(self._lock, f"{epoch} {seq:020d}\n".encode(), 0)
 
-    def noted(self, epoch: str) -> int:
-        """Return the last number that is known to have been committed in this life of the store, 0 without any."""
-        known, _, seq = os.pread(self._lock, 100, 0).decode("ascii", "replace").partition(" ")
+    def noted(self, epoch: str) -> int | None:
+        """Return the last number known to have been committed in this life of the store, 0 for none.
+
+        None when nobody can say.
+        """
+        try:
+            known, _, seq = os.pread(self._lock, 100, 0).decode("ascii", "replace").partition(" ")
+        except OSError:
+            return None
         return int(seq) if known == epoch and seq.strip().isdecimal() else 0
 
     def close(self) -> None:
@@ -103,6 +159,22 @@ class StoreFile:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+    def _take_lock(self) -> None:
+        """Hold the lock that stands beside the file, open for writing."""
+        if not self._lock_in_place():
+            self.close()
+            self._lock = lock(self.path)
+        if fcntl.fcntl(self._lock, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDONLY:
+            os.close(os.open(lock_of(self.path), os.O_RDWR))  # says why it cannot be
+            self.close()
+            self._lock = lock(self.path)
+
+    def _lock_in_place(self) -> bool:
+        if self._lock < 0:
+            return False
+        held = os.fstat(self._lock)
+        return inode(lock_of(self.path)) == (held.st_dev, held.st_ino)
 
     def _check_header(self) -> None:
         """Rename the file when its header is ours and yet not as we write it, for SQLite has other names for that."""
@@ -118,31 +190,18 @@ class StoreFile:
             return self._database()
         except FILE_ERRORS as error:
             if not damaged(error):
-                raise StoreError(f"{self.path}: {reason_of(error)}: check the disk, the path and its rights") from error
+                raise DiskError(self.path, reason_of(error)) from error
             return self.replace(error)
 
     def _database(self) -> Database:
         return Database(self.path, max_size=self._max_size)
 
 
-def lock(path: Path) -> int:
-    """Return a descriptor that keeps other agents from the store until it is closed; raise StoreError or OSError."""
-    # It stands beside the file, so that renaming a damaged one does not let it go.
-    found = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600)
-    try:
-        fcntl.flock(found, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(found)
-        if isinstance(error, BlockingIOError):
-            raise StoreError(f"{path}: is used by another energy-agent: stop it, or name another file") from error
-        raise
-    return found
-
-
 def discard_dead_letters(path: Path, sink: str | None = None) -> int:
     """Delete the dead letters of one sink, or of all; return how many. Raise StoreError while an agent runs."""
     held = -1
     try:
+        path = path.resolve()
         held = lock(path)
         with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=5)) as connection:
             return delete_refused(connection, sink)
@@ -166,4 +225,23 @@ def damaged(error: Exception) -> bool:
 
 def reason_of(error: Exception) -> str:
     """Return what to tell the operator."""
-    return str(error) or type(error).__name__
+    told = error.strerror if isinstance(error, OSError) else str(error)
+    return told or type(error).__name__
+
+
+def _rename(source: Path, target: Path, *, with_log: bool = True) -> None:
+    """Rename a file together with its log."""
+    for suffix in ("", "-wal") if with_log else ("",):
+        part = source.with_name(source.name + suffix)
+        if part.exists():
+            part.rename(target.with_name(target.name + suffix))
+    source.with_name(source.name + "-shm").unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until the disk has a file, or what a folder lists."""
+    found = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)

@@ -33,9 +33,11 @@ class Store:
         self._pulsed = asyncio.Event()
 
     async def open(self) -> None:
-        """Open or create the file; raise StoreError (path, cause, remedy) when it cannot be used.
+        """Open or create the file; raise StoreError (path, cause, remedy) for one that is not to be used.
 
-        A damaged file is renamed and a new one started: see `set_aside` in the status, and the event record.
+        That is a folder, another program's or a newer agent's file, and one in use. A disk that fails is no reason
+        not to start: see `degraded` in the status. A damaged file is renamed and a new one started: see `set_aside`
+        there, and the event record.
         """
         loop = asyncio.get_running_loop()
 
@@ -87,7 +89,7 @@ class Store:
     def rows(self) -> Iterator[tuple[int, bytes]]:
         """Yield the committed rows of the ring (time, row), oldest first; a few are in memory at a time.
 
-        For the start of the agent: each step waits for the disk.
+        For the start of the agent: each step waits for the disk. Raises StoreError when they cannot be read.
         """
         after_ns = -(1 << 63)
         while found := self._writer.submit(partial(self._writer.rows, after_ns, _ROWS_AT_ONCE)).result():
@@ -101,7 +103,8 @@ class Store:
     async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
         """Return the oldest records of a lane with a `seq` above `after` that the sink has not acknowledged.
 
-        They are committed ones, while the file can be written.
+        They are committed ones, while the file can be written. While it cannot even be read they are those in memory,
+        which must reach receivers all the same.
         """
         return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.peek(sink, lane, after, limit)))
 
@@ -120,7 +123,10 @@ class Store:
         return self._pulse
 
     async def intervals(self, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
-        """Return committed interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked."""
+        """Return committed interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked.
+
+        Raises StoreError when the file cannot be read.
+        """
         found = await asyncio.wrap_future(self._writer.submit(lambda: self._writer.intervals(start_ns, end_ns)))
         return of_account(found, account)
 
@@ -164,6 +170,11 @@ class Store:
     def unsettled(self, sink: str) -> int:
         """Return how many records the sink still needs, at most; exact once it has all."""
         return self._writer.deliveries.unsettled(sink, self.last_seq)
+
+    @property
+    def stuck_s(self) -> float:
+        """How long the thread that owns the file has been at one thing [s]: a disk that hangs raises no error."""
+        return self._writer.stuck_s
 
     def status(self) -> StoreStatus:
         """Return the figures of the last commit."""

@@ -52,6 +52,7 @@ def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
         rows = [row for lane, settled in lanes.items() for row in _oldest(connection, lane, settled)]
         seq, time_ns = min(((row[0], row[3]) for row in rows), default=(None, None))
         sinks[sink] = SinkStatus(lanes[Lane.NORMAL].cursor, seq, time_ns, refused.get(sink, 0))
+    path = path.resolve()
     log = path.with_name(path.name + "-wal")
     return StoreStatus(
         bytes=path.stat().st_size + (log.stat().st_size if log.exists() else 0),
@@ -72,6 +73,7 @@ def _oldest(connection: sqlite3.Connection, lane: Lane, settled: Settled) -> lis
 def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
     if not path.exists():
         raise StoreError(f"{path}: there is no store yet: start the agent first, or check [store] path")
+    path = path.resolve()  # the log is beside the file itself
     # A closed store has no log, and where its folder may not be written only `immutable` opens it.
     quiet = not path.with_name(path.name + "-wal").exists()
     uri = f"file:{urllib.parse.quote(str(path.absolute()))}?{'immutable=1' if quiet else 'mode=ro'}"

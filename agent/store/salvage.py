@@ -37,7 +37,7 @@ _CHUNK = 250
 _CHUNK_BYTES = 16 << 10
 _HOPELESS = 20_000
 """Failed reads in a row after which a table is given up."""
-_BEYOND = 1 << 40
+_BEYOND = 1 << 53
 """Above every number a store can reach."""
 _MARGIN = 100_000
 """Records there may be behind the last that can be read."""

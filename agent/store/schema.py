@@ -4,8 +4,8 @@ import itertools
 import json
 import secrets
 import sqlite3
-import time
-from collections.abc import Collection, Iterable, Mapping
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,14 @@ class StoreError(Exception):
     """Raised when the store cannot be used; the text names path, cause and remedy."""
 
 
+class DiskError(StoreError):
+    """Raised when the disk is at fault, which may pass; `reason` is the cause alone."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"{path}: {reason}: check the disk and the rights")
+        self.reason = reason
+
+
 Row = tuple[Any, Any, Any, Any, Any, Any]
 """The columns of a record; in a damaged file each may be anything."""
 
@@ -64,8 +72,9 @@ def look_through(connection: sqlite3.Connection) -> None:
 
     What stands in the wrong place is not found by whoever looks for it in the right one, and no error says so.
     """
-    end = time.monotonic() + LOOK_S
-    connection.set_progress_handler(lambda: time.monotonic() > end, 1000)
+    # Most of the work is done inside one instruction of SQLite's, where no progress handler is called.
+    end = threading.Timer(LOOK_S, connection.interrupt)
+    end.start()
     try:
         found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     except sqlite3.OperationalError as error:
@@ -73,7 +82,8 @@ def look_through(connection: sqlite3.Connection) -> None:
             raise
         found = "ok"
     finally:
-        connection.set_progress_handler(None, 0)
+        end.cancel()
+        end.join()
     if found != "ok":
         raise sqlite3.DatabaseError(" ".join(str(found).split()))
 
@@ -123,6 +133,13 @@ def select_records(connection: sqlite3.Connection, lane: Lane, low: int, high: i
     )
     found = connection.execute(f"{parts} ORDER BY seq LIMIT :limit", {"low": low, "high": high, "limit": limit})
     return found.fetchall()
+
+
+def check_order(rows: Sequence[Row], low: int) -> None:
+    """Raise sqlite3.DatabaseError unless numbers rise from above `low`: in a damaged tree they may not, for ever."""
+    numbers = [row[0] for row in rows]
+    if numbers and (numbers != sorted(numbers) or numbers[0] <= low):
+        raise sqlite3.DatabaseError("its records are out of order")
 
 
 def select_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int) -> list[Record]:

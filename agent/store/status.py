@@ -33,3 +33,5 @@ class StoreStatus:
     """Why the file cannot be written at the moment; empty while all is well."""
     set_aside: str = ""
     """Where a damaged file was put; empty when there was none."""
+    displaced: str = ""
+    """What had to be done because the file was removed or replaced while running; empty when it never was."""

@@ -1,4 +1,4 @@
-"""What an operator must know of the store: alarms of the agent, and the event that tells of damage."""
+"""What an operator must know of the store: alarms of the agent, and events."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,12 @@ from agent.record import AGENT, rfc3339
 from agent.store.status import StoreStatus
 
 
-def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm]:
-    """Return the alarms `store`, active while the file cannot be written, and `store_damaged`, until a restart."""
-    failing, damaged = bool(status.degraded), bool(status.set_aside)
+def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm, Alarm]:
+    """Return the alarms `store`, `store_damaged` and `store_displaced`.
+
+    The first is active while the file cannot be written, the others until the agent is started again.
+    """
+    failing, damaged, displaced = bool(status.degraded), bool(status.set_aside), bool(status.displaced)
     return (
         Alarm(
             AGENT,
@@ -33,6 +36,17 @@ def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm]:
             else "the store was found sound",
             f"存储文件损坏,已移至 {status.set_aside},请检查磁盘" if damaged else "存储文件完好",
         ),
+        Alarm(
+            AGENT,
+            "store_displaced",
+            displaced,
+            Severity.WARNING,
+            now_ns,
+            f"the store's file {status.displaced}: find out who did it"
+            if displaced
+            else "the store's file is where it was",
+            "存储文件在运行中被删除或替换,请查明原因" if displaced else "存储文件在原处",
+        ),
     )
 
 
@@ -43,7 +57,7 @@ def damage_text(set_aside: str, kept: Mapping[str, int]) -> str:
     return f"the store was damaged; it was set aside as {set_aside} and a new one started; {what}"
 
 
-def damage_event(site: str, now_ns: int, text: str) -> dict[str, object]:
-    """Return the body of the event record that tells of damage."""
-    body = {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": "store_damaged", "text": text}
+def event(site: str, now_ns: int, name: str, text: str) -> dict[str, object]:
+    """Return the body of an event record that tells of the store."""
+    body = {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": name, "text": text}
     return {"site": site, **body} if site else dict(body)

@@ -4,13 +4,10 @@ Invariants:
 - Only this thread touches the file. Others put records into the backlog, or submit a call and wait for its future.
 - A commit takes the whole backlog: within `commit_every_s` of its first record, within a quarter of that after a
   calm; at once when much waits or when asked to flush. What sinks have acknowledged waits for the next commit.
-- A commit that fails puts its batch back and is tried again; meanwhile the store is *degraded*, with a reason, and
-  fresh records are served from memory.
-- A damaged file is renamed and never written to; the sequence goes on in a fresh one, with what was readable.
+- A commit that fails puts its batch back and is tried again; meanwhile fresh records are served from memory.
 """
 
 import logging
-import secrets
 import threading
 import time
 from collections import deque
@@ -19,24 +16,19 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from agent.record import AGENT, EVENT, Record
-from agent.store.backlog import Backlog
+from agent.record import Record
+from agent.store.backlog import Backlog, Batch
 from agent.store.database import Database, queue_bytes
 from agent.store.delivery import Deliveries
-from agent.store.file import FILE_ERRORS, StoreFile, damaged, reason_of
+from agent.store.file import FILE_ERRORS
+from agent.store.keeper import TROUBLES, Keeper
 from agent.store.ledger import dropped_by
-from agent.store.losses import Losses
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
-from agent.store.trouble import damage_event, damage_text
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
-_RETRY_S = 2.0
-"""Pause between attempts to write to a file that cannot be written."""
-_REPLACE_S = 60.0
-"""A file that is damaged again within this time is not replaced: the disk is the culprit."""
 
 
 class Writer:
@@ -47,21 +39,17 @@ class Writer:
         self.status = StoreStatus()
         self.on_pulse: Callable[[], None] = lambda: None
         self._path = path
-        self._file = StoreFile(path, max_size=max_size)
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)
-        self._site = site
+        self._keeper = Keeper(path, max_size=max_size, site=site, backlog=self.backlog, deliveries=self.deliveries)
         self._calls: deque[Callable[[], None]] = deque()
-        self._stopping = False
-        self._retry_ns = 0
-        self._replaced_ns = -int(_REPLACE_S * 1e9)
+        self._stopping = self._opened = False
         self._committed_ns = -self._commit_every_ns
-        self._degraded = ""
+        self._busy_ns = 0
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
-        self._database: Database
 
     def start(self) -> None:
-        """Start the thread and open the file; raise StoreError when it cannot be used."""
+        """Start the thread and open the file; raise StoreError for one that is not to be used."""
         opened = self.submit(self._open)
         self._thread.start()
         try:
@@ -97,10 +85,10 @@ class Writer:
     def flush(self) -> None:
         """Commit everything that waits (in the thread); raise StoreError when that fails."""
         self._commit()
-        if not (self.backlog.empty or self._degraded):
+        if not (self.backlog.empty or self._keeper.degraded):
             self._commit()  # what found the file damaged has to go into the new one
-        if self._degraded:
-            raise StoreError(f"{self._path}: {self._degraded}")
+        if self._keeper.degraded:
+            raise StoreError(f"{self._path}: {self._keeper.degraded}")
 
     def peek(self, sink: str, lane: Lane, after: int, limit: int) -> list[Record]:
         """Return the oldest records of a lane behind `after` that the sink has not acknowledged (in the thread)."""
@@ -109,52 +97,62 @@ class Writer:
     @property
     def committed_seq(self) -> int:
         """Number of the record committed last."""
-        return self._database.ledger.seq
+        return self._keeper.ledger.seq
+
+    @property
+    def stuck_s(self) -> float:
+        """How long the thread has been at what it does now [s]; 0 while it waits for something to do."""
+        began_ns = self._busy_ns
+        return (time.monotonic_ns() - began_ns) / 1e9 if began_ns else 0.0
 
     def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
         """Return the oldest committed records of a lane in (low, high]; None when the file cannot be read."""
-        found = self._read(lambda: self._database.after(lane, low, high, limit))
-        if self._database.rotten:
+        found = self._read(lambda database: database.after(lane, low, high, limit))
+        if self._keeper.database and self._keeper.database.rotten:
             self.deliveries.touch()
         return found
 
     def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
-        """Return committed interval records (in the thread)."""
-        return self._read(lambda: self._database.intervals(start_ns, end_ns)) or []
+        """Return committed interval records (in the thread); raise StoreError when they cannot be read."""
+        return self._must_read(lambda database: database.intervals(start_ns, end_ns))
 
     def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
         """Return the first committed interval records (in the thread); raise StoreError when they cannot be read."""
-        found = self._read(lambda: self._database.first_intervals(start_ns, end_ns, limit))
-        if found is None:
-            reason = self._degraded or f"was damaged and set aside as {self._file.set_aside}: ask again"
-            raise StoreError(f"{self._path}: {reason}")
-        return found
+        return self._must_read(lambda database: database.first_intervals(start_ns, end_ns, limit))
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
-        """Return committed rows of the ring (in the thread)."""
-        return self._read(lambda: self._database.rows(after_ns, limit)) or []
+        """Return committed rows of the ring (in the thread); raise StoreError when they cannot be read."""
+        return self._must_read(lambda database: database.rows(after_ns, limit))
 
     def _run(self) -> None:
         while True:
+            self._busy_ns = 0
             with self.backlog.changed:
                 while not (self._calls or self._stopping or (pause := self._pause_s()) <= 0):
                     self.backlog.changed.wait(None if pause == float("inf") else pause)
                 calls, self._calls = self._calls, deque()
             for call in calls:
+                self._busy_ns = time.monotonic_ns()
                 call()
             if self._stopping:
                 break
             if self._pause_s() <= 0:
+                self._busy_ns = time.monotonic_ns()
                 self._commit()
         self._finish()
 
+    def _open(self) -> None:
+        self._keeper.open()
+        self._opened = True
+        self._refresh()
+
     def _pause_s(self) -> float:
         """Return how long the thread may sleep [s]; 0 or less when a commit is due."""
+        now = time.monotonic_ns()
+        if self._keeper.degraded:
+            return (self._keeper.retry_ns - now) / 1e9
         if self.backlog.empty and not self.deliveries.touched_ns:
             return float("inf")
-        now = time.monotonic_ns()
-        if self._degraded:
-            return (self._retry_ns - now) / 1e9
         if self.backlog.losses or self.backlog.crowded:
             return 0
         dues = [self.deliveries.touched_ns + self._commit_every_ns] if self.deliveries.touched_ns else []
@@ -165,109 +163,51 @@ class Writer:
             dues.append(max(self.backlog.first_ns + quarter_ns, self._committed_ns + 3 * quarter_ns))
         return (min(dues) - now) / 1e9
 
-    def _open(self) -> None:
-        self._database = self._file.open()
-        ledger = self._database.ledger
-        self.backlog.seq, self.backlog.chain, self.backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
-        salvage = self._file.salvage
-        self.backlog.states = self._database.states | salvage.states
-        self.backlog.losses = ledger.losses
-        self.backlog.lose(salvage.lost)
-        self.deliveries.restore(self._database.settled | salvage.settled)
-        if self._file.set_aside:
-            self._report_damage()
-        if (noted := self._file.noted(ledger.epoch)) > ledger.seq:
-            self._begin_again(ledger.seq, noted)
-        self._refresh()
-
-    def _report_damage(self) -> None:
-        self._report(damage_text(self._file.set_aside, self._file.salvage.kept))
-
-    def _begin_again(self, found: int, noted: int) -> None:
-        """Count on behind numbers that receivers may have seen and the file has forgotten."""
-        self.backlog.epoch, self.backlog.seq = secrets.token_hex(6), noted
-        lost = Losses()
-        lost.add(found + 1, noted, {}, "commits lost by the disk")
-        self.backlog.lose(lost)
-        self._report(f"the store has lost its last commits, records {found + 1} to {noted}: check the disk")
-
-    def _report(self, text: str) -> None:
-        now = time.time_ns()
-        self.backlog.append(EVENT, AGENT, now, damage_event(self._site, now, text))
-
-    def _replace(self, cause: Exception) -> None:
-        """Go on in a fresh file after damage was found while running."""
-        self._database.close()
-        self._database = self._file.replace(cause, self._database.ledger)
-        self._replaced_ns = time.monotonic_ns()
-        self.deliveries.touch()
-        with self.backlog.changed:
-            for name, value in self.backlog.states.items():
-                self.backlog.save(name, value)
-        self.backlog.lose(self._file.salvage.lost)
-        self._report_damage()
-
-    def _read(self, read: Callable[[], list[_Result]]) -> list[_Result] | None:
+    def _read(self, read: Callable[[Database], list[_Result]]) -> list[_Result] | None:
         """Return what `read` finds, None when the file cannot be read."""
+        if self._keeper.database is None:
+            return None
         try:
-            return read()
+            return read(self._keeper.database)
         except FILE_ERRORS as error:
-            if not damaged(error):
-                self._degrade(reason_of(error))
-            else:
-                self._recreate(error)
+            self._keeper.failed(error)
             return None
 
-    def _recreate(self, error: Exception) -> None:
-        if time.monotonic_ns() - self._replaced_ns < _REPLACE_S * 1e9:
-            self._degrade(f"damaged again ({error}): check the disk")
-            return
-        try:
-            self._replace(error)
-        except (*FILE_ERRORS, StoreError) as again:
-            self._degrade(f"damaged, and no new file can be made ({again})")
+    def _must_read(self, read: Callable[[Database], list[_Result]]) -> list[_Result]:
+        """Return what `read` finds; raise StoreError when the file cannot be read."""
+        found = self._read(read)
+        if found is None:
+            reason = self._keeper.degraded or f"was damaged and set aside as {self._keeper.set_aside}: ask again"
+            raise StoreError(f"{self._path}: {reason}")
+        return found
 
     def _commit(self) -> None:
         self._committed_ns = time.monotonic_ns()
-        batch = self.backlog.take()
+        batch: Batch | None = None
         try:
-            losses = self._database.commit(batch, self.deliveries.settled, self.deliveries.refused)
-        except FILE_ERRORS as error:
-            self.backlog.put_back(batch)
-            if damaged(error):
-                self._recreate(error)
-            else:
-                self._degrade(reason_of(error))
+            database = self._keeper.ready()
+            batch = self.backlog.take()
+            losses = database.commit(batch, self.deliveries.settled, self.deliveries.refused)
+        except TROUBLES as error:
+            if batch:
+                self.backlog.put_back(batch)
+            self._keeper.failed(error)
         else:
             self.backlog.lose(losses)
-            self._file.note(self._database.ledger.epoch, self._database.ledger.seq)
             self.deliveries.committed()
-            self._recover()
+            self._keeper.committed(database.ledger)
         self._refresh()
         self.on_pulse()
 
-    def _degrade(self, reason: str) -> None:
-        self._retry_ns = time.monotonic_ns() + int(_RETRY_S * 1e9)
-        if not self._degraded:
-            _LOG.error("%s: %s; values are delivered live only until it can be written again", self._path, reason)
-            self.backlog.degrade()
-        self._degraded = reason
-
-    def _recover(self) -> None:
-        if self._degraded:
-            _LOG.warning("%s: can be written again", self._path)
-            self.backlog.recover()
-        self._degraded = ""
-
     def _refresh(self) -> None:
-        ledger = self._database.ledger
+        keeper, ledger = self._keeper, self._keeper.ledger
         dropped = ledger.dropped + self.backlog.dropped
         try:
-            refused = self._database.refused()
+            refused = keeper.database.refused() if keeper.database else {}
             sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self.deliveries.settled}
-            size = self._database.size
+            size = keeper.database.size if keeper.database else 0
         except (*FILE_ERRORS, OSError) as error:
-            self._degrade(reason_of(error))
+            keeper.degrade(error)
             sinks, size = self.status.sinks, self.status.bytes
         self.status = StoreStatus(
             bytes=size,
@@ -277,8 +217,9 @@ class Writer:
             dropped=dropped_by(dropped, 0),
             dropped_for=dropped_by(dropped, 1),
             sinks=sinks,
-            degraded=self._degraded,
-            set_aside=self._file.set_aside,
+            degraded=keeper.degraded,
+            set_aside=keeper.set_aside,
+            displaced=keeper.displaced,
         )
 
     def _sink_status(self, sink: str, dead_letters: int) -> SinkStatus:
@@ -288,13 +229,12 @@ class Writer:
         return SinkStatus(cursor, oldest.seq, oldest.time_ns, dead_letters)
 
     def _finish(self) -> None:
-        if not self._file.locked:
+        if not self._opened:
             return
         if not self.backlog.empty or self.deliveries.touched_ns:
             self._commit()
-        if not self.backlog.empty and not self._degraded:
+        if not self.backlog.empty and not self._keeper.degraded:
             self._commit()  # the gap record of what the last commit dropped
         if not self.backlog.empty:
-            _LOG.error("%s: %s; what was not committed is lost", self._path, self._degraded)
-        self._database.close()
-        self._file.close()
+            _LOG.error("%s: %s; what was not committed is lost", self._path, self._keeper.degraded)
+        self._keeper.close()

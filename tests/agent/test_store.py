@@ -371,7 +371,8 @@ async def test_what_was_delivered_makes_room_without_any_loss(tmp_path: Path) ->
 
 async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
-        database = store._writer._database
+        database = store._writer._keeper.database
+        assert database
         read = [store._writer.submit(partial(database._pragma, name)) for name in ("synchronous", "wal_autocheckpoint")]
 
         assert [await asyncio.wrap_future(future) for future in read] == [2, 256]
@@ -408,7 +409,7 @@ async def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (lambda path: path.mkdir(), "check"),
+        (lambda path: path.mkdir(), "is a folder: name a file"),
         (lambda path: path.parent.joinpath("file").write_text("x"), "rights|Not a directory"),
     ],
     ids=["a folder", "a folder that is a file"],
@@ -489,7 +490,8 @@ async def test_damage_found_while_running_starts_a_new_file_and_keeps_counting(t
         with path.open("r+b") as file:
             file.seek(100 * 1024)
             file.write(bytes(300 * 1024))
-        database = store._writer._database
+        database = store._writer._keeper.database
+        assert database
         await asyncio.wrap_future(store._writer.submit(lambda: database._connection.execute("PRAGMA shrink_memory")))
         async with asyncio.timeout(10):
             while not store.status().set_aside:
@@ -515,7 +517,9 @@ class FullDisk:
     """Makes commits fail as a full disk does, for as long as it is full."""
 
     def __init__(self, store: Store) -> None:
-        self._database = store._writer._database
+        database = store._writer._keeper.database
+        assert database
+        self._database = database
         self._commit = self._database.commit
         self._database.commit = self._fail  # type: ignore[assignment]
 
@@ -524,7 +528,7 @@ class FullDisk:
 
     def empty(self, store: Store) -> None:
         self._database.commit = self._commit  # type: ignore[method-assign]
-        store._writer._retry_ns = time.monotonic_ns()
+        store._writer._keeper.retry_ns = time.monotonic_ns()
 
 
 async def test_a_full_disk_degrades_to_live_only_and_recovers_by_itself(tmp_path: Path) -> None:

@@ -82,7 +82,8 @@ async def test_what_the_kernel_refuses_to_write_is_delivered_live_and_kept_once_
 @pytest.mark.parametrize("error", ["disk I/O error", "attempt to write a readonly database", "unable to open"])
 async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path / "store.db") as store:
-        database = store._writer._database
+        database = store._writer._keeper.database
+        assert database
         commit, attempts = database.commit, iter(range(2))
 
         def refused(*given: object) -> object:
@@ -90,7 +91,7 @@ async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatc
                 return commit(*given)  # type: ignore[arg-type]  # handed on as they came
             raise sqlite3.OperationalError(error)
 
-        monkeypatch.setattr("agent.store.writer._RETRY_S", 0.05)
+        monkeypatch.setattr("agent.store.keeper.RETRY_S", 0.05)
         monkeypatch.setattr(database, "commit", refused)
         store.append("telemetry", "hall/meter", _NOW, {})
         await until(store, lambda status: status.degraded == error)
@@ -103,12 +104,16 @@ async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatc
 def test_the_alarms_say_what_to_do_and_end_by_themselves() -> None:
     failing = store_alarms(StoreStatus(degraded="disk I/O error"), _NOW)
     damaged = store_alarms(StoreStatus(set_aside="store.db.damaged-1"), _NOW)
+    displaced = store_alarms(StoreStatus(displaced="was removed or replaced"), _NOW)
     sound = store_alarms(StoreStatus(), _NOW)
 
-    assert [(alarm.name, alarm.active) for alarm in failing] == [("store", True), ("store_damaged", False)]
-    assert [(alarm.name, alarm.active) for alarm in damaged] == [("store", False), ("store_damaged", True)]
+    assert [alarm.name for alarm in sound] == ["store", "store_damaged", "store_displaced"]
+    assert [alarm.active for alarm in failing] == [True, False, False]
+    assert [alarm.active for alarm in damaged] == [False, True, False]
+    assert [alarm.active for alarm in displaced] == [False, False, True]
     assert not any(alarm.active for alarm in sound)
     assert "disk I/O error" in failing[0].text
     assert "disk I/O error" in failing[0].text_zh
     assert "store.db.damaged-1" in damaged[1].text
+    assert "was removed or replaced" in displaced[2].text
     assert failing[0].severity == "critical"

@@ -145,7 +145,9 @@ class ReadOnlyDisk:
     """Makes commits fail for as long as it lasts."""
 
     def __init__(self, store: Store) -> None:
-        self._database = store._writer._database
+        database = store._writer._keeper.database
+        assert database
+        self._database = database
         self._commit = self._database.commit
         self._database.commit = self._fail  # type: ignore[assignment]
 

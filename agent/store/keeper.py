@@ -1,0 +1,254 @@
+"""The store's file as its writer has it: open, only readable, out of reach, or no longer where it was.
+
+Invariants:
+- `database` is what can be read now: that of the last commit, or one that can only be read, or none. Only `ready`
+  gives one that can be written.
+- While nothing can be written the store is *degraded*, with a reason; what is appended carries an epoch of its own.
+- A start without the file's own last number begins far above every number a file can hold, under a new epoch: once
+  the file can be read, nothing has to get another number, and no number has stood for two records.
+- States in memory win over those of a file that could not be read at the start; its own are kept beside them.
+"""
+
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from agent.record import AGENT, EVENT
+from agent.store.backlog import Backlog
+from agent.store.database import Database
+from agent.store.delivery import Deliveries
+from agent.store.file import FILE_ERRORS, StoreFile, damaged, reason_of
+from agent.store.ledger import Ledger
+from agent.store.losses import Losses
+from agent.store.schema import DiskError, StoreError
+from agent.store.settled import Lanes
+from agent.store.trouble import damage_text, event
+
+_LOG = logging.getLogger(__name__)
+RETRY_S = 2.0
+"""Pause between attempts to write to a file that cannot be written."""
+_ABOVE_ALL = 1 << 40
+"""More records than any store ever counts: where a start without a readable file begins at least."""
+_ASIDE = "aside/"
+"""Before the names of states that another start has left and this one could not go on with."""
+_REPLACE_S = 60.0
+"""A file that is damaged again within this time is not replaced: the disk is the culprit."""
+TROUBLES = (*FILE_ERRORS, OSError, StoreError)
+"""What `ready`, and using what it gives, may raise."""
+
+
+class Keeper:
+    """Keeps the database open, and knows why it is not."""
+
+    def __init__(self, path: Path, *, max_size: int, site: str, backlog: Backlog, deliveries: Deliveries) -> None:
+        self.database: Database | None = None
+        self.degraded = ""
+        """Why nothing can be written; empty while it can be."""
+        self.retry_ns = 0
+        """Monotonic time of the next attempt, while degraded."""
+        self.displaced = ""
+        """What was done because the file was no longer where it was."""
+        self._path = path
+        self._site = site
+        self._backlog = backlog
+        self._deliveries = deliveries
+        self._file = StoreFile(path, max_size=max_size)
+        self._last: Ledger | None = None
+        """The ledger of the last commit, None while no file could be read."""
+        self._first_seq = 0
+        self._reported = ""
+        self._replaced_ns = -int(_REPLACE_S * 1e9)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What the file says of itself as of the last commit; where none could be read, of an empty one."""
+        return self._last or Ledger(self._backlog.epoch, self._first_seq)
+
+    @property
+    def set_aside(self) -> str:
+        """Where a damaged file was put."""
+        return self._file.set_aside
+
+    def open(self) -> None:
+        """Open the file; raise StoreError for one that is not to be used. A disk that fails leaves it degraded."""
+        try:
+            self._begin(self._file.open())
+        except DiskError as error:
+            database = self._file.read_only()
+            if database:
+                self._begin(database)
+            else:
+                self._begin_without()
+            self.degrade(error)
+
+    def ready(self) -> Database:
+        """Return the database, open for writing and where its path leads; raise one of `TROUBLES`."""
+        database = self.database
+        if database is None or not database.writable:
+            return self._return()
+        if not self._file.in_place(database):
+            return self._put_back(database)
+        return database
+
+    def committed(self, ledger: Ledger) -> None:
+        """Note a commit."""
+        self._last = ledger
+        self._file.note(ledger.epoch, ledger.seq)
+        if self.degraded:
+            _LOG.warning("%s: can be written again", self._path)
+            self._backlog.recover()
+        self.degraded = ""
+
+    def failed(self, error: Exception) -> None:
+        """Do what can be done about an error: go on in a new file after damage, or wait for the disk."""
+        if damaged(error) and self.database and self.database.writable:
+            self._recreate(error, self.database)
+        else:
+            self.degrade(error)
+
+    def degrade(self, error: Exception) -> None:
+        """Go on without the disk until it can be written again."""
+        self.retry_ns = time.monotonic_ns() + int(RETRY_S * 1e9)
+        reason = error.reason if isinstance(error, DiskError) else reason_of(error)
+        if not self.degraded:
+            _LOG.error("%s: %s; values are delivered live only until it can be written again", self._path, reason)
+            self._backlog.degrade()
+        self.degraded = reason
+
+    def close(self) -> None:
+        """Close the file and let go of its lock."""
+        if self.database:
+            self.database.close()
+        self._file.close()
+
+    def _begin(self, database: Database) -> None:
+        """Go on where a file ended."""
+        self.database, self._last = database, database.ledger
+        ledger, salvage, backlog = database.ledger, self._file.salvage, self._backlog
+        backlog.seq, backlog.chain, backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
+        backlog.states = database.states | salvage.states
+        backlog.losses = ledger.losses
+        self._deliveries.restore(database.settled | salvage.settled)
+        self._report_damage()
+        noted = self._file.noted(ledger.epoch)
+        if noted is None:
+            backlog.epoch = secrets.token_hex(6)
+        elif noted > ledger.seq:
+            backlog.epoch, backlog.seq = secrets.token_hex(6), noted
+            self._tell_forgotten(ledger.seq, noted)
+
+    def _begin_without(self) -> None:
+        """Begin without knowing anything of a file that may be there."""
+        # Milliseconds since 1970, so that the next start of this kind lies above this one.
+        self._first_seq = max(_ABOVE_ALL, time.time_ns() // 1_000_000)
+        self._backlog.seq, self._backlog.epoch = self._first_seq, secrets.token_hex(6)
+        self._deliveries.settle(0, self._first_seq)
+
+    def _return(self) -> Database:
+        """Open the file after it could not be written, or not even be read."""
+        reader, self.database = self.database, None
+        if reader:
+            reader.close()
+        try:
+            database = self._file.open()
+        except StoreError:
+            self.database = self._file.read_only() if reader else None
+            raise
+        self.database = database
+        self._deliveries.touch()
+        found, known = database.ledger, self._last
+        if known and (self._reported != self.set_aside or (found.epoch, found.seq) == (known.epoch, known.seq)):
+            self._keep_states()
+        elif found.commits:
+            salvage = self._file.salvage
+            self._join(found, database.settled | salvage.settled, database.states | salvage.states)
+        else:
+            self._keep_states()
+            self._tell_vanished(known)
+        self._report_damage()
+        return database
+
+    def _join(self, found: Ledger, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
+        """Bring what is in memory together with a file that could not be read before."""
+        if found.seq > self._first_seq:
+            self._backlog.renumber(found.seq)
+            self._deliveries.forget_memory()
+        self._deliveries.begin_with(settled)
+        self._deliveries.settle(found.seq, self._first_seq)
+        self._backlog.lose(found.losses)
+        noted = self._file.noted(found.epoch)
+        if noted and noted > found.seq:
+            self._tell_forgotten(found.seq, noted)
+        with self._backlog.changed:
+            mine = set(self._backlog.states)
+            for name, value in states.items():
+                self._backlog.save(f"{_ASIDE}{name}" if name in mine else name, value)
+        if mine & states.keys():
+            text = (
+                "the store could not be read at the start, and can be now: the books go on as of this start, "
+                f"and what it held of them is kept in it as '{_ASIDE}…'"
+            )
+            self._report("store_found", text)
+
+    def _keep_states(self) -> None:
+        """Let the next commit write every state."""
+        with self._backlog.changed:
+            for name, value in self._backlog.states.items():
+                self._backlog.save(name, value)
+
+    def _put_back(self, database: Database) -> Database:
+        """Write the file anew where its path leads."""
+        if not self.displaced:
+            _LOG.error("%s: was removed or replaced while in use; it is written anew", self._path)
+        self.displaced = "was removed or replaced while in use, and could not yet be written anew"
+        self._file.rewrite(database)
+        database.close()
+        self.database = None
+        self.database = self._file.open()
+        self.displaced = "was removed or replaced while in use, and was written anew"
+        self._report("store_displaced", f"the store's file {self.displaced}: {self._path}")
+        return self.database
+
+    def _recreate(self, error: Exception, database: Database) -> None:
+        """Go on in a fresh file after damage was found while running."""
+        if time.monotonic_ns() - self._replaced_ns < _REPLACE_S * 1e9:
+            self.degrade(DiskError(self._path, f"damaged again ({error}): check the disk"))
+            return
+        database.close()
+        self.database = None
+        try:
+            self.database = self._file.replace(error, self._last)
+        except StoreError as again:
+            self.degrade(again)
+            return
+        self._replaced_ns = time.monotonic_ns()
+        self._deliveries.touch()
+        self._keep_states()
+        self._report_damage()
+
+    def _report_damage(self) -> None:
+        if self._reported == self.set_aside:
+            return
+        self._reported = self.set_aside
+        self._backlog.lose(self._file.salvage.lost)
+        self._report("store_damaged", damage_text(self.set_aside, self._file.salvage.kept))
+
+    def _tell_forgotten(self, found: int, noted: int) -> None:
+        """Tell of numbers that receivers may have seen and the file has forgotten."""
+        lost = Losses()
+        lost.add(found + 1, noted, {}, "commits lost by the disk")
+        self._backlog.lose(lost)
+        text = f"the store has lost its last commits, records {found + 1} to {noted}: check the disk"
+        self._report("store_damaged", text)
+
+    def _tell_vanished(self, known: Ledger | None) -> None:
+        """Tell of what was in a file that is gone."""
+        if known and known.records.total():
+            lost = Losses()
+            lost.add(min(self._deliveries.floor + 1, known.seq), known.seq, +known.records, "store file removed")
+            self._backlog.lose(lost)
+
+    def _report(self, name: str, text: str) -> None:
+        now = time.time_ns()
+        self._backlog.append(EVENT, AGENT, now, event(self._site, now, name, text))
