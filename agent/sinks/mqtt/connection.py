@@ -48,6 +48,19 @@ class _Errors(logging.Handler):
         self.last = found[-1] if found else self.last
 
 
+class _PackedOnce:
+    """The properties of every message; paho would pack its own anew for each."""
+
+    def __init__(self) -> None:
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it in part
+        properties.ContentType = "application/json"
+        self._packed: bytes = properties.pack()  # type: ignore[no-untyped-call]  # the same
+
+    def pack(self) -> bytes:
+        """Return the properties as they go over the line."""
+        return self._packed
+
+
 class Connection(aiomqtt.Client):
     """One connection, used once, that hands every PUBACK's reason code to whoever published.
 
@@ -56,7 +69,8 @@ class Connection(aiomqtt.Client):
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        logger = logging.Logger("paho")  # noqa: LOG001  # of this connection alone: what it says is read, not printed
+        # Errors alone: below that paho has something to say of every packet, which costs a fifth of all time.
+        logger = logging.Logger("paho", logging.ERROR)  # noqa: LOG001  # of this connection alone: what it says is read, not printed
         self._errors = _Errors()
         logger.addHandler(self._errors)
         super().__init__(*args, logger=logger, **options)
@@ -64,10 +78,7 @@ class Connection(aiomqtt.Client):
         self._room = asyncio.Semaphore(WINDOW)
         self._largest = 0
         self._let_go = False
-        self._properties_out = None
-        if options["protocol"] == aiomqtt.ProtocolVersion.V5:
-            self._properties_out = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it in part
-            self._properties_out.ContentType = "application/json"
+        self._properties_out = _PackedOnce() if options["protocol"] == aiomqtt.ProtocolVersion.V5 else None
 
     @property
     def lost(self) -> asyncio.Future[None]:
@@ -81,7 +92,7 @@ class Connection(aiomqtt.Client):
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:  # type: ignore[override]  # on purpose: see the class
         """Send a message when there is room in the window; return the future of its reason code."""
         await self._room.acquire()
-        sent = self._client.publish(topic, payload, 1, retain, self._properties_out)
+        sent = self._client.publish(topic, payload, 1, retain, self._properties_out)  # type: ignore[arg-type]  # it packs them, no more
         if sent.rc:
             raise SinkUnavailable("the connection to the broker is lost")
         answer: asyncio.Future[int] = self._loop.create_future()
