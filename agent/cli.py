@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from agent.commands.arguments import add_decode, add_scan
+from agent.commands.arguments import add_decode, add_read, add_scan
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -63,9 +63,10 @@ def _check(given: Arguments) -> Exit:
 
 
 def _read(given: Arguments) -> Exit:
-    from agent.commands.read import read
+    from agent.commands.read import Asked, read
 
-    return read(given.config, given.device, as_json=given.json)
+    named = {name: value for name, value in vars(given).items() if name in Asked.__dataclass_fields__}
+    return read(Asked(**named, as_json=given.json))
 
 
 def _scan(given: Arguments) -> Exit:
@@ -150,8 +151,7 @@ def _parser() -> argparse.ArgumentParser:
 
     command("run", _run, "run the agent in the foreground", config=True, json=False)
     command("check", _check, "validate a configuration and plan its reads, without touching the network", config=True)
-    read = command("read", _read, "poll now and show every register", config=True)
-    read.add_argument("device", nargs="?", metavar="DEVICE", help="only this device")
+    add_read(command("read", _read, "poll now and show every register"))
     add_scan(command("scan", _scan, "find the units on a line, what they say they are and which profiles fit"))
     add_decode(command("decode", _decode, "show what registers may mean, the most plausible type and order first"))
     devices = command("devices", _devices, "list the device profiles, or show one")

@@ -69,3 +69,13 @@ def _timeout(text: str) -> float:
     if not 0.02 <= number <= 10:  # noqa: PLR2004 -- from what a fast device needs to what anybody waits
         raise argparse.ArgumentTypeError(f"'{text}' is no time-out: give seconds from 0.02 to 10")
     return number
+
+
+def add_read(command: argparse.ArgumentParser) -> None:
+    """Add what `read` takes."""
+    command.add_argument("source", metavar="CONFIG | URL", help="the site configuration, or the URL of a line")
+    command.add_argument("device", nargs="?", metavar="DEVICE", help="only this device of the configuration")
+    command.add_argument("--unit", type=int, metavar="U", help="with a URL: the unit number")
+    command.add_argument("--profile", metavar="P", help="with a URL: a profile of the catalogue, or a .toml file")
+    command.add_argument("--raw", action="store_true", help="show the bytes of every request and reply, with times")
+    command.add_argument("--watch", action="store_true", help="poll every second until Ctrl-C, and mark what changes")

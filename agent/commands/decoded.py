@@ -104,9 +104,8 @@ def show_matches(
     if written:
         print_text(f"wrote {written} point{'' if written == 1 else 's'} to {given.profile}")
         if given.url:
-            print_text(
-                f"Next: energy-agent read {quote(given.url)} --unit {given.unit} --profile {quote(str(given.profile))} --watch"
-            )
+            there = f"{quote(given.url)} --unit {given.unit} --profile {quote(str(given.profile))}"
+            print_text(f"Next: energy-agent read {there} --watch")
     elif given.profile:
         print_text(f"wrote nothing to {given.profile}: nothing is certain")
 

@@ -1,163 +1,157 @@
-"""`energy-agent read`: one poll now, shown with its registers."""
+"""`energy-agent read`: one poll now, or one every second, shown with registers, frames and times."""
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from shlex import quote
 
+from agent.commands import watch
+from agent.commands.bench import check_unit, endpoint_of, refuse_beside_an_agent
 from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.poll import Answer, Target, poll, silent
 from agent.commands.table import print_table, print_text
-from agent.config import SiteConfig, load_config
-from agent.sections import DeviceSection
-from drivers.codec import Codec
+from agent.config import load_config
+from agent.sections import LineSection
 from drivers.document import nearest
-from drivers.errors import LineDown, LineError, NoReply
+from drivers.errors import ProfileError
 from drivers.line import Line
-from drivers.plan import plan
-from drivers.point import Point
-from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.profile import Profile, load_profile
 
-_BIT_FUNCTIONS = (1, 2)
-_UNIT_OF_NOTHING = ("1", "bool", "text")
+_EVERY_S = 1.0
+_LINE = "line-1"
 
 
-def _registers(point: Point, results: dict[Block, Exchange | LineError]) -> str:
-    """Return what the device sent for a point, in hex, one group a register; a single digit for a bit."""
-    for block, result in results.items():
-        inside = block.address <= point.address and point.address + point.length <= block.end
-        if block.function != point.function or not inside or isinstance(result, LineError):
-            continue
-        offset = point.address - block.address
-        if point.function in _BIT_FUNCTIONS:
-            return str(result.data[offset // 8] >> offset % 8 & 1)
-        return result.data[2 * offset : 2 * (offset + point.length)].hex(" ", 2)
-    return ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What was typed."""
+
+    source: str
+    device: str | None
+    unit: int | None
+    profile: str | None
+    raw: bool
+    watch: bool
+    as_json: bool
 
 
-async def _poll(config: SiteConfig, device: DeviceSection) -> dict[str, Any]:
-    """Read one device once; LineErrors become part of the answer, which has no points when nothing came."""
-    section = next(line for line in config.lines if line.name == device.line)
-    profile = config.profiles[device.name]
-    planned = plan(profile, every_s=device.every)
-    line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
-    started = time.monotonic()
-    try:
-        results, requests = await _read(line, device.unit, [entry.block for entry in planned])
-    finally:
-        await line.close()
-    points = []
-    if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
-        points = _points(profile, Codec(profile, planned).decode(device.name, results), results)
-    return {
-        "device": device.name,
-        "line": section.name,
-        "url": section.url,
-        "unit": device.unit,
-        "profile": profile.name,
-        "took_ms": round((time.monotonic() - started) * 1000, 2),
-        "requests": requests,
-        "points": points,
-    }
-
-
-async def _read(
-    line: Line, unit: int, blocks: Sequence[Block]
-) -> tuple[dict[Block, Exchange | LineError], list[dict[str, Any]]]:
-    """Read blocks until one meets silence; return what came, and of each request how long it took."""
-    results: dict[Block, Exchange | LineError] = {}
-    requests = []
-    for block in blocks:
-        before = time.monotonic()
-        error = None
-        try:
-            results[block] = await line.read(unit, block)
-        except LineError as failure:
-            results[block] = failure
-            error = str(failure)
-        took_ms = round((time.monotonic() - before) * 1000, 2)
-        requests.append(
-            {
-                "function": block.function,
-                "address": block.address,
-                "count": block.count,
-                "ms": took_ms,
-                "error": error,
-            }
-        )
-        if isinstance(results[block], LineDown | NoReply):
-            return results | dict.fromkeys(blocks[len(results) :], results[block]), requests
-    return results, requests
-
-
-def _points(profile: Profile, frame: Frame, results: dict[Block, Exchange | LineError]) -> list[dict[str, Any]]:
-    return [
-        {
-            "quantity": point.name,
-            "registers": _registers(point, results),
-            "bit": point.bit,
-            "value": float(frame.values[index])
-            if frame.quality[index] < Quality.COMM_LOST
-            else frame.texts.get(point.name),
-            "unit": point.quantity.unit.symbol if point.quantity else "",
-            "quality": Quality(int(frame.quality[index])).label,
-        }
-        for index, point in enumerate(profile.points)
-    ]
-
-
-def read(path: Path, name: str | None, *, as_json: bool) -> Exit:
-    """Poll one device, or all, and print what came."""
-    config = load_config(path)
-    names = [device.name for device in config.devices]
-    if name is not None and name not in names:
-        raise CommandError(f"{path}: no device '{name}': {nearest(name, names)}")
-    chosen = [device for device in config.devices if name in (None, device.name)]
-
-    async def poll_all() -> list[dict[str, Any]]:
-        return [await _poll(config, device) for device in chosen]
-
-    answers = asyncio.run(poll_all())
-    silent = [answer for answer in answers if all(request["error"] for request in answer["requests"])]
-    if as_json:
+def read(asked: Asked) -> Exit:
+    """Poll one device, or all of a configuration, and print what came."""
+    sections, targets = _of_a_line(asked) if "://" in asked.source else _of_a_site(asked)
+    wanted = {target.line for target in targets}
+    lines = {}
+    for section in sections:
+        if section.name in wanted:
+            refuse_beside_an_agent(section.endpoint)
+            lines[section.name] = Line(
+                section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s
+            )
+    if asked.watch:
+        view = watch.view(as_json=asked.as_json)
+        asyncio.run(_poll_on(targets, lines, view))
+    answers = asyncio.run(_poll_once(targets, lines))
+    if asked.as_json:
         print_json(answers)
     else:
-        for number, answer in enumerate(answer for answer in answers if answer not in silent):
+        for number, answer in enumerate(answer for answer in answers if not silent(answer)):
             if number:
                 print_text("")
             _show(answer)
+        if asked.raw:
+            _show_frames(answers)
     for answer in answers:
         _say_errors(answer)
-    return Exit.UNREACHABLE if silent else Exit.DONE
+    return Exit.UNREACHABLE if any(map(silent, answers)) else Exit.DONE
 
 
-def _say_errors(answer: dict[str, Any]) -> None:
-    for request in answer["requests"]:
-        if request["error"]:
-            say(
-                f"{answer['device']} (line {answer['line']}, unit {answer['unit']}), "
-                f"function {request['function']} address {request['address']:#06x} "
-                f"count {request['count']}: {request['error']}"
-            )
-
-
-def _show(answer: dict[str, Any]) -> None:
-    """Print the points a device is read for; those that only scale others stay out."""
-    print_text(f"{answer['device']}: {answer['profile']}, {answer['url']} unit {answer['unit']}")
-    rows = [
-        (
-            point["quantity"],
-            point["registers"] + (f" bit {point['bit']}" if point["registers"] and point["bit"] is not None else ""),
-            point["value"],
-            "" if point["unit"] in _UNIT_OF_NOTHING else point["unit"],
-            point["quality"],
-        )
-        for point in answer["points"]
-        if not point["quantity"].startswith("_")
+def _of_a_site(asked: Asked) -> tuple[Sequence[LineSection], list[Target]]:
+    """Return the lines and devices of a configuration that were asked for; raise CommandError."""
+    path = Path(asked.source)
+    if asked.unit is not None or asked.profile is not None:
+        remedy = "leave them out, or write the URL of a line in place of the configuration"
+        raise CommandError(f"--unit and --profile: {path} says both of its devices: {remedy}")
+    config = load_config(path)
+    names = [device.name for device in config.devices]
+    if asked.device is not None and asked.device not in names:
+        raise CommandError(f"{path}: no device '{asked.device}': {nearest(asked.device, names)}")
+    urls = {line.name: line.url for line in config.lines}
+    targets = [
+        Target(device.name, device.line, urls[device.line], device.unit, config.profiles[device.name], device.every)
+        for device in config.devices
+        if asked.device in (None, device.name)
     ]
-    print_table("", ("quantity", "registers", "value", "unit", "quality"), rows, right=("value",))
+    return config.lines, targets
+
+
+def _of_a_line(asked: Asked) -> tuple[Sequence[LineSection], list[Target]]:
+    """Return the one device of a URL, unit and profile; raise CommandError."""
+    endpoint = endpoint_of(asked.source)
+    if asked.device is not None:
+        raise CommandError(f"'{asked.device}': a URL has no devices: give --unit and --profile instead")
+    if asked.unit is None:
+        raise CommandError(f"--unit is missing: which one answers says: energy-agent scan {quote(asked.source)}")
+    check_unit(asked.unit, endpoint)
+    if asked.profile is None:
+        remedy = "give one (energy-agent devices lists them), or see bare registers with energy-agent decode"
+        raise CommandError(f"--profile is missing: {remedy}")
+    profile = _profile(asked.profile)
+    section = LineSection(name=_LINE, url=asked.source)
+    return [section], [Target(f"unit-{asked.unit}", _LINE, asked.source, asked.unit, profile, _EVERY_S)]
+
+
+def _profile(name: str) -> Profile:
+    try:
+        return load_profile(name)
+    except ProfileError as error:
+        first = error.problems[0]
+        in_a_file = name.endswith(".toml")
+        raise CommandError(str(error) if in_a_file else f"{first.what}: {first.remedy}") from error
+
+
+async def _poll_once(targets: Sequence[Target], lines: dict[str, Line]) -> list[Answer]:
+    try:
+        return [await poll(target, lines[target.line]) for target in targets]
+    finally:
+        for line in lines.values():
+            await line.close()
+
+
+async def _poll_on(targets: Sequence[Target], lines: dict[str, Line], show: Callable[[Sequence[Answer]], None]) -> None:
+    """Poll every second until interrupted; a poll that takes longer puts off the next."""
+    due = time.monotonic()
+    try:
+        while True:
+            show([await poll(target, lines[target.line]) for target in targets])
+            due = max(due + _EVERY_S, time.monotonic())
+            await asyncio.sleep(due - time.monotonic())
+    finally:
+        for line in lines.values():
+            await line.close()
+
+
+def _say_errors(answer: Answer) -> None:
+    for text in watch.errors(answer):
+        say(text)
+
+
+def _show(answer: Answer) -> None:
+    """Print the points a device is read for, and how long each request took."""
+    print_text(watch.heading(answer))
+    print_table("", watch.COLUMNS, watch.rows(answer), right=("value",))
     requests = [
-        f"{request['address']:#06x}+{request['count']} {request['ms']:.1f} ms" for request in answer["requests"]
+        f"{request['address']:#06x}+{request['count']} {request['reply_ms'] or request['ms']:.1f} ms"
+        for request in answer["requests"]
     ]
     print_text(f"took {answer['took_ms']:.1f} ms: {', '.join(requests)}")
+
+
+def _show_frames(answers: Sequence[Answer]) -> None:
+    """Print the bytes of every request and reply as they were on the wire."""
+    print_text("")
+    for answer in answers:
+        for request in answer["requests"]:
+            place = f"{answer['device']} function {request['function']} {request['address']:#06x}+{request['count']}"
+            print_text(f"{place}: sent     {request['sent'] or 'nothing'}")
+            took = f" after {request['reply_ms']:.2f} ms" if request["reply_ms"] is not None else ""
+            print_text(f"{place}: received {request['received'] or 'nothing'}{took}")

@@ -180,7 +180,7 @@ def _show(search: _Scan) -> None:
 def _show_nothing(search: _Scan) -> None:
     print_text(f"{search.endpoint.url}: nobody answers, of {_ranges(search.units)}")
     if search.hint:
-        print_text(f"Most likely: {search.hint}")
+        print_text(search.hint[:1].upper() + search.hint[1:])
     if search.endpoint.device and not search.asked.settings:
         print_text(f"Next: energy-agent scan {quote(search.asked.url)} --settings all")
 
