@@ -26,17 +26,20 @@ class FakeBroker:
     connack: int = 0
     taken: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
+    kinds: dict[int, str] = field(default_factory=dict)
+    """The last word of the topic of each record it was sent."""
     stub: StubBroker = field(default_factory=StubBroker)
 
     def said_taken(self) -> set[int]:
         """Return the numbers of the records it has acknowledged with success."""
         return self.taken
 
-    def answer(self, _topic: str, payload: bytes) -> int | None:
+    def answer(self, topic: str, payload: bytes) -> int | None:
         """Return the reason code for a message; what is no record is always taken."""
         seq = orjson.loads(payload).get("seq") if b'"seq":' in payload else None
         if seq is None:
             return 0
+        self.kinds[seq] = topic.rpartition("/")[2]
         code = self.puback(seq)
         if code is not None:
             (self.taken if code < 0x80 else self.refused).add(seq)
