@@ -12,14 +12,10 @@ import numpy as np
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
-from agent.metering.amount import QUANTA_PER_UNIT, Reading
-from agent.metering.interval import ClosedInterval
 from agent.plant import Account, Intensity
 from agent.record import rfc3339
-from drivers.point import Point
 from drivers.profile import Profile
 from drivers.quantity import Kind
-from drivers.rawtype import raw_number
 from drivers.reading import Frame, Quality
 from drivers.unit import UNITS
 
@@ -29,10 +25,10 @@ _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""
 _HOUR_S = 3600.0
 _DECIMALS = 6
-_LARGEST_INTEGER = 2**53 - 1
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """Return a derived figure as records show it."""
     return round(float(value), _DECIMALS)
 
 
@@ -75,23 +71,28 @@ def _weighed(amount: float, weight: Conversion | None) -> Body:
     if weight is None:
         return {}
     return {
-        "energy_kwh": _rounded(amount * weight.kwh_per_unit),
-        "kgce": _rounded(amount * weight.kgce_per_unit),
+        "energy_kwh": rounded(amount * weight.kwh_per_unit),
+        "kgce": rounded(amount * weight.kgce_per_unit),
     }
 
 
 def _co2(weight: Conversion | None, location: float, market: float) -> Body:
     if weight is None or weight.co2_kg_per_unit is None:
         return {}
-    body: Body = {"scope": weight.scope, "co2_kg": _rounded(location)}
+    body: Body = {"scope": weight.scope, "co2_kg": rounded(location)}
     if weight.co2_market_kg_per_unit is not None:
-        body |= {"co2_location_kg": _rounded(location), "co2_market_kg": _rounded(market)}
+        body |= {"co2_location_kg": rounded(location), "co2_market_kg": rounded(market)}
     return body
 
 
 def _mark(weight: Conversion | None) -> Body:
     """Return the mark that every figure carries which rests on an unverified factor."""
     return {"unverified": True} if weight is not None and weight.unverified else {}
+
+
+def weighed(amount: float, weight: Conversion | None, *, location: float, market: float) -> Body:
+    """Return what an amount [account unit] and its CO2 [kg] come to; nothing for an output."""
+    return {**_weighed(amount, weight), **_co2(weight, location, market), **_mark(weight)}
 
 
 def account_window(
@@ -108,30 +109,30 @@ def account_window(
         "account": account.name,
         "span": figures.span,
         "time": rfc3339(time_ns),
-        "amount": _rounded(amount),
+        "amount": rounded(amount),
         "unit": account.unit,
-        **_weighed(amount, weight),
-        **_co2(weight, values[CO2_KG], values[CO2_MARKET_KG]),
-        **_mark(weight),
-        "coverage": coverage(values, figures),
-        "estimated": _estimated(values),
+        **weighed(amount, weight, location=values[CO2_KG], market=values[CO2_MARKET_KG]),
+        "coverage": (covered := coverage(values, figures)),
+        "estimated": (estimated := _estimated(values)),
+        **_window_quality(covered, estimated, figures.doubts.get(column, "")),
     }
     if weight is not None and weight.kwh_per_unit and figures.elapsed_s > 0:
-        body["mean_power_kw"] = _rounded(amount * weight.kwh_per_unit / figures.elapsed_s * _HOUR_S)
+        body["mean_power_kw"] = rounded(amount * weight.kwh_per_unit / figures.elapsed_s * _HOUR_S)
     return body
 
 
 def coverage(values: np.ndarray[Any, np.dtype[np.float64]], figures: WindowFigures) -> float:
     """Return the share of the whole span that was measured, 0 to 1."""
-    return min(1.0, _rounded(float(values[MEASURED_S]) / figures.span_s))
+    return min(1.0, rounded(float(values[MEASURED_S]) / figures.span_s))
 
 
 def _estimated(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
-    return _share(float(values[ESTIMATED]), float(values[AMOUNT]))
+    return share(float(values[ESTIMATED]), float(values[AMOUNT]))
 
 
-def _share(part: float, whole: float) -> float:
-    return _rounded(min(1.0, abs(part / whole))) if whole else 0.0
+def share(part: float, whole: float) -> float:
+    """Return a part as share of the whole, 0 to 1."""
+    return rounded(min(1.0, abs(part / whole))) if whole else 0.0
 
 
 def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: WindowFigures, time_ns: int) -> Body:
@@ -142,6 +143,7 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
     covered = coverage(produced, figures)
     estimated = _estimated(produced)
     unverified = False
+    without_co2 = []
     for name in intensity.accounts:
         values = figures.values[:, ledger.position[name]]
         weight = ledger.conversions.at(ledger.books[name].account, time_ns)
@@ -149,11 +151,16 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
             energy += float(values[AMOUNT]) * weight.kwh_per_unit
             kgce += float(values[AMOUNT]) * weight.kgce_per_unit
             unverified = unverified or weight.unverified
+        if weight is None or weight.co2_kg_per_unit is None:
+            without_co2.append(name)
         co2 += float(values[CO2_KG])
         market += float(values[CO2_MARKET_KG])
         covered = min(covered, coverage(values, figures))
         estimated = max(estimated, _estimated(values))
     made = float(produced[AMOUNT])
+    spent = {"energy_kwh": energy, "kgce": kgce}
+    if not without_co2:
+        spent |= {"co2_kg": co2, "co2_market_kg": market}
     body: Body = {
         "schema": "energy-agent/window/1",
         "site": site,
@@ -161,92 +168,39 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
         "span": figures.span,
         "time": rfc3339(time_ns),
         "output": intensity.output,
-        "output_amount": _rounded(made),
+        "output_amount": rounded(made),
         "output_unit": output.unit,
-        "energy_kwh": _rounded(energy),
-        "kgce": _rounded(kgce),
-        "co2_kg": _rounded(co2),
-        "co2_market_kg": _rounded(market),
+        **{key: rounded(amount) for key, amount in spent.items()},
         "coverage": covered,
         "estimated": estimated,
+        **_window_quality(covered, estimated, *_doubts(intensity, ledger, figures)),
     }
+    if without_co2:
+        body["incomplete"] = without_co2
     if unverified:
         body["unverified"] = True
     if made > 0:
         per = UNITS[output.unit].key or output.unit
-        body |= {
-            f"energy_kwh_per_{per}": _rounded(energy / made),
-            f"kgce_per_{per}": _rounded(kgce / made),
-            f"co2_kg_per_{per}": _rounded(co2 / made),
-            f"co2_market_kg_per_{per}": _rounded(market / made),
-        }
+        body |= {f"{key}_per_{per}": rounded(amount / made) for key, amount in spent.items()}
     return body
 
 
-def _evidence(reading: Reading, point: Point) -> Body:
-    """Return a reading as proof: its time, its value in the account's unit, and for counters the raw number."""
-    evidence: Body = {"time": rfc3339(reading.time_ns), "value": reading.value}
-    if reading.registers:
-        raw = raw_number(point.type, reading.registers, point.word_order, point.byte_order)
-        # Larger integers have no canonical form (RFC 8785, 3.2.2.3), hence no hash; the registers stay exact.
-        evidence |= {"raw": raw if abs(raw) <= _LARGEST_INTEGER else float(raw), "registers": reading.registers.hex()}
-    return evidence
+def _window_quality(covered: float, estimated: float, *doubts: str) -> Body:
+    quality = interval_quality(covered, estimated, *doubts)
+    return {} if quality == "good" else {"quality": quality}
 
 
-def interval(site: str, account: Account, point: Point, closed: ClosedInterval, weight: Conversion | None) -> Body:
-    """Return the record of account of one interval, still without its place in the chain."""
-    amount = closed.quanta / QUANTA_PER_UNIT
-    length_s = (closed.end_ns - closed.start_ns) / 1e9
-    covered = min(1.0, _rounded(closed.measured_s / length_s))
-    estimated = _share(closed.estimated_quanta, closed.quanta)
-    evidence: Body = {"rules": list(closed.rules)}
-    for name in ("open", "open_next", "close", "close_next"):
-        reading = getattr(closed, name)
-        if reading is not None:
-            evidence[name] = _evidence(reading, point)
-    if closed.decisions:
-        evidence["decisions"] = [
-            {
-                "rule": str(step.rule),
-                "amount": step.quanta / QUANTA_PER_UNIT,
-                "since": rfc3339(step.since_ns),
-                "start": _evidence(step.start, point),
-                "end": _evidence(step.end, point),
-            }
-            for step in closed.decisions
-        ]
-    location = (weight.co2_kg_per_unit if weight else None) or 0.0
-    market = (weight.co2_market_kg_per_unit if weight else None) or 0.0
-    body: Body = {
-        "schema": "energy-agent/interval/1",
-        "site": site,
-        "area": account.area,
-        "device": account.device,
-        "account": account.name,
-        "start": rfc3339(closed.start_ns),
-        "end": rfc3339(closed.end_ns),
-        "revision": closed.revision,
-        "amount": amount,
-        "unit": account.unit,
-        **_weighed(amount, weight),
-        **_co2(weight, amount * location, amount * market),
-        **_mark(weight),
-        "coverage": covered,
-        "estimated": estimated,
-        "quality": interval_quality(covered, estimated),
-        "evidence": evidence,
-    }
-    if closed.reason:
-        body["reason"] = closed.reason
-    if weight is not None:
-        body["factor"] = factor(weight.factor)
-        if weight.market_factor is not None:
-            body["market_factor"] = factor(weight.market_factor)
-    return body
+def _doubts(intensity: Intensity, ledger: Ledger, figures: WindowFigures) -> list[str]:
+    return [figures.doubts.get(ledger.position[name], "") for name in (intensity.output, *intensity.accounts)]
 
 
-def interval_quality(covered: float, estimated: float) -> str:
-    """Return the quality of an interval from its coverage and its estimated share (both 0 to 1)."""
+def interval_quality(covered: float, estimated: float, *doubts: str) -> str:
+    """Return the quality of an interval from its coverage, its estimated share (both 0 to 1) and its readings' doubts.
+
+    Of several doubts the first in the alphabet is named; the readings of the evidence carry their own.
+    """
+    if doubt := min(filter(None, doubts), default=""):
+        return doubt
     if covered >= _COMPLETE and not estimated:
         return "good"
     if estimated:

@@ -5,9 +5,10 @@ Invariants:
 - The cumulative columns go on across restarts: they are saved with the counter and the intervals, in one state, so
   what is booked after a restart continues what was booked before it, and nothing is booked twice.
 - An outage that no saved row of the ring tells of yet is in the state as well.
+- `changed` is set whenever the state is not the one that was saved last.
+- A state is taken over as a whole or not at all.
 """
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,11 +21,13 @@ from agent.carbon.emission import Conversion
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading
+from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.history import Moment
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.plant import Account
+from agent.saved import UnreadableError, pack, unpack
 from drivers.reading import Frame, Quality
 
 _log = logging.getLogger(__name__)
@@ -75,20 +78,25 @@ class AccountBook:
         """Whether a saved row of the ring has these columns."""
         self.outages: list[Growth] = []
         """What no saved row of the ring tells of yet."""
-        self.source: Counter | Integral
-        if account.integrates:
-            self.source = Integral(max_gap_s=account.gap_after_s)
-        else:
-            self.source = Counter(
-                modulus=account.modulus,
-                max_rate=_max_rate(account, conversions.at(account, start_ns)),
-                gap_after_s=account.gap_after_s,
-                resolution=account.resolution,
-            )
+        self.changed = True
+        self._doubts: dict[str, int] = {}
+        self._max_rate = _max_rate(account, conversions.at(account, start_ns))
+        self.source = self._counter()
         self._length_s = config.interval.length
         self._zone = config.site.zone
         self.intervals = self._interval_book(self._length_s)
-        self._parting: list[ClosedInterval] = []
+        self._former: list[tuple[float, IntervalBook]] = []  # of other lengths, until all that is in them is closed
+
+    def _counter(self) -> Counter | Integral:
+        account = self.account
+        if account.integrates:
+            return Integral(max_gap_s=account.gap_after_s)
+        return Counter(
+            modulus=account.modulus,
+            max_rate=self._max_rate,
+            gap_after_s=account.gap_after_s,
+            resolution=account.resolution,
+        )
 
     def _interval_book(self, length_s: float) -> IntervalBook:
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
@@ -96,16 +104,20 @@ class AccountBook:
 
     def take(self, frame: Frame) -> Iterator[Growth]:
         """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before."""
-        quality = frame.quality[self.point]
-        if quality >= Quality.COMM_LOST:
+        code = int(frame.quality[self.point])
+        if code >= Quality.COMM_LOST:
             return
+        doubt = Quality(code).label if code else ""
         value = float(frame.values[self.point]) * self.account.factor
         registers = frame.raw.get(self.point, b"")
         # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
         time_ns = frame.time_ns // 1000 * 1000
-        self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot)
+        self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt)
+        if doubt:
+            self._doubts[doubt] = frame.monotonic_ns
         self.as_of = _moment(self.last)
         self.in_row = False
+        self.changed = True
         for delta in self.source.book(self.last):
             before = self.column.copy()
             self._add(delta)
@@ -114,10 +126,25 @@ class AccountBook:
                 self._remember(grown)
                 yield grown
 
+    def doubt_since(self, monotonic_ns: int) -> str:
+        """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was."""
+        recent = {seen_ns: doubt for doubt, seen_ns in self._doubts.items() if seen_ns > monotonic_ns}
+        return recent[max(recent)] if recent else ""
+
+    @property
+    def events(self) -> list[Noticed]:
+        """What the counter noticed and nobody has recorded yet."""
+        return self.source.events
+
+    @events.setter
+    def events(self, events: list[Noticed]) -> None:
+        self.source.events = events
+
     def put_in_row(self) -> None:
         """Note that a row with these columns and outages is being saved."""
-        self.in_row = True
-        self.outages.clear()
+        if not self.in_row or self.outages:
+            self.in_row = self.changed = True
+            self.outages.clear()
 
     def _remember(self, grown: Growth) -> None:
         self.outages.append(grown)
@@ -141,58 +168,84 @@ class AccountBook:
             column[CO2_KG] += amount * location
             column[CO2_MARKET_KG] += amount * (location if market is None else market)
 
-    def close_due(self, now_ns: int) -> list[ClosedInterval]:
-        """Return every interval that is complete or overdue."""
-        parting, self._parting = self._parting, []
-        return parting + self.intervals.close_due(now_ns)
+    def due(self, now_ns: int) -> ClosedInterval | None:
+        """Return the interval that is complete or overdue and to be recorded next, until `close` is called with it."""
+        while self._former:
+            book = self._former[0][1]
+            if parting := book.due(book.end_ns):
+                return parting
+            self._former.pop(0)
+        return self.intervals.due(now_ns)
+
+    def close(self, interval: ClosedInterval) -> None:
+        """Give up the interval that `due` returned, which is recorded now."""
+        self.changed = True
+        book = self._former[0][1] if self._former else self.intervals
+        book.close(interval)
 
     def state(self) -> bytes:
         """Return what must survive a restart."""
-        state = {
-            "from": self.account.source.name,
-            "unit": self.account.unit,
-            "length_s": self._length_s,
-            "source": self.source.state(),
-            "intervals": self.intervals.state(),
-            "quanta": [self._quanta, self._estimated],
-            "columns": self.column.tolist(),
-            "as_of": self.as_of,
-            "in_row": self.in_row,
-            "outages": [[each.start, each.end, each.columns.tolist()] for each in self.outages],
-        }
-        return json.dumps(state).encode()  # orjson refuses numbers beyond 64 bits, to which absurd readings add up
+        return pack(
+            **{"from": self.account.source.name},
+            unit=self.account.unit,
+            length_s=self._length_s,
+            source=self.source.state(),
+            intervals=self.intervals.state(),
+            former=[[length_s, book.state()] for length_s, book in self._former],
+            quanta=[self._quanta, self._estimated],
+            columns=self.column.tolist(),
+            as_of=[*self.as_of] if self.as_of else None,
+            in_row=self.in_row,
+            outages=[[[*each.start], [*each.end], each.columns.tolist()] for each in self.outages],
+        )
 
     def restore(self, state: bytes) -> None:
         """Continue from what an earlier run saved, as far as the configuration is still the same.
 
-        Another quantity begins a new segment; intervals of another length are closed as they stand.
+        Another quantity begins a new segment; intervals of another length are closed as they stand. Raises
+        UnreadableError for a state that is damaged or of another shape.
         """
-        saved = json.loads(state)
+        saved = unpack(state)
+        try:
+            self._take_over(saved)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError) as error:
+            raise UnreadableError(
+                f"it lacks something or holds something else ({error!r})", saved["version"]
+            ) from error
+
+    def _take_over(self, saved: dict[str, Any]) -> None:
         name = self.account.name
         if saved["unit"] != self.account.unit:
             _log.warning("%s was counted in %s before: it begins anew", name, saved["unit"])
             return
+        source = self._counter()
+        source.events = self.source.events
         if saved["from"] == self.account.source.name:
-            self.source.restore(saved["source"])
+            source.restore(saved["source"])
         else:
             _log.warning("%s was read from %s before: nothing is booked between", name, saved["from"])
-        if "columns" in saved:
-            self._restore_columns(saved)
-        if saved["length_s"] == self._length_s:
-            self.intervals.restore(saved["intervals"])
-        else:
-            former = self._interval_book(saved["length_s"])
-            former.restore(saved["intervals"])
-            self._parting = former.close_all()
+        intervals = self._interval_book(self._length_s)
+        former = []
+        for length_s, kept in [*saved["former"], (saved["length_s"], saved["intervals"])]:
+            book = self._interval_book(length_s)
+            book.restore(kept)
+            former.append((length_s, book))
+        if former[-1][0] == self._length_s:
+            intervals = former.pop()[1]
+        self._restore_columns(saved)
+        self.source, self.intervals, self._former = source, intervals, former
 
     def _restore_columns(self, saved: dict[str, Any]) -> None:
-        self._quanta, self._estimated = saved["quanta"]
-        self.column[:] = saved["columns"]
-        self.as_of = Moment(*saved["as_of"]) if saved["as_of"] else None
-        self.in_row = saved["in_row"]
-        self.outages = [
-            Growth(Moment(*start), Moment(*end), np.array(columns)) for start, end, columns in saved["outages"]
+        amount, estimated = map(int, saved["quanta"])
+        columns = np.array(saved["columns"], np.float64)
+        as_of = Moment(*saved["as_of"]) if saved["as_of"] else None
+        outages = [
+            Growth(Moment(*start), Moment(*end), np.array(columns, np.float64))
+            for start, end, columns in saved["outages"]
         ]
+        self.column[:] = columns
+        self._quanta, self._estimated, self.as_of, self.outages = amount, estimated, as_of, outages
+        self.in_row = bool(saved["in_row"])
 
 
 def _max_rate(account: Account, weight: Conversion | None) -> float | None:

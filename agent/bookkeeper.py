@@ -1,13 +1,34 @@
-"""The books on their way into the store: intervals that are due, what the counters noticed, what a restart needs."""
+"""The books on their way into the store: intervals that are due, what the counters noticed, what a restart needs.
 
-from collections import Counter
-from collections.abc import Mapping
+Invariants:
+
+- An interval leaves the books only once it is appended, and the books are saved in the same transaction: a crash in
+  between loses nothing and records nothing twice. What the counters noticed goes with the books that gave it up.
+- A turn appends no more than the store's queue has room for, so that none of it has to make way.
+- An account whose books fail keeps none of the others from being closed and saved.
+"""
+
+import contextlib
+import logging
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
 
 from agent import bodies
-from agent.ledger import LAYOUTS, Ledger
+from agent.book import AccountBook
+from agent.interval_body import interval_body
+from agent.ledger import LAYOUTS, Event, Ledger
 from agent.metering.history import Moment
+from agent.metering.interval import ClosedInterval
 from agent.record import rfc3339
+from agent.saved import ASIDE
 from agent.scribe import Scribe
+
+_log = logging.getLogger(__name__)
+
+MOST_RECORDS = 256
+"""Intervals closed in one turn, over all accounts."""
+_SHARE = 32
+"""Intervals of one account closed before it is the next one's turn."""
 
 
 class Bookkeeper:
@@ -17,52 +38,108 @@ class Bookkeeper:
         self._scribe = scribe
         self.keep(ledger)
         self.latest_intervals: dict[str, bodies.Body] = {}
-        """The record of the youngest closed interval of each account, in its latest revision."""
+        """The record of the youngest closed interval of each account and output, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
+        self._failing: set[str] = set()
 
     def keep(self, ledger: Ledger) -> None:
         """Go on with another ledger."""
         self._ledger = ledger
+        self._order = deque(ledger.books.values())
         self._layouts_saved = False
 
-    def close_due(self, now_ns: int) -> None:
-        """Record every interval that is due, together with the books it left behind."""
-        for account, intervals in self._ledger.close_due(now_ns):
-            # Together, or a crash in between would leave books that have given up intervals nobody recorded.
+    def close_due(self, now_ns: int) -> bool:
+        """Record intervals that are due, as many as there is room for; return whether more may be due.
+
+        Then the store is to be flushed before the next turn. The accounts take turns, and who had to wait is first
+        in the next one.
+        """
+        records, room = MOST_RECORDS, self._scribe.store.room // 2
+        waiting = len(self._order)
+        while waiting:
+            if records <= 0 or room <= 0:
+                return True
+            book = self._order[0]
+            self._order.rotate(-1)
+            closed, used = self._close(book, now_ns, min(records, _SHARE), room)
+            waiting = len(self._order) if closed == _SHARE else waiting - 1
+            records, room = records - closed, room - used
+        return False
+
+    def _close(self, book: AccountBook, now_ns: int, most: int, room: int) -> tuple[int, int]:
+        """Record intervals of an account together with the books they leave behind; return how many, and bytes."""
+        closed = used = 0
+        with self._guarded(book):
+            if not book.events and book.due(now_ns) is None:
+                return 0, 0
             with self._scribe.store.transaction():
-                for closed in intervals:
-                    weight = self._ledger.conversions.at(account, closed.start_ns)
-                    body = bodies.interval(self._scribe.site, account, self._ledger.point_of(account), closed, weight)
-                    self.intervals_closed[account.name] += 1
-                    self._scribe.record("interval", account.key, closed.start_ns, body)
-                    former = self.latest_intervals.get(account.name)
-                    if former is None or body["start"] >= former["start"]:
-                        self.latest_intervals[account.name] = body
-                self._scribe.store.save_state(*self._ledger.state(account.name))
-        for event in self._ledger.events():
-            body = {
-                "schema": "energy-agent/event/1",
-                "site": self._scribe.site,
-                "account": event.account,
-                "time": rfc3339(event.time_ns),
-                "rule": event.rule,
-                "text": event.text,
-            }
-            self._scribe.record("event", event.key, event.time_ns, body)
+                try:
+                    while closed < most and used < room and (interval := book.due(now_ns)):
+                        used += self._record(book, interval)
+                        book.close(interval)
+                        closed += 1
+                finally:
+                    self._save(book)
+        return closed, used
+
+    @contextlib.contextmanager
+    def _guarded(self, book: AccountBook) -> Iterator[None]:
+        """Keep what fails for one account from the others, and tell of it once."""
+        name = book.account.name
+        try:
+            yield
+        except Exception:  # noqa: BLE001  # whatever it is, it is that of one account
+            if name not in self._failing:
+                self._failing.add(name)
+                _log.exception("the books of %s cannot be closed or saved; what is due stays in them", name)
+        else:
+            self._failing.discard(name)
+
+    def _record(self, book: AccountBook, interval: ClosedInterval) -> int:
+        account, ledger = book.account, self._ledger
+        weight = ledger.conversions.at(account, interval.start_ns)
+        body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight)
+        payload = self._scribe.record("interval", account.key, interval.start_ns, body)
+        self.intervals_closed[account.name] += 1
+        former = self.latest_intervals.get(account.name)
+        if former is None or body["start"] >= former["start"]:
+            self.latest_intervals[account.name] = body
+        return len(payload)
+
+    def _save(self, book: AccountBook) -> None:
+        account = book.account
+        for event in book.events:
+            told = Event(account.name, account.key, event.time_ns, str(event.rule), event.text)
+            self._tell(told)
+        book.events = []
+        self._scribe.store.save_state(*self._ledger.state(account.name))
+
+    def _tell(self, event: Event) -> None:
+        body = {"schema": "energy-agent/event/1", "site": self._scribe.site}
+        if event.account:
+            body["account"] = event.account
+        body |= {"time": rfc3339(event.time_ns), "rule": event.rule, "text": event.text}
+        self._scribe.record("event", event.key, event.time_ns, body)
 
     def save(self, row_at: Moment | None = None) -> None:
-        """Save the state of every account, so that a restart continues where this run was.
+        """Save the state of every account that has changed, so that a restart continues where this run was.
 
         Once a minute with the row of the ring, which belongs to the books of that very moment.
         """
-        with self._scribe.store.transaction():
+        store = self._scribe.store
+        with store.transaction():
+            for name, kept, event in self._ledger.take_unread():
+                store.save_state(f"{ASIDE}{name}", kept)
+                self._tell(event)
             if row_at:
-                self._scribe.store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
+                store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
             if not self._layouts_saved:
                 self._layouts_saved = True
-                self._scribe.store.save_state(LAYOUTS, self._ledger.layouts_state())
-            for name, state in self._ledger.states():
-                self._scribe.store.save_state(name, state)
+                store.save_state(LAYOUTS, self._ledger.layouts_state())
+            for book in self._ledger.books.values():
+                if book.changed or book.events:
+                    with self._guarded(book):
+                        self._save(book)
 
     def restore_windows(self, stored: Mapping[int, bytes], now: Moment, *, trusted: bool) -> None:
         """Refill the windows from the rows of earlier runs, and save with them what restored books add."""

@@ -13,22 +13,24 @@ Invariants:
 """
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from agent import rows
 from agent.book import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, AccountBook, Growth
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.conversions import Conversions
+from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
-from agent.metering.interval import ClosedInterval
 from agent.metering.window import MINUTE_NS, Windows
 from agent.plant import Account, Plant
+from agent.record import AGENT
+from agent.saved import UnreadableError, pack, set_aside, unpack
 from drivers.point import Point
 from drivers.reading import Frame
 
@@ -44,13 +46,18 @@ __all__ = [
     "WindowFigures",
 ]
 
+_log = logging.getLogger(__name__)
+
 LAYOUTS = "windows"
 """Name under which the store keeps whose columns the rows of the ring are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something an engineer or auditor must be able to find: a reset, a refused reading."""
+    """Something an engineer or auditor must be able to find: a reset, a refused reading, a state that was damaged.
+
+    `account` is empty where it concerns all of them.
+    """
 
     account: str
     key: str
@@ -67,6 +74,8 @@ class WindowFigures:
     span_s: float
     elapsed_s: float
     values: npt.NDArray[np.float64]
+    doubts: Mapping[int, str] = field(default_factory=dict)
+    """What is in doubt about readings within the span (`uncertain:stale`), by account."""
 
 
 class Ledger:
@@ -76,6 +85,7 @@ class Ledger:
         self, config: SiteConfig, plant: Plant, library: FactorLibrary, *, start_ns: int, boot_id: str = ""
     ) -> None:
         self.plant = plant
+        self._start_ns = start_ns
         self._profiles = config.profiles
         self.conversions = Conversions(config, library)
         tracked = (*plant.accounts, *plant.outputs)
@@ -95,6 +105,8 @@ class Ledger:
         self.names = [[account.name, account.unit] for account in tracked]
         self.layouts: dict[str, rows.Names] = {}
         self.timeline = Timeline(Moment(start_ns, 0, boot_id), trusted=False)
+        self._unread: list[tuple[str, bytes, Event]] = []
+        self._ticked_ns = 0
 
     def point_of(self, account: Account) -> Point:
         """Return the point an account is read from."""
@@ -110,55 +122,64 @@ class Ledger:
 
     def tick(self, monotonic_ns: int) -> bool:
         """Write one row of the ring; return whether it is one that is to be saved."""
+        self._ticked_ns = monotonic_ns
         return self.windows.tick(monotonic_ns, self.row.reshape(-1))
 
     def figures(self) -> Iterator[WindowFigures]:
         """Yield the differences over each span."""
         for span, span_s in self._spans.items():
             elapsed_s, difference = self.windows.difference(span_s)
-            yield WindowFigures(span, span_s, elapsed_s, difference.reshape(self.row.shape))
-
-    def close_due(self, now_ns: int) -> Iterator[tuple[Account, list[ClosedInterval]]]:
-        """Yield the accounts with intervals that are complete or overdue, in the order of the configuration."""
-        for output in self.plant.outputs:
-            # No record tells of an output's intervals; unclosed they would pile up in memory and in every saved state.
-            self.books[output.name].close_due(now_ns)
-        for account in self.plant.accounts:
-            closed = self.books[account.name].close_due(now_ns)
-            if closed:
-                yield account, closed
-
-    def events(self) -> list[Event]:
-        """Return and forget what the counters noticed."""
-        found = []
-        for book in self.books.values():
-            if book.source.events:
-                noticed, book.source.events = book.source.events, []
-                account = book.account
-                found += [Event(account.name, account.key, e.time_ns, str(e.rule), e.text) for e in noticed]
-        return found
+            since_ns = self._ticked_ns - round(span_s * NS_PER_S)
+            doubts = {
+                self.position[name]: doubt for name, book in self.books.items() if (doubt := book.doubt_since(since_ns))
+            }
+            yield WindowFigures(span, span_s, elapsed_s, difference.reshape(self.row.shape), doubts)
 
     def states(self) -> Iterator[tuple[str, bytes]]:
         """Yield (name, state) of every account."""
-        for name in self.books:
-            yield self.state(name)
+        for name, book in self.books.items():
+            yield _state_name(name), book.state()
 
     def state(self, name: str) -> tuple[str, bytes]:
-        """Return under which name the books of an account are saved, and their state."""
-        return f"account/{name}", self.books[name].state()
+        """Return under which name the books of an account are saved, and their state, which counts as saved."""
+        book = self.books[name]
+        state = book.state()
+        book.changed = False
+        return _state_name(name), state
 
     def restore(self, load: Callable[[str], bytes | None]) -> None:
-        """Continue the books of an earlier run."""
+        """Continue the books of an earlier run; an account whose state cannot be read begins anew."""
         for name, book in self.books.items():
-            state = load(f"account/{name}")
+            state = load(_state_name(name))
             if state is not None:
-                book.restore(state)
-        self.layouts = orjson.loads(load(LAYOUTS) or b"{}")
+                try:
+                    book.restore(state)
+                except UnreadableError as error:
+                    self._leave(_state_name(name), state, error, book.account)
+        layouts = load(LAYOUTS)
+        if layouts is not None:
+            try:
+                self.layouts = rows.layouts_of(unpack(layouts))
+            except UnreadableError as error:
+                self._leave(LAYOUTS, layouts, error)
+
+    def _leave(self, name: str, state: bytes, error: UnreadableError, account: Account | None = None) -> None:
+        what = f"account {account.name} begins anew" if account else "the windows begin anew"
+        text = f"the saved state '{name}' cannot be read: {error}; it is set aside, and {what}"
+        _log.error("%s", text)
+        key = account.key if account else AGENT
+        event = Event(account.name if account else "", key, self._start_ns, "unreadable", text)
+        self._unread.append((name.partition(" ")[0], set_aside(state, error), event))
+
+    def take_unread(self) -> list[tuple[str, bytes, Event]]:
+        """Return and forget the states that could not be read: name, what to keep of each, and what to tell."""
+        unread, self._unread = self._unread, []
+        return unread
 
     def layouts_state(self) -> bytes:
         """Return whose columns the saved rows are, those of the present accounts included."""
         self.layouts = rows.remembered(self.layouts, self.names)
-        return orjson.dumps(self.layouts)
+        return pack(layouts=self.layouts)
 
     def saved_row(self, moment: Moment) -> bytes:
         """Return the present row to be saved with all books, with every outage since the row before it."""
@@ -198,13 +219,24 @@ class Ledger:
         others can be put there later.
         """
         reader, present = self._reader, self.row.reshape(-1)
-        decoded = (reader.decode(time_ns, row) for time_ns, row in stored)
-        known = [row for row in decoded if row is not None]
+        known = self._decoded(reader, stored)
         self.timeline = Timeline(now, trusted=trusted, saved=[row.moment for row in known])
         if outages := [reader.outage(position, grown) for position, grown in self._outages(self.books)]:
             known.append(SavedRow(now, present, tuple(outages)))
         times, history = lay_out(known, self.timeline, span_s=max(self._spans.values()), current=present)
         self.windows.refill(times, history)
+
+    def _decoded(self, reader: rows.Reader, stored: Iterable[tuple[int, bytes]]) -> list[SavedRow]:
+        """Return the rows whose accounts are known; one of those that cannot be read is set aside."""
+        known, unread = [], []
+        for time_ns, row in stored:
+            try:
+                known.append(reader.decode(time_ns, row))
+            except UnreadableError as error:
+                unread.append((row, error))
+        if unread:
+            self._leave(f"row (and {len(unread) - 1} more)", *unread[0])
+        return [row for row in known if row is not None]
 
     def take_over(self, former: "Ledger", load: Callable[[str], bytes | None]) -> None:
         """Go on with the books and windows of a ledger that another configuration has ended.
@@ -221,7 +253,7 @@ class Ledger:
         for name, book in self.books.items():
             if name in former.books:
                 book.last = former.books[name].last
-                book.source.events = former.books[name].source.events
+                book.events = former.books[name].events
 
     @property
     def _reader(self) -> rows.Reader:
@@ -229,6 +261,10 @@ class Ledger:
 
     def _outages(self, names: Iterable[str]) -> list[tuple[int, Growth]]:
         return [(self.position[name], grown) for name in names for grown in self.books[name].outages]
+
+
+def _state_name(account: str) -> str:
+    return f"account/{account}"
 
 
 def _monotonic(moment: Moment) -> int:

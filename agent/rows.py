@@ -15,6 +15,7 @@ import orjson
 
 from agent.book import COLUMNS, Growth
 from agent.metering.history import Moment, Outage, SavedRow
+from agent.saved import VERSION, UnreadableError, unpack
 
 _MOST_LAYOUTS = 100
 """Sets of accounts that are remembered: each reload may bring another one."""
@@ -31,6 +32,7 @@ def digest(names: Names) -> str:
 def encode(layout: str, moment: Moment, row: npt.NDArray[np.float64], outages: Iterable[tuple[int, Growth]]) -> bytes:
     """Return a row [COLUMNS, accounts] as stored, with the (position of account, growth) of outages it includes."""
     head = {
+        "version": VERSION,
         "layout": layout,
         "boot": moment.boot,
         "monotonic_ns": moment.monotonic_ns,
@@ -48,9 +50,18 @@ class Reader:
         self._positions = {tuple(name): position for position, name in enumerate(names)}
 
     def decode(self, time_ns: int, stored: bytes) -> SavedRow | None:
-        """Return a row saved at a wall time, NaN where it knows nothing; None when nobody knows its accounts."""
+        """Return a row saved at a wall time, NaN where it knows nothing; None when nobody knows its accounts.
+
+        Raises UnreadableError when it is damaged or of another shape.
+        """
         head, _, octets = stored.partition(b"\n")
-        said: dict[str, Any] = orjson.loads(head)
+        said = unpack(head)
+        try:
+            return self._decode(time_ns, said, octets)
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UnreadableError(f"it lacks something or holds something else ({error!r})", said["version"]) from error
+
+    def _decode(self, time_ns: int, said: dict[str, Any], octets: bytes) -> SavedRow | None:
         names = self._layouts.get(said["layout"])
         if names is None or len(octets) != len(names) * COLUMNS * 8:
             return None
@@ -68,6 +79,16 @@ class Reader:
     def outage(self, position: int, grown: Growth) -> Outage:
         """Return the growth of the account at a position as that of a flat row's columns."""
         return Outage(np.arange(COLUMNS) * self._width + position, grown.columns, grown.start, grown.end)
+
+
+def layouts_of(state: Mapping[str, Any]) -> dict[str, Names]:
+    """Return the sets of accounts of a saved state; raise UnreadableError when it holds something else."""
+    layouts = state.get("layouts")
+    if not isinstance(layouts, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, list) for name in names) for names in layouts.values()
+    ):
+        raise UnreadableError("it holds no accounts", state["version"])
+    return layouts
 
 
 def remembered(layouts: Mapping[str, Names], names: Names) -> dict[str, Names]:

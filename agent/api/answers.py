@@ -85,8 +85,8 @@ class LastInterval(Figures):
     """0, then one more for each correction."""
     amount: Number
     """What was used, in the unit of the account."""
-    energy_kwh: Number
-    """Its energy [kWh]."""
+    energy_kwh: Number | None = None
+    """Its energy [kWh]; absent for an output."""
     co2_kg: Number | None = None
     """CO2 [kg]; for electricity by location."""
     unverified: bool | None = None
@@ -175,6 +175,23 @@ class ActiveAlarm(Figures):
     """The same in Chinese."""
 
 
+class ClockState(Figures):
+    """What is known of the time."""
+
+    known: bool
+    """Whether it is; until then polls wait and nothing is recorded."""
+    astray_s: Number
+    """How far the machine's clock is ahead of the times of records [s]."""
+    steps: Count
+    """How often the machine's clock was set since the start."""
+    behind_records: bool
+    """Whether it is earlier than what earlier runs have recorded."""
+    frames_waiting: Count
+    """Polls that wait for the time to be known."""
+    frames_given_up: Count
+    """Polls that could not be kept until then."""
+
+
 class AgentState(Figures):
     """Everything the agent says of itself."""
 
@@ -188,6 +205,7 @@ class AgentState(Figures):
     """For how long it has been running [s]."""
     clock_synchronised: Annotated[bool | None, _or_null("boolean")]
     """Whether the machine's clock is synchronised; null when the system does not say."""
+    clock: ClockState
     configuration: Digest
     """SHA-256 of the site configuration."""
     process: Process

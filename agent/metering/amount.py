@@ -55,7 +55,8 @@ class Reading:
 
     `time_ns` is the wall clock (Unix), `monotonic_ns` the monotonic one, which only means something within
     one `boot` (the kernel's boot id). Readings without a boot are ordered and timed by the wall clock alone.
-    `registers` are the bytes as read: the evidence.
+    `registers` are the bytes as read: the evidence. `doubt` is the quality of a value that stands with a reservation
+    (`uncertain:stale`), empty for a good one.
     """
 
     time_ns: int
@@ -63,16 +64,17 @@ class Reading:
     value: float
     registers: bytes = b""
     boot: str = ""
+    doubt: str = ""
 
     def state(self) -> list[Any]:
         """Return the reading as JSON values."""
-        return [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot]
+        return [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot, self.doubt]
 
     @staticmethod
     def restored(state: Sequence[Any]) -> "Reading":
         """Return the reading that `state` came from."""
-        time_ns, monotonic_ns, value, registers, boot = state
-        return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot)
+        time_ns, monotonic_ns, value, registers, boot, doubt = state
+        return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot, doubt)
 
 
 def elapsed_ns(earlier: Reading, later: Reading) -> int:
@@ -86,8 +88,9 @@ def elapsed_ns(earlier: Reading, later: Reading) -> int:
 class Delta:
     """An amount booked between two successive accepted readings.
 
-    `measured` is false when its course between them is not known: across a gap, or nothing known at all
-    (then `quanta` is 0). Successive deltas of a counter join: each starts with the reading the last one ended with.
+    `measured` is false when its course between them is not known: across a gap, from or to a reading that is in
+    doubt, or nothing known at all (then `quanta` is 0). Successive deltas of a counter join: each starts with the
+    reading the last one ended with.
     """
 
     start: Reading
@@ -97,9 +100,24 @@ class Delta:
     rule: Rule
 
     @property
+    def doubts(self) -> set[str]:
+        """What is in doubt about its two readings."""
+        return {reading.doubt for reading in (self.start, self.end) if reading.doubt}
+
+    @property
     def elapsed_s(self) -> float:
         """Time between the readings [s]; steps of the wall clock do not count within one boot."""
         return elapsed_ns(self.start, self.end) / NS_PER_S
+
+    def state(self) -> list[Any]:
+        """Return the delta as JSON values."""
+        return [self.start.state(), self.end.state(), self.quanta, self.measured, self.rule]
+
+    @staticmethod
+    def restored(state: Sequence[Any]) -> "Delta":
+        """Return the delta that `state` came from."""
+        start, end, amount, measured, rule = state
+        return Delta(Reading.restored(start), Reading.restored(end), amount, measured, Rule(rule))
 
     @property
     def measured_s(self) -> float:

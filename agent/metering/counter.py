@@ -148,18 +148,20 @@ class Counter:
         if rule is Rule.ROLLOVER:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(last, reading)
-        measured = elapsed_ns(last, reading) <= self._gap_after_ns
+        gap = elapsed_ns(last, reading) > self._gap_after_ns
+        doubtful = bool(last.doubt or reading.doubt)
         if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, quanta(last.value), gathering_s):
             rule = Rule.IMPLAUSIBLE
             if not self._over_rating:
                 self._tell(reading, Rule.IMPLAUSIBLE, f"{rise / QUANTA_PER_UNIT:g} more is above the rating: booked")
-        elif rule is Rule.NORMAL and not measured:
+        elif rule is Rule.NORMAL and gap:
             rule = Rule.GAP
         self._over_rating = rule is Rule.IMPLAUSIBLE
-        self._limit.learn(rise, gathering_s)
+        if not doubtful:
+            self._limit.learn(rise, gathering_s)
         self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)
         self._last = reading
-        return Delta(last, reading, rise, measured, rule)
+        return Delta(last, reading, rise, not (gap or doubtful), rule)
 
     def _hold(self, last: Reading, reading: Reading) -> Sequence[Delta]:
         ahead = reading.value > last.value

@@ -41,7 +41,7 @@ class Integral:
         exact = (last.value + reading.value) / 2 * hours * QUANTA_PER_UNIT + self._rest
         booked = round(exact)
         self._rest = exact - booked
-        return (Delta(last, reading, booked, True, Rule.INTEGRAL),)
+        return (Delta(last, reading, booked, not (last.doubt or reading.doubt), Rule.INTEGRAL),)
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""

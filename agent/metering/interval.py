@@ -6,6 +6,8 @@ Invariants:
 - Deltas of an account arrive in order, so an interval that lies wholly before the newest booked reading (the
   frontier) is final. Only the interval around the frontier has contents to keep; all later ones are empty. That is
   why any outage can be revised with a state of a few hundred bytes.
+- What is due is shown and kept until the caller says that it is recorded: nothing is lost between the two.
+- An outage costs its state and memory once, not once per interval: see `Stretch`.
 - Work is bounded: an amount is spread over at most the last `MOST_INTERVALS` intervals before its end, however long
   the gap was; intervals further back keep their last revision, or are skipped if never emitted.
 
@@ -31,6 +33,7 @@ from zoneinfo import ZoneInfo
 from agent.metering.amount import NS_PER_S, Delta, Reading, Rule
 from agent.metering.boundary import Boundaries
 from agent.metering.slot import ClosedInterval, Decision, Slot, restored, state_of
+from agent.metering.stretch import Stretch
 
 __all__ = ["MOST_INTERVALS", "ClosedInterval", "Decision", "IntervalBook"]
 
@@ -55,7 +58,8 @@ class IntervalBook:
         self._boundaries = Boundaries(length_s, zone)
         self._grace_ns = round(grace_s * NS_PER_S)
         self._frontier: Reading | None = None
-        self._slots: deque[Slot] = deque()  # touched and not yet emitted, then the one around the frontier
+        self._ready: deque[Slot | Stretch] = deque()  # touched and not yet emitted
+        self._slot: Slot | None = None  # the one around the frontier
         self._closed_to_ns = 0  # every interval that ends at or before was emitted
         self._waiting = 0
         self._waiting_rules: list[str] = []
@@ -63,49 +67,72 @@ class IntervalBook:
     @property
     def pending_quanta(self) -> int:
         """What was added and is in no emitted interval yet."""
-        return self._waiting + sum(slot.quanta - slot.emitted for slot in self._slots)
+        own = self._slot.pending_quanta if self._slot else 0
+        return self._waiting + own + sum(each.pending_quanta for each in self._ready)
 
     def add(self, delta: Delta) -> None:
         """Book a delta into the intervals it spans."""
-        if self._frontier is None:
+        if self._frontier is None or self._slot is None:
             slot = Slot(*self._boundaries.around(delta.since_ns))
             slot.see(delta.start)
-            self._slots.append(slot)
+            self._slot = slot
             self._closed_to_ns = slot.start_ns
             self._frontier = delta.start
             if delta.rule is Rule.FIRST:
                 slot.rules.add(str(delta.rule))
                 return
         if delta.end.time_ns > self._frontier.time_ns:
-            self._spread(self._frontier, self._joined(self._frontier, delta))
+            self._spread(self._frontier, self._slot, self._joined(self._frontier, delta))
             self._frontier = delta.end
         elif delta.rule is not Rule.FIRST:
             self._waiting += delta.quanta
             self._waiting_rules = sorted({*self._waiting_rules, str(delta.rule)})
 
-    def close_due(self, now_ns: int) -> list[ClosedInterval]:
-        """Return the intervals that are closed or revised by now (wall clock, ns), each once, oldest first."""
-        closed: list[ClosedInterval] = []
-        if self._frontier is None:
-            return closed
-        while len(self._slots) > 1:
-            slot = self._slots.popleft()
-            self._close_empty(closed, slot.start_ns, slot.open)
-            closed.append(slot.emit())
-            self._closed_to_ns = max(self._closed_to_ns, slot.end_ns)
-        slot = self._slots[0]
-        self._close_empty(closed, slot.start_ns, slot.open)
+    def due(self, now_ns: int) -> ClosedInterval | None:
+        """Return the interval to be closed or revised next by now (wall clock, ns), the oldest first, None for none.
+
+        It stays the next one until `close` is called with it.
+        """
+        if self._slot is None:
+            return None
+        while self._ready and isinstance(first := self._ready[0], Slot) and not first.changed:
+            self._ready.popleft()
+        head = self._ready[0] if self._ready else self._slot
+        if empty := self._empty(head.start_ns, head.open):
+            return empty
+        if isinstance(head, Stretch):
+            interval = self._boundaries.around(head.start_ns)
+            return head.slot(interval, 0).closed()
         due_ns = now_ns - self._grace_ns
-        if slot.end_ns <= due_ns:
-            if slot.changed:
-                closed.append(slot.emit())
-            self._closed_to_ns = max(self._closed_to_ns, slot.end_ns)
-            self._close_empty(closed, due_ns, self._frontier)
+        if self._ready or (head.changed and head.end_ns <= due_ns):
+            return head.closed()
+        return self._empty(due_ns, self._frontier) if head.end_ns <= due_ns else None
+
+    def close(self, interval: ClosedInterval) -> None:
+        """Give up the interval that `due` returned, which is recorded now."""
+        self._closed_to_ns = max(self._closed_to_ns, interval.end_ns)
+        head = self._ready[0] if self._ready else self._slot
+        if head is None or interval.start_ns != head.start_ns:
+            return
+        if isinstance(head, Stretch):
+            head.start_ns = interval.end_ns
+        else:
+            head.settle()
+        if self._ready and (isinstance(head, Slot) or head.start_ns >= head.end_ns):
+            self._ready.popleft()
+
+    def close_due(self, now_ns: int) -> list[ClosedInterval]:
+        """Close and return everything that is due by now (wall clock, ns)."""
+        closed = []
+        while interval := self.due(now_ns):
+            self.close(interval)
+            closed.append(interval)
         return closed
 
-    def close_all(self) -> list[ClosedInterval]:
-        """Return what was booked and is in no emitted interval yet, as it stands: here the book ends."""
-        return self.close_due(self._slots[-1].end_ns + self._grace_ns) if self._slots else []
+    @property
+    def end_ns(self) -> int:
+        """By when all that was booked is due, whatever comes later [Unix ns]."""
+        return self._slot.end_ns + self._grace_ns if self._slot else 0
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""
@@ -114,7 +141,8 @@ class IntervalBook:
             "closed_to_ns": self._closed_to_ns,
             "waiting": self._waiting,
             "waiting_rules": self._waiting_rules,
-            "slots": [slot.state() for slot in self._slots],
+            "ready": [[isinstance(each, Stretch), each.state()] for each in self._ready],
+            "slot": self._slot.state() if self._slot else None,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -123,7 +151,8 @@ class IntervalBook:
         self._closed_to_ns = state["closed_to_ns"]
         self._waiting = state["waiting"]
         self._waiting_rules = list(state["waiting_rules"])
-        self._slots = deque(Slot.restored(slot) for slot in state["slots"])
+        self._ready = deque((Stretch if long else Slot).restored(each) for long, each in state["ready"])
+        self._slot = Slot.restored(state["slot"]) if state["slot"] else None
 
     def _joined(self, frontier: Reading, delta: Delta) -> Delta:
         """Return a delta together with what waited, or with a hole before it: then from the frontier on, estimated.
@@ -134,37 +163,34 @@ class IntervalBook:
             return delta
         return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule)
 
-    def _spread(self, frontier: Reading, delta: Delta) -> None:
+    def _spread(self, frontier: Reading, slot: Slot, delta: Delta) -> None:
         """Book a delta into the interval around the frontier and all further ones up to its end."""
         rules = {*self._waiting_rules, str(delta.rule)}
-        if not delta.measured and delta.rule not in _UNKNOWN:
+        if not delta.measured and not delta.doubts and delta.rule not in _UNKNOWN:
             rules.add(str(Rule.GAP))
         self._waiting, self._waiting_rules = 0, []
-        slot, since_ns, end_ns = self._slots[-1], delta.since_ns, delta.end.time_ns
-        from_ns = delta.start.time_ns
+        since_ns, end_ns, from_ns = delta.since_ns, delta.end.time_ns, delta.start.time_ns
         if end_ns - from_ns > MOST_INTERVALS * self._boundaries.length_ns:
             from_ns = self._boundaries.back(end_ns, MOST_INTERVALS - 1)
             since_ns = max(since_ns, from_ns)
             self._closed_to_ns = max(self._closed_to_ns, from_ns)
         if delta.start.time_ns < slot.end_ns:
             slot.book(delta, rules, since_ns)
-        while slot.end_ns <= end_ns:
-            interval = self._boundaries.around(max(slot.end_ns, from_ns))
-            emitted = interval[1] <= self._closed_to_ns
-            slot = Slot(*interval, revision=int(emitted), changed=not emitted)
-            slot.see(frontier)
-            slot.book(delta, rules, since_ns)
-            self._slots.append(slot)
-
-    def _close_empty(self, closed: list[ClosedInterval], until_ns: int, reading: Reading | None) -> None:
-        """Emit the intervals up to a time in which nothing was booked, from the last emitted one on."""
-        if until_ns <= self._closed_to_ns:
+        if end_ns < slot.end_ns:
             return
-        if until_ns - self._closed_to_ns > MOST_INTERVALS * self._boundaries.length_ns:
-            self._closed_to_ns = self._boundaries.back(until_ns, MOST_INTERVALS)
-        while True:
-            start_ns, end_ns = self._boundaries.around(self._closed_to_ns)
-            if end_ns > until_ns:
-                return
-            closed.append(ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), 0, ""))
-            self._closed_to_ns = end_ns
+        self._ready.append(slot)
+        start_ns, last = self._boundaries.around(max(slot.end_ns, from_ns))[0], self._boundaries.around(end_ns)
+        inside = Stretch(frontier, delta, tuple(sorted(rules)), since_ns, start_ns, last[0], self._closed_to_ns)
+        if start_ns < last[0]:
+            self._ready.append(inside)
+        self._slot = inside.slot(last, 0)
+
+    def _empty(self, until_ns: int, reading: Reading | None) -> ClosedInterval | None:
+        """Return the first interval up to a time in which nothing was booked, from the last emitted one on."""
+        since_ns = self._closed_to_ns
+        if until_ns - since_ns > MOST_INTERVALS * self._boundaries.length_ns:
+            since_ns = self._boundaries.back(until_ns, MOST_INTERVALS)
+        start_ns, end_ns = self._boundaries.around(since_ns)
+        if end_ns > until_ns:
+            return None
+        return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), 0, "")

@@ -43,6 +43,8 @@ class ClosedInterval:
     decisions: tuple[Decision, ...]
     revision: int
     reason: str
+    doubts: tuple[str, ...] = ()
+    """Qualities such as `uncertain:stale` of the readings it was booked from, those that are not good."""
 
     @property
     def coverage(self) -> float:
@@ -67,7 +69,13 @@ class Slot:
     close: Reading | None = None
     close_next: Reading | None = None
     rules: set[str] = field(default_factory=set)
+    doubts: set[str] = field(default_factory=set)
     decisions: list[Decision] = field(default_factory=list)
+
+    @property
+    def pending_quanta(self) -> int:
+        """What is booked here and was not emitted."""
+        return self.quanta - self.emitted
 
     def book(self, delta: Delta, rules: Iterable[str], since_ns: int) -> None:
         """Take the share of a delta that falls into this interval when it is spread evenly from `since_ns` on."""
@@ -76,13 +84,14 @@ class Slot:
         end_ns = delta.end.time_ns
         if end_ns <= self.start_ns:
             return
-        share = _course(delta, since_ns, self.end_ns) - _course(delta, since_ns, self.start_ns)
+        share = course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
         self.quanta += share
         if delta.measured:
             self.measured_ns += max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
         else:
             self.estimated += share
         self.rules.update(rules)
+        self.doubts.update(delta.doubts)
         self.changed = True
         plain = delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) and since_ns == delta.start.time_ns
         if not plain and delta.rule is not Rule.INTEGRAL:
@@ -99,9 +108,9 @@ class Slot:
         elif self.close_next is None:
             self.close_next = reading
 
-    def emit(self) -> ClosedInterval:
+    def closed(self) -> ClosedInterval:
         """Return the interval as it stands, as its next revision."""
-        closed = ClosedInterval(
+        return ClosedInterval(
             self.start_ns,
             self.end_ns,
             self.quanta,
@@ -115,11 +124,14 @@ class Slot:
             tuple(self.decisions),
             self.revision,
             LATE_DATA if self.revision else "",
+            tuple(sorted(self.doubts)),
         )
+
+    def settle(self) -> None:
+        """Take note that what `closed` returned is recorded."""
         self.revision += 1
         self.emitted = self.quanta
         self.changed = False
-        return closed
 
     def state(self) -> dict[str, Any]:
         """Return the slot as JSON values."""
@@ -130,6 +142,7 @@ class Slot:
             "changed": self.changed,
             "evidence": [state_of(reading) for reading in (self.open, self.open_next, self.close, self.close_next)],
             "rules": sorted(self.rules),
+            "doubts": sorted(self.doubts),
             "decisions": [
                 [step.start.state(), step.end.state(), step.quanta, step.since_ns, step.rule] for step in self.decisions
             ],
@@ -146,12 +159,12 @@ class Slot:
         ]
         slot = Slot(start_ns, end_ns, state["revision"], amount, estimated, measured_ns, emitted, state["changed"])
         slot.open, slot.open_next, slot.close, slot.close_next = map(restored, state["evidence"])
-        slot.rules, slot.decisions = set(state["rules"]), decisions
+        slot.rules, slot.doubts, slot.decisions = set(state["rules"]), set(state["doubts"]), decisions
         return slot
 
 
-def _course(delta: Delta, since_ns: int, time_ns: int) -> int:
-    """Return how much of a delta is booked by a time: the one rounding both neighbours of a boundary share."""
+def course(delta: Delta, since_ns: int, time_ns: int) -> int:
+    """Return how much of a delta [quanta] is booked by a time: the one rounding both neighbours of a boundary share."""
     if time_ns >= delta.end.time_ns:
         return delta.quanta
     if time_ns <= since_ns:

@@ -26,10 +26,10 @@ class Weighed(Figures):
     """What was used [`unit`]."""
     unit: str
     """Unit of `amount`, such as `Nm3` or `kWh`."""
-    energy_kwh: Number
-    """Its energy [kWh]."""
-    kgce: Number
-    """The same as standard coal [kgce]."""
+    energy_kwh: Number | None = None
+    """Its energy [kWh]; absent for an output."""
+    kgce: Number | None = None
+    """The same as standard coal [kgce]; absent for an output."""
     scope: Literal[1, 2] | None = None
     """1: emitted here. 2: emitted where bought electricity or heat was made. Absent where no CO2 is counted."""
     co2_kg: Number | None = None
@@ -56,6 +56,8 @@ class AccountWindow(Placed, Weighed, Recorded):
     """Length of the window, as the configuration writes it."""
     time: Time
     """End of the window."""
+    quality: QualityText | None = None
+    """What is in doubt about it; absent when it was measured as a whole."""
     mean_power_kw: Number | None = None
     """Mean power over the part of the window that lies behind the start of the agent [kW]."""
 
@@ -87,14 +89,18 @@ class IntensityWindow(Recorded):
     """Energy of all accounts of the intensity [kWh]."""
     kgce: Number
     """The same as standard coal [kgce]."""
-    co2_kg: Number
-    """CO2 [kg], electricity by location."""
-    co2_market_kg: Number
-    """CO2 [kg], electricity by what was contracted."""
+    co2_kg: Number | None = None
+    """CO2 [kg], electricity by location; absent when that of an account is not known."""
+    co2_market_kg: Number | None = None
+    """CO2 [kg], electricity by what was contracted; absent when that of an account is not known."""
+    incomplete: list[str] | None = None
+    """Accounts whose CO2 is not known, which is why it is not given here."""
     coverage: Share
     """The least coverage among the accounts and the output."""
     estimated: Share
     """The largest estimated share among the accounts and the output."""
+    quality: QualityText | None = None
+    """What is in doubt about it; absent when all was measured as a whole."""
     unverified: Literal[True] | None = None
     """There when the figures rest on a factor nobody here has checked."""
 
@@ -121,6 +127,8 @@ class EvidenceReading(Figures):
     """The number the device holds, before any scale."""
     registers: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2})+$")] | None = None
     """The registers as read, in hex."""
+    quality: QualityText | None = None
+    """What is in doubt about it; absent when nothing is."""
 
 
 class Decision(Figures):
@@ -167,7 +175,12 @@ class Interval(Placed, Weighed, Recorded):
     `hash` is SHA-256 over the record in RFC 8785 canonical form without `hash`.
     """
 
-    model_config = ConfigDict(json_schema_extra=_TOGETHER)
+    model_config = ConfigDict(
+        json_schema_extra={
+            **_TOGETHER,
+            "oneOf": [{"required": ["output"]}, {"required": ["energy_kwh", "kgce", "factor"]}],
+        }
+    )
 
     schema_: Literal["energy-agent/interval/1"] = Field(alias="schema")
     start: Time
@@ -179,10 +192,12 @@ class Interval(Placed, Weighed, Recorded):
     reason: str | None = None
     """Why this revision was made, such as `late_data`."""
     quality: QualityText
-    """`good` when the interval was measured as a whole."""
+    """`good` when the interval was measured as a whole; else what is in doubt about it."""
+    output: str | None = None
+    """Name of the output this tells of, which weighs nothing; absent for an account."""
     evidence: Evidence
-    factor: FactorMeta
-    """Factor by which CO2 was computed; without CO2, the coefficient of standard coal."""
+    factor: FactorMeta | None = None
+    """Factor by which CO2 was computed; without CO2, the coefficient of standard coal. Absent for an output."""
     market_factor: FactorMeta | None = None
     """Factor of `co2_market_kg`; electricity only."""
     previous: Digest

@@ -36,6 +36,7 @@ class Notebook:
     rows: dict[int, bytes] = field(default_factory=dict)
     depth: int = 0
     seq: int = 0
+    room: int = 16 << 20
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from agent import bodies
 from agent.carbon.factors import FactorLibrary
+from agent.interval_body import interval_body
 from agent.ledger import Ledger
 from agent.plant import build_plant
 from tests.agent.frames import SITE, configured, frame
@@ -230,15 +230,11 @@ def booked(tmp_path: Path, case: Case, *, site: str = SITE) -> dict[str, Any]:
     device = case.account.partition("/")[0]
     for time_ns, registers in zip(times_ns, (case.opened, case.closed), strict=True):
         ledger.take(frame(device, config.profiles[device], {case.address: registers}, time_ns))
-    (closed,) = [
-        closed
-        for entry, intervals in ledger.close_due(times_ns[1])
-        for closed in intervals
-        if entry.name == case.account
-    ]
+    closed = ledger.books[case.account].due(times_ns[1])
+    assert closed
     entry = ledger.books[case.account].account
     weight = ledger.conversions.at(entry, closed.start_ns)
-    return bodies.interval("works", entry, ledger.point_of(entry), closed, weight)
+    return interval_body("works", entry, ledger.point_of(entry), closed, weight)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -9,6 +9,7 @@ import pytest
 from agent import bodies
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
+from agent.interval_body import interval_body
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
@@ -183,7 +184,7 @@ def test_a_counter_too_large_for_canonical_json_still_gives_a_record_that_can_be
     read = Reading(NOW, 0, 1.0, bytes.fromhex(registers))
     closed = ClosedInterval(NOW, NOW + 60 * S, 0, 0, 60.0, read, None, read, None, (), (), 0, "")
 
-    body = bodies.interval("works", ledger_account, point, closed, None)
+    body = interval_body("works", ledger_account, point, closed, None)
 
     assert body["evidence"]["open"]["raw"] == raw
     assert body["evidence"]["open"]["registers"] == registers

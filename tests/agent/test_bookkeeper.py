@@ -46,8 +46,10 @@ def test_the_youngest_interval_of_an_account_is_at_hand_whatever_is_corrected_be
         start_ns=START, end_ns=START + 60 * S, quanta=7, estimated_quanta=0, measured_s=60.0, open=None, open_next=None,
         close=None, close_next=None, rules=("normal",), decisions=(), revision=1, reason="late_data",
     )  # fmt: skip
-    account = desk.ledger.plant.accounts[0]
-    monkeypatch.setattr(desk.ledger, "close_due", lambda _now_ns: [(account, [late])])
+    found = [late]
+    book = desk.ledger.books["fan-1/electricity"]
+    monkeypatch.setattr(book, "due", lambda _now_ns: found[0] if found else None)
+    monkeypatch.setattr(book, "close", found.remove)
     desk.bookkeeper.close_due(START + 201 * S)
 
     assert desk.store.bodies("interval")[-1]["revision"] == 1

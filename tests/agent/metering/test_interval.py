@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -267,6 +268,71 @@ def test_a_silence_of_years_emits_no_more_than_the_last_empty_intervals() -> Non
 
     assert len(due(book, 10 * 365 * 86400)) == MOST_INTERVALS + 1
     assert due(book, 10 * 365 * 86400) == []
+
+
+def test_an_outage_of_a_month_costs_its_state_once_and_not_once_per_interval() -> None:
+    book = book_of()
+    fill(book, [*steady(0, 10), at(30 * 86400, 40000.0)])
+
+    assert len(json.dumps(book.state())) < 2000
+    again = book_of()
+    again.restore(json.loads(json.dumps(book.state())))
+    assert again.close_due(EIGHT_NS + 30 * 86400 * NS_PER_S) == book.close_due(EIGHT_NS + 30 * 86400 * NS_PER_S)
+
+
+def test_what_is_due_stays_in_the_book_until_it_is_said_to_be_recorded() -> None:
+    book = book_of()
+    fill(book, [*steady(0, 450), at(3150, 1315.0)])
+    found = []
+    while interval := book.due(EIGHT_NS + 3150 * NS_PER_S):
+        assert book.due(EIGHT_NS + 3150 * NS_PER_S) == interval
+        before = book.pending_quanta
+        book.close(interval)
+        found.append(interval)
+        assert before - book.pending_quanta == interval.quanta
+        again = book_of()
+        again.restore(json.loads(json.dumps(book.state())))
+        book = again
+
+    assert [interval.quanta for interval in found] == [90_000_000] * 3
+    assert due(book, 3151) == []
+
+
+def test_an_interval_that_nothing_was_added_to_is_not_revised() -> None:
+    book = book_of()
+    integral = Integral(max_gap_s=60)
+    for second in (0, 10, 20):
+        for delta in integral.book(at(second, 360.0)):
+            book.add(delta)
+    assert len(due(book, 2000)) == 2
+
+    for second in (3000, 3010):
+        for delta in integral.book(at(second, 360.0)):
+            book.add(delta)
+
+    assert [interval.revision for interval in due(book, 3010)] == [0]
+
+
+def test_readings_in_doubt_are_booked_as_estimated_and_say_what_is_in_doubt() -> None:
+    book = book_of()
+    readings = [
+        replace(reading, doubt="uncertain:stale" if 300 <= index * 10 < 600 else "")
+        for index, reading in enumerate(steady(0, 900))
+    ]
+    fill(book, readings)
+    (interval,) = due(book, 900)
+
+    assert (interval.quanta, interval.estimated_quanta, interval.measured_s) == (90_000_000, 31_000_000, 590.0)
+    assert interval.doubts == ("uncertain:stale",)
+    assert interval.rules == ("first", "normal"), "no gap: there was a reading every ten seconds"
+    assert recomputed(interval) == interval.quanta
+
+
+def test_an_integral_of_samples_in_doubt_is_estimated() -> None:
+    integral = Integral(max_gap_s=60)
+    samples = [at(0, 360.0), replace(at(10, 360.0), doubt="uncertain:substituted"), at(20, 360.0), at(30, 360.0)]
+
+    assert [delta.measured for sample in samples for delta in integral.book(sample)] == [True, False, False, True]
 
 
 def test_an_account_that_lost_its_counter_goes_on_without_inventing_anything() -> None:
