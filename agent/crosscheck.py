@@ -59,7 +59,8 @@ def _check_lines(parsed: Parsed) -> None:
         place = (endpoint.host, endpoint.port, endpoint.device)
         if place in taken:
             what = f"line '{line.name}' has the same address as line '{taken[place]}'"
-            parsed.report(("line", index, "url"), what, "put the devices of both on one line")
+            remedy = "put the devices of both on one line, for many gateways accept one connection only"
+            parsed.report(("line", index, "url"), what, remedy)
         taken.setdefault(place, line.name)
 
 

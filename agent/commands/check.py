@@ -12,32 +12,17 @@ from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions
 from agent.ledger import COLUMNS
+from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.window import Windows
 from agent.plant import build_plant
-from agent.sections import LineSection
-from drivers.plan import PlannedBlock, plan
-
-_REPLY_S = {True: 0.02, False: 0.005}
-"""What a device takes to begin its answer, typically: on a serial line, over TCP [s]."""
-_MBAP_BYTES, _REQUEST_PDU, _REPLY_HEAD = 7, 5, 2
-_RTU_EXTRA = 3
-_FULL, _HIGH = 100.0, 70.0
-"""Load of a line [%]: what cannot be done, and what leaves little room for time-outs."""
-
-
-def request_s(line: LineSection, block: PlannedBlock) -> float:
-    """Return how long one request occupies its line [s]: bytes on the wire, the device's thought, the pause."""
-    endpoint = line.endpoint
-    framing = _RTU_EXTRA if endpoint.serial else _MBAP_BYTES
-    data = block.block.count * 2 if block.block.function >= 3 else (block.block.count + 7) // 8  # noqa: PLR2004 -- 3, 4 registers
-    transfer = endpoint.transfer_seconds(_REQUEST_PDU + framing, _REPLY_HEAD + data + framing)
-    return transfer + _REPLY_S[endpoint.serial] + line.pause_s
+from drivers.plan import plan
 
 
 def plan_of(config: SiteConfig) -> list[dict[str, Any]]:
-    """Return, per line, its requests and the share of time they take."""
+    """Return, per line, its requests, the share of time they take, and the cadence that would leave room."""
     lines = []
     for line in config.lines:
+        devices = [device for device in config.devices if device.line == line.name]
         requests = [
             {
                 "device": device.name,
@@ -47,15 +32,17 @@ def plan_of(config: SiteConfig) -> list[dict[str, Any]]:
                 "count": planned.block.count,
                 "points": len(planned.points),
                 "every_s": planned.every_s,
-                "takes_ms": round(request_s(line, planned) * 1000, 2),
-                "load": request_s(line, planned) / planned.every_s,
+                "takes_ms": round(request_s(line.endpoint, line.pause_s, planned) * 1000, 2),
+                "load": request_s(line.endpoint, line.pause_s, planned) / planned.every_s,
             }
-            for device in config.devices
-            if device.line == line.name
+            for device in devices
             for planned in plan(config.profiles[device.name], every_s=device.every)
         ]
-        load = sum(request_load for request in requests if isinstance(request_load := request["load"], float))
-        lines.append({"line": line.name, "url": line.url, "load_percent": round(load * 100, 2), "requests": requests})
+        share = sum(request_load for request in requests if isinstance(request_load := request["load"], float))
+        entry = {"line": line.name, "url": line.url, "load_percent": round(share * 100, 2), "requests": requests}
+        if share > HIGH:
+            entry["fitting_every_s"] = fitting_every_s(line, devices, config.profiles)
+        lines.append(entry)
     return lines
 
 
@@ -89,18 +76,19 @@ def check(path: Path, *, as_json: bool) -> Exit:
     config = load_config(path)
     now_ns = time.time_ns()
     lines, memory, accounts = plan_of(config), memory_of(config), accounts_of(config, now_ns)
-    overloaded = [line for line in lines if line["load_percent"] > _FULL]
+    overloaded = [line for line in lines if line["load_percent"] > FULL * 100]
     if as_json:
         print_json({"path": str(path), "lines": lines, "accounts": accounts, "memory": memory, "ok": not overloaded})
     for line in overloaded:
         say(
             f"{config.path.name}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
-            "poll its devices less often, raise the baud rate, or move some to another line"
+            f"{_remedy(line)}, raise the baud rate, or move some to another line"
         )
     if not as_json:
         if not overloaded:
             print_text(f"{path}: no problems found")
         _show_lines(lines)
+        _show_notes(lines, config)
         _show_accounts(accounts)
         _show_factors(accounts, datetime.fromtimestamp(now_ns // 10**9, config.site.zone))
         print_text(f"\nMemory of the rings: {memory['ring_bytes'] / 2**20:.2f} MiB in {memory['columns']} columns")
@@ -133,10 +121,24 @@ def _show_lines(lines: list[dict[str, Any]]) -> None:
         print_table(f"\nReads on {line['line']}", columns, rows, right=("every", "takes ms", "load %"))
 
 
+def _show_notes(lines: list[dict[str, Any]], config: SiteConfig) -> None:
+    """Print what leaves little room, on a line or at a gateway."""
+    for line in lines:
+        if HIGH * 100 < line["load_percent"] <= FULL * 100:
+            print_text(f"{line['line']}: little room is left for time-outs and repeats: {_remedy(line)}", "  ")
+    for host, count in crowded_hosts(config.lines).items():
+        print_text(f"{count} lines connect to {host}: look up how many connections it accepts at once", "  ")
+
+
+def _remedy(line: dict[str, Any]) -> str:
+    every_s = line["fitting_every_s"]
+    return f'poll its devices no more often than every = "{every_s:g}s"' if every_s else "take devices off it"
+
+
 def _load(percent: float) -> str:
-    if percent > _FULL:
+    if percent > FULL * 100:
         return f"{percent:.1f} % too high"
-    return f"{percent:.1f} % high" if percent > _HIGH else f"{percent:.1f} %"
+    return f"{percent:.1f} % high" if percent > HIGH * 100 else f"{percent:.1f} %"
 
 
 def _show_accounts(accounts: list[dict[str, Any]]) -> None:

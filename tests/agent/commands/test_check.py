@@ -70,7 +70,7 @@ def test_a_line_that_cannot_keep_up_is_no_and_says_by_how_much(
     out, err = capsys.readouterr()
     assert codes == (1, 1)
     assert "site.toml: line 'bus' would be busy" in err
-    assert "% of the time: poll its devices less often" in err
+    assert '% of the time: poll its devices no more often than every = "5s", raise the baud rate' in err
     assert "no problems found" not in out + err
     assert " % too high " in out
     assert '"ok": false' in out
@@ -82,7 +82,27 @@ def test_a_line_with_little_room_is_called_high_and_is_no_problem(
     path = configured(tmp_path, SERIAL.replace('"1s"', '"4s"')).path
 
     assert main(["check", str(path)]) == 0
-    assert re.search(r"^bus +80\.8 % high ", capsys.readouterr().out, re.MULTILINE)
+    out = capsys.readouterr().out
+    assert re.search(r"^bus +80\.8 % high ", out, re.MULTILINE)
+    assert 'bus: little room is left for time-outs and repeats: poll its devices no more often than every = "5s"' in out
+
+
+def test_two_lines_to_one_gateway_are_a_problem_and_many_connections_to_one_host_a_note(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SERIAL.replace("rtu:///dev/ttyUSB0?baud=1200&parity=E", "tcp://10.0.0.5:4001").replace(
+        "[[device]]", "{}[[device]]"
+    )
+    line = '[[line]]\nname = "more-{0}"\nurl = "tcp://10.0.0.5:{0}"\n\n'
+    (tmp_path / "same.toml").write_text(text.format(line.format(4001)), encoding="utf-8")
+    (tmp_path / "many.toml").write_text(text.format("".join(map(line.format, range(4002, 4006)))), encoding="utf-8")
+
+    codes = main(["check", str(tmp_path / "same.toml")]), main(["check", str(tmp_path / "many.toml")])
+
+    out, err = capsys.readouterr()
+    assert codes == (2, 0)
+    assert "line 'more-4001' has the same address as line 'bus': put the devices of both on one line, for many" in err
+    assert "5 lines connect to 10.0.0.5: look up how many connections it accepts at once" in out
 
 
 def test_accounts_name_their_source_and_carriers_their_factor(
