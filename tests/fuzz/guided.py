@@ -20,8 +20,8 @@ import orjson
 
 _LONGEST = 600
 _HANG_S = 10
-_EVERY = 3
-"""Every so many mutations one is repaired, so that it gets past the checksum."""
+_RAW = 3
+"""Every so many mutations one is left as it is; the others are repaired, so that they get past the checksum."""
 
 
 def main(target: str, size: int, folder: Path) -> None:
@@ -46,7 +46,7 @@ def main(target: str, size: int, folder: Path) -> None:
 
     def mutate(data: bytes, most: int, seed: int) -> bytes:
         mutated = bytes(atheris.Mutate(data, most))
-        if target == "codec" or seed % _EVERY:
+        if target == "codec" or seed % _RAW == 0:
             return mutated
         return bytes(replies.repaired(mutated, random.Random(seed), rtu=rtu)[:most])  # noqa: S311 - repeatable
 

@@ -81,6 +81,15 @@ def reply_to(number: int, *, rtu: bool) -> bytes:
     return framed(pdu, rtu=rtu)
 
 
+def echo_of(number: int) -> bytes:
+    """Return the RTU frame of a request, as an adapter that hears itself gives it back."""
+    block = REQUESTS[number]
+    asked = block.address.to_bytes(2, "big") + block.count.to_bytes(2, "big")
+    if block.function == identification.FUNCTION:
+        asked = bytes((identification.MEI_TYPE, block.count, block.address))
+    return framed(bytes((block.function,)) + asked, rtu=True)
+
+
 def framed(pdu: bytes, *, rtu: bool) -> bytes:
     """Return a PDU in its framing, for the unit and transaction that are always asked."""
     body = bytes((UNIT,)) + pdu
@@ -98,20 +107,24 @@ def parsed(data: bytes) -> tuple[int, list[int], bytes]:
 
 
 def repaired(data: bytes, rng: random.Random, *, rtu: bool) -> bytes:
-    """Return an input that gets further: a checksum or header put right, or a whole valid frame put in."""
+    """Return an input that gets further: a checksum or header put right, or a valid frame or an echo put in."""
     number, _, reply = parsed(data)
     head = data[: len(data) - len(reply)]
     at = rng.randrange(min(len(reply), 8) + 1)
     valid = reply_to(number, rtu=rtu)
-    way = rng.randrange(4)
+    way = rng.randrange(5)
     if way == 0:
         return head + reply[:at] + valid + reply[at:]
     if way == 1 and len(reply) > 4:
         end = rng.randrange(4, len(reply) + 1)
         return head + (_checked(reply[:at], reply[at:end]) if rtu else framed(reply[1:end], rtu=False)) + reply[end:]
-    if way == 2:
+    if way == 2:  # in pieces as they come: an echo before the reply
+        return bytes((head[0] if head else 0, 2, at + 8, 8)) + reply[:at] + echo_of(number) + reply[at:]
+    if way == 3:
         return head + valid[: rng.randrange(len(valid))] + reply
-    return head + (_checked(b"", valid[:3] + reply) if rtu else valid[:9] + reply)
+    start, size = (3, len(valid) - 2) if rtu else (9, len(valid))  # a valid reply that holds other data
+    body = (valid[:start] + reply).ljust(size, b"\0")[:size]
+    return head + (_checked(b"", body) if rtu else body)
 
 
 def _checked(before: bytes, body: bytes) -> bytes:
