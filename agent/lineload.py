@@ -43,9 +43,16 @@ def fitting_every_s(
 ) -> float | None:
     """Return the cadence [s] that leaves room on the line if nothing is read more often; None when none does."""
     endpoint, pause_s = line.endpoint, line.pause_s
+    # By the name of one of them: many devices share profile and cadence.
+    alike: dict[tuple[str, float], list[str]] = {}
+    for device in devices:
+        alike.setdefault((device.profile, device.every), []).append(device.name)
     for every_s in _PERIODS_S:
-        plans = (plan(profiles[device.name], every_s=max(device.every, every_s)) for device in devices)
-        if sum(load(endpoint, pause_s, planned) for planned in plans) <= HIGH:
+        share = 0.0
+        for (_, own_s), names in alike.items():
+            planned = plan(profiles[names[0]], every_s=max(own_s, every_s))
+            share += len(names) * load(endpoint, pause_s, planned)
+        if share <= HIGH:
             return every_s
     return None
 
