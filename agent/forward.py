@@ -84,6 +84,7 @@ class Forwarder:
         self._failures = 0
         self._sent = self._acknowledged = self._errors = self._rejected = 0
         self._size = 64
+        self._mean_bytes = 0.0
         self._live_after: int | None = None
         self._up_since: float | None = None
         self._lost = False
@@ -99,6 +100,11 @@ class Forwarder:
         """Records not yet settled with the receiver, at most; exact once it has caught up."""
         return self._store.unsettled(self.sink.name)
 
+    @property
+    def pending_bytes(self) -> int:
+        """What those records weigh, judged by the ones seen last [bytes]."""
+        return round(self.pending * self._mean_bytes)
+
     def status(self) -> dict[str, object]:
         """Return the counters as JSON values."""
         return {
@@ -110,6 +116,7 @@ class Forwarder:
             "errors": self._errors,
             "rejected": self._rejected,
             "pending": self.pending,
+            "pending_bytes": self.pending_bytes,
             "last_error": self._last_error,
         }
 
@@ -117,6 +124,7 @@ class Forwarder:
         """Deliver until cancelled."""
         while True:
             credentials = self.sink.credentials()
+            self._weigh(await self._store.peek(self.sink.name, _LEAST))
             try:
                 async with self.sink.session() as session:
                     await together(partial(self._drain, session), session.watch)
@@ -144,6 +152,7 @@ class Forwarder:
                 sent = True
                 await self._deliver(session, live)
         backlog = await self._store.peek(name, self._size)
+        self._weigh(backlog)
         if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
             self._live_after = None
         elif self._live_after is None and len(backlog) == self._size and _stale(backlog):
@@ -152,6 +161,10 @@ class Forwarder:
             sent = True
             await self._deliver(session, backlog)
         return sent
+
+    def _weigh(self, records: Sequence[Record]) -> None:
+        if records:
+            self._mean_bytes = sum(len(record.payload) for record in records) / len(records)
 
     async def _deliver(self, session: Session, batch: Sequence[Record]) -> None:
         wanted = [record for record in batch if self.sink.wants(record)]

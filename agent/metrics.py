@@ -119,6 +119,8 @@ def _sinks(sinks: Sequence[State], backlogs: Mapping[str, State]) -> Iterator[Me
     yield from _counters("sink", sinks, _SINK_COUNTERS)
     yield _gauge("sink_connected", "Whether the receiver can be reached", _each("sink", sinks, "connected"), "sink")
     yield _gauge("sink_pending_records", "Records not yet acknowledged", _each("sink", sinks, "pending"), "sink")
+    text = "Size of those records, judged by the mean of the ones seen last"
+    yield _gauge("sink_pending_bytes", text, _each("sink", sinks, "pending_bytes"), "sink")
     ages = [((name,), _age_s(backlog["oldest_ns"])) for name, backlog in backlogs.items()]
     text = "Age of the oldest record the receiver has not acknowledged; 0 when it has all"
     yield _gauge("sink_oldest_unacknowledged_seconds", text, ages, "sink")

@@ -140,12 +140,20 @@ def _show_accounts(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
 
 def _show_sinks(sinks: Sequence[dict[str, Any]]) -> None:
     if sinks:
-        columns = ("sink", "delivered", "pending", "errors", "refused", "link")
+        columns = ("sink", "delivered", "pending", "MiB", "errors", "refused", "link")
         rows = [
-            (sink["sink"], sink["acknowledged"], sink["pending"], sink["errors"], sink["rejected"], _link(sink))
+            (
+                sink["sink"],
+                sink["acknowledged"],
+                sink["pending"],
+                f"{sink['pending_bytes'] / 2**20:,.1f}",
+                sink["errors"],
+                sink["rejected"],
+                _link(sink),
+            )
             for sink in sinks
         ]
-        print_table("\nSinks", columns, rows)
+        print_table("\nSinks", columns, rows, right=("MiB",))
 
 
 def _link(sink: dict[str, Any]) -> str:
@@ -164,10 +172,13 @@ def _show_store(store: dict[str, Any], max_size: int, zone: ZoneInfo, now: datet
         oldest = "none"
         if sink["oldest_ns"] is not None:
             moment = datetime.fromtimestamp(sink["oldest_ns"] // 1_000_000_000, zone)
-            oldest = clock_text(moment, now)
+            age_s = max((now - moment).total_seconds(), 0)
+            oldest = f"record {sink['oldest_seq']} of {clock_text(moment, now)}, {span_text(age_s)} old"
         aside = f"; refused and set aside: {sink['dead_letters']:,}" if sink["dead_letters"] else ""
         print_text(f"oldest waiting for {name}: {oldest}{aside}", "  ")
-    print_text(f"dropped for room: {counts_text(store['dropped'])}", "  ")
+    print_text(f"dropped undelivered: {counts_text(store['dropped'])}", "  ")
+    for reason, count in store["dropped_for"].items():
+        print_text(f"{reason}: {count:,}", "    ")
     for what, key in (("cannot be written", "degraded"), ("a damaged file was set aside", "set_aside")):
         if store[key]:
             print_text(f"{what}: {store[key]}", "  ")

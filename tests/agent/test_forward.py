@@ -159,6 +159,7 @@ async def test_everything_arrives_once_and_in_order() -> None:
         "errors": 0,
         "rejected": 0,
         "pending": 0,
+        "pending_bytes": 0,
         "last_error": "",
     }
 
@@ -225,6 +226,18 @@ async def test_loss_and_return_are_each_told_once(caplog: pytest.LogCaptureFixtu
 
     told = [record.getMessage() for record in caplog.records]
     assert told == ["fake: unavailable: busy; records are kept", "fake: back, 3 records to deliver"]
+
+
+async def test_what_waits_is_weighed_even_when_the_receiver_was_never_there() -> None:
+    shelf = Shelf([Record(seq, "telemetry", "hall/meter", seq, b"x" * 300) for seq in range(1, 101)])
+    forwarder = Forwarder(shelf, Receiver(refuse=SinkUnavailable("away")))
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: bool(forwarder.status()["errors"]))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert forwarder.status()["pending_bytes"] == 30_000
 
 
 async def test_pauses_grow_to_a_bound_and_obey_the_receiver() -> None:

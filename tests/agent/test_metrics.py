@@ -39,7 +39,16 @@ def state(tmp_path: Path) -> dict[str, Any]:
         },
     }
     state["sinks"] = [
-        {"sink": "mqtt", "connected": True, "acknowledged": 5, "errors": 1, "rejected": 2, "pending": 3, "sent": 8}
+        {
+            "sink": "mqtt",
+            "connected": True,
+            "acknowledged": 5,
+            "errors": 1,
+            "rejected": 2,
+            "pending": 3,
+            "pending_bytes": 900,
+            "sent": 8,
+        }
     ]
     state["alarms"] = [{"key": "boiler-house/fan-1", "name": "comm_lost", "severity": "warning"}]
     return state
@@ -84,6 +93,9 @@ def test_lateness_is_a_histogram_with_cumulative_buckets_in_seconds(samples: Sam
 def test_sinks_say_what_they_have_and_what_waits(samples: Samples) -> None:
     assert samples["energy_agent_sink_acknowledged_records_total", "mqtt"] == 5.0
     assert samples["energy_agent_sink_pending_records", "mqtt"] == 3.0
+    assert samples["energy_agent_sink_pending_bytes", "mqtt"] == 900.0
+    assert samples["energy_agent_sink_errors_total", "mqtt"] == 1.0
+    assert samples["energy_agent_store_dropped_records_by_reason_total", "store full"] == 12.0
     assert samples["energy_agent_sink_rejected_records_total", "mqtt"] == 2.0
     assert samples["energy_agent_sink_connected", "mqtt"] == 1.0
     assert samples["energy_agent_sink_dead_letters", "mqtt"] == 2.0

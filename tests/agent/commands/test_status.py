@@ -137,8 +137,8 @@ def test_reasons_stand_below_the_tables(config: SiteConfig, capsys: pytest.Captu
     assert ["hall", "down"] in [line.split()[:2] for line in lines]
 
 
-SINK = {"sink": "mqtt", "connected": True, "connected_s": 19.2, "acknowledged": 5, "pending": 3, "errors": 1,
-        "rejected": 0, "last_error": ""}  # fmt: skip
+SINK = {"sink": "mqtt", "connected": True, "connected_s": 19.2, "acknowledged": 5, "pending": 3, "pending_bytes": 1 << 19,
+        "errors": 1, "rejected": 0, "last_error": ""}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_a_sink_shows_its_link(
     lines = said(config, capsys, sinks=[SINK | changes])
 
     row = lines[lines.index("Sinks") + 2]
-    assert row.split()[:5] == ["mqtt", "5", "3", "1", "0"]
+    assert row.split()[:6] == ["mqtt", "5", "3", "0.5", "1", "0"]
     assert row.endswith(f"  {link}")
 
 
@@ -170,8 +170,9 @@ def test_the_store_shows_its_room_and_what_waits_and_what_is_lost(
         "bytes": config.store.max_size // 4,
         "records": {"interval": 9, "telemetry": 1200},
         "dropped": {"telemetry": 34},
+        "dropped_for": {"store full": 30, "damaged in the file": 4},
         "sinks": {
-            "mqtt": {"oldest_ns": oldest_ns, "dead_letters": 2},
+            "mqtt": {"oldest_seq": 77, "oldest_ns": oldest_ns, "dead_letters": 2},
             "influx": {"oldest_ns": None, "dead_letters": 0},
         },
         "degraded": "no room on the disk",
@@ -182,9 +183,11 @@ def test_the_store_shows_its_room_and_what_waits_and_what_is_lost(
     assert lines[lines.index("Store") + 1 :] == [
         f"  size: {config.store.max_size / 2**22:,.1f} MiB, 25 % of 1GiB",
         "  records: 9 interval, 1,200 telemetry",
-        "  oldest waiting for mqtt: 11:58:00; refused and set aside: 2",
+        "  oldest waiting for mqtt: record 77 of 11:58:00, 2 min 0 s old; refused and set aside: 2",
         "  oldest waiting for influx: none",
-        "  dropped for room: 34 telemetry",
+        "  dropped undelivered: 34 telemetry",
+        "    store full: 30",
+        "    damaged in the file: 4",
         "  cannot be written: no room on the disk",
         "  a damaged file was set aside: store.db.damaged",
     ]
