@@ -137,8 +137,8 @@ def test_reasons_stand_below_the_tables(config: SiteConfig, capsys: pytest.Captu
     assert ["hall", "down"] in [line.split()[:2] for line in lines]
 
 
-SINK = {"sink": "mqtt", "connected": True, "connected_s": 19.2, "acknowledged": 5, "pending": 3, "pending_bytes": 1 << 19,
-        "errors": 1, "rejected": 0, "last_error": ""}  # fmt: skip
+SINK = {"sink": "mqtt", "connected": True, "connected_s": 19.2, "acknowledged": 5, "pending": 3,
+        "pending_bytes": 1 << 19, "errors": 1, "rejected": 0, "last_error": ""}  # fmt: skip
 
 
 @pytest.mark.parametrize(
