@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,7 @@ def _run(target: str, size: int) -> Finding:
         f" ({outcomes})" if outcomes else ""
     )
     finding.figures["inputs that reached new code"] = f"{len(list((folder / 'corpus').iterdir())):,}"
+    shutil.rmtree(folder)
     finding.figures["time taken"] = f"{time.monotonic() - began:.0f} s"
     return finding
 
