@@ -78,6 +78,10 @@ class Store:
         """Return the state saved last, of this run or the one before."""
         return self._writer.backlog.states.get(name)
 
+    def load_states(self, prefix: str) -> dict[str, bytes]:
+        """Return the states saved last whose names begin so, by name."""
+        return {name: value for name, value in self._writer.backlog.states.items() if name.startswith(prefix)}
+
     def save_row(self, time_ns: int, row: bytes) -> None:
         """Keep a row of the ring of windows at its time (Unix, ns), committed with what was appended before it.
 

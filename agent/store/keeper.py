@@ -30,7 +30,7 @@ RETRY_S = 2.0
 """Pause between attempts to write to a file that cannot be written."""
 _ABOVE_ALL = 1 << 40
 """More records than any store ever counts: where a start without a readable file begins at least."""
-_ASIDE = "aside/"
+_FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
 _REPLACE_S = 60.0
 """A file that is damaged again within this time is not replaced: the disk is the culprit."""
@@ -183,11 +183,11 @@ class Keeper:
         with self._backlog.changed:
             mine = set(self._backlog.states)
             for name, value in states.items():
-                self._backlog.save(f"{_ASIDE}{name}" if name in mine else name, value)
+                self._backlog.save(f"{_FOUND}{name}" if name in mine else name, value)
         if mine & states.keys():
             text = (
                 "the store could not be read at the start, and can be now: the books go on as of this start, "
-                f"and what it held of them is kept in it as '{_ASIDE}…'"
+                f"and what it held of them is kept in it as '{_FOUND}…'"
             )
             self._report("store_found", text)
 

@@ -227,7 +227,7 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
         mine = await take(store)
         told = [record for record in mine if record.kind == "event"]
         assert [record for record in mine if record.kind != "event"] == [*before[5:], closed, after]
-        assert "kept in it as 'aside/" in orjson.loads(told[0].payload)["text"]
+        assert "kept in it as 'found/" in orjson.loads(told[0].payload)["text"]
         assert store.unsettled("mqtt") == 0
         others = await take(store, "influx")
         assert [record for record in others if record.kind != "event"] == [*before, *lives, closed, after]
@@ -237,7 +237,7 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
     async with opened(path) as store:
         assert store.epoch == epoch
         assert store.load_state("account/a") == b"anew"
-        assert store.load_state("aside/account/a") == b"earlier"
+        assert store.load_state("found/account/a") == b"earlier"
         assert await store.intervals(0, 1 << 62) == [before[20], closed]
         assert store.append("telemetry", "hall/meter", _NOW, {}).seq > after.seq
 
