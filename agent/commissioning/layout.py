@@ -21,6 +21,7 @@ _ORDER_WEIGHT = 4.0
 _CERTAIN_DIGITS = 3
 _CLEAR_BITS = 2.0
 _SIGNED = frozenset({"power", "reactive power", "ratio", "temperature", "angle", "pressure"})
+_LAYOUT_WEIGHT = 0.25
 _SIGN_BITS = 1.0
 """More than what a reading without sign has before any register is read."""
 _FALLBACK = Candidate(address=0, registers=1, type="uint16", word_order="big", byte_order="big", octets=b"", raw=0.0)
@@ -157,12 +158,13 @@ def _scale_cost(kind: str, power: int) -> float:
 def agree(found: Sequence[Sequence[Match]], layout_bits: Mapping[tuple[str, str], float]) -> list[Match]:
     """Return one match for each shown value, all in one word and byte order, at addresses that do not overlap.
 
-    The order that explains the values best wins; `layout_bits` (by word and byte order) breaks ties.
+    The order that explains the values best wins; `layout_bits` (by word and byte order) is what the
+    whole block says.
     """
     best: tuple[float, list[Match]] = (-math.inf, [])
     for order in ORDERS:
         chosen: list[Match] = []
-        total = 0.02 * layout_bits.get(order, 0.0)
+        total = _LAYOUT_WEIGHT * layout_bits.get(order, 0.0)
         for options in found:
             match = _free(options, chosen, order)
             total += match.bits if match else -_EXACT_BITS

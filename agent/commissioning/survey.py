@@ -18,7 +18,7 @@ _PROBE = 2
 _LONGEST_RUN = 256
 _FULL = 1024
 _SILENCES = 3
-_AHEAD = 5
+_AHEAD = 80
 STARTS = (
     *range(0x0000, 0x0400, 0x0010),
     *range(0x0400, 0x2000, 0x0020),
@@ -112,7 +112,8 @@ async def survey(
         if heard:
             end = await _grow(reads, unit, Block(function, start, _PROBE), found)
             # Tables go on behind a short hole more often than anywhere else.
-            probes[number + 1 : number + 1] = [end // 16 * 16 + 16 * ahead for ahead in range(1, _AHEAD)]
+            ahead = [*range(end + 1, end + 16), *range((end // 16 + 2) * 16, end + _AHEAD, 16)]
+            probes[number + 1 : number + 1] = ahead
         if isinstance(found.refusal, Refused) and found.refusal.code == _ILLEGAL_FUNCTION:
             break
         silences = silences + 1 if not heard and isinstance(found.refusal, NoReply) else 0
