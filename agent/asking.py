@@ -15,6 +15,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from agent.breaker import Breaker
 from agent.learning import Learned, search
@@ -41,8 +42,14 @@ _JUST_NOW_S = 1.0
 _MOST_AT_ONCE = 125
 
 Results = dict[Block, Exchange | LineError]
-Remember = Callable[[PolledDevice], None]
-"""Keeps what was learned of a device over a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Keeps what was learned of a device over a restart: `remember` saves it, `recall` brings it back."""
+
+    remember: Callable[[PolledDevice], None] = lambda _: None
+    recall: Callable[[PolledDevice], None] = lambda _: None
 
 
 class Muted(NoReply):
@@ -52,12 +59,12 @@ class Muted(NoReply):
 class Asker:
     """Sends the requests of one line, each when its device can take it."""
 
-    def __init__(self, line: Line, devices: Iterable[PolledDevice], remember: Remember) -> None:
+    def __init__(self, line: Line, devices: Iterable[PolledDevice], memory: Memory) -> None:
         self.beat = time.monotonic()
         """Monotonic time [s] of the last request."""
         self._line = line
         self._devices = tuple(devices)
-        self._remember = remember
+        self._memory = memory
         self._connection = 0
 
     async def read(self, cadence: Cadence) -> Results:
@@ -137,7 +144,7 @@ class Asker:
             ):
                 _log.warning("device %s has registers now that it did not have: %s", device.name, hole)
                 device.learn(device.learned.without(hole))
-                self._remember(device)
+                self._memory.remember(device)
 
     async def _read_left(self, cadence: Cadence, results: Results) -> bool:
         """Read the blocks that have no result yet; return whether the device fell silent."""
@@ -218,7 +225,7 @@ class Asker:
             return False
         device.learn(device.learned.joined(found))
         device.recheck_at = now + _RECHECK_FIRST_S
-        self._remember(device)
+        self._memory.remember(device)
         limit = f", and more than {device.learned.max_registers} registers at once" if found.max_registers else ""
         _log.warning("device %s refuses registers of its profile: %s%s", device.name, device.note or "none", limit)
         return True

@@ -40,7 +40,7 @@ class Overload:
         if not self.active:
             return f"line {line} keeps its cadences"
         remedy = "poll its devices less often, raise the baud rate, or move some to another line"
-        return f"line {line} leaves out {self.share * 100:.0f} % of its polls for want of time: {remedy}"
+        return f"line {line} leaves out {self.share * 100:.0f} % of its polls because it is too slow for them: {remedy}"
 
     def text_zh(self, line: str) -> str:
         """Return the same in Chinese."""

@@ -15,14 +15,14 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 
-from agent.asking import Asker, Remember, Results
+from agent.asking import Asker, Memory, Results
 from agent.breaker import Budget
+from agent.lineload import load
 from agent.overload import Overload
 from agent.polled import Cadence, Lateness, PolledDevice
 from agent.schedule import Schedule
 from agent.standing import OnCondition, Standing, costly, nothing_came
 from drivers.errors import LineDown, LineError
-from drivers.hint import Hint
 from drivers.line import Line
 from drivers.reading import Exchange, Frame
 
@@ -48,25 +48,25 @@ class LinePoller:
         devices: Sequence[PolledDevice],
         *,
         timeout_s: float,
+        pause_s: float,
         on_frame: OnFrame,
         on_condition: OnCondition,
-        remember: Remember = lambda _: None,
-        recall: Callable[[PolledDevice], None] = lambda _: None,
-        on_overload: OnOverload = lambda _active, _text, _text_zh: None,
+        memory: Memory,
+        on_overload: OnOverload,
     ) -> None:
-        """`remember` keeps what was learned of a device, `recall` brings it back when the task begins."""
         self.line = line
         self.devices = tuple(devices)
         self.lateness = Lateness()
         self.overload = Overload(time.monotonic())
         self._schedule = Schedule(devices)
-        self._asker = Asker(line, devices, remember)
+        self._asker = Asker(line, devices, memory)
         self._standing = Standing(line, devices, on_condition)
         self._budget = Budget()
         self._timeout_s = timeout_s
+        self._pause_s = pause_s
         self._on_frame = on_frame
         self._on_overload = on_overload
-        self._recall = recall
+        self._memory = memory
         self._beat = time.monotonic()
 
     @property
@@ -75,9 +75,17 @@ class LinePoller:
         return self._standing.down_reason
 
     @property
-    def hint(self) -> Hint | None:
-        """What is most likely wrong with a serial line on which nobody has ever answered."""
-        return self._standing.hint()
+    def reason(self) -> str:
+        """What is wrong with the line, empty when nothing is."""
+        hint = self._standing.hint()
+        overload = self.overload.text(self.line.name) if self.overload.active else ""
+        return "; ".join(filter(None, (self.down_reason, overload, hint.text if hint else "")))
+
+    @property
+    def planned_load(self) -> float:
+        """Share of its time for which the line would be busy if all its devices answered as usual."""
+        requests = [planned for device in self.devices for planned in device.planned]
+        return load(self.line.endpoint, self._pause_s, requests)
 
     @property
     def beat(self) -> float:
@@ -97,7 +105,7 @@ class LinePoller:
     async def run(self) -> None:
         """Poll until cancelled; the line is closed on the way out."""
         for device in self.devices:
-            self._recall(device)
+            self._memory.recall(device)
         try:
             # The first poll is made at once: a value now is worth more than a value on the beat.
             await self._round()

@@ -4,6 +4,7 @@ import time
 
 from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
+from agent.asking import Memory
 from agent.config import SiteConfig
 from agent.learning import Learned
 from agent.polled import PolledDevice
@@ -40,10 +41,10 @@ def line_poller(
         line,
         devices,
         timeout_s=section.timeout,
+        pause_s=section.pause_s,
         on_frame=recorder.frame,
         on_condition=recorder.condition,
-        remember=remember,
-        recall=recall,
+        memory=Memory(remember, recall),
         on_overload=overload,
     )
 

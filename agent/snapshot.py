@@ -32,13 +32,18 @@ def process() -> dict[str, Any]:
 
 
 def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
-    """Return how a line is doing; `utilisation` is the share of the time since the start it was busy."""
+    """Return how a line is doing; `utilisation` is the share of the time since the start it was busy.
+
+    `planned_utilisation` is what `check` would say of it now, with what was learned of its devices.
+    """
     late = poller.lateness
     return {
         "line": poller.line.name,
         "url": poller.line.endpoint.url,
         "up": not poller.down_reason,
-        "reason": poller.down_reason,
+        "reason": poller.reason,
+        "planned_utilisation": round(poller.planned_load, 4),
+        "skipped_share": round(poller.overload.share, 4),
         "utilisation": round(poller.line.stats.busy_ns / 1e9 / elapsed_s, 4),
         "lateness_mean_ms": round(late.total_s / late.count * 1000, 3) if late.count else 0.0,
         "lateness_p99_ms": late.quantile_ms(0.99),
@@ -64,6 +69,8 @@ def device(section: DeviceSection, polled: PolledDevice) -> dict[str, Any]:
         "polls": polled.polls,
         "failures": polled.failures,
         "skipped": polled.skipped,
+        "pause_ms": round(polled.pacing.pause_s * 1000),
+        "missing": polled.learned.missing(polled.profile),
     }
     if polled.frames and polled.condition is not Condition.OFFLINE:
         state |= _values(polled)

@@ -15,6 +15,7 @@ from agent.config import SiteConfig, load_config
 from agent.measure import bytes_text
 
 _TIMEOUT_S = 5.0
+_ASTRAY_S = 0.5
 _CLOCK = {True: "synchronised", False: "NOT synchronised", None: "in an unknown state"}
 
 
@@ -75,6 +76,7 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
         print_text(f"alarm {alarm['key']} {alarm['name']} since {_when(alarm['since'], now)}: {alarm['text']}")
     if not state["alarms"]:
         print_text("no alarms")
+    _show_clock(state["clock"])
     _show_lines(state["lines"])
     _show_devices(state["devices"], now)
     _show_accounts(state["accounts"], now)
@@ -82,13 +84,24 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     _show_store(state["store"], config.store.max_size, zone, now)
 
 
+def _show_clock(clock: dict[str, Any]) -> None:
+    if not clock["known"]:
+        print_text(
+            f"the time is not known yet, nothing is recorded: {clock['frames_waiting']} polls wait, "
+            f"{clock['frames_given_up']} were not kept"
+        )
+    elif abs(clock["astray_s"]) >= _ASTRAY_S:
+        print_text(f"the machine's clock was set by {clock['astray_s']:+.3f} s, which records do not follow yet")
+
+
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
-    columns = ("line", "link", "busy %", "requests", "time-outs", "late p99", "url")
+    columns = ("line", "link", "busy %", "planned %", "requests", "time-outs", "late p99", "url")
     rows = [
         (
             line["line"],
             "up" if line["up"] else "down",
             f"{line['utilisation'] * 100:.1f}",
+            f"{line['planned_utilisation'] * 100:.1f}",
             line["requests"],
             line["timeouts"],
             f"{line['lateness_p99_ms']:g} ms",
@@ -96,7 +109,7 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
         )
         for line in lines
     ]
-    print_table("\nLines", columns, rows, right=("busy %", "late p99"))
+    print_table("\nLines", columns, rows, right=("busy %", "planned %", "late p99"))
     _show_reasons((line["line"], line["reason"]) for line in lines)
 
 
@@ -116,7 +129,13 @@ def _show_devices(devices: Sequence[dict[str, Any]], now: datetime) -> None:
         for device in devices
     ]
     print_table("\nDevices", columns, rows)
-    _show_reasons((device["device"], device["reason"]) for device in devices)
+    _show_reasons((device["device"], _told(device)) for device in devices)
+
+
+def _told(device: dict[str, Any]) -> str:
+    """Return what is wrong with a device, and the rest it is given."""
+    pause = f"is given {device['pause_ms']} ms between requests" if device["pause_ms"] else ""
+    return "; ".join(filter(None, (device["reason"], pause)))
 
 
 def _show_accounts(accounts: Sequence[dict[str, Any]], now: datetime) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from agent import breaker
+from agent.asking import Memory
+from agent.learning import Learned
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.poller import LinePoller
 from drivers.endpoint import Endpoint, parse_endpoint
@@ -121,6 +123,8 @@ class Bench:
     def __init__(self, line: ScriptedLine, devices: dict[int, float], profile: Profile) -> None:
         self.line = line
         self.frames: list[tuple[PolledDevice, Frame]] = []
+        self.remembered: list[Learned] = []
+        self.loads: list[tuple[bool, str]] = []
         self.polled: dict[int, list[int]] = {unit: [] for unit in devices}
         self.told: list[tuple[str, Condition, str]] = []
         self.devices = {unit: PolledDevice(f"unit-{unit}", unit, profile, every_s) for unit, every_s in devices.items()}
@@ -129,8 +133,11 @@ class Bench:
             line,  # type: ignore[arg-type]  # stands in for a Line
             [*self.devices.values()],
             timeout_s=1.0,
+            pause_s=0.0,
             on_frame=self._frame,
             on_condition=lambda device: self.told.append((device.name, device.condition, device.reason)),
+            memory=Memory(lambda device: self.remembered.append(device.learned), lambda _: None),
+            on_overload=lambda active, text, _: self.loads.append((active, text)),
         )
 
     def _frame(self, device: PolledDevice, cadence: Cadence, frame: Frame) -> None:
