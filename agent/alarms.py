@@ -25,6 +25,7 @@ class AlarmDesk:
         self._scribe = scribe
         self._board = board
         self._alarms = AlarmBook()
+        self._waiting: dict[tuple[str, str], tuple[Alarm, int]] = {}
 
     def __iter__(self) -> Iterator[Alarm]:
         """Iterate over the latest state of every alarm."""
@@ -35,7 +36,21 @@ class AlarmDesk:
         return self._alarms.active()
 
     def set(self, alarm: Alarm) -> None:
-        """Record and publish an alarm that has become active or has ended."""
+        """Record and publish an alarm that has become active or has ended; while the time is not known, it waits."""
+        keeper = self._scribe.keeper
+        since_ns = keeper.monotonic_of(alarm.since_ns)
+        if keeper.believed:
+            self._set(replace(alarm, since_ns=keeper.resolve(since_ns, alarm.since_ns)))
+        else:
+            self._waiting[alarm.key, alarm.name] = (alarm, since_ns)
+
+    def begin(self) -> None:
+        """Record and publish what has waited for the time to be known."""
+        waiting, self._waiting = self._waiting, {}
+        for alarm, since_ns in waiting.values():
+            self._set(replace(alarm, since_ns=self._scribe.keeper.resolve(since_ns, alarm.since_ns)))
+
+    def _set(self, alarm: Alarm) -> None:
         if not self._alarms.set(alarm):
             return
         area, _, device = alarm.key.partition("/")

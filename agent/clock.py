@@ -1,12 +1,21 @@
-"""What is known about the machine's clock."""
+"""What the machine's clocks say."""
 
 import ctypes
+import os
+import time
 from pathlib import Path
+
+from agent.timekeeping import WAIT_S, Clocks, Timekeeper
 
 _STA_UNSYNC = 0x0040
 _STATUS_OFFSET = 5 * ctypes.sizeof(ctypes.c_long)
 _TIMEX_BYTES = 512
 """More than `struct timex` has on any platform (208 bytes on 64-bit Linux)."""
+
+_ATTEMPTS = 5
+_AT_ONCE_NS = 1_000_000
+WAIT_VARIABLE = "ENERGY_AGENT_CLOCK_WAIT_S"
+"""Names the uptime [s] from which on a clock that nobody synchronises is believed."""
 
 
 def synchronised() -> bool | None:
@@ -31,3 +40,23 @@ def boot_id() -> str:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
         return ""
+
+
+def look() -> Clocks:
+    """Return what all clocks say at one moment, however the process is interrupted."""
+    known = synchronised()
+    for _ in range(_ATTEMPTS):
+        before_ns, wall_ns, after_ns = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        if after_ns - before_ns < _AT_ONCE_NS:
+            break
+    uptime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return Clocks(wall_ns, (before_ns + after_ns) // 2, uptime_ns, known)
+
+
+def timekeeper() -> Timekeeper:
+    """Return what knows the time by the clocks of this machine."""
+    try:
+        wait_s = float(os.environ[WAIT_VARIABLE])
+    except (KeyError, ValueError):
+        wait_s = WAIT_S
+    return Timekeeper(look, boot=boot_id(), wait_s=wait_s)

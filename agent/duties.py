@@ -4,10 +4,12 @@ Invariants:
 
 - The watchdog is fed only while every line's task, the ticker and the keeper of the books turn; it never depends
   on a broker or database.
+- Nothing is booked, closed or recorded before the time is known; what was polled until then waits in the recorder.
 - Ticks and books are two loops, so that slow ticks keep neither the books nor the watchdog waiting.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,24 +18,33 @@ from agent import snapshot
 from agent.alarms import AlarmDesk
 from agent.beats import Beats
 from agent.bookkeeper import Bookkeeper
-from agent.clock import boot_id, synchronised
+from agent.clock import boot_id
+from agent.clock_notices import behind_alarm, given_up_event, step_event
 from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.metering.history import Moment
 from agent.notify import notify, watchdog_interval_s
 from agent.poller import LinePoller
+from agent.record import AGENT
 from agent.recorder import Recorder
-from agent.store import Store, store_alarms
+from agent.scribe import Scribe
+from agent.store import StoreError, store_alarms
+from agent.timekeeping import NS
 
-_NS = 1_000_000_000
+_log = logging.getLogger(__name__)
+
+NEWEST = "clock"
+"""Name under which the store keeps the newest time (Unix, ns) that was known."""
 _HEALTH_S = 60.0
 _FIRST_HEALTH_S = 15.0
 """The first health record waits until there is something to say."""
 _SAVE_S = 10.0
 _TURN_S = 1.0
 _FIRST_POLLS_S = 30.0
-_CLOCK_S = 600.0
-"""A clock that nobody has synchronised by then is taken as it is: there may be nobody to do so."""
+_STORE_STALL_S = 60.0
+"""A disk that takes this long for one call hangs, and raises no error."""
+_AT_ONCE = 100
+"""Frames booked before the lines have a turn again."""
 
 
 class Duties:
@@ -42,7 +53,7 @@ class Duties:
     def __init__(
         self,
         *,
-        store: Store,
+        scribe: Scribe,
         alarms: AlarmDesk,
         bookkeeper: Bookkeeper,
         recorder: Recorder,
@@ -50,7 +61,7 @@ class Duties:
         say_online: Callable[[], None],
     ) -> None:
         """`state` gives the figures of the whole agent; `say_online` posts that it runs."""
-        self._store = store
+        self._scribe, self._store, self._keeper = scribe, scribe.store, scribe.keeper
         self._alarms = alarms
         self._bookkeeper = bookkeeper
         self._recorder = recorder
@@ -58,22 +69,67 @@ class Duties:
         self._say_online = say_online
         self._started = time.monotonic()
         self._boot = boot_id()
-        self._rows_wait = False
+        self._ticked_ns = 0
         self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
 
     def configure(self, config: SiteConfig, ledger: Ledger, pollers: Sequence[LinePoller]) -> None:
         """Go on with a configuration, its ledger and the pollers of its lines."""
         self._windows, self._ledger, self._pollers = config.windows, ledger, pollers
 
-    async def restore_windows(self) -> None:
-        """Give the windows the rows of earlier runs; of earlier boots only when the clock tells how old they are."""
-        stored = await asyncio.to_thread(lambda: dict(self._store.rows()))
-        now = time.monotonic()
-        self._rows_wait = synchronised() is False and now - self._started < _CLOCK_S
-        self._bookkeeper.restore_windows(stored, self._moment(now), trusted=not self._rows_wait)
+    async def begin(self) -> None:
+        """Look at the clocks, and begin to book if the time is known."""
+        self._keeper.not_before_ns = int(self._store.load_state(NEWEST) or 0)
+        self._look()
+        if self._keeper.believed:
+            await self._begin_to_book()
 
-    def _moment(self, now: float) -> Moment:
-        return Moment(time.time_ns(), round(now * _NS), self._boot)
+    def _look(self) -> None:
+        """Look at the clocks, and tell of each step."""
+        for step in self._keeper.look():
+            self._tell(step_event(self._scribe.site, step), step.time_ns)
+
+    def _tell(self, event: dict[str, Any], time_ns: int) -> None:
+        _log.warning("%s", event["text"])
+        self._scribe.record("event", AGENT, time_ns, event)
+
+    async def _begin_to_book(self) -> None:
+        """Give the windows the rows of earlier runs, as of a time before the first frame, and let frames be booked."""
+        self._alarms.begin()
+        stored = await self._stored_rows()
+        self._bookkeeper.restore_windows(stored, self._moment(self._keeper.started.monotonic_ns), trusted=True)
+        self._recorder.begin()
+        self._say_online()
+
+    async def _stored_rows(self) -> dict[int, bytes]:
+        try:
+            return await asyncio.to_thread(lambda: dict(self._store.rows()))
+        except StoreError as error:
+            _log.error("%s; the rolling windows begin anew", error)
+            return {}
+
+    async def _catch_up(self) -> None:
+        """Book what has waited for the time to be known, with the ticks of its time."""
+        waiting = self._recorder.waiting
+        while waiting:
+            for _ in range(min(len(waiting), _AT_ONCE)):
+                monotonic_ns = self._recorder.release()
+                if monotonic_ns - self._ticked_ns >= self._windows.tick * NS:
+                    self._tick(monotonic_ns)
+            await asyncio.sleep(0)
+        if waiting.given_up:
+            now_ns = self._keeper.now_ns()
+            self._tell(given_up_event(self._scribe.site, now_ns, waiting.given_up), now_ns)
+            waiting.given_up = 0
+
+    def _moment(self, monotonic_ns: int) -> Moment:
+        return Moment(self._keeper.at(monotonic_ns), monotonic_ns, self._boot)
+
+    def _tick(self, monotonic_ns: int) -> None:
+        """Write a row of the ring; its clock is the monotonic one, so that a step of the wall clock bends no window."""
+        self._ticked_ns = monotonic_ns
+        if self._ledger.tick(monotonic_ns):
+            self._beats.save = time.monotonic()
+            self._bookkeeper.save(self._moment(monotonic_ns))
 
     async def tick_for_ever(self) -> None:
         """Write a row of the ring each tick, and publish the windows when it is time."""
@@ -81,13 +137,11 @@ class Duties:
         due = time.monotonic()
         while True:
             now = self._beats.tick = time.monotonic()
-            # The ring's clock is the monotonic one, so that a step of the wall clock bends no window.
-            if self._ledger.tick(round(now * _NS)):
-                self._beats.save = now
-                self._bookkeeper.save(self._moment(now))
-            if now - self._beats.window >= windows.publish:
-                self._beats.window = now
-                self._recorder.publish_windows()
+            if self._recorder.settled:
+                self._tick(round(now * NS))
+                if now - self._beats.window >= windows.publish:
+                    self._beats.window = now
+                    self._recorder.publish_windows()
             due += windows.tick * max(1, int((now - due) / windows.tick) + 1)
             await asyncio.sleep(due - time.monotonic())
 
@@ -95,28 +149,47 @@ class Duties:
         """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
         while True:
             now = self._beats.turn = time.monotonic()
+            self._look()
+            if self._keeper.believed and not self._recorder.settled:
+                if not self._recorder.begun:
+                    await self._begin_to_book()
+                await self._catch_up()
             if self._asked_all(now):
-                self._bookkeeper.close_due(time.time_ns())
+                self._close_due()
             self._do(now)
-            if self._rows_wait and (synchronised() or now - self._started >= _CLOCK_S):
-                await self.restore_windows()
             await asyncio.sleep(_TURN_S)
+
+    def _close_due(self) -> None:
+        if self._recorder.settled:
+            self._bookkeeper.close_due(self._keeper.now_ns())
+
+    def _save(self) -> None:
+        self._bookkeeper.save()
+        keeper = self._keeper
+        if keeper.believed:
+            # What a synchronised clock says stands, also where a wrong one has once written of the future.
+            floor_ns = 0 if keeper.clocks.synchronised else keeper.not_before_ns
+            self._store.save_state(NEWEST, b"%d" % max(keeper.now_ns(), floor_ns))
 
     def settle(self) -> None:
         """Record what is due and save the books: at the end, and before another configuration."""
-        self._bookkeeper.close_due(time.time_ns())
-        self._bookkeeper.save()
+        self._close_due()
+        self._save()
 
     def _do(self, now: float) -> None:
         beats = self._beats
         for alarm in store_alarms(self._store.status(), time.time_ns()):
             self._alarms.set(alarm)
+        if self._keeper.believed:
+            newest_ns, behind = self._keeper.not_before_ns, self._keeper.behind
+            self._alarms.set(behind_alarm(newest_ns, time.time_ns(), behind=behind))
         if now - beats.save >= _SAVE_S:
             beats.save = now
-            self._bookkeeper.save()
+            self._save()
         if now - beats.health >= _HEALTH_S:
             beats.health = now
-            self._recorder.health(snapshot.health(self._state()))
+            if self._recorder.settled:
+                self._recorder.health(snapshot.health(self._state()))
             self._say_online()
         interval_s = watchdog_interval_s()
         if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
@@ -130,4 +203,5 @@ class Duties:
 
     def stalled(self) -> list[str]:
         """Return the names of loops that must turn and do not."""
-        return self._beats.stuck(self._pollers, self._windows.tick)
+        found = self._beats.stuck(self._pollers, self._windows.tick)
+        return [*found, "store"] if self._store.stuck_s > _STORE_STALL_S else found

@@ -72,12 +72,27 @@ def _agent(state: State) -> Iterator[Metric]:
     yield _gauge("resident_memory_bytes", "Resident memory", [((), process["resident_bytes"])])
     yield _counter("cpu_seconds", "Processor time used", [((), process["cpu_s"])])
     yield _gauge("stalled_loops", "Loops that must turn and do not", [((), len(state["stalled"]))])
+    yield from _clock(state["clock_synchronised"], state["clock"])
     kinds = [((kind,), count) for kind, count in state["records"].items() if kind not in {"frames", "values"}]
     yield _counter("records", "Records written", kinds, "kind")
     yield _counter("frames", "Polls whose outcome was booked", [((), state["records"]["frames"])])
     yield _counter("values", "Values read", [((), state["records"]["values"])])
     names = [((alarm["key"], alarm["name"], alarm["severity"]), 1) for alarm in state["alarms"]]
     yield _gauge("alarm_active", "Conditions that are so now", names, "key", "alarm", "severity")
+
+
+def _clock(synchronised: bool | None, clock: State) -> Iterator[Metric]:  # noqa: FBT001 -- what the kernel says
+    if synchronised is not None:
+        yield _gauge("clock_synchronised", "Whether the machine's clock is synchronised", [((), synchronised)])
+    yield _gauge("clock_known", "Whether the time is known and records are made", [((), clock["known"])])
+    text = "How far the machine's clock is ahead of the times of records"
+    yield _gauge("clock_astray_seconds", text, [((), clock["astray_s"])])
+    yield _counter("clock_steps", "How often the machine's clock was set", [((), clock["steps"])])
+    text = "Whether the time is earlier than what earlier runs have recorded"
+    yield _gauge("clock_behind_records", text, [((), clock["behind_records"])])
+    yield _gauge("clock_waiting_frames", "Polls that wait for the time to be known", [((), clock["frames_waiting"])])
+    text = "Polls that could not be kept until the time was known"
+    yield _gauge("clock_given_up_frames", text, [((), clock["frames_given_up"])])
 
 
 def _lines(lines: Sequence[State]) -> Iterator[Metric]:

@@ -6,10 +6,10 @@ import orjson
 
 from agent import __version__, bodies
 from agent.board import Board
-from agent.clock import synchronised
 from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.record import rfc3339
+from agent.timekeeping import Timekeeper
 
 
 def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> None:
@@ -28,15 +28,17 @@ def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> 
         board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
 
 
-def post_status(board: Board, site: str, state: str, started_ns: int) -> None:
+def post_status(board: Board, site: str, state: str, keeper: Timekeeper) -> None:
     """Post whether the agent runs."""
     body: dict[str, Any] = {
         "schema": "energy-agent/status/1",
         "site": site,
         "state": state,
         "version": __version__,
-        "started": rfc3339(started_ns),
+        "clock_known": keeper.believed,
     }
-    if (known := synchronised()) is not None:
-        body["clock_synchronised"] = known
+    if keeper.believed:
+        body["started"] = rfc3339(keeper.started_ns)
+    if keeper.clocks.synchronised is not None:
+        body["clock_synchronised"] = keeper.clocks.synchronised
     board.put("agent/status", orjson.dumps(body))

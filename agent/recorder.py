@@ -2,9 +2,14 @@
 
 Each record is written once, with the time of what it tells of. Retained topics (`meta`, `state`, `agent/status`) go
 to the board, which holds the latest of each.
+
+While the time is not known nothing is recorded: frames wait, in bounds, and get their times when it is; the latest
+of each condition is posted at once, without its time, and is told again with it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import orjson
@@ -18,23 +23,25 @@ from agent.ledger import Ledger
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
 from agent.scribe import Scribe
+from agent.waiting import Held, Waiting
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
-
-Clock = Callable[[], int]
 
 
 class Recorder:
     """Writes what the pollers find to the ledger, the store and the board."""
 
-    def __init__(
-        self, config: SiteConfig, ledger: Ledger, *, scribe: Scribe, alarms: AlarmDesk, board: Board, clock: Clock
-    ) -> None:
+    def __init__(self, config: SiteConfig, ledger: Ledger, *, scribe: Scribe, alarms: AlarmDesk, board: Board) -> None:
         self._scribe = scribe
+        self._keeper = scribe.keeper
         self._alarms = alarms
         self._board = board
-        self._clock = clock
+        self.waiting = Waiting()
+        self.begun = False
+        """Whether the time is known and frames are booked."""
+        self._profiles: Mapping[str, object] = {}
+        self._untold: dict[str, Callable[[], None]] = {}
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: set[tuple[str, int]] = set()
@@ -46,11 +53,14 @@ class Recorder:
         self._areas = {device.name: device.area for device in config.devices}
         self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
         self._telemetry_ns = round(config.telemetry_every_s * _NS)
+        profiles = {device.name: (device, config.profiles[device.name].digest) for device in config.devices}
+        self.waiting.keep_only([name for name, profile in profiles.items() if self._profiles.get(name) == profile])
+        self._profiles = profiles
 
     def forget(self, key: str) -> None:
         """Forget a device (`area/device`) that has left the configuration, and remove what is retained of it."""
         device = key.partition("/")[2]
-        self._alarms.forget(key, self._clock())
+        self._tell(key, lambda: self._alarms.forget(key, self._keeper.wall_ns()))
         for topic in ("meta", "state"):
             self._board.put(f"{key}/{topic}", b"")
         self._silent = {place for place in self._silent if place[0] != device}
@@ -65,8 +75,35 @@ class Recorder:
         """Return where a device's records belong: area and device."""
         return f"{self._areas[device]}/{device}"
 
+    @property
+    def settled(self) -> bool:
+        """Whether the time is known, and everything that has waited for it is booked."""
+        return self.begun and not len(self.waiting)
+
+    def begin(self) -> None:
+        """Take note that the time is known and that the windows have the rows of earlier runs."""
+        self.begun = True
+        untold, self._untold = self._untold, {}
+        for tell in untold.values():
+            tell()
+
     def frame(self, device: PolledDevice, cadence: Cadence, frame: Frame) -> None:
-        """Book a frame, and record its values when telemetry is due."""
+        """Book a frame and record its values when telemetry is due, both as soon as its time is known."""
+        held = Held(device, cadence, frame)
+        if self.settled:
+            self._take(held)
+        else:
+            self.waiting.add(held)
+
+    def release(self) -> int:
+        """Book the frame that has waited for longest; return its monotonic time [ns]."""
+        held = self.waiting.take()
+        self._take(held)
+        return held.frame.monotonic_ns
+
+    def _take(self, held: Held) -> None:
+        device, cadence, read = held.device, held.cadence, held.frame
+        frame = replace(read, time_ns=self._keeper.resolve(read.monotonic_ns, read.time_ns))
         self._ledger.take(frame)
         valued = int((frame.quality < Quality.COMM_LOST).sum())
         self._scribe.counts["frames"] += 1
@@ -89,22 +126,40 @@ class Recorder:
             self.key(device.name),
             frame.time_ns,
             bodies.telemetry(self._scribe.site, area, frame, self._keys[device.name]),
+            monotonic_ns=frame.monotonic_ns,
         )
 
     def condition(self, device: PolledDevice) -> None:
         """Publish a device's condition, and the alarm that goes with losing it."""
-        key = self.key(device.name)
+        key, since_ns = self.key(device.name), self._keeper.monotonic_of(device.since_ns)
+        if not self.begun:
+            self._post_state(device, key, None)
+        self._tell(key, partial(self._tell_condition, device, key, since_ns))
+
+    def _tell(self, key: str, tell: Callable[[], None]) -> None:
+        """Tell something of a place as soon as the time is known; only the latest of each."""
+        if self.begun:
+            tell()
+        else:
+            self._untold[key] = tell
+
+    def _post_state(self, device: PolledDevice, key: str, since_ns: int | None) -> None:
         state = {
             "schema": "energy-agent/state/1",
             "site": self._scribe.site,
             "area": self._areas[device.name],
             "device": device.name,
             "state": str(device.condition),
-            "since": rfc3339(device.since_ns),
         }
+        if since_ns is not None:
+            state["since"] = rfc3339(since_ns)
         if device.reason:
             state["reason"] = device.reason
         self._board.put(f"{key}/state", orjson.dumps(state))
+
+    def _tell_condition(self, device: PolledDevice, key: str, monotonic_ns: int) -> None:
+        since_ns = device.since_ns = self._keeper.resolve(monotonic_ns, device.since_ns)
+        self._post_state(device, key, since_ns)
         lost = device.condition is Condition.OFFLINE
         self._alarms.set(
             Alarm(
@@ -112,7 +167,7 @@ class Recorder:
                 "comm_lost",
                 lost,
                 Severity.WARNING,
-                device.since_ns,
+                since_ns,
                 f"{device.name} does not answer: {device.reason}" if lost else f"{device.name} answers again",
                 f"{device.name} 通信中断({device.reason})" if lost else f"{device.name} 通信恢复",
             )
@@ -120,7 +175,7 @@ class Recorder:
 
     def publish_windows(self) -> None:
         """Record the rolling figures of every account and intensity."""
-        now_ns = self._clock()
+        now_ns = self._keeper.now_ns()
         self.latest_windows = []
         for figures in self._ledger.figures():
             for account in self._ledger.plant.accounts:
@@ -136,6 +191,6 @@ class Recorder:
 
     def health(self, body: dict[str, Any]) -> None:
         """Record the agent's own figures."""
-        now_ns = self._clock()
+        now_ns = self._keeper.now_ns()
         head = {"schema": "energy-agent/health/1", "site": self._scribe.site, "time": rfc3339(now_ns)}
         self._scribe.record("health", AGENT, now_ns, head | body)

@@ -1,20 +1,29 @@
-"""The records of one site on their way into the store, counted by kind."""
+"""The records of one site on their way into the store, counted by kind, each with the clocks it goes by."""
 
+import time
 from typing import Any
 
 from agent.store import Store
+from agent.timekeeping import Timekeeper
 
 
 class Scribe:
     """Writes records to the store."""
 
-    def __init__(self, store: Store, *, site: str) -> None:
+    def __init__(self, store: Store, *, site: str, keeper: Timekeeper) -> None:
         self.site = site
         self.store = store
+        self.keeper = keeper
         self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
         """Frames and values taken, and records written of each kind."""
 
-    def record(self, kind: str, key: str, time_ns: int, body: dict[str, Any]) -> bytes:
-        """Write a record; return it as receivers will see it."""
+    def record(
+        self, kind: str, key: str, time_ns: int, body: dict[str, Any], *, monotonic_ns: int | None = None
+    ) -> bytes:
+        """Write a record; return it as receivers will see it.
+
+        `monotonic_ns` is when it came to be, now by default. Nothing is to be recorded while the time is not known.
+        """
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        return self.store.append(kind, key, time_ns, body).payload
+        mark = self.keeper.mark(time.monotonic_ns() if monotonic_ns is None else monotonic_ns)
+        return self.store.append(kind, key, time_ns, body | {"clock": mark}).payload

@@ -20,7 +20,7 @@ from agent.api import ApiError, LocalApi
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
-from agent.clock import boot_id, synchronised
+from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
 from agent.crew import Job, working
 from agent.delivery import forwarders
@@ -48,7 +48,7 @@ class Agent:
 
     def __init__(self, config: SiteConfig) -> None:
         self.config = config
-        self.started_ns = time.time_ns()
+        self.keeper = timekeeper()
         self._started = time.monotonic()
         self._boot = boot_id()
         self.board = Board()
@@ -61,21 +61,19 @@ class Agent:
         )
         self._library = FactorLibrary.load()
         self.ledger = self._ledger(config)
-        self.scribe = Scribe(self.store, site=config.site.name)
+        self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
-        self.recorder = Recorder(
-            config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board, clock=time.time_ns
-        )
+        self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
         self.forwarders = forwarders(config, self.store, self.board)
         self.duties = Duties(
-            store=self.store,
+            scribe=self.scribe,
             alarms=self.alarms,
             bookkeeper=self.bookkeeper,
             recorder=self.recorder,
             state=self.snapshot,
-            say_online=lambda: self._post_status("online"),
+            say_online=self._say_online,
         )
         self.duties.configure(config, self.ledger, self.pollers)
         self.api = self._api(config)
@@ -84,7 +82,7 @@ class Agent:
 
     def _ledger(self, config: SiteConfig) -> Ledger:
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-        return Ledger(config, plant, self._library, start_ns=self.started_ns, boot_id=self._boot)
+        return Ledger(config, plant, self._library, start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _api(self, config: SiteConfig) -> LocalApi | None:
         if not config.http:
@@ -107,9 +105,8 @@ class Agent:
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
-            await self.duties.restore_windows()
-            post_meta(self.board, self.config, self.ledger, self.started_ns)
-            self._post_status("online")
+            await self.duties.begin()
+            self._say_online()
             if self.config.mqtt:
                 self.board.remember(self.store, known=self.recorder.knows)
             stack.push_async_callback(self._stop_api)
@@ -208,15 +205,17 @@ class Agent:
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
         self.bookkeeper.save()
-        post_meta(self.board, config, ledger, time.time_ns())
+        self._say_online()
 
-    def _post_status(self, state: str) -> None:
-        post_status(self.board, self.config.site.name, state, self.started_ns)
+    def _say_online(self) -> None:
+        """Post what each device is, by the factors of today, and that the agent runs."""
+        post_meta(self.board, self.config, self.ledger, time.time_ns())
+        post_status(self.board, self.config.site.name, "online", self.keeper)
 
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
         self.duties.settle()
-        self._post_status("offline")
+        post_status(self.board, self.config.site.name, "offline", self.keeper)
         try:
             await self.store.flush()
         except StoreError as error:
@@ -232,9 +231,10 @@ class Agent:
         return {
             "site": self.config.site.name,
             "version": __version__,
-            "started": rfc3339(self.started_ns),
+            "started": rfc3339(self.keeper.started_ns),
             "uptime_s": round(elapsed_s, 3),
-            "clock_synchronised": synchronised(),
+            "clock_synchronised": self.keeper.clocks.synchronised,
+            "clock": snapshot.clock(self.keeper, self.recorder.waiting),
             "configuration": self.config.digest,
             "process": snapshot.process(),
             "stalled": self.duties.stalled(),

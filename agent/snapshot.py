@@ -14,6 +14,8 @@ from agent.poller import LinePoller
 from agent.record import rfc3339
 from agent.sections import DeviceSection
 from agent.store import Store
+from agent.timekeeping import Timekeeper
+from agent.waiting import Waiting
 
 _INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",
                   "quality")  # fmt: skip
@@ -28,6 +30,18 @@ def process() -> dict[str, Any]:
         "pid": os.getpid(),
         "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
         "resident_bytes": resident_pages * resource.getpagesize(),
+    }
+
+
+def clock(keeper: Timekeeper, waiting: Waiting) -> dict[str, Any]:
+    """Return what is known of the time: whether it is, how far the wall clock is off it, how often that was set."""
+    return {
+        "known": keeper.believed,
+        "astray_s": round(keeper.astray_ns / 1e9, 6),
+        "steps": keeper.steps,
+        "behind_records": keeper.behind,
+        "frames_waiting": len(waiting),
+        "frames_given_up": waiting.given_up,
     }
 
 

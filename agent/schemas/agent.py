@@ -16,8 +16,10 @@ class Status(Message):
     """`offline`: it has ended, or the broker has lost it."""
     version: str
     """Version of the program."""
-    started: Time
-    """When it started."""
+    started: Time | None = None
+    """When it started; absent while the time is not known."""
+    clock_known: bool | None = None
+    """Whether the time is known. Until then polls wait in memory, and there are no records."""
     clock_synchronised: bool | None = None
     """Whether the machine's clock is synchronised; absent when the system does not say."""
 

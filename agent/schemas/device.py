@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from agent.schemas.message import Digest, Figures, Message, Number, Recorded, Reservation, Time, TopicPart
+from agent.schemas.message import Count, Digest, Figures, Message, Number, Recorded, Reservation, Time, TopicPart
 
 PLACED: dict[str, Any] = {"dependentRequired": {"area": ["device"], "device": ["area"]}}
 """Area and device stand together, or neither does and the message is about the agent."""
@@ -90,8 +90,8 @@ class State(Placed, Message):
     schema_: Literal["energy-agent/state/1"] = Field(alias="schema")
     state: Literal["online", "offline", "degraded"]
     """`degraded`: it answers, but refuses part of what its profile asks for."""
-    since: Time
-    """When it became so."""
+    since: Time | None = None
+    """When it became so; absent while the time is not known."""
     reason: str | None = None
     """Why it is not online."""
 
@@ -147,6 +147,12 @@ class Event(Recorded):
     rule: str | None = None
     """Rule by which the account was booked, such as `reset` or `implausible`."""
     name: str | None = None
-    """What happened to the agent, such as `store_damaged`."""
+    """What happened to the agent, such as `store_damaged` or `clock_step`."""
+    by_s: Number | None = None
+    """Of `clock_step`: by how much the clock was set [s]."""
+    followed: bool | None = None
+    """Of `clock_step`: whether the times of records go with it."""
+    polls: Count | None = None
+    """Of `polls_given_up`: how many were not kept."""
     text: str
     """What happened, in English."""

@@ -39,6 +39,20 @@ class Message(Figures):
     """Name of the plant, as in the topic."""
 
 
+class Clock(Figures):
+    """The clocks a record goes by."""
+
+    monotonic_us: Annotated[int, Field(ge=0)]
+    """When the record came to be, of telemetry when it was read: time on the monotonic clock [µs], which is never
+    set and begins with the boot."""
+    boot: str | None = None
+    """Begin of the kernel's id of the boot; absent when the system does not say. Monotonic times of different boots
+    cannot be compared."""
+    synchronised: bool | None = None
+    """Whether the kernel called the wall clock synchronised then; absent when it does not say. What is not
+    synchronised may be off."""
+
+
 class Recorded(Message):
     """A message that is a record of the store: delivered at least once, and known again by its number."""
 
@@ -47,6 +61,8 @@ class Recorded(Message):
     epoch: str
     """Life of the store that counts `seq`; (`site`, `epoch`, `seq`) identifies a record, so a repeat can be told from
     news. A new store has a new epoch."""
+    clock: Clock | None = None
+    """Absent in what the store says of itself."""
 
 
 class WireKeys(GenerateJsonSchema):

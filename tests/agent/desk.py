@@ -19,6 +19,7 @@ from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder
 from agent.scribe import Scribe
+from agent.timekeeping import Clocks, Timekeeper
 from tests.agent.frames import frame, lost_frame
 
 S = 10**9
@@ -59,6 +60,9 @@ class Notebook:
             self.transactions[-1].append((name, None))
         self.states[name] = value
 
+    def load_states(self, prefix: str) -> dict[str, bytes]:
+        return {name: value for name, value in self.states.items() if name.startswith(prefix)}
+
     def save_row(self, time_ns: int, row: bytes) -> None:
         with self.transaction():
             self.transactions[-1].append(("row", None))
@@ -78,7 +82,9 @@ class Desk:
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
         self.now_ns = START
-        self.scribe = Scribe(self.store, site=config.site.name)  # type: ignore[arg-type]  # stands in for a Store
+        self.keeper = Timekeeper(lambda: Clocks(self.now_ns, self.now_ns, self.now_ns, synchronised=True))
+        self.keeper.look()
+        self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)  # type: ignore[arg-type]  # stands in for a Store
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
         self.recorder = Recorder(
@@ -87,8 +93,8 @@ class Desk:
             scribe=self.scribe,
             alarms=self.alarms,
             board=self.board,
-            clock=lambda: self.now_ns,
         )
+        self.recorder.begin()
         self.profile = config.profiles["fan-1"]
         self.fan = PolledDevice("fan-1", 1, self.profile, 1.0)
         self.fast, self.slow = (Cadence(self.fan, 1.0, index) for index in (0, 1))
@@ -96,6 +102,11 @@ class Desk:
     def polled(self, after_s: float, counts: int = 1000, cadence: Cadence | None = None) -> None:
         shown = frame("fan-1", self.profile, {0x0010: f"{counts:08x}"}, START + round(after_s * S))
         self.recorder.frame(self.fan, cadence or self.fast, shown)
+
+    def boiler(self, after_s: float, counts: int) -> None:
+        """Book what the boiler shows: its steam and its gas."""
+        registers = {0x0012: f"{counts:08x}", 0x0010: f"{counts:08x}"}
+        self.ledger.take(frame("boiler-1", self.config.profiles["boiler-1"], registers, START + round(after_s * S)))
 
     def unanswered(self, after_s: float, cadence: Cadence | None = None) -> None:
         shown = lost_frame("fan-1", self.profile, START + round(after_s * S))

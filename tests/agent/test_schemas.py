@@ -17,17 +17,18 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent import snapshot
+from agent import service, snapshot
 from agent.cli import SCHEMAS, main
 from agent.config import load_config
 from agent.measure import bytes_text, seconds, seconds_text
-from agent.polled import Condition, cadences
+from agent.polled import Condition
 from agent.presence import post_meta, post_status
 from agent.schemas import DOCUMENTS
 from agent.schemas.classes import CHANNELS, MESSAGES
 from agent.service import Agent
 from agent.store import record_hash
 from agent.store.losses import Losses
+from agent.timekeeping import Clocks, Timekeeper
 from drivers.reading import Frame, Quality
 
 START_NS = 1_795_161_601_250_000_000
@@ -132,7 +133,7 @@ def frame(agent: Agent, device: str, second: int, said: dict[str, tuple[float, b
         if registers:
             raw[index] = registers
     quality[profile.index["ambient_temperature" if device == "boiler-1" else "frequency"]] = Quality.NOT_AVAILABLE
-    return Frame(device, agent.started_ns + second * 10**9, second * 10**9, values, quality, raw)
+    return Frame(device, START_NS + second * 10**9, second * 10**9, values, quality, raw)
 
 
 def run_a_plant(agent: Agent) -> None:
@@ -148,29 +149,35 @@ def run_a_plant(agent: Agent) -> None:
         }
         energy = 1000 + second / 8
         meter_says = {"active_energy_import": (energy, struct.pack(">f", energy)), "active_power": (450.0, b"")}
-        agent.recorder.frame(boiler, cadences(boiler)[0], frame(agent, "boiler-1", second, boiler_says))
-        agent.recorder.frame(meter, cadences(meter)[0], frame(agent, "main-meter", second, meter_says))
-        agent.ledger.tick(agent.started_ns + second * 10**9)
-    agent.bookkeeper.close_due(agent.started_ns + 300 * 10**9)
+        agent.recorder.frame(boiler, boiler.cadences[0], frame(agent, "boiler-1", second, boiler_says))
+        agent.recorder.frame(meter, meter.cadences[0], frame(agent, "main-meter", second, meter_says))
+        agent.ledger.tick(START_NS + second * 10**9)
+    agent.bookkeeper.close_due(START_NS + 300 * 10**9)
     agent.recorder.publish_windows()
-    boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", agent.started_ns
+    boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", START_NS
     agent.recorder.condition(boiler)
 
 
 async def messages(folder: Path) -> list[Body]:
     """Return everything the agent says about itself and a small plant, as it goes to subscribers."""
     (folder / "site.toml").write_text(SITE, encoding="utf-8")
-    agent = Agent(load_config(folder / "site.toml"))
-    agent.started_ns = START_NS
+    with pytest.MonkeyPatch.context() as patch:
+        right = Clocks(START_NS, 0, 10**15, synchronised=True)
+        patch.setattr(
+            service, "timekeeper", lambda: Timekeeper(lambda: right, boot="0fc1ab19-2917-4fa3-b5d5-68474561326f")
+        )
+        agent = Agent(load_config(folder / "site.toml"))
+    agent.keeper.look()
+    agent.recorder.begin()
     await agent.store.open()
     try:
-        post_meta(agent.board, agent.config, agent.ledger, agent.started_ns)
-        post_status(agent.board, agent.config.site.name, "online", agent.started_ns)
+        post_meta(agent.board, agent.config, agent.ledger, START_NS)
+        post_status(agent.board, agent.config.site.name, "online", agent.keeper)
         run_a_plant(agent)
         agent.recorder.health(snapshot.health(agent.snapshot()))
         lost = Losses()
         lost.add(3, 9, {"telemetry": 5, "window": 1}, "store full")
-        agent.store.append("gap", "agent", agent.started_ns, {"site": "hefei-works", **lost.body(agent.started_ns)})
+        agent.store.append("gap", "agent", START_NS, {"site": "hefei-works", **lost.body(START_NS)})
         await agent.store.flush()
         records = await agent.store.peek("mqtt", 10_000)
         retained = [payload for _, payload in agent.board.since(0)[1]]

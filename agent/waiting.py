@@ -1,0 +1,68 @@
+"""Frames that wait for the time to be known: bounded, and the last to go is what energy is counted from.
+
+Invariants:
+
+- Of each cadence of a device the first frame stays, so that no energy since the start is missed: counters are
+  cumulative, and whatever comes later only says when.
+- Full, every second of the others is given up: what stays covers the whole time, in less detail.
+"""
+
+from collections import Counter, deque
+from collections.abc import Container
+from dataclasses import dataclass
+
+from agent.polled import Cadence, PolledDevice
+from drivers.reading import Frame
+
+_MOST = 10_000
+"""A frame of 100 values takes about 1.5 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a poll gave."""
+
+    device: PolledDevice
+    cadence: Cadence
+    frame: Frame
+
+
+class Waiting:
+    """Frames in the order in which they came."""
+
+    def __init__(self, most: int = _MOST) -> None:
+        self.given_up = 0
+        """Frames that were not kept, for want of room or because their device was changed."""
+        self._most = most
+        self._held: deque[Held] = deque()
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def add(self, held: Held) -> None:
+        """Keep a frame behind the others."""
+        if len(self._held) >= self._most:
+            self._thin()
+        self._held.append(held)
+
+    def take(self) -> Held:
+        """Remove and return the oldest; raise IndexError when there is none."""
+        return self._held.popleft()
+
+    def keep_only(self, devices: Container[str]) -> None:
+        """Give up the frames of devices other than these."""
+        self._replace([held for held in self._held if held.device.name in devices])
+
+    def _thin(self) -> None:
+        seen: Counter[tuple[str, int]] = Counter()
+        kept = []
+        for held in self._held:
+            place = (held.device.name, held.cadence.index)
+            if seen[place] % 2 == 0:
+                kept.append(held)
+            seen[place] += 1
+        self._replace(kept)
+
+    def _replace(self, kept: list[Held]) -> None:
+        self.given_up += len(self._held) - len(kept)
+        self._held = deque(kept)
