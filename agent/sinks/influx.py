@@ -39,6 +39,8 @@ _HOLD_S = 60.0
 _LONGEST_HOLD_S = 600.0
 """Longest pause that a database may ask for: a mistake in its answer must not silence the agent for days."""
 _GZIP_LEVEL = 6
+_AT_ONCE = 25
+"""Records put into lines before whoever else waits gets a turn: polls must not be late for a batch."""
 _WRITTEN = {201, 204}
 _HOLD = {
     401: "the database does not accept the token: check token_file",
@@ -195,7 +197,10 @@ class InfluxSession:
         """Write in order; what the database refuses is cut in halves until the bad lines stand alone."""
         self._accepted = 0
         rejected: dict[int, str] = {}
-        lines = [(record.seq, text) for record in records if (text := line(record)) is not None]
+        lines: list[tuple[int, str]] = []
+        for first in range(0, len(records), _AT_ONCE):
+            lines += [(record.seq, text) for record in records[first : first + _AT_ONCE] if (text := line(record))]
+            await asyncio.sleep(0)
         parts = [lines] if lines else []
         taken = 0
         while parts:
@@ -228,7 +233,7 @@ class InfluxSession:
             _, status, _ = await self._writer.post_write_async(
                 self._config.org,
                 self._config.bucket,
-                gzip.compress("\n".join(text for _, text in part).encode(), _GZIP_LEVEL, mtime=0),
+                await asyncio.to_thread(gzip.compress, "\n".join(text for _, text in part).encode(), _GZIP_LEVEL),
                 precision="ns",
                 content_encoding="gzip",
                 _return_http_data_only=False,

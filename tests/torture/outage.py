@@ -131,14 +131,14 @@ def _rates(
     finding: Finding, received: Received, digests: dict[int, bytes], back_ns: int, database_s: float, aim: float
 ) -> None:
     times = sorted(a.received_ns for (_, seq), a in received.arrivals.items() if seq in digests)
-    alone = [moment for moment in times if moment > back_ns + round(database_s * _NS)]
+    both = [moment for moment in times if moment <= back_ns + round(database_s * _NS)]
+    alone = times[len(both) :]
     rate, took = _rate(times)
-    rate_alone, _ = _rate(alone if len(alone) > len(times) // 10 else times)
-    finding.expect(rate_alone >= aim, f"{rate_alone:,.0f} records/s to the broker are less than {aim:,.0f}")
-    finding.figures["to Mosquitto"] = (
-        f"{rate:,.0f} records/s ({took:.1f} s), both sinks and polling on one core; "
-        f"{rate_alone:,.0f} records/s once the database had everything"
-    )
+    finding.expect(rate >= aim, f"{rate:,.0f} records/s to the broker are less than {aim:,.0f}")
+    finding.figures["to Mosquitto, agent on one core"] = f"{rate:,.0f} records/s ({took:.1f} s)"
+    for name, part in (("while the database drained, too", both), ("once the database had everything", alone)):
+        if len(part) > len(times) // 10:
+            finding.figures[f"to Mosquitto {name}"] = f"{_rate(part)[0]:,.0f} records/s"
     finding.figures["to VictoriaMetrics"] = (
         f"{len(digests) / database_s:,.0f} records/s ({database_s:.1f} s from its start)"
     )
