@@ -1,9 +1,13 @@
-"""Which requests read a device's points: as few as its limits allow."""
+"""Which requests read a device's points: as few as its limits allow, neighbours of different lengths if they can."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 
+from drivers.cut import apart, cuts
+from drivers.guard import data_bytes
 from drivers.point import Point
 from drivers.profile import Profile
 from drivers.reading import Block
@@ -22,7 +26,10 @@ class PlannedBlock:
 
 
 def plan(profile: Profile, *, every_s: float, holes: Iterable[Block] = ()) -> tuple[PlannedBlock, ...]:
-    """Return the fewest requests that cover every point once, ordered by function and address.
+    """Return the fewest requests that cover every point once, by cadence, function and address.
+
+    Where it costs no request, those of one cadence that follow each other differ in length or function; they stand
+    in another order if only that helps.
 
     `every_s` is the cadence of the device [s]; a point may ask for a slower one, and a helper point follows
     the fastest point that it scales. No request touches a hole, of the profile or of `holes`, and points that
@@ -34,12 +41,17 @@ def plan(profile: Profile, *, every_s: float, holes: Iterable[Block] = ()) -> tu
         point = profile.points[position]
         if not _touches(Block(point.function, point.address, point.length), closed):
             groups[point.function, cadence].append(position)
-    planned = [
-        PlannedBlock(block, cadence, points)
-        for (function, cadence), positions in groups.items()
-        for block, points in _blocks(profile, function, positions, closed)
-    ]
-    return tuple(sorted(planned, key=lambda item: (item.block.function, item.block.address, item.every_s)))
+    planned: dict[float, list[PlannedBlock]] = defaultdict(list)
+    for (function, cadence), positions in sorted(groups.items()):
+        planned[cadence] += (
+            PlannedBlock(block, cadence, points) for block, points in _blocks(profile, function, positions, closed)
+        )
+    return tuple(item for _, items in sorted(planned.items()) for item in apart(items, _shape))
+
+
+def _shape(item: PlannedBlock) -> tuple[int, int]:
+    """Return what of a reply tells it from others of its unit."""
+    return item.block.function, data_bytes(item.block)
 
 
 def _cadences(profile: Profile, every_s: float) -> list[float]:
@@ -54,25 +66,38 @@ def _cadences(profile: Profile, every_s: float) -> list[float]:
 def _blocks(
     profile: Profile, function: int, positions: list[int], closed: Sequence[Block]
 ) -> Iterator[tuple[Block, tuple[int, ...]]]:
-    # Taking as much as fits from the lowest address on is optimal: a block that starts later never ends earlier.
     limit = profile.max_registers if function in {3, 4} else _MAX_BITS
 
     def start_and_end(position: int) -> tuple[int, int, int]:
         point: Point = profile.points[position]
         return point.address, point.end, position
 
-    members: list[int] = []
-    block = Block(function, 0, 0)
-    for start, end, position in sorted(map(start_and_end, positions)):
-        grown = Block(function, block.address, max(block.end, end) - block.address)
-        fits = grown.count <= limit and start - block.end <= profile.max_gap and not _touches(grown, closed)
-        if members and not fits:
-            yield block, tuple(members)
-            members = []
-        block = grown if members else Block(function, start, end - start)
-        members.append(position)
-    if members:
-        yield block, tuple(members)
+    row = sorted(map(start_and_end, positions))
+
+    @cache
+    def ends(first: int) -> Sequence[int]:
+        """Return the ends of the blocks from `first` up to the next point, the one after that, and so on."""
+        begin, end, _ = row[first]
+        found = [end]
+        for start, stop, _ in row[first + 1 :]:
+            gap, end = start - end, max(end, stop)
+            if gap > profile.max_gap or end - begin > limit or _touches(Block(function, begin, end - begin), closed):
+                break
+            found.append(end)
+        return found
+
+    def reach(first: int) -> int:
+        return first + len(ends(first))
+
+    def span(first: int, last: int) -> Block:
+        start = row[first][0]
+        return Block(function, start, ends(first)[last - first - 1] - start)
+
+    def size(first: int, last: int) -> int:
+        return data_bytes(span(first, last))
+
+    for first, last in pairwise(cuts(len(row), reach, size)):
+        yield span(first, last), tuple(position for _, _, position in row[first:last])
 
 
 def _touches(block: Block, others: Iterable[Block]) -> bool:

@@ -84,11 +84,12 @@ def honest(request: Request) -> Iterable[Chunk]:
 
 
 class Rig:
-    """The device: `script` may be changed while it runs, `requests` tells what it was asked."""
+    """The device: `script` may be changed while it runs; `requests` tells what it was asked, `heard` all the bytes."""
 
     def __init__(self, script: Script, *, rtu: bool, one_way_out: bool) -> None:
         self.script = script
         self.requests: list[Request] = []
+        self.heard = bytearray()
         self.connections = 0
         self.url = ""
         self._rtu = rtu
@@ -105,6 +106,7 @@ class Rig:
 
         def take(data: bytes) -> None:
             buffer.extend(data)
+            self.heard.extend(data)
             while len(buffer) >= (size := Request.size(bytes(buffer), rtu=self._rtu)):
                 request = Request.parse(bytes(buffer[:size]), rtu=self._rtu)
                 del buffer[:size]
@@ -191,6 +193,7 @@ async def _on_socket(
 async def _on_terminal(device: Rig) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     master, slave = os.openpty()
+    os.set_blocking(master, False)
     tty.setraw(slave)
     device.url = f"rtu://{os.ttyname(slave)}?baud=115200"
 

@@ -186,7 +186,8 @@ async def test_silence_and_wrong_units_are_told_as_for_a_read(transport: str) ->
 @pytest.mark.integration
 async def test_another_implementation_says_who_it_is() -> None:
     port = free_port()
-    identity = ModbusDeviceIdentification(info_name={"VendorName": "Works", "ProductCode": "M7", "ModelName": "M-7"})
+    names = {"VendorName": "Works", "ProductCode": "M7", "ModelName": "M-7"}
+    identity = ModbusDeviceIdentification(info_name=names)  # type: ignore[no-untyped-call]  # as below
     device = SimDevice(1, simdata=[SimData(0, values=[1], datatype=DataType.REGISTERS)])
     server = ModbusTcpServer(device, address=("127.0.0.1", port), identity=identity)
     await server.serve_forever(background=True)

@@ -5,20 +5,22 @@ import socket
 import ssl
 import termios
 import time
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import serial
+from modbus_tk.utils import calculate_crc
 
-from drivers.endpoint import parse_endpoint
-from drivers.errors import BadReply, LineDown, NoReply, Refused
+from drivers.endpoint import Endpoint, parse_endpoint
+from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.guard import Verdict
 from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
 from drivers.remedy import explain
+from drivers.wire import Wire, connect
 from tests.certificates import Authority
 from tests.modbus_rig import TRANSPORTS, Chunk, Request, Rig, Script, honest, rig
 
@@ -339,6 +341,122 @@ async def test_a_frame_nobody_asked_for_is_dropped_before_the_next_request(
 
     assert line.stats.bad_replies == 0
     assert there.connections == (1 if transport == "rtu" else 2)
+
+
+@pytest.mark.parametrize("transport", RTU)
+async def test_what_lay_in_the_systems_buffer_when_a_request_went_out_does_not_answer_it(
+    transport: str, authority: Authority
+) -> None:
+    async with device(transport, authority, unhurried) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+        time.sleep(0.01)  # noqa: ASYNC251 - a busy loop, which has not looked at the line since its pause was over
+        there.say(there.requests[-1].reply([0xDEAD, 0xBEEF]))
+        await follow_up(line)
+
+    assert line.stats.bad_replies == 0
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_connection_that_brings_much_unasked_is_no_longer_read(transport: str, authority: Authority) -> None:
+    async with device(transport, authority) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+
+        async def babble() -> None:
+            for _ in range(4000):
+                with suppress(BlockingIOError):
+                    there.say(b"\x55" * 4000)
+                await asyncio.sleep(0)
+
+        await babble()
+        assert line._wire is not None
+        assert line._wire.lost
+        assert line._wire.unasked < 1 << 20
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_an_endless_reply_is_refused_and_kept_in_part(transport: str, authority: Authority) -> None:
+    script = Once(1, lambda _: [(0, b"\x55" * 3000)])
+    async with device(transport, authority, script) as there, opened(there.url) as line:
+        with pytest.raises(BadReply) as caught:
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+    assert caught.value.exchange is not None
+    assert len(caught.value.exchange.reply) <= 512
+
+
+@pytest.mark.parametrize("transport", SOCKETS)
+async def test_the_old_connection_is_gone_before_a_new_one_is_made(
+    transport: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wires: list[Wire] = []
+
+    async def one_by_one(endpoint: Endpoint, timeout_s: float) -> Wire:
+        assert all(wire.gone.done() for wire in wires)
+        wires.append(await connect(endpoint, timeout_s))
+        return wires[-1]
+
+    monkeypatch.setattr("drivers.line.connect", one_by_one)
+    async with device(transport, authority, lambda r: [(0, r.reply([1]))]) as there, opened(there.url) as line:
+        for _ in range(3):
+            with pytest.raises(BadReply):
+                await line.read(1, Block(3, 0, 2))
+
+    assert len(wires) == 3
+
+
+def mixed(request: Request) -> Iterable[Chunk]:
+    """Misbehave in a different way each time, by the address."""
+    reply = request.reply() if request.function != 43 else request.refusal(1)
+    ways: list[list[Chunk]] = [
+        [(0, reply)],
+        [(0, request.refusal(2))],
+        [],
+        [(0, reply[:-1])],
+        [(0, reply + reply)],
+        [(0.03, reply)],
+        [(0, b"\x00\xff" + reply)],
+        [(0, request.reply(unit=9))],
+    ]
+    return ways[request.address % len(ways)]
+
+
+@pytest.mark.parametrize("transport", ["tcp", "rtu+tcp", "rtu"])
+async def test_in_a_long_mixed_run_nothing_but_reading_requests_reaches_the_device(
+    transport: str, authority: Authority
+) -> None:
+    async with device(transport, authority, mixed) as there, opened(there.url, timeout_s=0.02) as line:
+        for number in range(120):
+            ask = line.identification(1 + number % 9) if number % 10 == 9 else None
+            read = asyncio.create_task(ask or line.read(1 + number % 9, Block(1 + number % 4, number, 1 + number % 7)))
+            if number % 7 == 6:
+                await asyncio.sleep(0.03)
+                read.cancel()
+            with suppress(LineError, asyncio.CancelledError):
+                await read
+        await asyncio.sleep(0.02)
+        heard, counted = bytes(there.heard), line.stats
+
+    assert len(heard) == counted.bytes_sent
+    frames = list(requests_in(heard, rtu=transport in RTU))
+    assert {unit for unit, _ in frames} <= set(range(1, 10))
+    assert {pdu[0] for _, pdu in frames} == {1, 2, 3, 4, 43}
+    assert all(pdu[1] == 14 for _, pdu in frames if pdu[0] == 43)
+    assert len(frames) == counted.requests >= 80
+
+
+def requests_in(heard: bytes, *, rtu: bool) -> Iterator[tuple[int, bytes]]:
+    """Take all that a device heard apart: unit and PDU of each request, every byte accounted for."""
+    while heard:
+        if rtu:
+            size = 7 if heard[1] == 43 else 8
+            assert calculate_crc(heard[: size - 2]).to_bytes(2, "big") == heard[size - 2 : size]
+            yield heard[0], heard[1 : size - 2]
+        else:
+            size = 6 + int.from_bytes(heard[4:6], "big")
+            assert heard[2:4] == b"\0\0"
+            yield heard[6], heard[7:size]
+        heard = heard[size:]
 
 
 @pytest.mark.parametrize("transport", RTU)

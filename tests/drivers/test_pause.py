@@ -9,6 +9,10 @@ from drivers.pause import sleep_until
 pytestmark = pytest.mark.integration
 
 
+def open_files() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 @pytest.mark.parametrize("wait_s", [0.0003, 0.0017, 0.004, 0.06])
 async def test_a_wait_never_ends_early(wait_s: float) -> None:
     for _ in range(10):
@@ -18,7 +22,7 @@ async def test_a_wait_never_ends_early(wait_s: float) -> None:
 
 
 async def test_a_moment_that_has_passed_costs_nothing() -> None:
-    turns = []
+    turns: list[int] = []
     asyncio.get_running_loop().call_soon(turns.append, 1)
     await sleep_until(time.monotonic() - 1)
 
@@ -26,7 +30,7 @@ async def test_a_moment_that_has_passed_costs_nothing() -> None:
 
 
 async def test_a_cancelled_wait_ends_and_leaves_nothing_open() -> None:
-    before = sum(1 for _ in Path("/proc/self/fd").iterdir())
+    before = open_files()
     for _ in range(20):
         waiting = asyncio.create_task(sleep_until(time.monotonic() + 0.04))
         await asyncio.sleep(0)
@@ -34,4 +38,4 @@ async def test_a_cancelled_wait_ends_and_leaves_nothing_open() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
-    assert sum(1 for _ in Path("/proc/self/fd").iterdir()) == before
+    assert open_files() == before

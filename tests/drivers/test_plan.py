@@ -1,9 +1,11 @@
 from collections.abc import Sequence
+from itertools import combinations, pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.cut import apart
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Point, Profile
 from drivers.reading import Block
@@ -116,8 +118,8 @@ def test_a_helper_point_is_read_as_often_as_the_fastest_point_that_it_scales() -
 
     assert [(item.every_s, item.points) for item in plan(profile(points), every_s=1)] == [
         (10, (0,)),
-        (60, (1,)),
         (10, (2,)),
+        (60, (1,)),
     ]
 
 
@@ -168,7 +170,8 @@ def test_no_plan_needs_fewer_requests(case: tuple[Profile, list[Block]]) -> None
         assert (item.block.address, item.block.end) == (min(p.address for p in ends), max(p.end for p in ends))
     best = min(len(groups) for groups in partitions(readable) if all(allowed(group, known, holes) for group in groups))
     assert len(planned) == best
-    assert list(planned) == sorted(planned, key=lambda item: item.block.address)
+    in_order = sorted(planned, key=lambda item: item.block.address)
+    assert list(planned) == in_order or equal_neighbours([item.block.count for item in in_order])[0]
 
 
 def test_a_plan_does_not_depend_on_the_order_of_the_file() -> None:
@@ -178,3 +181,75 @@ def test_a_plan_does_not_depend_on_the_order_of_the_file() -> None:
     backward = plan(profile(points[::-1], max_registers=10, max_gap=1), every_s=1)
 
     assert blocks(forward) == blocks(backward)
+
+
+def test_neighbours_differ_in_length_where_that_costs_no_request() -> None:
+    points = [point(f"p{at}", 2 * at, 2) for at in range(11)]
+
+    # 8, 8 and 6 registers would fit as well
+    assert [count for _, _, count in blocks(plan(profile(points, max_registers=8), every_s=1))] == [8, 6, 8]
+
+
+def test_two_halves_of_one_length_are_told_apart_if_there_is_room() -> None:
+    points = [point(f"p{at}", at) for at in range(12)]
+
+    assert blocks(plan(profile(points, max_registers=6), every_s=1)) == [(3, 0, 6), (3, 6, 6)]
+    assert blocks(plan(profile(points, max_registers=7), every_s=1)) == [(3, 0, 7), (3, 7, 5)]
+
+
+def test_bits_count_by_the_byte() -> None:
+    points = [point(f"p{at}", at, function=1) for at in range(3992)]
+
+    first, second = blocks(plan(profile(points), every_s=1))
+    assert (first[2] + second[2], (first[2] + 7) // 8 != (second[2] + 7) // 8) == (3992, True)
+
+
+def equal_neighbours(sizes: Sequence[int]) -> tuple[int, int]:
+    """Return how many in a poll, and whether its last block and the first of the next poll."""
+    return sum(one == another for one, another in pairwise(sizes)), int(len(sizes) > 2 and sizes[0] == sizes[-1])
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases())
+def test_no_plan_of_as_few_requests_has_fewer_equal_neighbours(case: tuple[Profile, list[Block]]) -> None:
+    known, holes = case
+    readable = [position for position in range(len(known.points)) if allowed([position], known, holes)]
+    if not readable:
+        return
+    planned = plan(known, every_s=1, holes=holes)
+    planned = tuple(sorted(planned, key=lambda item: item.block.address))
+    row = sorted(readable, key=lambda position: (known.points[position].address, known.points[position].end))
+    found = []
+    for at in combinations(range(1, len(row)), len(planned) - 1):
+        groups = [row[first:last] for first, last in pairwise((0, *at, len(row)))]
+        if all(allowed(group, known, holes) for group in groups):
+            spans = [[known.points[position] for position in group] for group in groups]
+            found.append([max(p.end for p in span) - min(p.address for p in span) for span in spans])
+
+    assert equal_neighbours([item.block.count for item in planned]) == min(map(equal_neighbours, found))
+
+
+def test_a_large_device_of_blocks_that_are_nearly_full_is_planned_too() -> None:
+    points = [point(f"p{at}", at) for at in range(2400)]
+    planned = plan(profile(points, max_registers=121), every_s=1)
+
+    assert len(planned) == 20
+    assert equal_neighbours([item.block.count for item in planned]) == (0, 0)
+
+
+def test_requests_of_one_length_are_asked_apart_if_they_cannot_be_cut_differently() -> None:
+    places = [(0, 4), (100, 4), (200, 2), (300, 1)]
+    points = [point(f"p{address}", address, length) for address, length in places]
+
+    assert blocks(plan(profile(points), every_s=1)) == [(3, 0, 4), (3, 200, 2), (3, 100, 4), (3, 300, 1)]
+
+
+@given(st.lists(st.sampled_from("abcd"), max_size=12))
+def test_the_order_has_as_few_equal_neighbours_as_there_can_be(shapes: list[str]) -> None:
+    found = apart(list(enumerate(shapes)), lambda item: item[1])
+    most = max(map(shapes.count, shapes), default=0)
+
+    assert sorted(found) == list(enumerate(shapes))
+    assert equal_neighbours([ord(shape) for _, shape in found])[0] == max(0, most - (len(shapes) - most) - 1)
+    if all(one != another for one, another in pairwise(shapes)):
+        assert [at for at, _ in found] == list(range(len(shapes)))
