@@ -88,12 +88,13 @@ class Sent:
     """Bytes for the wire.
 
     `right_end` is where in them the right reply ends, None when it is not among them; the first `echoed` bytes do
-    not come from the device and so do not wait for it.
+    not come from the device and so do not wait for it. What is in `one_piece` is not parted by pauses.
     """
 
     data: bytes
     right_end: int | None
     echoed: int = 0
+    one_piece: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +204,8 @@ def _echo(asked: Asked, sent: Sent, rng: random.Random) -> Sent:
 
 
 def _repeat(_: Asked, sent: Sent, __: random.Random) -> Sent:
-    return Sent(sent.data + sent.data, sent.right_end)
+    # With a pause between them the second would be in time for the next request: nobody could tell.
+    return Sent(sent.data + sent.data, sent.right_end, one_piece=True)
 
 
 def _before(noise: bytes, sent: Sent) -> Sent:
@@ -215,6 +217,8 @@ def _late(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
 
 
 def _fragments(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
+    if sent.one_piece:
+        return at_once(sent)
     cuts = sorted(rng.sample(range(1, len(sent.data)), min(rng.randint(1, 4), len(sent.data) - 1)))
     times = sorted(rng.uniform(0, _PAUSED) * asked.timeout_s for _ in cuts)
     ends = [*cuts, len(sent.data)]
@@ -222,6 +226,8 @@ def _fragments(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
 
 
 def _slow(asked: Asked, sent: Sent, rng: random.Random) -> list[Chunk]:
+    if sent.one_piece:
+        return at_once(sent)
     each_s = rng.uniform(*_SLOW) * asked.timeout_s / len(sent.data)
     return [Chunk(at * each_s, sent.data[at : at + 1]) for at in range(len(sent.data))]
 
@@ -280,7 +286,7 @@ _ALL: Sequence[Fault] = (
         strike=_echo,
         tcp=False,
     ),
-    Fault("repeat", Stage.BYTES, "the reply twice in a row", strike=_repeat),
+    Fault("repeat", Stage.BYTES, "the reply twice in one piece", strike=_repeat),
     Fault("fragments", Stage.TIMING, "2 to 5 pieces with pauses, whole within 0.7 of the time-out", spread=_fragments),
     Fault("slow", Stage.TIMING, "byte by byte, whole after 0.3 to 1.4 of the time-out", spread=_slow),
     Fault("reset", Stage.TIMING, "breaks off within the reply; over a network it closes the connection", spread=_reset),

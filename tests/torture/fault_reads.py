@@ -10,7 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import orjson
@@ -26,10 +26,12 @@ from simulators.fault.server import misbehaving_line
 from simulators.fault.values import doubt
 
 KINDS: tuple[Literal["tcp", "rtu+tcp", "serial"], ...] = ("tcp", "rtu+tcp", "serial")
+UNHARMED = "none of its own"
 _CHANCE = 0.02
 _TIMEOUT_S = 0.05
 _UNITS = range(1, 11)
 _BAUD = 921_600
+_SAME_BLOCK, _SAME_SHAPE = 0.3, 0.7
 
 
 @dataclass(slots=True)
@@ -62,14 +64,20 @@ class Tally:
             self.right_in_time += 1
             if error:
                 self.lost += 1
-                self.lost_by["+".join(answer.faults) or "none of its own"] += 1
+                self.lost_by["+".join(answer.faults) or UNHARMED] += 1
         if error:
             self.errors[type(error).__name__] += 1
             self.unasked += error.exchange is None
 
 
-def _request(rng: random.Random) -> tuple[int, Block]:
-    """Draw what to read: shapes that follow each other often, some of them short and some at the limits."""
+def _request(rng: random.Random, last: tuple[int, Block]) -> tuple[int, Block]:
+    """Draw what to read: mostly the last unit again with the same shape, so that an older reply would fit."""
+    unit, block = last
+    again = rng.random()
+    if again < _SAME_BLOCK:
+        return last
+    if again < _SAME_SHAPE and block.function in (3, 4):
+        return unit, replace(block, address=rng.randrange(0x10000 - block.count))
     unit, function = rng.choice(_UNITS), rng.choice((1, 2, 3, 3, 3, 4, 4, 4))
     if function in (3, 4):
         count = rng.choices((4, 8, 10, 20, 40, 125), (8, 4, 4, 2, 1, 1))[0]
@@ -87,8 +95,9 @@ async def _read(kind: Literal["tcp", "rtu+tcp", "serial"], seed: int, reads: int
     async with misbehaving_line(LineEntry(name="line", kind=kind, baud=_BAUD), units, answers.append) as url:
         line = Line(f"{kind}-{seed}", parse_endpoint(url), timeout_s=_TIMEOUT_S, pause_s=0.0)
         began = time.monotonic()
+        last = (_UNITS[0], Block(3, 0, 4))
         for _ in range(reads):
-            unit, block = _request(rng)
+            unit, block = last = _request(rng, last)
             answers.clear()
             called_ns = time.monotonic_ns()
             error = None

@@ -13,10 +13,11 @@ import orjson
 from simulators.fault.faults import FAULTS
 from tests.soak.finding import Finding
 from tests.soak.rig import running
+from tests.torture.fault_reads import UNHARMED
 
 _SLOWEST = 40.0
 """Reads per second and process below which something hangs; lines with faults mostly wait."""
-_MOST_LOST = 0.10
+_MOST_LOST = 0.2
 
 
 def faults(folder: Path, *, reads: int, lines: int, processes: int) -> Finding:
@@ -67,11 +68,13 @@ def _one(finding: Finding, kind: str, tallies: list[dict[str, Any]]) -> Counter[
     lost = total("lost") / total("right_in_time")
     finding.expect(lost < _MOST_LOST, f"{kind}: {lost:.1%} of the good replies were lost to caution")
     errors = ", ".join(f"{name} {count:,}" for name, count in sorted(counted("errors").items()))
-    reasons = ", ".join(f"{name} {count:,}" for name, count in counted("lost_by").most_common(4))
+    lost_by = counted("lost_by")
+    reasons = ", ".join(f"{name} {count:,}" for name, count in lost_by.most_common(4))
     finding.figures[f"{kind}: reads / accepted / wrong"] = f"{total('reads'):,} / {total('accepted'):,} / {len(wrong)}"
     finding.figures[f"{kind}: ended otherwise"] = f"{errors}; {total('unasked'):,} before a request went out"
     finding.figures[f"{kind}: good replies in time / lost to caution"] = (
         f"{total('right_in_time'):,} / {total('lost'):,} ({lost:.2%}: {reasons})"
     )
+    finding.figures[f"{kind}: of these, struck by no fault themselves"] = f"{lost_by[UNHARMED]:,}"
     finding.figures[f"{kind}: time kept silent"] = f"{total('waited_s') / total('taken_s'):.1%} of the line's time"
     return counted("struck")
