@@ -158,7 +158,7 @@ class Counter:
             rule = Rule.GAP
         self._over_rating = rule is Rule.IMPLAUSIBLE
         if not doubtful:
-            self._limit.learn(rise, gathering_s)
+            self._limit.learn(quanta(last.value), rise, gathering_s)
         self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)
         self._last = reading
         return Delta(last, reading, rise, not (gap or doubtful), rule)
@@ -220,6 +220,7 @@ class Counter:
             first, rule, f"the counter went on at {first.value:.15g} after {last.value:.15g}: nothing booked between"
         )
         self._still_s = 0.0
+        self._limit.refute(quanta(first.value))
         return (Delta(last, first, 0, False, rule), *self._booked((first, *rest)))
 
     def _booked(self, readings: Sequence[Reading]) -> tuple[Delta, ...]:

@@ -3,7 +3,8 @@
 With a rated power the limit is that rate. Without one it is learnt: after a few rises the highest rate seen so
 far, a hundredfold, or a tenth of the counter's own reading, whichever is more. That is wide on purpose: it lets
 every machine start from standby and still stops the absurd (-1 read as 4 294 967 295, a total that appears from
-nowhere). Before anything is learnt every rise is believed.
+nowhere). Before anything is learnt every rise is believed; one that is refuted, because the counter goes on from where
+it was before, is unlearnt again.
 """
 
 import math
@@ -30,18 +31,18 @@ class RateLimit:
         self._max_rate = max_rate
         self._count = resolution * QUANTA_PER_UNIT + 1  # and one quantum of rounding
         self._proven = 0.0
-        self._peak = 0.0
-        self._rises = 0
+        self._peak = 0.0  # of the rises after the first few
+        self._first: list[tuple[int, int, float]] = []  # levels before and after, rate [unit/s]
 
     @property
     def known(self) -> bool:
         """Whether anything is known: a rating, or rates seen."""
-        return self._max_rate is not None or self._rises >= _LEARNT_AFTER
+        return self._max_rate is not None or len(self._first) >= _LEARNT_AFTER
 
     @property
     def untried(self) -> bool:
         """Whether there is no rating and not a single rise was seen yet."""
-        return self._max_rate is None and self._rises == 0
+        return self._max_rate is None and not self._first
 
     def allowed(self, level: int, seconds: float) -> float:
         """Return the rise [quanta] believed within a time from a counter level [quanta]."""
@@ -50,7 +51,7 @@ class RateLimit:
             return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + count
         if not self.known:
             return math.inf
-        return max(_LEARNT_FACTOR * self._peak * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
+        return max(_LEARNT_FACTOR * self._fastest * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
 
     def exceeds_rating(self, rise: int, level: int, seconds: float) -> bool:
         """Whether a rise [quanta] from a level is more than the rating alone allows."""
@@ -60,16 +61,29 @@ class RateLimit:
     @property
     def dip(self) -> float:
         """Drop [quanta] too small for a reset: a few counts, or what the device uses in a minute."""
-        rate = self._peak if self._max_rate is None else self._max_rate
+        rate = self._fastest if self._max_rate is None else self._max_rate
         return max(_DIP_COUNTS * self._count, rate * _DIP_S * QUANTA_PER_UNIT)
 
-    def learn(self, rise: int, seconds: float) -> None:
-        """Take notice of a booked rise [quanta]; the first says nothing, since it began before the first reading."""
+    @property
+    def _fastest(self) -> float:
+        return max(self._peak, *(rate for _, _, rate in self._first), 0.0)
+
+    def learn(self, level: int, rise: int, seconds: float) -> None:
+        """Take notice of a booked rise from a level [quanta].
+
+        The rate of the first says nothing, since it began before the first reading.
+        """
         if rise <= 0 or seconds <= 0:
             return
-        self._rises += 1
-        if self._rises > 1:
-            self._peak = max(self._peak, rise / QUANTA_PER_UNIT / seconds)
+        rate = rise / QUANTA_PER_UNIT / seconds
+        if len(self._first) < _LEARNT_AFTER:
+            self._first.append((level, level + rise, rate if self._first else 0.0))
+        else:
+            self._peak = max(self._peak, rate)
+
+    def refute(self, level: int) -> None:
+        """Unlearn those of the first rises that lead past a level [quanta] from which the counter goes on."""
+        self._first = [(before, after, rate) for before, after, rate in self._first if not before <= level < after]
 
     def confirm(self, rate: float) -> bool:
         """Accept a steady rate [unit/s] above the limit as proven; return False where it is out of all reach."""
@@ -80,13 +94,13 @@ class RateLimit:
 
     def state(self) -> dict[str, Any]:
         """Return what was learnt as JSON values."""
-        return {"proven": self._proven, "peak": self._peak, "rises": self._rises}
+        return {"proven": self._proven, "peak": self._peak, "first": self._first}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what `state` returned earlier."""
         self._proven = state["proven"]
         self._peak = state["peak"]
-        self._rises = state["rises"]
+        self._first = [(before, after, rate) for before, after, rate in state["first"]]
 
     def _one_count(self, level: int) -> float:
         return max(self._count, _FLOAT32_STEP * abs(level))

@@ -303,6 +303,20 @@ def test_without_any_knowledge_a_forward_jump_is_booked() -> None:
     assert total(book(meter(max_rate=None), [1234500.0, 1238625.0])) == 4_125_000_000
 
 
+@pytest.mark.parametrize("before", range(1, 5))
+def test_garbage_among_the_first_rises_is_not_learnt_once_it_is_refuted(before: int) -> None:
+    counter = meter(max_rate=None)
+    begun = [1000.0 + 0.1 * step for step in range(before + 1)]
+    book(counter, [*begun, 4_294_967_295.0])
+    after = [begun[-1] + 0.1 * step for step in range(1, 8)]
+    book(counter, after, start_s=10)
+
+    again = meter(max_rate=None)
+    again.restore(json.loads(json.dumps(counter.state())))
+    deltas = book(again, [4_294_967_295.0, after[-1] + 0.1, after[-1] + 0.2], start_s=20)
+    assert total(deltas) == 200_000, "the second time nobody believes it"
+
+
 def test_a_machine_that_starts_from_standby_is_believed_without_a_rating() -> None:
     standby = [5000.0 + 0.001 * step for step in range(60)]
     running = [standby[-1] + 0.9 * step for step in range(1, 60)]
