@@ -349,8 +349,8 @@ async def test_what_lay_in_the_systems_buffer_when_a_request_went_out_does_not_a
 ) -> None:
     async with device(transport, authority, unhurried) as there, opened(there.url) as line:
         await follow_up(line, reads=1)
-        time.sleep(0.01)  # noqa: ASYNC251 - a busy loop, which has not looked at the line since its pause was over
         there.say(there.requests[-1].reply([0xDEAD, 0xBEEF]))
+        time.sleep(0.02)  # noqa: ASYNC251 - a busy loop, which does not look at the line until its pause is over
         await follow_up(line)
 
     assert line.stats.bad_replies == 0
