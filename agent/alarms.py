@@ -1,21 +1,29 @@
 """Alarms as receivers see them: a record for each change, the latest of each retained.
 
-Those that are active are saved, so that they end when their cause does, restarts or not.
+Those that are active are saved, each by itself, so that they end when their cause does, restarts or not.
 """
 
+import json
+import logging
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
-
-import orjson
 
 from agent.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
-from agent.record import rfc3339
+from agent.record import AGENT, rfc3339
+from agent.saved import ASIDE, UnreadableError, pack, set_aside, unpack
 from agent.scribe import Scribe
 
+_log = logging.getLogger(__name__)
+
+SAVED = "alarm/"
+"""The store keeps each active alarm under this and its place and name; that of one that has ended is `_ENDED`."""
+_ENDED = b"{}"
+
 ALARMS = "alarms"
-"""Name under which the store keeps the active alarms."""
+"""Name under which earlier agents kept all active alarms together."""
+_NONE_TOGETHER = b"[]"
 
 
 class AlarmDesk:
@@ -26,6 +34,7 @@ class AlarmDesk:
         self._board = board
         self._alarms = AlarmBook()
         self._waiting: dict[tuple[str, str], tuple[Alarm, int]] = {}
+        self._unread: list[str] = []
 
     def __iter__(self) -> Iterator[Alarm]:
         """Iterate over the latest state of every alarm."""
@@ -49,6 +58,11 @@ class AlarmDesk:
         waiting, self._waiting = self._waiting, {}
         for alarm, since_ns in waiting.values():
             self._set(replace(alarm, since_ns=self._scribe.keeper.resolve(since_ns, alarm.since_ns)))
+        unread, self._unread = self._unread, []
+        for text in unread:
+            now_ns = self._scribe.keeper.now_ns()
+            body = {"schema": "energy-agent/event/1", "site": self._scribe.site, "time": rfc3339(now_ns)}
+            self._scribe.record("event", AGENT, now_ns, {**body, "name": "state_unreadable", "text": text})
 
     def _set(self, alarm: Alarm) -> None:
         if not self._alarms.set(alarm):
@@ -66,22 +80,56 @@ class AlarmDesk:
             "text_zh": alarm.text_zh,
         }
         with self._scribe.store.transaction():
-            self._board.put(_topic(alarm), self._scribe.record("alarm", alarm.key, alarm.since_ns, body))
-            active = [(entry, (self._board.get(_topic(entry)) or b"").decode()) for entry in self._alarms.active()]
-            self._scribe.store.save_state(ALARMS, orjson.dumps(active))
+            payload = self._scribe.record("alarm", alarm.key, alarm.since_ns, body)
+            self._board.put(_topic(alarm), payload)
+            self._save(alarm, payload)
 
-    def restore(self, state: bytes | None, *, known: Callable[[str], bool]) -> None:
+    def _save(self, alarm: Alarm, payload: bytes) -> None:
+        fields = {**asdict(alarm), "severity": str(alarm.severity)}
+        state = pack(alarm=fields, payload=payload.decode()) if alarm.active else _ENDED
+        self._scribe.store.save_state(_state_name(alarm), state)
+
+    def restore(self, together: bytes | None, *, known: Callable[[str], bool]) -> None:
         """Take up the alarms of an earlier run, which receivers still hold as active, until they end.
 
-        Those of places that are not `known` any more are removed.
+        `together` is what is saved as `ALARMS`. Alarms of places that are not `known` any more are removed; a state
+        that cannot be read is set aside.
         """
-        for fields, payload in orjson.loads(state or b"[]"):
-            alarm = Alarm(**{**fields, "severity": Severity(fields["severity"])})
-            if not known(alarm.key):
-                self._board.put(_topic(alarm), b"")  # the device has left the configuration
-            else:
+        store = self._scribe.store
+        saved = store.load_states(SAVED)
+        with store.transaction():
+            for name, state in saved.items():
+                if state != _ENDED:
+                    self._read(name, state, _alone, known)
+            if together and together != _NONE_TOGETHER:
+                self._read(ALARMS, together, _apart, known)
+                store.save_state(ALARMS, _NONE_TOGETHER)
+
+    def _read(
+        self, name: str, state: bytes, read: Callable[[bytes], list[dict[str, Any]]], known: Callable[[str], bool]
+    ) -> None:
+        try:
+            entries = [(_alarm_of(entry), str(entry["payload"]).encode()) for entry in read(state)]
+        except (UnreadableError, KeyError, TypeError, ValueError) as error:
+            self._leave(name, state, error)
+            return
+        for alarm, payload in entries:
+            if known(alarm.key):
                 self._alarms.set(alarm)
-                self._board.put(_topic(alarm), payload.encode())
+                self._board.put(_topic(alarm), payload)
+                if name == ALARMS:
+                    self._save(alarm, payload)
+            else:
+                self._board.put(_topic(alarm), b"")  # the device has left the configuration
+                self._scribe.store.save_state(_state_name(alarm), _ENDED)
+
+    def _leave(self, name: str, state: bytes, error: Exception) -> None:
+        store = self._scribe.store
+        unreadable = error if isinstance(error, UnreadableError) else UnreadableError(f"it holds no alarm ({error!r})")
+        store.save_state(f"{ASIDE}{name}", set_aside(state, unreadable))
+        store.save_state(name, _ENDED)
+        self._unread.append(f"the saved state '{name}' cannot be read: {unreadable}; it is set aside")
+        _log.error("%s", self._unread[-1])
 
     def forget(self, key: str, time_ns: int) -> None:
         """End the alarms of a device (`area/device`) that has left the configuration, and remove what is retained."""
@@ -92,6 +140,23 @@ class AlarmDesk:
                 self.set(replace(alarm, active=False, since_ns=time_ns, text=text, text_zh=text_zh))
             self._alarms.forget(alarm)
             self._board.put(_topic(alarm), b"")
+
+
+def _alone(state: bytes) -> list[dict[str, Any]]:
+    return [unpack(state)]
+
+
+def _apart(together: bytes) -> list[dict[str, Any]]:
+    return [{"alarm": fields, "payload": payload} for fields, payload in json.loads(together)]
+
+
+def _alarm_of(entry: dict[str, Any]) -> Alarm:
+    fields = entry["alarm"]
+    return Alarm(**{**fields, "severity": Severity(fields["severity"])})
+
+
+def _state_name(alarm: Alarm) -> str:
+    return f"{SAVED}{alarm.key}/{alarm.name}"
 
 
 def _topic(alarm: Alarm) -> str:

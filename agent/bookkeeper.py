@@ -12,6 +12,7 @@ import contextlib
 import logging
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from agent import bodies
 from agent.book import AccountBook
@@ -128,9 +129,10 @@ class Bookkeeper:
         """
         store = self._scribe.store
         with store.transaction():
-            for name, kept, event in self._ledger.take_unread():
-                store.save_state(f"{ASIDE}{name}", kept)
-                self._tell(event)
+            if self._scribe.keeper.believed:
+                for name, kept, event in self._ledger.take_unread():
+                    store.save_state(f"{ASIDE}{name}", kept)
+                    self._tell(replace(event, time_ns=self._scribe.keeper.now_ns()))
             if row_at:
                 store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
             if not self._layouts_saved:

@@ -154,14 +154,22 @@ class Duties:
                 if not self._recorder.begun:
                     await self._begin_to_book()
                 await self._catch_up()
-            if self._asked_all(now):
-                self._close_due()
+            more = self._asked_all(now) and self._close_due()
             self._do(now)
-            await asyncio.sleep(_TURN_S)
+            if not (more and await self._made_room()):
+                await asyncio.sleep(_TURN_S)
 
-    def _close_due(self) -> None:
-        if self._recorder.settled:
-            self._bookkeeper.close_due(self._keeper.now_ns())
+    async def _made_room(self) -> bool:
+        """Commit what waits, so that more can be appended; return whether that was possible."""
+        try:
+            await self._store.flush()
+        except StoreError:
+            return False  # the store tells of it; what is due stays in the books
+        return True
+
+    def _close_due(self) -> bool:
+        """Record some of the intervals that are due; return whether there may be more."""
+        return self._recorder.settled and self._bookkeeper.close_due(self._keeper.now_ns())
 
     def _save(self) -> None:
         self._bookkeeper.save()

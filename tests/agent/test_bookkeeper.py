@@ -1,13 +1,18 @@
 """What is closed and saved, when, and together with what."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 
+from agent.bookkeeper import MOST_RECORDS
 from agent.ledger import LAYOUTS
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
-from tests.agent.desk import MQTT, START, Desk, S
+from agent.record import Record
+from tests.agent.desk import MQTT, START, Desk, Notebook, S
 from tests.agent.frames import DEVICES, SITE, configured
 
 
@@ -31,6 +36,71 @@ def test_an_interval_is_recorded_together_with_the_books_it_left_behind(desk: De
     again.ledger.restore(desk.store.states.get)
     again.bookkeeper.close_due(START + 180 * S)
     assert again.store.bodies("interval") == [], "what was recorded is no longer in the books"
+
+
+def test_intervals_of_a_long_outage_are_closed_in_bounded_turns_in_which_every_account_has_its_part(desk: Desk) -> None:
+    for after_s, counts in ((0, 1000), (10, 1010), (60 * 1000, 61_000)):
+        desk.polled(after_s, counts)
+        desk.boiler(after_s, 5000 + after_s)
+    turns = 0
+    seen: list[dict[str, Any]] = []
+    while desk.bookkeeper.close_due(START + 60 * 1000 * S):
+        turns += 1
+        found = desk.store.bodies("interval")[len(seen) :]
+        assert 0 < len(found) <= MOST_RECORDS
+        seen += found
+        if turns == 1:
+            assert {body["account"] for body in found} == {"fan-1/electricity", "boiler-1/natural_gas", "steam"}
+
+    assert turns >= 1000 * 3 // MOST_RECORDS
+    amounts = [body["amount"] for body in desk.store.bodies("interval") if body["account"] == "fan-1/electricity"]
+    assert len(amounts) == 1000
+    assert sum(round(amount * 1e6) for amount in amounts) == 600_000_000
+    assert desk.ledger.books["fan-1/electricity"].intervals.pending_quanta == 0
+
+
+def test_no_more_is_appended_than_the_store_has_room_for(desk: Desk) -> None:
+    for after_s in (0, 10, 6000):
+        desk.polled(after_s, 1000 + after_s)
+    desk.store.room = 0
+    assert desk.bookkeeper.close_due(START + 6000 * S), "more is due"
+    assert desk.store.bodies("interval") == []
+
+    desk.store.room = 20_000
+    assert desk.bookkeeper.close_due(START + 6000 * S)
+    used = sum(len(orjson.dumps(body)) for body in desk.store.bodies("interval"))
+    assert 5_000 < used < 12_000
+
+    desk.store.room = 16 << 20
+    assert not desk.bookkeeper.close_due(START + 6000 * S)
+    assert len(desk.store.bodies("interval")) == 100
+
+
+def test_an_interval_that_cannot_be_appended_stays_in_the_books_and_the_others_go_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for after_s in (0, 10, 20, 60, 70, 130):
+        desk.polled(after_s, 1000 + after_s)
+        desk.boiler(after_s, 5000 + after_s)
+    append, refused = desk.store.append, [2]
+
+    def fails(kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
+        if body.get("account") == "fan-1/electricity" and time_ns > START and refused:
+            raise ValueError(f"no {refused[0]}")
+        return append(kind, key, time_ns, body)
+
+    monkeypatch.setattr(desk.store, "append", fails)
+    for _ in range(3):
+        assert not desk.bookkeeper.close_due(START + 130 * S)
+    closed = [(body["account"], body["start"][14:16]) for body in desk.store.bodies("interval")]
+    assert closed.count(("fan-1/electricity", "00")) == 1, "what was appended before is not appended again"
+    assert ("steam", "01") in closed
+    assert caplog.text.count("fan-1/electricity cannot be closed") == 1
+
+    refused.clear()
+    desk.bookkeeper.close_due(START + 130 * S)
+    amounts = [body["amount"] for body in desk.store.bodies("interval") if body["account"] == "fan-1/electricity"]
+    assert amounts == [0.6, 0.6]
 
 
 def test_the_youngest_interval_of_an_account_is_at_hand_whatever_is_corrected_before_it(
@@ -62,6 +132,8 @@ def test_what_a_counter_does_is_an_event(desk: Desk) -> None:
     desk.bookkeeper.close_due(START + 40 * S)
 
     (event,) = desk.store.bodies("event")
+    (closing,) = [steps for steps in desk.store.transactions if "event" in {name for name, _ in steps}]
+    assert [name for name, _ in closing] == ["event", "account/fan-1/electricity"], "or a crash tells of it twice"
     assert (event["key"], event["account"], event["rule"]) == ("boiler-house/fan-1", "fan-1/electricity", "reset")
     assert event["time"] == "2026-11-20T08:00:20.000000Z"
 
@@ -76,6 +148,88 @@ def test_all_books_are_saved_in_one_transaction(desk: Desk) -> None:
         "account/boiler-1/natural_gas",
         "account/steam",
     }
+
+
+def test_only_books_that_have_changed_are_saved_again(desk: Desk) -> None:
+    desk.polled(0)
+    desk.bookkeeper.save()
+    before = len(desk.store.transactions)
+    desk.bookkeeper.save()
+    desk.polled(10, 1001)
+    desk.bookkeeper.save()
+
+    saved = [[name for name, _ in steps] for steps in desk.store.transactions[before:]]
+    assert saved == [[], ["telemetry"], ["account/fan-1/electricity"]]
+    again = Desk(desk.config, desk.store)
+    again.ledger.restore(desk.store.states.get)
+    assert dict(again.ledger.states()) == dict(desk.ledger.states())
+
+
+def test_what_a_counter_noticed_is_told_with_the_books_that_are_saved(desk: Desk) -> None:
+    for after_s, counts in ((0, 100_000), (10, 100_010), (20, 5), (30, 15), (40, 25)):
+        desk.polled(after_s, counts)
+    desk.bookkeeper.save()
+
+    saved = desk.store.transactions[-1]
+    assert [name for name, _ in saved].count("event") == 1
+    assert desk.ledger.books["fan-1/electricity"].events == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda _: b"{",
+        lambda _: b"null",
+        lambda _: b"\xff\x00",
+        lambda state: state.replace(b'"version":2', b'"version":1'),
+        lambda state: state.replace(b'"version":2,', b""),
+        lambda state: state.replace(b'"quanta":', b'"amounts":'),
+        lambda state: state.replace(b'"limit":', b'"border":'),
+        lambda state: state.replace(b'"columns":[', b'"columns":[1.0,'),
+    ],
+)
+def test_a_state_that_cannot_be_read_ends_no_start_but_is_set_aside_and_told(
+    desk: Desk, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    for after_s in (0, 10, 20):
+        desk.polled(after_s, 1000 + after_s)
+        desk.boiler(after_s, 5000 + after_s)
+    desk.bookkeeper.save()
+    name = "account/fan-1/electricity"
+    kept = damage(desk.store.states[name])
+    assert kept != desk.store.states[name]
+
+    after = Desk(desk.config, Notebook(states={**desk.store.states, name: kept}))
+    after.ledger.restore(after.store.states.get)
+    after.bookkeeper.save()
+
+    set_aside = orjson.loads(after.store.states[f"aside/{name}"])
+    assert set_aside["state"] == kept.decode(errors="backslashreplace")
+    (event,) = after.store.bodies("event")
+    assert (event["account"], event["rule"]) == ("fan-1/electricity", "unreadable")
+    assert "begins anew" in event["text"]
+    assert event["text"] in caplog.text
+    after.polled(30, 1030)
+    (fresh,) = [interval for interval in [after.ledger.books["fan-1/electricity"].due(START + 200 * S)] if interval]
+    assert (fresh.rules, fresh.quanta) == (("first",), 0)
+    assert dict(after.ledger.states())["account/steam"] == desk.store.states["account/steam"]
+
+
+def test_rows_and_layouts_that_cannot_be_read_leave_the_windows_to_begin_anew(desk: Desk) -> None:
+    desk.polled(0)
+    desk.bookkeeper.save(Moment(START, START, "boot"))
+    desk.bookkeeper.save(Moment(START + 60 * S, START + 60 * S, "boot"))
+    rows = {time_ns: row.replace(b'"version":2', b'"version":3') for time_ns, row in desk.store.rows.items()}
+
+    after = Desk(desk.config, Notebook(states={**desk.store.states, LAYOUTS: b'{"version":2,"layouts":[]}'}))
+    after.ledger.restore(after.store.states.get)
+    after.bookkeeper.restore_windows({**rows, 1: b"torn"}, Moment(START + 90 * S, START + 90 * S, "boot"), trusted=True)
+
+    texts = [event["text"] for event in after.store.bodies("event")]
+    assert len(texts) == 2
+    assert "'windows' cannot be read" in texts[0]
+    assert "'row (and 2 more)' cannot be read" in texts[1]
+    assert {"aside/windows", "aside/row"} <= after.store.states.keys()
 
 
 def test_a_row_of_the_ring_is_saved_with_all_books_or_not_at_all(desk: Desk) -> None:
