@@ -66,12 +66,17 @@ class _Scan:
     async def _find_settings(self) -> None:
         """Ask a few units under each common setting of a serial port, until somebody answers."""
         few = self.asked.units or _FEW_UNITS
-        tried = [self.endpoint, *(found for found in _settings(self.endpoint) if found != self.endpoint)]
+        tried = [self.endpoint, *_settings(self.endpoint)]
         with Progress("settings") as progress:
             for number, endpoint in enumerate(tried):
                 progress.at(number, len(tried), f"now {_said(endpoint)}")
                 known = Sweep()
-                await self._swept(endpoint, few, 0, known, lambda done, whole: None)  # noqa: ARG005 -- no progress of its own
+                try:
+                    await self._swept(endpoint, few, 0, known, lambda *_: None)
+                except LineDown:
+                    if number == 0:
+                        raise
+                    continue  # not every adapter takes every setting
                 if known.found:
                     self.endpoint = endpoint
                     return
@@ -142,8 +147,11 @@ def scan(asked: Asked) -> Exit:
 
 
 def _settings(endpoint: Endpoint) -> Iterator[Endpoint]:
+    """Return the same port with the common settings besides its own."""
     for baud in _BAUDS:
         for parity in _PARITIES:
+            if (baud, parity) == (endpoint.baud, endpoint.parity):
+                continue
             yield parse_endpoint(f"rtu://{endpoint.device}?baud={baud}&parity={parity}&stop={endpoint.stop}")
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import signal
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +11,9 @@ import orjson
 import pytest
 
 from agent.cli import main
+from agent.commands import watch
+from agent.commands.poll import Answer
+from tests.agent.commands.terminal import on_terminal
 from tests.modbus_rig import Chunk, Request, honest, rig
 from tests.servers import free_port
 
@@ -166,3 +171,152 @@ async def test_an_unknown_device_is_shown_the_nearest(tmp_path: Path, capsys: py
 
     assert code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+async def test_a_unit_is_read_by_its_url_and_a_profile_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sensor.toml").write_text(SENSOR, encoding="utf-8")
+    async with rig("tcp") as device:
+        code = await read(device.url, "--unit", "2", "--profile", str(tmp_path / "sensor.toml"))
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert out.startswith("unit-2: ")
+    assert re.search(r"^temperature +2010 +8,208", out, re.MULTILINE)
+
+
+async def test_raw_shows_the_bytes_on_the_wire_and_how_long_they_took(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with rig("rtu") as device:
+        code = await read(str(written(tmp_path, device.url)), "--raw")
+
+    out = capsys.readouterr().out
+    assert code == 0
+    assert re.search(r"0x0010\+1: sent     01 03 00 10 00 01 85 cf$", out, re.MULTILINE)
+    assert re.search(
+        r"0x0010\+1: received 01 03 02 10 10 [0-9a-f]{2} [0-9a-f]{2} after \d+\.\d\d ms$", out, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize(("code", "advice"), [(11, "check the unit number there, the wiring"), (2, "counts from 1")])
+async def test_a_refusal_comes_with_advice_once(
+    code: int, advice: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with rig("tcp", lambda request: [(0, request.refusal(code))]) as device:
+        await read(str(written(tmp_path, device.url)))
+
+    err = capsys.readouterr().err
+    assert err.count("\n") == 2
+    assert err.count(advice) == 1
+
+
+async def test_silence_on_a_serial_line_is_told_with_its_likely_cause(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with rig("rtu", lambda _: []) as device:
+        code = await read(str(written(tmp_path, device.url)))
+
+    err = capsys.readouterr().err
+    assert code == 3
+    assert err.count("\n") == 1
+    assert "A and B are crossed" in err
+
+
+async def test_a_port_that_an_agent_reads_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with rig("rtu") as device:
+        monkeypatch.setattr("agent.commands.bench.agent_on", lambda _: 4711)
+        code = await read(str(written(tmp_path, device.url)))
+        asked = len(device.requests)
+
+    assert (code, asked) == (3, 0)
+    assert "systemctl stop energy-agent" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["tcp://127.0.0.1"], "--unit is missing"),
+        (["tcp://127.0.0.1", "--unit", "1"], "--profile is missing"),
+        (["tcp://127.0.0.1", "--unit", "1", "--profile", "eastron/sdm63"], "did you mean 'eastron/sdm630'"),
+        (["tcp://127.0.0.1", "--unit", "1", "--profile", "no.toml"], "no.toml: cannot be read"),
+        (["tcp://127.0.0.1", "boiler-1", "--unit", "1"], "a URL has no devices"),
+        (["rtu:///dev/ttyUSB0", "--unit", "248", "--profile", "eastron/sdm630"], "give one from 1 to 247"),
+        (["site.toml", "--unit", "1"], "says both of its devices"),
+    ],
+)
+async def test_a_mistake_is_one_line_with_its_remedy(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await read(*arguments) == 2
+
+    err = capsys.readouterr().err
+    assert text in err
+    assert err.count("\n") == 1
+
+
+def answer(value: float, *, error: str | None = None) -> Answer:
+    """Return what a poll of one point gave."""
+    return {
+        "device": "sensor-1", "line": "line-1", "url": "tcp://h", "unit": 1, "profile": "p", "took_ms": 1.0,
+        "requests": [{"function": 3, "address": 0, "count": 1, "error": error}],
+        "points": [] if error else [
+            {"quantity": name, "registers": "1010", "bit": None, "value": number, "unit": "°C", "quality": "good"}
+            for name, number in (("temperature", value), ("motor_temperature", 20.0))
+        ],
+    }  # fmt: skip
+
+
+def test_a_watched_terminal_marks_what_changed_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = on_terminal(monkeypatch)
+    show = watch.view(as_json=False)
+
+    show([answer(20.0)])
+    assert "\x1b[1;7m" not in shown.getvalue()
+    shown.seek(0)
+    shown.truncate()
+    show([answer(21.5)])
+
+    marked = [line for line in shown.lines if line.startswith("\x1b[1;7m")]
+    assert [line.removeprefix("\x1b[1;7m").split()[0] for line in marked] == ["temperature"]
+
+
+def test_what_is_watched_through_a_pipe_tells_changes_only(capsys: pytest.CaptureFixture[str]) -> None:
+    show = watch.view(as_json=False)
+
+    for value, error in ((20.0, None), (20.0, None), (21.5, None), (0.0, "silent"), (0.0, "silent")):
+        show([answer(value, error=error)])
+
+    out, err = capsys.readouterr()
+    assert [line.split()[2:4] for line in out.splitlines()] == [
+        ["temperature", "20"], ["motor_temperature", "20"], ["temperature", "21.5"]
+    ]  # fmt: skip
+    assert err.count("silent") == 1
+
+
+def test_what_is_watched_as_json_is_one_line_a_round(capsys: pytest.CaptureFixture[str]) -> None:
+    show = watch.view(as_json=True)
+
+    show([answer(20.0)])
+    show([answer(21.0)])
+
+    rounds = [orjson.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [found["devices"][0]["points"][0]["value"] for found in rounds] == [20.0, 21.0]
+
+
+async def test_watching_goes_on_until_interrupted_and_ends_well(tmp_path: Path) -> None:
+    async with rig("tcp") as device:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "agent", "read", str(written(tmp_path, device.url)), "--watch",
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(30):
+            await device.asked(4)
+            process.send_signal(signal.SIGINT)
+            out, err = await process.communicate()
+
+    assert (process.returncode, err) == (0, b"")
+    assert b"sensor-1 temperature 4,112" in out
