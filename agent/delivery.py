@@ -1,14 +1,20 @@
 """From a configuration to what delivers its records."""
 
+import time
+from functools import partial
+
+from agent.alarm import Alarm, Severity
+from agent.alarms import AlarmDesk
 from agent.board import Board
 from agent.config import SiteConfig
 from agent.forward import Forwarder
+from agent.record import AGENT
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
 from agent.store import Store
 
 
-def forwarders(config: SiteConfig, store: Store, board: Board) -> list[Forwarder]:
+def forwarders(config: SiteConfig, store: Store, board: Board, alarms: AlarmDesk) -> list[Forwarder]:
     """Return what delivers to each sink of a configuration."""
     folder = config.path.parent
     sinks: list[MqttSink | InfluxSink] = []
@@ -16,4 +22,19 @@ def forwarders(config: SiteConfig, store: Store, board: Board) -> list[Forwarder
         sinks.append(MqttSink(config.mqtt, site=config.site.name, board=board, folder=folder))
     if config.influx:
         sinks.append(InfluxSink(config.influx, folder=folder))
-    return [Forwarder(store, sink) for sink in sinks]
+    return [Forwarder(store, sink, alarm=partial(_tell, alarms, sink.name)) for sink in sinks]
+
+
+def _tell(alarms: AlarmDesk, sink: str, reason: str) -> None:
+    """Raise or end the alarm of a sink that waits for an operator."""
+    alarms.set(
+        Alarm(
+            AGENT,
+            f"delivery_{sink}",
+            bool(reason),
+            Severity.WARNING,
+            time.time_ns(),
+            f"nothing is delivered, records are kept: {reason}" if reason else f"records are delivered to {sink} again",
+            f"{sink} 停止投递,数据保留在本地({reason})" if reason else f"{sink} 已恢复投递",
+        )
+    )

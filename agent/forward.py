@@ -14,14 +14,15 @@ Invariants:
 - A batch is as large as the link carries in half a second, so that no lane waits long for another.
 - Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock. A credential that is
   replaced ends one, so that rotation needs no restart and no patience.
-- One log line when the receiver is lost, one when it is back; everything else is counted.
+- One log line when the receiver is lost, one when it is back; everything else is counted. An alarm stands while only
+  an operator can help, until something is acknowledged again.
 """
 
 import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -76,7 +77,9 @@ class Forwarder:
         *,
         first_pause_s: float = _FIRST_PAUSE_S,
         longest_pause_s: float = _LONGEST_PAUSE_S,
+        alarm: Callable[[str], None] = lambda _: None,
     ) -> None:
+        """`alarm` is told why only an operator can help, and "" when that has passed."""
         self.sink = sink
         self._store = store
         self._first_pause_s = first_pause_s
@@ -89,6 +92,9 @@ class Forwarder:
         self._up_since: float | None = None
         self._lost = False
         self._last_error = ""
+        self._alarm = alarm
+        self._calm = False
+        """Whether the alarm is known to have ended: that of an earlier run may still stand."""
 
     @property
     def connected(self) -> bool:
@@ -210,6 +216,9 @@ class Forwarder:
 
     def _succeeded(self) -> None:
         self._failures = 0
+        if not self._calm:
+            self._calm = True
+            self._alarm("")
         if self._up_since is None:
             self._up_since = time.monotonic()
             if self._lost:
@@ -224,6 +233,9 @@ class Forwarder:
             _LOG.warning("%s: unavailable: %s; records are kept", self.sink.name, error.reason)
         self._lost = True
         self._last_error = error.reason
+        if error.hold:
+            self._calm = False
+            self._alarm(error.reason)
 
     async def _pause(self, pause_s: float, credentials: object) -> None:
         """Wait; but no longer when a credential was replaced since it was read, which may be what was wanted."""

@@ -66,7 +66,7 @@ class Agent:
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
-        self.forwarders = forwarders(config, self.store, self.board)
+        self.forwarders = forwarders(config, self.store, self.board, self.alarms)
         self.duties = Duties(
             scribe=self.scribe,
             alarms=self.alarms,
@@ -155,7 +155,7 @@ class Agent:
         # Built before anything ends, so that a failure leaves everything as it was.
         started = [line for line in config.lines if line.name not in change.lines_kept]
         pollers = {line.name: line_poller(config, line, self.recorder, self.alarms, self.store) for line in started}
-        senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board)}
+        senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board, self.alarms)}
         ledger = self._ledger(config) if change.ledger else self.ledger
         for name in change.lines_ended:
             await self._polling.end(f"line {name}")

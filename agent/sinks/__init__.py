@@ -17,15 +17,20 @@ from typing import Protocol
 
 from agent.record import Record
 
+HOLD_S = 60.0
+"""Pause where only an operator can help."""
+
 
 class SinkUnavailable(Exception):
     """Raised when the receiver takes nothing at the moment: records are kept and sent later."""
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, reason: str, *, retry_after_s: float | None = None, hold: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.retry_after_s = retry_after_s
+        self.retry_after_s = HOLD_S if hold else retry_after_s
         """How long not to try [s], when the receiver said so or only an operator can help."""
+        self.hold = hold
+        """Whether only an operator can help, who is to be alarmed."""
 
 
 class SinkRejected(Exception):

@@ -34,8 +34,6 @@ _TAGS = ("site", "area", "device", "account", "span")
 _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
 _TIMEOUT_S = 20.0
 """Longest time for one request: a link that carries nothing any more is noticed within it."""
-_HOLD_S = 60.0
-"""Pause where only an operator can help."""
 _LONGEST_HOLD_S = 600.0
 """Longest pause that a database may ask for: a mistake in its answer must not silence the agent for days."""
 _GZIP_LEVEL = 6
@@ -153,7 +151,7 @@ class InfluxSink:
             return (self._folder / file).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = f"token_file {file} cannot be read ({_cause(error)}): check path and rights"
-            raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
+            raise SinkUnavailable(reason, hold=True) from error
 
     def _tls(self) -> ssl.SSLContext:
         """Return the context of every session until the file of the authorities changes.
@@ -168,7 +166,7 @@ class InfluxSink:
                 self._context = (written_ns, self._new_context())
         except OSError as error:  # ssl.SSLError is one
             reason = f"ca_file {file} cannot be used ({_cause(error)}): check path, rights and content"
-            raise SinkUnavailable(reason, retry_after_s=_HOLD_S) from error
+            raise SinkUnavailable(reason, hold=True) from error
         return self._context[1]
 
     def _new_context(self) -> ssl.SSLContext:
@@ -215,7 +213,7 @@ class InfluxSession:
             else:
                 rejected[part[0][0]] = refused
             if not taken and len(rejected) >= _ALL_REFUSED:
-                raise SinkUnavailable(f"the database refuses everything: {refused}", retry_after_s=_HOLD_S)
+                raise SinkUnavailable(f"the database refuses everything: {refused}", hold=True)
         if rejected:
             raise SinkRejected(rejected)
 
@@ -267,7 +265,7 @@ def _judge(status: int, message: str, retry_after: str | None) -> str:
     if status in {400, 413, 422}:
         return f"HTTP {status}: {message}"[:500]
     if status in _HOLD:
-        raise SinkUnavailable(_HOLD[status], retry_after_s=_HOLD_S)
+        raise SinkUnavailable(_HOLD[status], hold=True)
     raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=_seconds(retry_after))
 
 

@@ -228,6 +228,37 @@ async def test_loss_and_return_are_each_told_once(caplog: pytest.LogCaptureFixtu
     assert told == ["fake: unavailable: busy; records are kept", "fake: back, 3 records to deliver"]
 
 
+async def test_an_alarm_stands_from_when_only_an_operator_can_help_until_something_is_taken() -> None:
+    said: list[str] = []
+    shelf, receiver = Shelf(records(1, 10)), Receiver(refuse=SinkUnavailable("no network"))
+    forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.001, alarm=said.append)
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: receiver.sessions > 3)
+    assert said == []
+
+    receiver.refuse = SinkUnavailable("wrong password", hold=True)
+    await until(lambda: bool(said))
+    receiver.file, receiver.refuse = 2, None
+    await until(lambda: shelf.cursor == 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert said == ["wrong password", ""]
+
+
+async def test_the_alarm_of_an_earlier_run_ends_with_the_first_success() -> None:
+    said: list[str] = []
+    shelf = Shelf(records(1, 10))
+    task = asyncio.create_task(Forwarder(shelf, Receiver(), alarm=said.append).run())
+    await until(lambda: shelf.cursor == 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert said == [""]
+
+
 async def test_what_waits_is_weighed_even_when_the_receiver_was_never_there() -> None:
     shelf = Shelf([Record(seq, "telemetry", "hall/meter", seq, b"x" * 300) for seq in range(1, 101)])
     forwarder = Forwarder(shelf, Receiver(refuse=SinkUnavailable("away")))

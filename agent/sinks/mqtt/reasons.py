@@ -9,8 +9,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.sinks import SinkUnavailable
 
-HOLD_S = 60.0
-"""Pause where only an operator can help."""
 FAILURE = 0x80
 """Reason codes from here on are failures (MQTT 5.0, 2.4)."""
 
@@ -81,7 +79,7 @@ def judge(code: int) -> str:
     if code in _REFUSED_RECORD:
         return _REFUSED_RECORD[code]
     if code in _REFUSED_CLIENT:
-        raise SinkUnavailable(f"the broker refuses: {_REFUSED_CLIENT[code]}", retry_after_s=HOLD_S)
+        raise SinkUnavailable(f"the broker refuses: {_REFUSED_CLIENT[code]}", hold=True)
     raise SinkUnavailable(f"the broker cannot take more ({ReasonCode(PacketTypes.PUBACK, identifier=code)})")
 
 
@@ -95,7 +93,7 @@ def refusal(error: aiomqtt.MqttError, place: str) -> SinkUnavailable:
     if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
         known = _REFUSED_CONNECTION.get(error.rc.value)
         reason = f"the broker refuses the connection: {known or _NOT_NOW.get(error.rc.value) or str(error.rc).lower()}"
-        return SinkUnavailable(reason, retry_after_s=HOLD_S if known else None)
+        return SinkUnavailable(reason, hold=bool(known))
     # aiomqtt keeps only the text of what the system said; the error itself is its context.
     return SinkUnavailable(explain(error.__context__, place))
 

@@ -6,7 +6,7 @@ Pure: it is told how each connection ended, and says when that is no accident an
 from collections import deque
 
 from agent.sinks import SinkUnavailable
-from agent.sinks.mqtt.reasons import HOLD_S, TAKEN_OVER, UNSAID
+from agent.sinks.mqtt.reasons import TAKEN_OVER, UNSAID
 
 _WITHIN_S = 300.0
 _TAKEN = 3
@@ -35,7 +35,7 @@ class Rivals:
         if code == TAKEN_OVER:
             self._taken.append(now_s)
             if len(self._taken) == _TAKEN and now_s - self._taken[0] < _WITHIN_S:
-                raise SinkUnavailable(f"another client {remedy}", retry_after_s=HOLD_S)
+                raise SinkUnavailable(f"another client {remedy}", hold=True)
         self._short = self._short + 1 if code == UNSAID and lived_s < _SHORT_S else 0
         if self._short >= _SHORT:
             reason = f"the broker ends each connection at once; perhaps another client {remedy}"

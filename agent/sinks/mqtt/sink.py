@@ -20,7 +20,7 @@ from agent.record import Record
 from agent.sinks import SinkUnavailable, file_marks
 from agent.sinks.mqtt.config import MqttConfig
 from agent.sinks.mqtt.connection import ClosingSocket, Connection
-from agent.sinks.mqtt.reasons import HOLD_S, cause_of, explain, refusal
+from agent.sinks.mqtt.reasons import cause_of, explain, refusal
 from agent.sinks.mqtt.rivals import Rivals
 from agent.sinks.mqtt.session import MqttSession
 
@@ -112,7 +112,7 @@ class MqttSink:
             return (self._folder / file).read_text(encoding="utf-8").strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = f"password_file {file} cannot be read ({cause_of(error)}): check path and rights"
-            raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
+            raise SinkUnavailable(reason, hold=True) from error
 
     def _will(self, *, five: bool) -> aiomqtt.Will:
         """Return the last known status, with the agent gone."""
@@ -139,14 +139,14 @@ class MqttSink:
                 context.load_cert_chain(self._folder / config.cert_file, key, password=self._no_pass_phrase)
         except OSError as error:  # ssl.SSLError is one
             reason = f"{file} cannot be used ({cause_of(error)}): check path, rights and content"
-            raise SinkUnavailable(reason, retry_after_s=HOLD_S) from error
+            raise SinkUnavailable(reason, hold=True) from error
         return context
 
     def _no_pass_phrase(self) -> str:
         """Refuse a key that asks for a pass phrase: left alone, OpenSSL would ask for it on the terminal."""
         file = f"key_file {self._config.key_file}" if self._config.key_file else f"the key in {self._config.cert_file}"
         reason = f"{file} is encrypted, and nobody is there to type its pass phrase: give one without"
-        raise SinkUnavailable(reason, retry_after_s=HOLD_S)
+        raise SinkUnavailable(reason, hold=True)
 
     async def _connect(self, connection: "Connection") -> None:
         entering = asyncio.ensure_future(connection.__aenter__())

@@ -14,7 +14,7 @@ from agent.board import Board
 from agent.sinks import SinkUnavailable, together
 from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.sinks.mqtt import sink as broker_of
-from agent.sinks.mqtt.reasons import HOLD_S, TAKEN_OVER
+from agent.sinks.mqtt.reasons import TAKEN_OVER
 from agent.sinks.mqtt.rivals import Rivals
 from agent.store import Store
 from tests.agent.sinks.broker_stub import StubBroker, serving
@@ -48,7 +48,7 @@ async def test_a_rival_for_the_session_is_named_and_not_fought(tmp_path: Path) -
                     await together(partial(taking_over, broker), session.watch)
             reasons.append(caught.value.reason)
 
-    assert caught.value.retry_after_s == HOLD_S
+    assert caught.value.hold
     assert reasons == [
         "another client has taken over the session",
         "another client has taken over the session",
