@@ -142,7 +142,7 @@ class Asker:
             if hole.count and await self._has(
                 device, Block(hole.function, hole.address, min(hole.count, _MOST_AT_ONCE))
             ):
-                _log.warning("device %s has registers now that it did not have: %s", device.name, hole)
+                _log.warning("device %s reads %s now, which it refused before", device.name, hole)
                 device.learn(device.learned.without(hole))
                 self._memory.remember(device)
 
@@ -155,9 +155,6 @@ class Asker:
             if muted and time.monotonic() < muted.retry_at:
                 results[block] = Muted("no reply to this request, though to others: asked again by growing pauses")
                 continue
-            alive = time.monotonic() - device.probed_at < _JUST_NOW_S or any(
-                isinstance(result, Exchange) for result in results.values()
-            )
             try:
                 results[block] = await self._ask(device, block)
                 device.muted.pop(block, None)
@@ -165,7 +162,7 @@ class Asker:
                 results[block] = error
                 if isinstance(error, LineDown) or silent(error):
                     results |= dict.fromkeys(left[at + 1 :], error)
-                    if alive and isinstance(error, NoReply):
+                    if not isinstance(error, LineDown) and _alive(device, block, results):
                         device.muted.setdefault(block, Breaker()).fail(time.monotonic(), next_beat_s=0.0)
                     return True
         return False
@@ -226,8 +223,7 @@ class Asker:
         device.learn(device.learned.joined(found))
         device.recheck_at = now + _RECHECK_FIRST_S
         self._memory.remember(device)
-        limit = f", and more than {device.learned.max_registers} registers at once" if found.max_registers else ""
-        _log.warning("device %s refuses registers of its profile: %s%s", device.name, device.note or "none", limit)
+        _log.warning("device %s refuses %s: not asked for any more", device.name, found)
         return True
 
     async def _searched(self, device: PolledDevice, block: Block) -> Learned:
@@ -265,6 +261,16 @@ def silent(error: LineError) -> bool:
 
 def _illegal(result: Exchange | LineError) -> bool:
     return isinstance(result, Refused) and result.code in _ILLEGAL_CODES
+
+
+def _alive(device: PolledDevice, block: Block, results: Results) -> bool:
+    """Whether a device that leaves a block unanswered is there nevertheless, so that it is for the block."""
+    just_now = time.monotonic() - device.probed_at < _JUST_NOW_S
+    return (
+        just_now
+        or any(isinstance(result, Exchange) for result in results.values())
+        or (bool(device.answered) and block not in device.answered)
+    )
 
 
 def refuses_all(device: PolledDevice, results: Results) -> bool:

@@ -31,6 +31,17 @@ class Learned:
     def __bool__(self) -> bool:
         return bool(self.holes or self.max_registers)
 
+    def __str__(self) -> str:
+        """Return what was refused, for the log."""
+        holes = [
+            f"function {hole.function} address {hole.address:#06x} count {hole.count}"
+            if hole.count
+            else f"function {hole.function} across {hole.address:#06x}"
+            for hole in self.holes
+        ]
+        limit = [f"more than {self.max_registers} registers at once"] if self.max_registers else []
+        return ", ".join(holes + limit)
+
     def joined(self, other: "Learned") -> "Learned":
         """Return both together."""
         limits = [limit for limit in (self.max_registers, other.max_registers) if limit]
@@ -120,16 +131,16 @@ class _Search:
         if not await self._ask(Block(self._function, below.address, above.end - below.address)):
             return Learned((Block(self._function, below.end, above.address - below.end),))
         # Everything is there, so the request is too long: find the longest that is not.
-        longest, too_long = len(left), len(left) + len(right)
-        whole = range(left.start, right.stop)
-        while too_long - longest > 1:
-            middle = (longest + too_long) // 2
-            if await self._ask(self._block(whole[:middle])):
+        whole = self._block(range(left.start, right.stop))
+        step = 1 if any(point.count % 2 for spans in self._spans for point in spans) else 2
+        longest, too_long = max(self._block(part).count for part in (left, right)), whole.count
+        while too_long - longest > step:
+            middle = longest + (too_long - longest) // (2 * step) * step
+            if await self._ask(Block(self._function, whole.address, middle)):
                 longest = middle
             else:
                 too_long = middle
-        parts = (whole[:longest], left, right)
-        return Learned(max_registers=max(self._block(part).count for part in parts))
+        return Learned(max_registers=longest)
 
     def _block(self, spans: range) -> Block:
         start, end = self._spans[spans[0]][0].address, max(point.end for point in self._spans[spans[-1]])

@@ -99,8 +99,7 @@ class PolledDevice:
     def learn(self, learned: Learned) -> None:
         """Ask from now on only for what it has."""
         self.learned = learned
-        if learned:
-            self.planned = learned.plan(self.profile, self.every_s)
+        self.planned = learned.plan(self.profile, self.every_s)
         codec = Codec(self.profile, self.planned)
         for cadence in self.cadences:
             cadence.codec = codec

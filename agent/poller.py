@@ -246,7 +246,7 @@ class LinePoller:
             self._standing.line_is_down(cadence.device, down)
             return
         self._standing.line_is_up()
-        if nothing_came(results):
+        if nothing_came(cadence.device, results):
             self._failed(cadence, str(errors[0]), began)
             return
         if any(map(costly, errors)):

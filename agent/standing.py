@@ -90,10 +90,13 @@ class Standing:
         self._on_condition(device)
 
 
-def nothing_came(results: Results) -> bool:
-    """Whether a poll has asked for something and nothing of use came back."""
-    errors = [result for result in results.values() if isinstance(result, LineError)]
-    return len(errors) == len(results) and any(map(costly, errors)) and all(map(_dumb, errors))
+def nothing_came(device: PolledDevice, results: Results) -> bool:
+    """Whether a poll has asked for something and nothing of use came back, for which the device itself is to blame."""
+    errors = {block: result for block, result in results.items() if isinstance(result, LineError)}
+    # What was not asked for after a silence carries the error of the block that was.
+    asked = {id(error): block for block, error in reversed(errors.items()) if costly(error)}
+    blamed = any(block not in device.muted for block in asked.values())
+    return len(errors) == len(results) and blamed and all(map(_dumb, errors.values()))
 
 
 def costly(error: LineError) -> bool:
