@@ -12,6 +12,7 @@ import logging
 import ssl
 import termios
 import time
+from contextlib import suppress
 
 from pymodbus.framer import FramerRTU, FramerSocket
 from pymodbus.pdu import DecodePDU, ModbusPDU
@@ -106,13 +107,19 @@ class Wire(ModbusProtocol):
         return framing, parity, breaks
 
     async def open(self) -> None:
-        """Connect; raise what the transport raises."""
+        """Connect; raise what the transport raises.
+
+        A USB adapter is asked to hand on what it has at once: left alone it collects bytes for up to 16 ms.
+        """
         self.transport, _ = await self.call_create()
         try:
             await self._made.wait()  # a serial port is set up by callbacks that have yet to run
         except asyncio.CancelledError:
             self.abort()
             raise
+        if self._endpoint.device:
+            with suppress(ValueError):  # no such mode: pseudo-terminals, plain UARTs of some makes
+                self.transport.sync_serial.set_low_latency_mode(True)  # type: ignore[attr-defined]  # pymodbus's own
         self._counted_before = self._counted()
 
     def abort(self) -> None:

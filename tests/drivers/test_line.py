@@ -3,6 +3,7 @@ import errno
 import os
 import socket
 import ssl
+import struct
 import termios
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -222,6 +223,34 @@ async def test_an_echoing_adapter_and_noise_are_survived(transport: str, authori
         await follow_up(line)
 
     assert (there.connections, line.stats.bad_replies) == (1, 0)
+
+
+@pytest.mark.parametrize("transport", RTU)
+@pytest.mark.parametrize("size", [1, 3, 100])
+@pytest.mark.parametrize(("before", "between"), [(b"", b""), (b"\x00", b"\xff\xff"), (b"\xff\x00\xff", b"\x00")])
+async def test_an_echo_between_noise_and_in_pieces_is_survived(
+    transport: str, size: int, before: bytes, between: bytes, authority: Authority
+) -> None:
+    def echo(request: Request) -> Iterable[Chunk]:
+        echoed = struct.pack(">BHH", request.function, request.address, request.count)
+        came = before + request.frame(echoed) + between + request.reply()
+        return [(at / size * 0.001, came[at : at + size]) for at in range(0, len(came), size)]
+
+    async with device(transport, authority, echo) as there, opened(there.url) as line:
+        await follow_up(line)
+
+    assert (there.connections, line.stats.replies, line.stats.bad_replies) == (1, 8, 0)
+
+
+async def test_a_usb_adapter_is_asked_to_hand_on_bytes_at_once(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(serial.Serial, "set_low_latency_mode", lambda _, mode: asked.append(mode))
+    async with device("rtu", authority) as there, opened(there.url) as line:
+        await follow_up(line, reads=1)
+
+    assert asked == [True]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
