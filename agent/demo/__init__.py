@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.live import Live
 
+from agent.clock import WAIT_VARIABLE
 from agent.commands.outcome import CommandError, Exit, say
 from agent.demo import config, view
 from agent.demo.acts import Acts
@@ -69,7 +70,14 @@ async def agent_process(configuration: Path, log: Path) -> AsyncIterator[asyncio
     """Run `energy-agent run` on a configuration; ask it to end, and wait, on the way out."""
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "agent", "run", str(configuration), stdout=output, stderr=output
+            sys.executable,
+            "-m",
+            "agent",
+            "run",
+            str(configuration),
+            stdout=output,
+            stderr=output,
+            env={**os.environ, WAIT_VARIABLE: "0"},  # nobody wants to wait here until the clock is beyond doubt
         )
     try:
         yield process

@@ -14,8 +14,6 @@ pytestmark = pytest.mark.integration
 _AT_ONCE = 3
 """Cases that run side by side: most of their time they wait."""
 _OPEN = {
-    "disk": "no alarm tells of a failing disk, and the agent does not start on one",
-    "clocks": "records from before the first synchronisation keep their wrong times, and no event tells of a step",
 }
 """Cases that ask for more than the agent does yet."""
 _PRELOADED = {"disk", "clocks"}

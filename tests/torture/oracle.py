@@ -102,10 +102,23 @@ def conservation(intervals: list[dict[str, Any]], states: dict[str, bytes]) -> t
         opened = found[min(found)]["evidence"]
         first = (opened.get("open") or opened["open_next"])["value"]
         last = book["source"]["last"][2]
-        slots = book["intervals"]["slots"]
-        rest = book["intervals"]["waiting"] + sum(slot["amounts"][0] - slot["amounts"][2] for slot in slots)
+        rest = _open(book["intervals"])
         booked = sum(round(record["amount"] * _QUANTA) for record in found.values()) + rest
         expected = round(last * _QUANTA) - round(first * _QUANTA)
         if booked != expected:
             problems.append(f"{account}: booked {booked / _QUANTA}, the counter went on by {expected / _QUANTA}")
     return problems, len(latest)
+
+
+def _open(intervals: dict[str, Any]) -> int:
+    """Return what is booked and in no record yet, in quanta."""
+    rest: int = intervals["waiting"]
+    for long, part in [*intervals["ready"], (False, intervals["slot"])]:
+        if long:
+            since_ns, start_ns, end_ns, _ = part["times"]
+            _, (last_ns, *_), quanta, *_ = part["delta"]
+            begin, end = (quanta * (at_ns - since_ns) // (last_ns - since_ns) for at_ns in (start_ns, end_ns))
+            rest += end - begin
+        elif part:
+            rest += part["amounts"][0] - part["amounts"][2]
+    return rest

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from agent.clock import WAIT_VARIABLE
 from tests.servers import Broker, Database, free_port, mosquitto, running_victoria_metrics
 from tests.soak.rig import SIMULATORS, devices_of, running
 from tests.soak.works import Device
@@ -133,7 +134,7 @@ class Rig:
         """Run the agent for the block; it is ended on the way out, whatever happened."""
         log = self.folder / "agent.log"
         command = [*self.prefix, sys.executable, "-m", "agent", "run", str(self.config)]
-        options = {"stdout": subprocess.DEVNULL, "env": {**os.environ, **(environment or {})}}
+        options = {"stdout": subprocess.DEVNULL, "env": {**os.environ, WAIT_VARIABLE: "0", **(environment or {})}}
         with running(command, log, **options) as process:
             yield RunningAgent(process, self.settings.ports["http"], log)
 

@@ -1,7 +1,8 @@
 /* Lies to one process, as a control file says: errors of its store's file, and the wall clock.
  *
  * Preloaded. The control file is mapped: int64 offset of CLOCK_REALTIME [ns]; int32 errno of writes, 0 for none;
- * int32 errno of syncs; int32 whether to answer adjtimex at all; int32 whether the clock is said to be synchronised.
+ * int32 errno of syncs; int32 whether to answer adjtimex at all; int32 whether the clock is said to be synchronised;
+ * int32 errno of reads; int32 nothing; int64 offset of CLOCK_BOOTTIME [ns].
  * Only files whose path begins with TORTURE_PATH fail.
  */
 #define _GNU_SOURCE
@@ -27,6 +28,9 @@ struct control {
     int32_t sync_error;
     int32_t tells_sync;
     int32_t synchronised;
+    int32_t read_error;
+    int32_t unused;
+    int64_t uptime_offset_ns;
 };
 
 static struct control none;
@@ -72,6 +76,18 @@ ssize_t pwrite(int fd, const void *data, size_t size, off_t at) {
 ssize_t pwrite64(int fd, const void *data, size_t size, off64_t at) {
     REAL(ssize_t, "pwrite64", int, const void *, size_t, off64_t);
     return failing(fd, control->write_error) ? -1 : real(fd, data, size, at);
+}
+ssize_t read(int fd, void *data, size_t size) {
+    REAL(ssize_t, "read", int, void *, size_t);
+    return failing(fd, control->read_error) ? -1 : real(fd, data, size);
+}
+ssize_t pread(int fd, void *data, size_t size, off_t at) {
+    REAL(ssize_t, "pread", int, void *, size_t, off_t);
+    return failing(fd, control->read_error) ? -1 : real(fd, data, size, at);
+}
+ssize_t pread64(int fd, void *data, size_t size, off64_t at) {
+    REAL(ssize_t, "pread64", int, void *, size_t, off64_t);
+    return failing(fd, control->read_error) ? -1 : real(fd, data, size, at);
 }
 int ftruncate(int fd, off_t size) {
     REAL(int, "ftruncate", int, off_t);
@@ -126,8 +142,7 @@ int unlink(const char *path) {
     return refused(path, O_RDWR) ? -1 : real(path);
 }
 
-static void shift(struct timespec *moment) {
-    int64_t offset = control->offset_ns;
+static void shift(struct timespec *moment, int64_t offset) {
     if (!offset) return;
     int64_t ns = moment->tv_sec * 1000000000LL + moment->tv_nsec + offset;
     if (ns < 0) ns = 0;
@@ -137,7 +152,8 @@ static void shift(struct timespec *moment) {
 int clock_gettime(clockid_t clock, struct timespec *moment) {
     REAL(int, "clock_gettime", clockid_t, struct timespec *);
     int answer = real(clock, moment);
-    if (!answer && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) shift(moment);
+    if (!answer && (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) shift(moment, control->offset_ns);
+    if (!answer && clock == CLOCK_BOOTTIME) shift(moment, control->uptime_offset_ns);
     return answer;
 }
 int gettimeofday(struct timeval *moment, void *zone) {

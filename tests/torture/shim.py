@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 _SOURCE = Path(__file__).with_name("shim.c")
-_LAYOUT = struct.Struct("=qiiii")
+_LAYOUT = struct.Struct("=qiiiii4xq")
 
 
 def available() -> bool:
@@ -45,14 +45,22 @@ class Shim:
             "TORTURE_PATH": str(path.resolve()),
         }
 
-    def fail(self, *, write: int = 0, sync: int = 0) -> None:
-        """Let writing to the files, and syncing them, end with these errors from now on; 0 for none."""
+    def fail(self, *, write: int = 0, sync: int = 0, read: int = 0) -> None:
+        """Let writing to the files, syncing and reading them end with these errors from now on; 0 for none."""
         struct.pack_into("=ii", self._map, 8, write, sync)
+        struct.pack_into("=i", self._map, 24, read)
 
     def clock(self, offset_s: float, *, synchronised: bool) -> None:
         """Set the wall clock off by so much, and say whether it is right."""
-        struct.pack_into("=ii", self._map, 16, 1, int(synchronised))
+        if not synchronised:
+            struct.pack_into("=ii", self._map, 16, 1, 0)
         struct.pack_into("=q", self._map, 0, round(offset_s * 1e9))
+        if synchronised:  # it never was while the clock was still another
+            struct.pack_into("=ii", self._map, 16, 1, 1)
+
+    def booted(self) -> None:
+        """Have the machine just been switched on."""
+        struct.pack_into("=q", self._map, 32, -time.clock_gettime_ns(time.CLOCK_BOOTTIME))
 
     def since_1970(self, seconds: float) -> None:
         """Set the wall clock to so many seconds after the beginning of 1970, unsynchronised."""
