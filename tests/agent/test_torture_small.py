@@ -13,8 +13,7 @@ pytestmark = pytest.mark.integration
 
 _AT_ONCE = 3
 """Cases that run side by side: most of their time they wait."""
-_OPEN = {
-}
+_OPEN: Mapping[str, str] = {}
 """Cases that ask for more than the agent does yet."""
 _PRELOADED = {"disk", "clocks"}
 
