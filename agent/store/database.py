@@ -49,15 +49,10 @@ from agent.store.schema import (
     write_settled,
 )
 from agent.store.settled import Lane, Lanes, Settled, common
+from agent.store.sizes import OTHER_PAGES, PAGE, SMALLEST, pages, queue_bytes
 
-_PAGE = 4096
-_SMALLEST = 512 << 10
 _SLACK = 0.01
 """Part of the maximum that is freed at once, so that not every commit of a full store drops."""
-_OTHER_PAGES = 32
-"""Pages of a commit beside its rows: inner pages, free lists, cursors, the ledger."""
-_GROWTH_PAGES = 12
-"""Pages by which a commit may grow the trees beside its rows: a split or two for each it touches."""
 _LEAST_SLACK = 8
 """Pages freed at once even in a small store: each freeing costs a gap record."""
 _CHUNK = 256
@@ -76,14 +71,14 @@ class Database:
 
         `path` has no symbolic links in it: SQLite puts the log beside the file itself.
         """
-        if max_size < _SMALLEST:
+        if max_size < SMALLEST:
             raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '512KiB' or more")
         self.writable = writable
         self._wal = path.with_name(path.name + "-wal")
-        checkpoint = min(1000, max_size // (64 * _PAGE))
+        checkpoint = min(1000, max_size // (64 * PAGE))
         # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
-        log = checkpoint + 2 * queue_bytes(max_size) // _PAGE + _OTHER_PAGES
-        self._max_pages = max_size // _PAGE - log
+        log = checkpoint + 2 * queue_bytes(max_size) // PAGE + OTHER_PAGES
+        self._max_pages = max_size // PAGE - log
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5) if writable else unlocked(path)
         self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # a flipped bit is no crash
         try:
@@ -113,7 +108,7 @@ class Database:
             log = self._wal.stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             log = 0
-        return self._pragma("page_count") * _PAGE + log
+        return self._pragma("page_count") * PAGE + log
 
     @property
     def rotten(self) -> bool:
@@ -127,6 +122,10 @@ class Database:
     def logs_beside(self, path: Path) -> bool:
         """Whether the log beside a path is the one that is written to."""
         return inode(path.with_name(path.name + "-wal")) == self._inodes[1]
+
+    def empty_log(self) -> None:
+        """Merge the log into the file and cut it to nothing, which makes room on a disk that is full."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def copy_to(self, path: Path) -> None:
         """Write everything committed to a new file."""
@@ -150,7 +149,7 @@ class Database:
         with self._transaction():
             self._drop_rotten(ledger)
             self._prune(ledger, settled, _CHUNK)
-            self._make_room(ledger, _pages(batch, refused), settled)
+            self._make_room(ledger, pages(batch, refused), settled)
             for name in TABLES:
                 rows = [to_row(record) for record in batch.records if table(record.kind) == name]
                 self._connection.executemany(
@@ -209,7 +208,7 @@ class Database:
             "journal_mode = WAL",
             "synchronous = FULL",
             f"wal_autocheckpoint = {checkpoint}",
-            f"journal_size_limit = {checkpoint * _PAGE}",
+            f"journal_size_limit = {checkpoint * PAGE}",
             "secure_delete = OFF",  # Debian's default writes every page that is freed once more
             "temp_store = MEMORY",
             "cache_size = -2000",
@@ -245,8 +244,8 @@ class Database:
                 ledger.records.subtract(self._delete(name, low, high))
                 self._pruned[name].add(low, high)
 
-    def _make_room(self, ledger: Ledger, pages: int, settled: Mapping[str, Lanes]) -> None:
-        goal = self._max_pages - pages
+    def _make_room(self, ledger: Ledger, needed: int, settled: Mapping[str, Lanes]) -> None:
+        goal = self._max_pages - needed
         if self._used_pages() > goal:
             self._prune(ledger, settled, 1)
         if self._used_pages() > goal:
@@ -270,7 +269,7 @@ class Database:
                     ledger.drop(records, "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, _OTHER_PAGES)})").fetchall()
+            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, OTHER_PAGES)})").fetchall()
 
     def _drop_rotten(self, ledger: Ledger) -> None:
         for number, record in self._rotten.items():
@@ -299,24 +298,10 @@ class Database:
         )
         oldest_ns = max(rows) - _ROW_AGE_NS
         self._connection.execute("DELETE FROM ring_row WHERE time_ns < ?", (oldest_ns,))
-        kept = (self._max_pages * _PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
+        kept = (self._max_pages * PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
         newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
         self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-
-
-def queue_bytes(max_size: int) -> int:
-    """Return how many bytes may wait in memory, and so in one commit, for a store of `max_size` bytes."""
-    return min(16 << 20, max(min(128 << 10, max_size // 8), max_size // 32))
-
-
-def _pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
-    """Return an upper estimate of the pages a batch needs."""
-    sizes = [len(record.payload) + len(record.key) + 40 for record in batch.records]
-    sizes += [len(letter.record.payload) + len(letter.reason) + 80 for letter in refused]
-    sizes += [len(value) for values in (batch.states, batch.rows) for value in values.values()]
-    pages = sum(1 / (_PAGE // size) if size < _PAGE else size // (_PAGE - 100) + 2 for size in sizes)
-    return int(pages) + _GROWTH_PAGES

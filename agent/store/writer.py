@@ -18,13 +18,14 @@ from typing import TypeVar
 
 from agent.record import Record
 from agent.store.backlog import Backlog, Batch
-from agent.store.database import Database, queue_bytes
+from agent.store.database import Database
 from agent.store.delivery import Deliveries
 from agent.store.file import FILE_ERRORS
 from agent.store.keeper import TROUBLES, Keeper
 from agent.store.ledger import dropped_by
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
+from agent.store.sizes import queue_bytes
 from agent.store.status import SinkStatus, StoreStatus
 
 _LOG = logging.getLogger(__name__)

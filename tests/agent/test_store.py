@@ -16,10 +16,11 @@ import rfc8785
 from agent.record import Record
 from agent.store import GENESIS, Store, StoreError, read_intervals, read_status, record_hash
 from agent.store.backlog import Batch
-from agent.store.database import Database, queue_bytes
+from agent.store.database import Database
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.schema import write_ledger
+from agent.store.sizes import queue_bytes
 
 _NOW = 1_795_162_800_000_000_000
 
