@@ -14,6 +14,7 @@ import tty
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 import serial
@@ -74,6 +75,19 @@ class Unit:
         """Whether its values did not fit its registers when last asked."""
 
 
+Send = Callable[[bytes | None], None]
+"""Sends bytes back; None breaks the connection off, where there is one."""
+Receive = Callable[[Framing, bytes], None]
+"""Takes bytes that arrived; raises Garbled where the connection cannot be followed any further."""
+
+
+class Answers(Protocol):
+    """What stands on a line."""
+
+    def connected(self, send: Send) -> Receive:
+        """Return what takes the bytes of a new connection, or of the serial port."""
+
+
 class Answering:
     """Answers the requests of one line, whatever carries them."""
 
@@ -81,6 +95,15 @@ class Answering:
         self._line = line
         self._units = units
         self._on_served = on_served
+
+    def connected(self, send: Send) -> Receive:
+        """Return what answers a connection at once."""
+
+        def receive(framing: Framing, data: bytes) -> None:
+            for reply in self.replies(framing, data):
+                send(reply)
+
+        return receive
 
     def replies(self, framing: Framing, data: bytes) -> Iterator[bytes]:
         """Return the bytes to send for bytes that arrived; raise Garbled."""
@@ -121,8 +144,8 @@ def _exception(pdu: bytes, code: int) -> bytes:
 class _Connection(asyncio.Protocol):
     """One TCP client."""
 
-    def __init__(self, answering: Answering, framing: Framing, connections: set[asyncio.Transport]) -> None:
-        self._answering = answering
+    def __init__(self, answers: Answers, framing: Framing, connections: set[asyncio.Transport]) -> None:
+        self._answers = answers
         self._framing = framing
         self._connections = connections
 
@@ -130,38 +153,40 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - asyncio makes no other for streams
         self._transport = transport
         self._connections.add(transport)
+        self._receive = self._answers.connected(self._send)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - a client may leave as it likes
         self._connections.discard(self._transport)
 
     def data_received(self, data: bytes) -> None:
         try:
-            for reply in self._answering.replies(self._framing, data):
-                self._transport.write(reply)
+            self._receive(self._framing, data)
         except Garbled as error:
             _log.warning("closed a connection: %s", error)
             self._transport.close()
 
+    def _send(self, data: bytes | None) -> None:
+        if data is None:
+            self._transport.abort()
+        elif not self._transport.is_closing():
+            self._transport.write(data)
+
 
 @contextlib.asynccontextmanager
-async def serve(line: LineEntry, answering: Answering) -> AsyncIterator[str]:
+async def serve(line: LineEntry, answers: Answers) -> AsyncIterator[str]:
     """Serve a line while the context lasts; give its URL; raise NotServed."""
     if line.kind == "serial":
-        with serial_port(line) as (descriptor, path):
-            _attach(descriptor, answering, line.name)
-            try:
-                yield f"rtu://{path}?baud={line.baud}&parity={line.parity}&stop={line.stop}"
-            finally:
-                asyncio.get_running_loop().remove_reader(descriptor)
+        with _serial_port(line) as (descriptor, path), _attached(descriptor, answers, line.name):
+            yield f"rtu://{path}?baud={line.baud}&parity={line.parity}&stop={line.stop}"
         return
     framing = TcpFraming if line.kind == "tcp" else RtuFraming
     connections: set[asyncio.Transport] = set()
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(answering, framing(), connections), line.host, line.port
+            lambda: _Connection(answers, framing(), connections), line.host, line.port
         )
     except OSError as error:
-        raise NotServed(why_not(line, error)) from error
+        raise NotServed(_why_not(line, error)) from error
     host = f"[{line.host}]" if ":" in line.host else line.host
     try:
         yield f"{line.kind}://{host}:{server.sockets[0].getsockname()[1]}"
@@ -172,8 +197,7 @@ async def serve(line: LineEntry, answering: Answering) -> AsyncIterator[str]:
         await server.wait_closed()
 
 
-def why_not(line: LineEntry, error: OSError) -> str:
-    """Say why a line cannot listen, and what to do."""
+def _why_not(line: LineEntry, error: OSError) -> str:
     place = f"line '{line.name}': {line.host}:{line.port}"
     if error.errno == errno.EADDRINUSE:
         return f"{place} is in use by another program: end that one, or take another port (0 takes a free one)"
@@ -183,7 +207,7 @@ def why_not(line: LineEntry, error: OSError) -> str:
 
 
 @contextlib.contextmanager
-def serial_port(line: LineEntry) -> Iterator[tuple[int, str]]:
+def _serial_port(line: LineEntry) -> Iterator[tuple[int, str]]:
     """Open the port at the line's path, or make a pseudo-terminal; give descriptor and the client's path."""
     path = Path(line.path)
     with contextlib.ExitStack() as stack:
@@ -223,20 +247,36 @@ def _pseudo_terminal(link: Path | None) -> Iterator[tuple[int, str]]:
         os.close(slave)
 
 
-def _attach(descriptor: int, answering: Answering, name: str) -> None:
+@contextlib.contextmanager
+def _attached(descriptor: int, answers: Answers, name: str) -> Iterator[None]:
     """Answer what arrives at a descriptor, on the running loop."""
     loop = asyncio.get_running_loop()
     framing = RtuFraming()
     os.set_blocking(descriptor, False)
+    gone = False
 
-    def receive() -> None:
+    def send(data: bytes | None) -> None:
+        # What is sent later may come when the descriptor is already another file's.
+        if data and not gone:
+            with contextlib.suppress(BlockingIOError):  # nobody takes the reply: on a wire, too, it would be gone
+                os.write(descriptor, data)
+
+    receive = answers.connected(send)
+
+    def readable() -> None:
+        nonlocal gone
         try:
-            for reply in answering.replies(framing, os.read(descriptor, _CHUNK)):
-                os.write(descriptor, reply)
+            receive(framing, os.read(descriptor, _CHUNK))
         except BlockingIOError:
-            return  # nobody takes the reply: on a wire, too, it would be gone
+            return
         except OSError as error:
             _log.warning("serial line %s is gone: %s", name, error)
             loop.remove_reader(descriptor)
+            gone = True
 
-    loop.add_reader(descriptor, receive)
+    loop.add_reader(descriptor, readable)
+    try:
+        yield
+    finally:
+        gone = True
+        loop.remove_reader(descriptor)

@@ -14,9 +14,9 @@ from rich.table import Table
 from drivers.document import nearest
 from simulators.description import LineEntry
 from simulators.fault import values
+from simulators.fault.bus import misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
-from simulators.fault.server import misbehaving_line
 
 _MIX_CHANCE = 0.02
 _LAST_UNIT = 247

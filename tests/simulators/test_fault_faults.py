@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from modbus_tk.utils import calculate_crc
 
 from drivers.reading import Block
+from simulators.fault.bus import paced
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS, Chunk
-from simulators.fault.server import paced
 from simulators.fault.values import encode
 from simulators.framing import Framing, Request, RtuFraming, TcpFraming
 

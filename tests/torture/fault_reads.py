@@ -20,9 +20,9 @@ from drivers.errors import LineError
 from drivers.line import Line
 from drivers.reading import Block
 from simulators.description import LineEntry
+from simulators.fault.bus import misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
-from simulators.fault.server import misbehaving_line
 from simulators.fault.values import doubt
 
 KINDS: tuple[Literal["tcp", "rtu+tcp", "serial"], ...] = ("tcp", "rtu+tcp", "serial")

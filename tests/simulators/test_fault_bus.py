@@ -1,5 +1,6 @@
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,9 +14,9 @@ from drivers.line import Line
 from drivers.reading import Block
 from simulators.cli import main
 from simulators.description import LineEntry
+from simulators.fault.bus import misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
-from simulators.fault.server import misbehaving_line
 from simulators.fault.values import doubt
 from simulators.framing import Request, RtuFraming
 
@@ -77,6 +78,22 @@ async def test_a_late_reply_to_one_connection_reaches_the_next_over_rtu() -> Non
         second.close()
 
     assert late[3:-2] == right
+
+
+async def test_what_is_still_to_be_sent_when_a_line_ends_is_not_written_into_another_file(tmp_path: Path) -> None:
+    asked_for: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async with served("serial", asked_for.set_result, late=1.0) as url:
+        port = os.open(url.removeprefix("rtu://").partition("?")[0], os.O_RDWR | os.O_NOCTTY)
+        os.write(port, RtuFraming().reply(Request(2, b""), bytes((3, 0, 40, 0, 6))))
+        await asked_for
+    os.close(port)
+    files = [(tmp_path / str(number)).open("wb") for number in range(4)]  # the line's descriptors, given again
+    await asyncio.sleep(1.6 * TIMEOUT_S)
+    sizes = [os.fstat(file.fileno()).st_size for file in files]
+    for file in files:
+        file.close()
+
+    assert sizes == [0] * 4
 
 
 async def test_silence_is_a_time_out_and_costs_no_other_read() -> None:
