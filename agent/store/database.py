@@ -123,10 +123,6 @@ class Database:
         """Whether the log beside a path is the one that is written to."""
         return inode(path.with_name(path.name + "-wal")) == self._inodes[1]
 
-    def empty_log(self) -> None:
-        """Merge the log into the file and cut it to nothing, which makes room on a disk that is full."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
     def copy_to(self, path: Path) -> None:
         """Write everything committed to a new file."""
         self._connection.execute("VACUUM INTO ?", (str(path),))

@@ -12,7 +12,6 @@ Invariants:
 import logging
 import secrets
 import time
-from contextlib import suppress
 from pathlib import Path
 
 from agent.record import AGENT, EVENT
@@ -90,9 +89,6 @@ class Keeper:
             return self._return()
         if not self._file.in_place(database):
             return self._put_back(database)
-        if self.degraded:
-            with suppress(*FILE_ERRORS):
-                database.empty_log()
         return database
 
     def committed(self, ledger: Ledger) -> None:
