@@ -117,13 +117,20 @@ class LinePoller:
             await self.line.close()
 
     async def _round(self) -> None:
-        """Poll everything once, and then on the beat; a line that is down ends the round."""
-        for cadence in self._schedule.cadences:
+        """Poll everything once, and from then on the beat; a line that is down ends the round."""
+        self._schedule.begin()
+        for number, cadence in enumerate(self._schedule.cadences):
             if cadence.blocks and not cadence.device.breaker.doubtful:
                 await self._poll(cadence)
-                if self._standing.breaker.doubtful:
-                    break
-        self._schedule.align()
+                # Many that do not answer must not keep those waiting that have.
+                for _ in range(number):
+                    if self._standing.breaker.doubtful or self._schedule.left_s() > 0:
+                        break
+                    await self._keep_time()
+            if self._standing.breaker.doubtful:
+                break
+            if not cadence.device.breaker.doubtful:
+                cadence.align(time.time_ns())
 
     async def _turn(self) -> None:
         """Make the poll or attempt whose time has come, or wait."""
@@ -133,7 +140,7 @@ class LinePoller:
         if now < self._standing.breaker.retry_at:
             await asyncio.sleep(min(self._standing.breaker.retry_at - now, _LONGEST_SLEEP_S))
             return
-        if self._standing.breaker.doubtful and self._schedule.next():
+        if self._standing.breaker.doubtful and any(not device.breaker.doubtful for device in self.devices):
             await self._round()
             return
         left_s = self._schedule.left_s()
@@ -151,7 +158,8 @@ class LinePoller:
 
     def _may_wait_for(self, device: PolledDevice, now: float, left_s: float) -> bool:
         """Return whether the line may be risked for a device in doubt, when others are due in `left_s` [s]."""
-        return device.breaker.forgiven or left_s >= self._silence_s or self._budget.allows(now)
+        lost = device.breaker.forgiven and bool(device.answered)
+        return lost or left_s >= self._silence_s or self._budget.allows(now)
 
     async def _keep_time(self) -> None:
         """Make the poll that has been due for longest."""

@@ -22,6 +22,12 @@ class Schedule:
         self.cadences = tuple(cadence for device in devices for cadence in device.cadences)
         self._clock_ns = 0
 
+    def begin(self) -> None:
+        """Make nothing due: everything is about to be polled once."""
+        self._clock_ns = time.time_ns() - time.monotonic_ns()
+        for cadence in self.cadences:
+            cadence.due_ns = 0
+
     def align(self) -> None:
         """Make the next multiple of every cadence due; what a device that fails still owes stays due."""
         now_ns = time.time_ns()
@@ -41,7 +47,7 @@ class Schedule:
 
     def next(self) -> Cadence | None:
         """Return the poll that is due first among devices that answer; None when none does."""
-        sure = (cadence for cadence in self.cadences if cadence.blocks and not cadence.device.breaker.doubtful)
+        sure = (c for c in self.cadences if c.due_ns and c.blocks and not c.device.breaker.doubtful)
         return min(sure, key=_due, default=None)
 
     def left_s(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.soak.finding import Finding
 from tests.torture.answers import answers
 from tests.torture.clocks import clocks
+from tests.torture.crowded import crowded
 from tests.torture.damage import damage
 from tests.torture.disk import disk
 from tests.torture.faults import faults
@@ -37,7 +38,7 @@ CASES: Mapping[str, Case] = {
     "term": Case(terms, {"terms": 2}, {"terms": 40}),
     "reload": Case(hup, {"seconds": 4.0}, {"seconds": 20.0}),
     "outage": Case(outage, {"hours": 24, "every_s": 450, "aim": 500}, {"hours": 24, "every_s": 10, "aim": 5000}),
-    "disk": Case(disk, {"seconds": 3.0, "faults": 2}, {"seconds": 60.0, "faults": 4}),
+    "disk": Case(disk, {"seconds": 3.0, "faults": 2}, {"seconds": 60.0, "faults": 5}),
     "damage": Case(
         damage,
         {"places": 40, "processes": 1, "records": 1200},
@@ -56,5 +57,6 @@ CASES: Mapping[str, Case] = {
         {"reads": 4000, "lines": 24, "processes": 1},
         {"reads": 1_000_000, "lines": 24, "processes": 2},
     ),
+    "crowded": Case(crowded, {"seconds": 10.0, "speed": 5.0}, {"seconds": 600.0, "speed": 1.0}),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 4}),
 }
