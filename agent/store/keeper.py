@@ -33,7 +33,7 @@ _ABOVE_ALL = 1 << 40
 _FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
 _REPLACE_S = 60.0
-"""A file that is damaged again within this time is not replaced: the disk is the culprit."""
+"""A file that is damaged, or gone, again within this time is not replaced: the disk, or somebody, is the culprit."""
 TROUBLES = (*FILE_ERRORS, OSError, StoreError)
 """What `ready`, and using what it gives, may raise."""
 
@@ -58,7 +58,7 @@ class Keeper:
         """The ledger of the last commit, None while no file could be read."""
         self._first_seq = 0
         self._reported = ""
-        self._replaced_ns = -int(_REPLACE_S * 1e9)
+        self._replaced_ns = self._put_back_ns = -int(_REPLACE_S * 1e9)
 
     @property
     def ledger(self) -> Ledger:
@@ -75,11 +75,7 @@ class Keeper:
         try:
             self._begin(self._file.open())
         except DiskError as error:
-            database = self._file.read_only()
-            if database:
-                self._begin(database)
-            else:
-                self._begin_without()
+            self._begin_reading()
             self.degrade(error)
 
     def ready(self) -> Database:
@@ -137,6 +133,18 @@ class Keeper:
         elif noted > ledger.seq:
             backlog.epoch, backlog.seq = secrets.token_hex(6), noted
             self._tell_forgotten(ledger.seq, noted)
+
+    def _begin_reading(self) -> None:
+        """Go on where a file that can only be read ended."""
+        try:
+            database = self._file.read_only()
+        except StoreError:
+            self._file.close()
+            raise
+        if database:
+            self._begin(database)
+        else:
+            self._begin_without()
 
     def _begin_without(self) -> None:
         """Begin without knowing anything of a file that may be there."""
@@ -199,14 +207,16 @@ class Keeper:
 
     def _put_back(self, database: Database) -> Database:
         """Write the file anew where its path leads."""
-        if not self.displaced:
-            _LOG.error("%s: was removed or replaced while in use; it is written anew", self._path)
+        if time.monotonic_ns() - self._put_back_ns < _REPLACE_S * 1e9:
+            raise DiskError(self._path, "was removed or replaced again")
+        _LOG.error("%s: was removed or replaced while in use; it is written anew", self._path)
         self.displaced = "was removed or replaced while in use, and could not yet be written anew"
         self._file.rewrite(database)
         database.close()
         self.database = None
         self.database = self._file.open()
         self.displaced = "was removed or replaced while in use, and was written anew"
+        self._put_back_ns = time.monotonic_ns()
         self._report("store_displaced", f"the store's file {self.displaced}: {self._path}")
         return self.database
 

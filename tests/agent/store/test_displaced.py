@@ -120,12 +120,32 @@ async def test_what_was_put_in_the_place_of_the_file_is_kept_whole(tmp_path: Pat
         replace(path)
         append(store, 5)
         await store.flush()
-    found = [file for file in tmp_path.glob("store.db.found-*") if file.name[-1].isdigit()]  # noqa: ASYNC240  # small
+    found = [file for file in tmp_path.glob("store.db.found-*") if file.name[-1].isdigit()]
 
     assert len(found) == 1
     with closing(sqlite3.connect(found[0])) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
         assert other.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+async def test_a_file_that_is_taken_away_again_and_again_is_not_written_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        append(store, 5)
+        await store.flush()
+        remove(path)
+        await store.flush()
+        remove(path)
+        with pytest.raises(StoreError, match="replaced again"):
+            await store.flush()
+        assert not path.exists()
+        monkeypatch.setattr("agent.store.keeper._REPLACE_S", 0.0)
+        await store.flush()
+
+        assert path.exists()
+        assert [record.seq for record in await take(store)][:5] == [1, 2, 3, 4, 5]
 
 
 async def test_while_a_file_cannot_be_put_back_nothing_counts_as_stored(
