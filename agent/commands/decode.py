@@ -13,8 +13,9 @@ from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.progress import Progress
 from agent.commissioning.candidates import candidates
 from agent.commissioning.given import named, registers, shown_value
-from agent.commissioning.layout import Match, Shown, Verdict, agree, layouts, matches, verdicts
+from agent.commissioning.layout import Match, Shown, agree, layouts, matches
 from agent.commissioning.survey import Registers, fetch, survey
+from agent.commissioning.verdicts import Verdict, verdicts
 from drivers.errors import LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block

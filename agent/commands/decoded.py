@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from agent.commands.outcome import print_json
 from agent.commands.table import print_table, print_text
 from agent.commissioning.candidates import Candidate
-from agent.commissioning.layout import Layout, Shown, Verdict
+from agent.commissioning.layout import Layout, Shown
 from agent.commissioning.survey import runs
+from agent.commissioning.verdicts import Verdict
 
 _LIKELY, _POSSIBLE = 3.0, 0.0
 _ROWS, _RIVALS = 12, 3
@@ -101,6 +102,8 @@ def show_matches(
     for value in missing:
         what = f"{value.name or 'the value'} {value.value:.{value.decimals}f}: no register gives it"
         print_text(f"{what}: look again at the display, or read more registers (--count, --function)", indent="  ")
+    if judged and not all(verdict.match.exact for verdict in judged):
+        print_text("What moves is caught more often with --watch; what is certain is kept meanwhile.")
     if written:
         print_text(f"wrote {written} point{'' if written == 1 else 's'} to {given.profile}")
         if given.url:
@@ -122,7 +125,8 @@ def matches_json(sample: Taken, judged: Sequence[Verdict], missing: Sequence[Sho
                 "exact": verdict.match.exact,
                 "certain": verdict.sure,
                 **_json(verdict.match.reading),
-                "rivals": [_json(rival.reading) for rival in verdict.rivals],
+                "by_order": verdict.by_order,
+                "rivals": [_json(rival.reading) for rival in (*verdict.rivals, *verdict.twins)],
             }
             for verdict in judged
         ],
@@ -139,22 +143,29 @@ def keys_text(candidate: Candidate) -> str:
 
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
-    match = verdict.match
-    rivals = verdict.rivals[:_RIVALS]
-    more = f" and {len(verdict.rivals) - _RIVALS} more" if len(verdict.rivals) > _RIVALS else ""
-    places = ", ".join(f"{rival.reading.address:#06x}" for rival in rivals) + more
-    if verdict.sure and rivals:
-        yield f"{places} hold{'s' if len(rivals) == 1 else ''} the same now: compare again when they differ"
-    elif not verdict.sure and not match.exact:
-        also = f", as is {places}" if rivals else ""
-        yield f"only near what is shown{also}: give what the display shows at this moment, and a second value"
-    elif rivals:
-        others = ", ".join(f"{rival.reading.address:#06x} ({keys_text(rival.reading)})" for rival in rivals) + more
+    match, reading = verdict.match, verdict.match.reading
+    if verdict.by_order:
+        yield "phases taken in the order of their addresses: compare each with the display"
+    if verdict.twins:
+        places = _listed([f"{twin.reading.address:#06x}" for twin in verdict.twins])
+        yield (
+            f"{places} hold{'s' if len(verdict.twins) == 1 else ''} nearly the same: all three phases settle it, or "
+            f"the address, if you know it: --address {reading.address:#06x} --count {reading.registers}"
+        )
+    if verdict.rivals:
+        others = _listed([f"{rival.reading.address:#06x} ({keys_text(rival.reading)})" for rival in verdict.rivals])
         yield f"also fits {others}: give all digits of the display, or a second value"
-    elif not verdict.sure:
+    elif not verdict.sure and not match.exact:
+        yield "only near what is shown: give what the display shows at this moment, and a second value"
+    elif not verdict.sure and not verdict.twins:
         yield "too few digits to be certain: give a value of at least three"
     for other in verdict.parts:
         yield f"{other.reading.type} at {other.reading.address:#06x} holds the same number now: ask the manual which"
+
+
+def _listed(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _RIVALS} more" if len(texts) > _RIVALS else ""
+    return ", ".join(texts[:_RIVALS]) + more
 
 
 def _heading(sample: Taken) -> str:

@@ -6,8 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 
 from agent.commands.outcome import CommandError
-from agent.commissioning.layout import Verdict
 from agent.commissioning.profile_text import NewPoint, skeleton, with_point
+from agent.commissioning.verdicts import Verdict
 from drivers.errors import ProfileError
 from drivers.profile import load_profile
 

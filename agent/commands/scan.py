@@ -181,6 +181,8 @@ def _show(search: _Scan) -> None:
         there = f"{quote(url)} --unit {one.unit}"
         if search.ended and not one.fitting:
             print_text(f"Unit {one.unit} fits no profile. To see its registers: energy-agent decode {there}")
+            print_text("To begin a profile, add what its display shows, as many values as you like:")
+            print_text(f"energy-agent decode {there} --as voltage_l1=230.1 --profile my-meter.toml", indent="  ")
         elif search.ended and len(found) == 1:
             print_text(f"Next: energy-agent read {there} --profile {one.fitting[0].profile}")
 

@@ -221,7 +221,7 @@ def _mains(candidate: Candidate) -> tuple[float, str, float]:
         value = candidate.raw * scale
         if any(low <= value <= high for low, high in _FREQUENCIES):
             return scale, f"mains frequency: {value:.6g} Hz", 2.5
-    for scale in (1.0, 0.1) if scales[0] != 1.0 else scales:
+    for scale in (0.1,) if scales[0] != 1.0 else scales:
         value = candidate.raw * scale
         if any(low <= value <= high for low, high in _VOLTAGES):
             return scale, f"mains voltage: {value:.6g} V", 1.5

@@ -1,7 +1,7 @@
 """Which readings belong together: a whole block at once, or values that somebody reads off a display."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.commissioning.candidates import ORDERS, Candidate, candidates, order_bits
@@ -18,8 +18,6 @@ _MOST_POWER = 6
 _KILO = 3
 _ORDER_WEIGHT = 4.0
 """A device has one order for all of its values, so it is judged once, and not for each of them."""
-_CERTAIN_DIGITS = 3
-_CLEAR_BITS = 2.0
 _SIGNED = frozenset({"power", "reactive power", "ratio", "temperature", "angle", "pressure"})
 _LAYOUT_WEIGHT = 0.25
 _SIGN_BITS = 1.0
@@ -61,6 +59,12 @@ class Match:
     reading: Candidate
     exact: bool
     bits: float
+
+    @property
+    def placing(self) -> tuple[int, str, str, str, float]:
+        """What makes it the same point of a profile."""
+        reading = self.reading
+        return reading.address, reading.type, reading.word_order, reading.byte_order, reading.scale
 
 
 def layouts(words: Mapping[int, int], later: Mapping[int, int] | None = None) -> list[Layout]:
@@ -116,13 +120,22 @@ def _best_cover(
 
 
 def matches(shown: Shown, words: Mapping[int, int], later: Mapping[int, int] | None = None) -> list[Match]:
-    """Return the readings that some power of ten turns into the shown value, the most plausible first."""
-    found = []
+    """Return the readings that some power of ten turns into the shown value, the most plausible first.
+
+    With a second sample a reading fits exactly when it does so in either: displays lag and lead.
+    """
+    found = {match.placing: match for match in _found(shown, words, later)}
+    for match in _found(shown, later, words) if later else ():
+        if match.exact and not (match.placing in found and found[match.placing].exact):
+            found[match.placing] = match
+    return sorted(found.values(), key=lambda match: (-match.bits, match.reading.address))
+
+
+def _found(shown: Shown, words: Mapping[int, int], later: Mapping[int, int] | None) -> Iterator[Match]:
     for candidate in candidates(words, later):
         match = _match(shown, candidate)
         if match is not None:
-            found.append(match)
-    return sorted(found, key=lambda match: (-match.bits, match.reading.address))
+            yield match
 
 
 def _match(shown: Shown, candidate: Candidate) -> Match | None:
@@ -187,80 +200,3 @@ def _free(options: Sequence[Match], chosen: Sequence[Match], order: tuple[str, s
         )
     ]
     return max(allowed, key=lambda match: match.bits + (0.5 if match.reading.type in types else 0.0), default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What is said of a match: whether a profile may hold it, and which other readings fit as well."""
-
-    match: Match
-    sure: bool
-    rivals: tuple[Match, ...]
-    parts: tuple[Match, ...]
-    """Longer or shorter integers at the same place that hold the same number for now."""
-
-
-def verdicts(chosen: Sequence[Match], found: Sequence[Sequence[Match]]) -> list[Verdict]:
-    """Judge matches that agree with each other, given all options for each shown value.
-
-    A match is sure when three digits fit exactly and no other type, order or scale fits as exactly; or when a
-    sure one has its type and orders, and at most its address is in question.
-    """
-    options = {match.shown.name: tuple(listed) for match, listed in _paired(chosen, found)}
-    firm = {
-        _format(match)
-        for match in chosen
-        if match.exact and match.shown.digits >= _CERTAIN_DIGITS and not _others(match, options[match.shown.name])
-    }
-    judged = []
-    for match in chosen:
-        listed = options[match.shown.name]
-        others = _others(match, listed)
-        twins = [other for other in listed if _twin(match, other)]
-        near = [other for other in listed if other is not match and _format(other) == _format(match)]
-        sure = _format(match) in firm and (match.exact or not near)
-        rivals = twins if sure else [*twins, *others, *([] if match.exact else near)]
-        wider = [
-            other
-            for other in listed
-            if other.exact and _part(match, other) and (other.reading.raw < 0) == other.reading.type.startswith("int")
-        ]
-        judged.append(Verdict(match, sure, tuple(rivals), tuple(wider)))
-    return judged
-
-
-def _paired(chosen: Sequence[Match], found: Sequence[Sequence[Match]]) -> list[tuple[Match, Sequence[Match]]]:
-    by_name = {options[0].shown.name: options for options in found if options}
-    return [(match, by_name[match.shown.name]) for match in chosen]
-
-
-def _format(match: Match) -> tuple[str, str, str]:
-    """Return type and orders; signed and unsigned count as one, as far as the value is the same."""
-    reading = match.reading
-    word_order = reading.word_order if reading.registers > 1 else ""
-    return reading.type.removeprefix("u"), word_order, reading.byte_order
-
-
-def _twin(match: Match, other: Match) -> bool:
-    """Whether another address holds the same value in the same format."""
-    same = _format(match) == _format(other) and match.reading.scale == other.reading.scale
-    return other.exact and same and other.reading.address != match.reading.address
-
-
-def _others(match: Match, options: Sequence[Match]) -> list[Match]:
-    """Return readings of another format or scale that fit as exactly and are about as plausible."""
-    return [
-        other
-        for other in options
-        if other.exact
-        and (_format(other), other.reading.scale) != (_format(match), match.reading.scale)
-        and other.bits > match.bits - _CLEAR_BITS
-        and not _part(match, other)
-    ]
-
-
-def _part(match: Match, other: Match) -> bool:
-    """Whether one of two integers is the lower part of the other, whose upper words are zero."""
-    one, two = match.reading, other.reading
-    overlap = one.address < two.end and two.address < one.end
-    return overlap and one.raw == two.raw and one.registers != two.registers

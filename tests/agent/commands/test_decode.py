@@ -157,6 +157,8 @@ async def test_displays_and_one_command_write_the_profile(tmp_path: Path, capsys
     path = tmp_path / "new-meter.toml"
     shown = {
         "voltage_l1": "230.1",
+        "voltage_l2": "231.2",
+        "voltage_l3": "229.8",
         "active_power": "8.123kW",
         "power_factor": "0.93",
         "active_energy_import": "12345.67",
@@ -171,6 +173,8 @@ async def test_displays_and_one_command_write_the_profile(tmp_path: Path, capsys
     places = {point.name: (point.address, point.type, point.word_order) for point in profile.points}
     assert places == {
         "voltage_l1": (0x1010, "float32", "little"),
+        "voltage_l2": (0x1012, "float32", "little"),
+        "voltage_l3": (0x1014, "float32", "little"),
         "active_power": (0x101C, "float32", "little"),
         "power_factor": (0x101E, "float32", "little"),
         "active_energy_import": (0x1030, "uint32", "little"),

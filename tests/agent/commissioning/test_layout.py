@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from agent.commissioning.layout import Shown, Verdict, agree, layouts, matches, verdicts
+from agent.commissioning.layout import Shown, agree, layouts, matches
+from agent.commissioning.verdicts import Verdict, verdicts
 
 VALUES = (230.1, 231.2, 229.8, 5.21, 4.9, 5.53, 1198.7, 1130.4, 1260.2, 0.98, 50.01, 12345.67)
 
@@ -48,10 +49,10 @@ def test_a_table_of_integers_of_two_lengths_is_cut_in_the_right_places() -> None
 
 
 def test_a_shown_value_finds_its_register_order_and_is_certain() -> None:
-    (verdict,) = judged(block("CDAB"), Shown("voltage_l1", 230.1, 1))
+    (verdict,) = judged(block("CDAB"), Shown("frequency", 50.01, 2))
 
     assert verdict.sure
-    assert verdict.match.reading.address == 0
+    assert verdict.match.reading.address == 20
     assert verdict.match.reading.keys == {"type": "float32", "word_order": "little"}
 
 
@@ -77,21 +78,41 @@ def test_a_certain_value_lends_its_order_to_values_of_few_digits() -> None:
     assert found[1].match.reading.address == 18
 
 
-def test_a_value_that_stands_in_two_places_names_both() -> None:
-    values = (230.1, *VALUES[1:6], 230.1, *VALUES[6:])
+def test_an_address_is_open_where_others_hold_nearly_the_same() -> None:
+    # 231.2 V moved to 230.1 V since somebody looked, and 230.1 V to something else: exact is not certain here.
+    (verdict,) = judged(block("CDAB"), Shown("voltage_l2", 230.1, 1))
 
-    (verdict,) = judged(block("CDAB", values), Shown("voltage_l1", 230.1, 1))
-
+    assert not verdict.sure
     assert verdict.match.reading.address == 0
-    assert [rival.reading.address for rival in verdict.rivals] == [12]
+    assert [twin.reading.address for twin in verdict.twins] == [2, 4]
 
 
-def test_phases_that_show_the_same_do_not_share_one_register() -> None:
-    values = (230.1, 230.1, *VALUES[2:])
+def test_three_phases_stand_in_the_order_of_their_addresses_even_while_they_move() -> None:
+    # Shown a while before: the second phase then read what the third reads now.
+    shown = [Shown(f"voltage_l{phase}", value, 1) for phase, value in ((1, 230.4), (2, 229.8), (3, 230.0))]
 
-    found = judged(block("CDAB", values), Shown("voltage_l1", 230.1, 1), Shown("voltage_l2", 230.1, 1))
+    found = judged(block("CDAB"), Shown("active_energy_import", 12345.67, 2), *shown)
 
-    assert [verdict.match.reading.address for verdict in found] == [0, 2]
+    assert [(verdict.match.reading.address, verdict.sure, verdict.by_order) for verdict in found[1:]] == [
+        (0, True, True),
+        (2, True, True),
+        (4, True, True),
+    ]
+
+
+def test_phases_are_not_ordered_where_two_rows_of_them_stand() -> None:
+    values = (*VALUES[:3], *VALUES[:3], *VALUES[6:])
+    shown = [Shown(f"voltage_l{phase}", value, 1) for phase, value in zip((1, 2, 3), VALUES, strict=False)]
+
+    found = judged(block("CDAB", values), Shown("active_energy_import", 12345.67, 2), *shown)
+
+    assert not any(verdict.sure for verdict in found[1:])
+
+
+def test_one_phase_that_no_other_is_near_needs_no_order() -> None:
+    found = judged(block("CDAB"), Shown("active_energy_import", 12345.67, 2), Shown("current_l1", 5.21, 2))
+
+    assert [(verdict.match.reading.address, verdict.sure) for verdict in found[1:]] == [(6, True)]
 
 
 def test_two_scales_that_fit_leave_it_open() -> None:
@@ -133,3 +154,13 @@ def test_an_integer_under_a_zero_register_says_that_it_may_be_longer() -> None:
 
 def test_the_smallest_float_is_compared_without_overflow() -> None:
     assert matches(Shown("voltage_l1", 230.1, 1), {0: 0, 1: 1}) == []
+
+
+def test_a_value_that_fits_exactly_a_moment_later_is_exact() -> None:
+    words, later = block("CDAB"), block("CDAB", (230.4, *VALUES[1:]))
+
+    (match, *_) = matches(Shown("voltage_l1", 230.4, 1), words, later)
+
+    assert match.exact
+    assert match.reading.address == 0
+    assert not matches(Shown("voltage_l1", 230.4, 1), words)[0].exact
