@@ -20,6 +20,7 @@ from agent.sinks.mqtt import sink as broker_of
 from agent.sinks.mqtt.reasons import refusal as translated
 from agent.sinks.mqtt.session import MqttSession
 from tests.agent.sinks.broker_stub import StubBroker, serving
+from tests.certificates import Authority
 from tests.servers import Broker, running_mosquitto
 
 
@@ -569,7 +570,8 @@ async def test_the_password_is_read_anew_for_each_connection(tmp_path: Path) -> 
         async with sink.session() as session:
             await session.send([record(1)])
 
-    assert "not authorised" in refused.reason or "password is wrong" in refused.reason
+    assert "check username and password_file" in refused.reason
+    assert refused.hold
 
 
 # ---- TLS
@@ -615,6 +617,27 @@ async def test_a_client_without_certificate_is_told_what_to_set(tmp_path: Path, 
     error = await refusal(sink_of(secure.url, tmp_path, ca_file=certificates(secure)["ca_file"]))
 
     assert "asks for a client certificate it knows: check cert_file and key_file" in error.reason
+
+
+@pytest.mark.integration
+async def test_a_client_certificate_that_was_replaced_is_noticed_and_used(tmp_path: Path, secure: Broker) -> None:
+    (tmp_path / "others").mkdir()
+    others = Authority(tmp_path / "others").issue("gateway")
+    cert, key = tmp_path / "mine.crt", tmp_path / "mine.key"
+    cert.write_bytes(others.cert.read_bytes())
+    key.write_bytes(others.key.read_bytes())
+    sink = sink_of(secure.url, tmp_path, None, **{**certificates(secure), "cert_file": cert.name, "key_file": key.name})
+    before = sink.credentials()
+    await refusal(sink)
+    assert sink.credentials() == before
+
+    assert secure.client is not None
+    key.write_bytes(secure.client.key.read_bytes())
+    cert.write_bytes(secure.client.cert.read_bytes())
+
+    assert sink.credentials() != before
+    async with sink.session() as session:
+        await session.send([record(1)])
 
 
 @pytest.mark.integration
