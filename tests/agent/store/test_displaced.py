@@ -120,7 +120,7 @@ async def test_what_was_put_in_the_place_of_the_file_is_kept_whole(tmp_path: Pat
         replace(path)
         append(store, 5)
         await store.flush()
-    found = [file for file in tmp_path.glob("store.db.found-*") if file.name[-1].isdigit()]
+    found = [file for file in tmp_path.glob("store.db.found-*") if file.name[-1].isdigit()]  # noqa: ASYNC240  # small
 
     assert len(found) == 1
     with closing(sqlite3.connect(found[0])) as other:

@@ -223,6 +223,7 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
         await until(store, lambda status: not status.degraded)
         after = store.append("telemetry", "hall/meter", _NOW, {"x": 9})
         await store.flush()
+        assert store.unsettled("influx") < 40
 
         mine = await take(store)
         told = [record for record in mine if record.kind == "event"]
@@ -269,6 +270,8 @@ async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeyp
 async def test_whatever_keeps_the_lock_from_being_made_the_start_is_live_only(
     tmp_path: Path, code: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    path = tmp_path / "store.db"
+    before = await filled(path)
     real, failing = os.open, True
 
     def refused(path: Any, *given: Any, **options: Any) -> int:
@@ -277,13 +280,15 @@ async def test_whatever_keeps_the_lock_from_being_made_the_start_is_live_only(
         return real(path, *given, **options)
 
     monkeypatch.setattr(os, "open", refused)
-    async with opened(tmp_path / "store.db") as store:
+    async with opened(path) as store:
         assert store.status().degraded == os.strerror(code)
+        assert store.load_state("account/a") == b"earlier"
         store.append("telemetry", "hall/meter", _NOW, {})
         failing = False
         await until(store, lambda status: not status.degraded)
 
-        assert len(await take(store)) == 1
+        assert len(await take(store)) == 17
+        assert store.epoch != identity(before[0])[0], "nobody can tell what the file has forgotten"
 
 
 async def test_a_folder_that_cannot_be_made_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,9 +384,11 @@ async def test_what_one_receiver_got_from_memory_is_remembered_within_a_bound(
                 for _ in range(50):
                     record = store.append("telemetry", "hall/meter", _NOW, {"pad": "p" * 300})
                 await take(store)
+            for _ in range(1100):
                 await store.set_aside("influx", record, "too large")
             remembered = store._writer.deliveries._from_memory["mqtt"]
 
             assert len(remembered) < 1500
+            assert len(store._writer.deliveries.refused) == 1000
             assert record.seq in remembered
             assert await take(store) == []
