@@ -153,7 +153,7 @@ class Asker:
         for at, block in enumerate(left):
             muted = device.muted.get(block)
             if muted and time.monotonic() < muted.retry_at:
-                results[block] = Muted("no reply to this request, though to others: asked again by growing pauses")
+                results[block] = Muted("not asked for a while")
                 continue
             try:
                 results[block] = await self._ask(device, block)

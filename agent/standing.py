@@ -19,6 +19,8 @@ from drivers.line import Line
 
 _log = logging.getLogger(__name__)
 
+_MUTED = "no answer, though others are answered: asked by growing pauses"
+
 OnCondition = Callable[[PolledDevice], None]
 
 
@@ -111,7 +113,8 @@ def _dumb(error: LineError) -> bool:
 def _explain(device: PolledDevice, results: Results) -> str:
     """Return which blocks of a device that otherwise answers failed, and why."""
     failed = [
-        f"function {block.function} address {block.address:#06x} count {block.count}: {result}"
+        f"function {block.function} address {block.address:#06x} count {block.count}: "
+        f"{_MUTED if block in device.muted else result}"
         for block, result in results.items()
         if isinstance(result, LineError)
     ]

@@ -3,20 +3,21 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from agent import breaker
+from agent import asking, breaker, overload
 from agent.asking import Memory
 from agent.learning import Learned
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.poller import LinePoller
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.hint import LineEvidence
 from drivers.line import LineStats
 from drivers.profile import Profile, load_profile
 from drivers.reading import Block, Exchange, Frame, Outcome, Quality
@@ -58,6 +59,8 @@ class ScriptedLine:
     closed: bool = False
     reading: bool = False
     hold: asyncio.Event | None = None
+    evidence: LineEvidence = field(default_factory=LineEvidence)
+    wait: Callable[[int], Awaitable[None]] | None = None
 
     async def read(self, unit: int, block: Block) -> Exchange:
         assert not self.reading, "requests of one line must not overlap"
@@ -66,7 +69,7 @@ class ScriptedLine:
             self.asked.append((unit, block.address))
             if self.hold:
                 await self.hold.wait()
-            await asyncio.sleep(self.takes_s)
+            await (self.wait(unit) if self.wait else asyncio.sleep(self.takes_s))
         finally:
             self.reading = False
         error = self.answer(unit, block)
@@ -478,3 +481,134 @@ async def test_a_device_without_identity_registers_is_taken_as_it_is(known: Prof
 
     assert line.asked.count((1, 200)) == 1
     assert bench.conditions(1) == [Condition.ONLINE]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_device_that_was_taken_for_dead_is_tried_with_its_shortest_read(tmp_path: Path) -> None:
+    wide = PROFILE.replace("[points]", '[points]\npressure = { address = 50, type = "uint32", unit = "kPa" }')
+    (tmp_path / "wide.toml").write_text(wide, encoding="utf-8")
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, load_profile("wide.toml", relative_to=tmp_path))
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 2)
+        line.answer = silence
+        await bench.until(lambda: bench.conditions(1)[-1] is Condition.OFFLINE)
+        line.asked.clear()
+        await bench.until(lambda: len(line.asked) == 2)
+
+    assert {address for _, address in line.asked} <= {0, 100}, "not the one of two registers"
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_block_that_is_never_answered_leaves_the_device_alive_and_is_asked_by_pauses(profile: Profile) -> None:
+    line = ScriptedLine(lambda unit, block: silence(unit, block) if block.address == 0 else None)
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.asked.count((1, 100)) >= 30)
+
+    assert line.polls(1) <= 16
+    assert bench.devices[1].condition is Condition.DEGRADED
+    assert "no answer, though others are answered" in bench.devices[1].reason
+    assert len(bench.told) <= 3, "its reason does not change with each attempt"
+    assert bench.frames[-1][1].quality.tolist() == [Quality.COMM_LOST, Quality.GOOD]
+
+
+@pytest.mark.parametrize("code", [5, 6])
+async def test_a_busy_device_is_given_more_time(profile: Profile, code: int) -> None:
+    line = ScriptedLine()
+    answered: list[float] = []
+
+    def busy(unit: int, block: Block) -> LineError | None:
+        now = time.monotonic()
+        soon = bool(answered) and now - answered[-1] < 0.03
+        answered.append(now)
+        return refusal(unit, block, code) if soon else None
+
+    line.answer = busy
+    bench = Bench(line, {1: 0.2}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(bench.frames) == 6)
+
+    assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD] * 2
+    assert 0.03 <= bench.devices[1].pacing.pause_s <= 0.08
+
+
+async def test_a_device_that_drops_what_follows_too_fast_is_given_more_time(profile: Profile) -> None:
+    line = ScriptedLine()
+    answered = [0.0]
+
+    def dropping(unit: int, block: Block) -> LineError | None:
+        now = time.monotonic()
+        if now - answered[0] < 0.03:
+            return silence(unit, block)
+        answered[0] = now
+        return None
+
+    line.answer = dropping
+    bench = Bench(line, {1: 0.2}, profile)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.frames) and bench.frames[-1][1].quality.tolist() == [Quality.GOOD] * 2)
+
+    assert bench.devices[1].pacing.pause_s >= 0.03
+    assert Condition.OFFLINE not in bench.conditions(1)
+
+
+async def test_a_device_must_say_now_and_then_that_it_is_still_the_same(
+    known: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_IDENTIFY_EVERY_S", 0.2)
+    line = ScriptedLine()
+    bench = Bench(line, {1: 0.05}, known)
+    async with bench.running():
+        await bench.until(lambda: line.asked.count((1, 200)) == 3)
+        line.data = b"\x09\x09"
+        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+
+    assert line.polls(1) >= 6, "not before every poll"
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_many_dead_devices_on_a_busy_line_keep_the_living_from_little(profile: Profile) -> None:
+    async def wait(unit: int) -> None:
+        await asyncio.sleep(0.1 if unit > 2 else 0.005)
+
+    line = ScriptedLine(lambda unit, block: silence(unit, block) if unit > 2 else None)
+    line.wait = wait
+    bench = Bench(line, {1: 0.05, 2: 0.05} | dict.fromkeys(range(3, 11), 0.05), profile)
+    async with bench.running():
+        await bench.until(lambda: all(device.polls for device in bench.devices.values()))
+        line.asked.clear()
+        began = time.monotonic()
+        await asyncio.sleep(4)
+        passed_s = time.monotonic() - began
+
+    dead = sum(1 for unit, _ in line.asked if unit > 2)
+    assert dead <= 4, "4 % of 4 s, and what is under way"
+    assert min(line.polls(1), line.polls(2)) >= 0.8 * passed_s / 0.05
+
+
+async def test_a_line_says_that_it_is_overloaded_and_that_it_is_no_more(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overload, "_MINUTE_S", 0.3)
+    line = ScriptedLine(takes_s=0.06)
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bool(bench.loads) and bench.loads[-1][0])
+        assert "leaves out" in bench.poller.reason
+        line.takes_s = 0.0
+        await bench.until(lambda: not bench.loads[-1][0])
+
+    assert bench.poller.reason == ""
+
+
+async def test_what_is_wrong_with_a_serial_line_on_which_nobody_answers_is_told(profile: Profile) -> None:
+    line = ScriptedLine(silence, endpoint=parse_endpoint("rtu:///dev/ttyS9"))
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        line.evidence = LineEvidence(silent=2)
+        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+        assert "A and B are crossed" in bench.devices[1].reason
+        assert "A and B are crossed" in bench.poller.reason
+        line.stats.replies = 1
+        assert bench.poller.reason == ""

@@ -1,0 +1,40 @@
+from agent.overload import Overload
+
+
+def after_a_minute(load: Overload, made: int, skipped: int) -> bool:
+    for _ in range(made):
+        load.add(0)
+    load.add(skipped)
+    return load.judge(load.since + 60)
+
+
+def test_a_line_is_overloaded_when_it_leaves_out_more_than_a_little_and_until_it_hardly_does() -> None:
+    load = Overload(0.0)
+
+    assert not load.judge(59.0)
+    assert load.active is None
+    assert after_a_minute(load, 99, 1), "the first minute is told, whatever it was"
+    assert load.active is False
+    assert after_a_minute(load, 89, 10)
+    assert load.active
+    assert not after_a_minute(load, 95, 3), "still"
+    assert load.active
+    assert after_a_minute(load, 200, 1)
+    assert not load.active
+
+
+def test_a_minute_without_polls_is_no_overload() -> None:
+    load = Overload(0.0)
+
+    load.judge(60.0)
+    assert load.share == 0.0
+
+
+def test_what_is_said_has_figure_and_remedy() -> None:
+    load = Overload(0.0)
+    after_a_minute(load, 74, 25)
+
+    assert load.text("bus").startswith("line bus leaves out 25 % of its polls because it is too slow for them: poll")
+    assert "25 %" in load.text_zh("bus")
+    after_a_minute(load, 100, 0)
+    assert load.text("bus") == "line bus keeps its cadences"
