@@ -144,8 +144,8 @@ def keys_text(candidate: Candidate) -> str:
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
     match, reading = verdict.match, verdict.match.reading
-    if verdict.by_order:
-        yield "phases taken in the order of their addresses: compare each with the display"
+    if verdict.by_order and match.shown.name.endswith("_l1"):
+        yield "phases l1 to l3 are taken in the order of their addresses: compare each with the display"
     if verdict.twins:
         places = _listed([f"{twin.reading.address:#06x}" for twin in verdict.twins])
         yield (

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from agent.commissioning.candidates import ORDERS, Candidate, candidates, order_bits
-from drivers.quantity import VOCABULARY
+from drivers.quantity import VOCABULARY, Kind
 
 _CHANGE_BITS = 0.4
 """Tables of registers keep to one type: a change of type costs."""
@@ -14,6 +14,9 @@ _ODD_BITS = 0.5
 _NEAR = 0.02
 """A display and a register read a moment apart may differ by this much."""
 _EXACT_BITS, _NEAR_BITS, _POWER_BITS = 8.0, 1.0, 0.4
+_HALF = 0.5001
+_COUNTED_DIGITS, _COUNTED_ON = 5, 20.5
+"""A counter goes on between the look at its display and the reading: of many digits the last may have moved."""
 _MOST_POWER = 6
 _KILO = 3
 _ORDER_WEIGHT = 4.0
@@ -147,14 +150,17 @@ def _match(shown: Shown, candidate: Candidate) -> Match | None:
     if abs(power) > _MOST_POWER:
         return None
     scale = float(f"1e{power}")
-    off = abs(candidate.raw * scale - shown.value)
-    exact = off <= 0.5001 * 10.0**-shown.decimals
-    if not exact and off > _NEAR * abs(shown.value):
+    quantity = VOCABULARY.get(shown.name)
+    ahead = candidate.raw * scale - shown.value
+    last_digit = 10.0**-shown.decimals
+    exact = abs(ahead) <= _HALF * last_digit
+    if quantity and quantity.kind is Kind.COUNTER and shown.digits >= _COUNTED_DIGITS:
+        exact = -_HALF * last_digit <= ahead <= _COUNTED_ON * last_digit
+    if not exact and abs(ahead) > _NEAR * abs(shown.value):
         return None
     plain = candidate.bits - sum(2.0 for why in candidate.why if why.startswith("mains") and candidate.scale != scale)
     cost = _scale_cost(candidate.type, power)
     bits = plain + (_EXACT_BITS + shown.digits if exact else _NEAR_BITS) - cost
-    quantity = VOCABULARY.get(shown.name)
     if quantity and quantity.unit.dimension in _SIGNED and candidate.type.startswith("int"):
         bits += _SIGN_BITS
     return Match(shown, replace(candidate, scale=scale), exact, round(bits, 2))

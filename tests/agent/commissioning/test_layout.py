@@ -164,3 +164,13 @@ def test_a_value_that_fits_exactly_a_moment_later_is_exact() -> None:
     assert match.exact
     assert match.reading.address == 0
     assert not matches(Shown("voltage_l1", 230.4, 1), words)[0].exact
+
+
+def test_a_counter_may_have_gone_on_since_somebody_looked_but_never_back() -> None:
+    words = dict(enumerate((0xFFFF, 0x0012, 0xD687, 0xFFFF)))  # 1,234,567
+
+    (ahead,) = judged(words, Shown("active_energy_import", 12345.62, 2))
+    (behind,) = judged(words, Shown("active_energy_import", 12345.72, 2))
+
+    assert (ahead.sure, ahead.match.reading.address) == (True, 1)
+    assert not behind.sure
