@@ -11,16 +11,17 @@ def after_a_minute(load: Overload, made: int, skipped: int) -> bool:
 def test_a_line_is_overloaded_when_it_leaves_out_more_than_a_little_and_until_it_hardly_does() -> None:
     load = Overload(0.0)
 
-    assert not load.judge(59.0)
-    assert load.active is None
-    assert after_a_minute(load, 99, 1), "the first minute is told, whatever it was"
-    assert load.active is False
-    assert after_a_minute(load, 89, 10)
-    assert load.active
-    assert not after_a_minute(load, 95, 3), "still"
-    assert load.active
-    assert after_a_minute(load, 200, 1)
-    assert not load.active
+    minutes = [(99, 1), (89, 10), (95, 3), (200, 1), (98, 2)]
+
+    assert not load.judge(59.0), "no minute is over"
+    # The first is told, whatever it was; between the two limits all stays as it is.
+    assert [(after_a_minute(load, *minute), load.active) for minute in minutes] == [
+        (True, False),
+        (True, True),
+        (False, True),
+        (True, False),
+        (False, False),
+    ]
 
 
 def test_a_minute_without_polls_is_no_overload() -> None:
