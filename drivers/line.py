@@ -9,6 +9,8 @@ Invariants:
    frame that nobody asked for. In doubt a network connection is closed and made anew, and with RTU frames the
    line stays silent for its time-out and drops what arrives, before the next request goes out. A port or
    connection with RTU frames that was just opened is in the same doubt: a process before this one may have asked.
+   Over Modbus/TCP and TLS mere silence is no doubt: a late reply is known by its number and dropped. A connection
+   that stays silent again and again is made anew all the same, for the other end may have forgotten it.
 5. What came before a request went out never answers it, not even if it was still in the system's buffer.
 6. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
 7. A peer that babbles costs neither memory nor time: a connection that brings much unasked is closed.
@@ -42,6 +44,8 @@ _LULL_S = 0.05
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
 _TRANSACTIONS = 1 << 16
+_SILENCES = 3
+"""Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
 _REMEMBERED = 32
 """Exchanges from which a line's trouble is judged."""
 _MOST_PARTS = 16
@@ -209,6 +213,14 @@ class Line:
             self._wire.abort()
             self._left, self._wire = self._wire, None
 
+    def _give_up(self, wire: Wire, now: float) -> None:
+        """Make sure that the reply to the last request, should it still come, answers no other."""
+        if not self.endpoint.serial and not wire.received:
+            wire.give_up(self._transaction)
+            if wire.silences < _SILENCES:
+                return
+        self._distrust(now)
+
     def _keep_silent(self, since: float) -> None:
         if self.endpoint.serial:
             self._silent_until = max(self._silent_until, since + self._timeout_s)
@@ -227,10 +239,11 @@ class Line:
             settled = verdict.outcome in (Outcome.OK, Outcome.EXCEPTION)
         finally:
             now = time.monotonic()
-            self.stats.bytes_received += len(wire.received)
+            self.stats.bytes_received += len(wire.received) + wire.late
+            wire.late = 0
             self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
             if not settled:
-                self._distrust(now)
+                self._give_up(wire, now)
         exchange = Exchange(
             line=self.name,
             unit=unit,

@@ -26,6 +26,7 @@ from drivers.endpoint import Endpoint
 from drivers.errors import LineDown
 from drivers.guard import Asked, Judge, Verdict, check_frame, data_bytes, judge_mbap, judge_rtu
 from drivers.hint import PortErrors
+from drivers.overdue import Overdue
 from drivers.reading import Block, Outcome
 from drivers.remedy import bad_file, closed_by_the_device, explain, place
 
@@ -47,7 +48,8 @@ _LARGEST_CHUNK = 1 << 20
 class Wire(ModbusProtocol):
     """One connection, used by one task; once `lost` it stays so, and another is made.
 
-    `received` holds the bytes since the last request, `unasked` counts those that came while nothing was asked.
+    `received` holds the bytes since the last request, `unasked` counts those that came while nothing was asked,
+    `late` those of replies to requests given up before, `silences` the requests in a row without a byte in return.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -66,6 +68,9 @@ class Wire(ModbusProtocol):
         self.time_ns = 0
         self.unasked = 0
         self.unasked_at = 0.0
+        self.late = 0
+        self.silences = 0
+        self._overdue = Overdue()
 
     @property
     def lost(self) -> bool:
@@ -133,11 +138,17 @@ class Wire(ModbusProtocol):
     def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict]]:
         """Send one request; return it with the future of its verdict."""
         asked = Asked(self._framer.buildFrame(_pdu(unit, block, transaction)), unit, block.function, data_bytes(block))
+        self._overdue.forget(transaction)
         self._asked = asked
         self._pending = self.loop.create_future()
         self.received = b""
         self.send(asked.request)
         return asked, self._pending
+
+    def give_up(self, transaction: int) -> None:
+        """Drop the reply to a request with MBAP header should it still come: its number tells it from all others."""
+        self.silences += 1
+        self._overdue.add(transaction)
 
     def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:
         """Send bytes if they are one request that reads; raise ValueError for all others."""
@@ -156,18 +167,29 @@ class Wire(ModbusProtocol):
 
     def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:  # noqa: ARG002 - its signature
         """Judge what has come so far, or count it as unasked; every byte is taken."""
-        if self._asked is None or self._pending is None or self._pending.done():
-            self.unasked += len(data)
-            self.unasked_at = time.monotonic()
-            if self.unasked > _FLOOD:
-                self.abort()  # not even read any more
-            return len(data)
-        self.stamp()
-        self.received += data
-        verdict = self._judge(self._asked, self.received)
-        if verdict is not None:
-            self._settle(verdict)
-        return len(data)
+        size = len(data)
+        self.silences = 0
+        waiting = self._pending is not None and not self._pending.done()
+        if not (self.received if waiting else self.unasked):  # what comes next begins a frame
+            data = self._overdue.rest(data)
+            self.late += size - len(data)
+        if not waiting:
+            self._count_unasked(len(data))
+        elif data and self._asked is not None:
+            self.stamp()
+            self.received += data
+            verdict = self._judge(self._asked, self.received)
+            if verdict is not None:
+                self._settle(verdict)
+        return size
+
+    def _count_unasked(self, size: int) -> None:
+        if not size:
+            return
+        self.unasked += size
+        self.unasked_at = time.monotonic()
+        if self.unasked > _FLOOD:
+            self.abort()  # not even read any more
 
     def callback_new_connection(self) -> ModbusProtocol:
         """Never called: this side connects."""

@@ -268,6 +268,42 @@ async def test_a_reply_later_than_the_time_out_shifts_no_following_read(
     assert line.stats.bad_replies == 0
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_silent_unit_behind_a_gateway_costs_no_connection_until_nobody_answers(
+    transport: str, authority: Authority
+) -> None:
+    def gateway(request: Request) -> Iterable[Chunk]:
+        return [(0.06, request.reply())] if request.unit == 2 else [(0, request.reply())] if request.unit == 1 else []
+
+    async with device(transport, authority, gateway) as there, opened(there.url, timeout_s=0.05) as line:
+        for unit in (2, 3, 1, 2, 1, 3, 2, 1):
+            if unit == 1:
+                await follow_up(line, reads=3)
+            else:
+                with pytest.raises(NoReply):
+                    await line.read(unit, Block(3, 0, 2))
+        before = there.connections
+        for _ in range(3):
+            with pytest.raises(NoReply):
+                await line.read(3, Block(3, 0, 2))
+        await follow_up(line)
+        heard = line.stats.bytes_received
+
+    assert (before, there.connections, line.stats.bad_replies) == (1, 2, 0)
+    assert heard == 13 * (3 * 3 + 8) + 13 * 3
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+async def test_a_reply_that_begins_like_the_number_of_a_lost_request_is_taken(
+    transport: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secrets.randbelow", lambda _: 0x0102)
+    async with device(transport, authority, Once(1, lambda _: [])) as there, opened(there.url) as line:
+        with pytest.raises(NoReply):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+
 @pytest.mark.parametrize("transport", RTU)
 async def test_a_late_reply_still_coming_in_when_the_silence_ends_is_waited_out(
     transport: str, authority: Authority
