@@ -1,6 +1,7 @@
 """From a configuration to what delivers its records."""
 
 import time
+from collections.abc import Sequence
 from functools import partial
 
 from agent.alarm import Alarm, Severity
@@ -23,6 +24,12 @@ def forwarders(config: SiteConfig, store: Store, board: Board, alarms: AlarmDesk
     if config.influx:
         sinks.append(InfluxSink(config.influx, folder=folder))
     return [Forwarder(store, sink, alarm=partial(_tell, alarms, sink.name)) for sink in sinks]
+
+
+def end_alarms_of_others(present: Sequence[Forwarder], alarms: AlarmDesk) -> None:
+    """End the alarms of sinks that an earlier run had and this one has not: nobody else would."""
+    for name in {MqttSink.name, InfluxSink.name} - {forwarder.sink.name for forwarder in present}:
+        _tell(alarms, name, "")
 
 
 def _tell(alarms: AlarmDesk, sink: str, reason: str) -> None:

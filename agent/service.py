@@ -23,7 +23,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
 from agent.crew import Job, working
-from agent.delivery import forwarders
+from agent.delivery import end_alarms_of_others, forwarders
 from agent.duties import Duties
 from agent.forward import Forwarder
 from agent.ledger import Ledger
@@ -105,6 +105,7 @@ class Agent:
             stack.push_async_callback(self.store.close)
             self.ledger.restore(self.store.load_state)
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
+            end_alarms_of_others(self.forwarders, self.alarms)
             await self.duties.begin()
             self._say_online()
             if self.config.mqtt:

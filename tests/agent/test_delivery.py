@@ -10,7 +10,7 @@ import pytest
 from agent.alarm import Alarm
 from agent.alarms import AlarmDesk
 from agent.board import Board
-from agent.delivery import forwarders
+from agent.delivery import end_alarms_of_others, forwarders
 from agent.store import Store
 from tests.agent.frames import configured
 
@@ -67,3 +67,12 @@ async def test_a_sink_that_waits_for_an_operator_raises_its_alarm_and_one_that_w
     assert [forwarder.sink.name for forwarder in found] == ["mqtt", "influx"]
     assert [(alarm.key, alarm.name, alarm.active) for alarm in desk.said] == [("agent", "delivery_mqtt", True)]
     assert "password_file nowhere cannot be read" in desk.said[0].text
+
+
+def test_the_alarm_of_a_sink_that_is_no_more_configured_ends(tmp_path: Path) -> None:
+    desk, store = Desk(), Store(tmp_path / "store.db", max_size=1 << 20, commit_every_s=1, sinks=("mqtt",))
+    alone = configured(tmp_path, CONFIG.partition("[influx]")[0])
+
+    end_alarms_of_others(forwarders(alone, store, Board(), cast("AlarmDesk", desk)), cast("AlarmDesk", desk))
+
+    assert [(alarm.name, alarm.active) for alarm in desk.said] == [("delivery_influx", False)]
