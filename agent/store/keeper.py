@@ -155,9 +155,12 @@ class Keeper:
 
     def _return(self) -> Database:
         """Open the file after it could not be written, or not even be read."""
-        reader, self.database = self.database, None
+        reader = self.database
         if reader:
+            if not reader.is_at(self._file.path):
+                self._rewrite(reader)
             reader.close()
+            self.database = None
         try:
             database = self._file.open()
         except StoreError:
@@ -166,14 +169,12 @@ class Keeper:
         self.database = database
         self._deliveries.touch()
         found, known = database.ledger, self._last
-        if known and (self._reported != self.set_aside or (found.epoch, found.seq) == (known.epoch, known.seq)):
-            self._keep_states()
-        elif found.commits:
+        ours = known and (self._reported != self.set_aside or (found.epoch, found.seq) == (known.epoch, known.seq))
+        if found.commits and not ours:
             salvage = self._file.salvage
             self._join(found, database.settled | salvage.settled, database.states | salvage.states)
         else:
             self._keep_states()
-            self._tell_vanished(known)
         self._report_damage()
         return database
 
@@ -206,19 +207,23 @@ class Keeper:
                 self._backlog.save(name, value)
 
     def _put_back(self, database: Database) -> Database:
+        """Go on where the path leads, with everything that is committed."""
+        self._rewrite(database)
+        database.close()
+        self.database = None
+        self.database = self._file.open()
+        return self.database
+
+    def _rewrite(self, database: Database) -> None:
         """Write the file anew where its path leads."""
         if time.monotonic_ns() - self._put_back_ns < _REPLACE_S * 1e9:
             raise DiskError(self._path, "was removed or replaced again")
         _LOG.error("%s: was removed or replaced while in use; it is written anew", self._path)
         self.displaced = "was removed or replaced while in use, and could not yet be written anew"
         self._file.rewrite(database)
-        database.close()
-        self.database = None
-        self.database = self._file.open()
         self.displaced = "was removed or replaced while in use, and was written anew"
         self._put_back_ns = time.monotonic_ns()
         self._report("store_displaced", f"the store's file {self.displaced}: {self._path}")
-        return self.database
 
     def _recreate(self, error: Exception, database: Database) -> None:
         """Go on in a fresh file after damage was found while running."""
@@ -251,13 +256,6 @@ class Keeper:
         self._backlog.lose(lost)
         text = f"the store has lost its last commits, records {found + 1} to {noted}: check the disk"
         self._report("store_damaged", text)
-
-    def _tell_vanished(self, known: Ledger | None) -> None:
-        """Tell of what was in a file that is gone."""
-        if known and known.records.total():
-            lost = Losses()
-            lost.add(min(self._deliveries.floor + 1, known.seq), known.seq, +known.records, "store file removed")
-            self._backlog.lose(lost)
 
     def _report(self, name: str, text: str) -> None:
         now = time.time_ns()

@@ -188,6 +188,24 @@ async def test_a_disk_without_a_byte_left_is_no_reason_not_to_start(tmp_path: Pa
             await until(store, lambda status: not status.degraded)
 
 
+async def test_a_file_that_is_taken_away_while_it_can_only_be_read_is_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    before = await filled(path)
+    with no_file_above(1 << 10) as lift:
+        async with opened(path) as store:
+            assert store.status().degraded
+            fresh = store.append("interval", "hall/meter", _NOW, {"account": "a"})
+            path.unlink()
+            await until(store, lambda status: "not yet be written" in status.displaced)
+            lift()
+            await until(store, lambda status: not status.degraded)
+            found = await take(store)
+
+            assert [record for record in found if record.kind != "event"] == [*before[5:], fresh]
+            assert store.load_state("account/a") == b"earlier"
+    assert read_status(path).committed_seq >= fresh.seq
+
+
 class Unreadable:
     """Stands between the store and its database, and fails like a disk that gives nothing back."""
 
