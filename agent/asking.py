@@ -14,6 +14,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -66,6 +67,8 @@ class Asker:
         self._devices = tuple(devices)
         self._memory = memory
         self._connection = 0
+        self._poll = ("", 0)
+        self._asked: Counter[Block] = Counter()
 
     async def read(self, cadence: Cadence) -> Results:
         """Read what is due together; learn what the device refuses, so that all it has arrives in this very poll."""
@@ -176,7 +179,8 @@ class Asker:
             await asyncio.sleep(rest_s)
         hurried = pacing.hurried(time.monotonic())
         try:
-            exchange = await self._line.read(device.unit, block)
+            attempt = self._attempt(device, block)
+            exchange = await self._line.read(device.unit, block, poll=device.polls, attempt=attempt)
         except LineError as error:
             refused = isinstance(error, Refused) and not silent(error)
             if refused:
@@ -191,6 +195,15 @@ class Asker:
         device.answered.add(block)
         device.refused.pop(block, None)
         return exchange
+
+    def _attempt(self, device: PolledDevice, block: Block) -> int:
+        """Return how often this block is asked for in this poll, the first time 1."""
+        poll = (device.name, device.polls)
+        if poll != self._poll:
+            self._poll = poll
+            self._asked.clear()
+        self._asked[block] += 1
+        return self._asked[block]
 
     async def _has(self, device: PolledDevice, block: Block) -> bool:
         """Return whether a block can be read; raise LineError when the device does not say."""

@@ -55,6 +55,7 @@ class ScriptedLine:
     endpoint: Endpoint = field(default_factory=lambda: parse_endpoint("tcp://127.0.0.1:1502"))
     stats: LineStats = field(default_factory=LineStats)
     asked: list[tuple[int, int]] = field(default_factory=list)
+    numbers: list[tuple[int, int, int, int]] = field(default_factory=list)
     data: bytes = b"\0\1"
     closed: bool = False
     reading: bool = False
@@ -62,8 +63,9 @@ class ScriptedLine:
     evidence: LineEvidence = field(default_factory=LineEvidence)
     wait: Callable[[int], Awaitable[None]] | None = None
 
-    async def read(self, unit: int, block: Block) -> Exchange:
+    async def read(self, unit: int, block: Block, *, poll: int, attempt: int) -> Exchange:
         assert not self.reading, "requests of one line must not overlap"
+        self.numbers.append((unit, poll, block.address, attempt))
         self.reading = True
         try:
             self.asked.append((unit, block.address))
@@ -612,3 +614,15 @@ async def test_what_is_wrong_with_a_serial_line_on_which_nobody_answers_is_told(
         assert "A and B are crossed" in bench.poller.reason
         line.stats.replies = 1
         assert bench.poller.reason == ""
+
+
+async def test_the_exchanges_of_a_poll_share_a_number_and_repeats_are_counted(profile: Profile) -> None:
+    line = ScriptedLine(lambda unit, block: refusal(unit, block) if block.address == 100 else None)
+    bench = Bench(line, {1: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: line.polls(1) == 3)
+
+    first = [(address, attempt) for _, poll, address, attempt in line.numbers if poll == 1]
+    assert first == [(0, 1), (100, 1), (100, 2)], "a refusal is asked for again before it is believed"
+    assert [(poll, address) for _, poll, address, _ in line.numbers[3:]] == [(2, 0), (3, 0)]
+    assert len(bench.remembered) == 1

@@ -57,6 +57,10 @@ CASES: Mapping[str, Case] = {
         {"reads": 4000, "lines": 24, "processes": 1},
         {"reads": 1_000_000, "lines": 24, "processes": 2},
     ),
-    "crowded": Case(crowded, {"seconds": 10.0, "speed": 5.0}, {"seconds": 600.0, "speed": 1.0}),
+    "crowded": Case(
+        crowded,
+        {"seconds": 12.0, "speed": 2.0, "every_s": 2.0},
+        {"seconds": 600.0, "speed": 1.0, "every_s": 2.5},
+    ),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 4}),
 }

@@ -36,6 +36,7 @@ kind = "sensor"
 source = "defined by this case"
 function = 3
 type = "uint16"
+max_gap = 8
 
 [points]
 temperature = { address = 0, unit = "°C" }
@@ -87,21 +88,25 @@ class _Polls:
         self.longest_s.clear()
 
 
-def crowded(folder: Path, *, seconds: float, speed: float) -> Finding:
-    """Poll both lines for so long; at speed 1 the wire has 9,600 baud and the cadence is 2.5 s."""
+def crowded(folder: Path, *, seconds: float, speed: float, every_s: float) -> Finding:
+    """Poll both lines for so long; at speed 1 the wire has 9,600 baud and a device has 1 s to answer."""
     (folder / "ten.toml").write_text(_PROFILE, encoding="utf-8")
-    return asyncio.run(_trial(load_profile("ten.toml", relative_to=folder), seconds, speed))
+    return asyncio.run(_trial(load_profile("ten.toml", relative_to=folder), seconds, speed, every_s))
 
 
-async def _trial(profile: Profile, seconds: float, speed: float) -> Finding:
+async def _trial(profile: Profile, seconds: float, speed: float, every_s: float) -> Finding:
     finding = Finding("32 devices on a serial line, 8 of them dead, 2 flapping")
     alone, among = _Polls(), _Polls()
     bus = _Bus(speed)
+
+    def devices(units: list[int]) -> list[PolledDevice]:
+        return [PolledDevice(f"unit-{unit}", unit, profile, every_s) for unit in units]
+
     async with (
         rig("rtu", _Bus(speed).answer) as quiet,
         rig("rtu", bus.answer) as busy,
-        _polling(quiet, profile, [*_LIVING], speed, alone),
-        _polling(busy, profile, [*_LIVING, *_DEAD, *_FLAPPING], speed, among) as line,
+        _polling(quiet, devices([*_LIVING]), speed, alone),
+        _polling(busy, devices([*_LIVING, *_DEAD, *_FLAPPING]), speed, among) as line,
     ):
         # In the first round everybody is asked once, before anything is known of anybody.
         async with asyncio.timeout(120):
@@ -137,12 +142,9 @@ async def _trial(profile: Profile, seconds: float, speed: float) -> Finding:
 
 
 @asynccontextmanager
-async def _polling(
-    device: Rig, profile: Profile, units: list[int], speed: float, polls: _Polls
-) -> AsyncIterator[LinePoller]:
-    devices = [PolledDevice(f"unit-{unit}", unit, profile, 2.5 / speed) for unit in units]
+async def _polling(served: Rig, devices: list[PolledDevice], speed: float, polls: _Polls) -> AsyncIterator[LinePoller]:
     timeout_s, pause_s = 1.0 / speed, 0.02 / speed
-    line = Line("bus", parse_endpoint(device.url), timeout_s=timeout_s, pause_s=pause_s)
+    line = Line("bus", parse_endpoint(served.url), timeout_s=timeout_s, pause_s=pause_s)
     poller = LinePoller(
         line,
         devices,
