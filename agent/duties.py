@@ -2,8 +2,8 @@
 
 Invariants:
 
-- The watchdog is fed only while every line's task, the ticker and the keeper of the books turn; it never depends
-  on a broker or database.
+- The watchdog is fed only while every line's task, the ticker, the keeper of the books and the store's thread turn;
+  it never depends on a broker or database.
 - Nothing is booked, closed or recorded before the time is known; what was polled until then waits in the recorder.
 - Ticks and books are two loops, so that slow ticks keep neither the books nor the watchdog waiting.
 """
@@ -85,7 +85,9 @@ class Duties:
 
     def _look(self) -> None:
         """Look at the clocks, and tell of each step."""
-        for step in self._keeper.look():
+        steps = self._keeper.look()
+        self._ledger.clock_right = bool(self._keeper.clocks.synchronised)
+        for step in steps:
             self._tell(step_event(self._scribe.site, step), step.time_ns)
 
     def _tell(self, event: dict[str, Any], time_ns: int) -> None:

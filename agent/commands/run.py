@@ -17,6 +17,7 @@ from agent.store import StoreError
 from agent.threads import LooseThreads
 
 _log = logging.getLogger("agent")
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def set_up_logging() -> None:
@@ -34,7 +35,7 @@ class Run:
 
     def __init__(self, path: Path, config: SiteConfig) -> None:
         self._path = path
-        self._end, self._stop = asyncio.Event(), asyncio.Event()
+        self._end, self._stop, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._agent = Agent(config)
         self._following: SiteConfig | None = None
 
@@ -45,12 +46,27 @@ class Run:
         self._stop.set()
 
     def reload(self) -> None:
+        """Have the file taken over as it is now."""
+        if not self._end.is_set():
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._changed.set()
+
+    async def _reload_for_ever(self) -> None:
+        """Take over the file after each change, one after another."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            try:
+                await self._reload()
+            except Exception:  # noqa: BLE001 -- a bug that a new file meets must not end the old configuration
+                _log.exception("%s is not taken over, the old configuration stays", self._path)
+                notify("READY=1")
+
+    async def _reload(self) -> None:
         """Take over the file, or say what is wrong with it."""
-        if self._end.is_set():
-            return
-        notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
         try:
-            config = load_config(self._path)
+            # In a thread: it takes longer than the pause between two polls.
+            config = await asyncio.to_thread(load_config, self._path)
         except ConfigError as error:
             _log.error("%s is not taken over, the old configuration stays:", self._path)
             say_problems(error.problems)
@@ -67,10 +83,16 @@ class Run:
             self._agent.reload(config)
 
     async def until_ended(self) -> None:
-        """Run agent after agent; raise StoreError or ApiError when the first cannot start.
+        """Run agent after agent; raise a group with StoreError or ApiError when the first cannot start."""
+        async with asyncio.TaskGroup() as group:
+            reloading = group.create_task(self._reload_for_ever(), name="reload")
+            try:
+                await self._run_agents()
+            finally:
+                reloading.cancel()
 
-        A configuration with which the next one cannot start is given up for the former.
-        """
+    async def _run_agents(self) -> None:
+        """Run agent after agent; a configuration with which the next one cannot start is given up for the former."""
         former: SiteConfig | None = None
         while True:
             try:
@@ -88,24 +110,45 @@ class Run:
             self._stop.clear()
 
 
-async def run_agent(path: Path, config: SiteConfig) -> None:
+class Early:
+    """Takes the signals that come before there is anything to end."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        """Whether the program was asked to end."""
+        for signum in _ENDING:
+            signal.signal(signum, self)
+
+    def __call__(self, *_: object) -> None:
+        """Note that the program is to end."""
+        self.asked = True
+
+
+async def run_agent(path: Path, config: SiteConfig, early: Early) -> None:
     """Run the agent until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     loop.set_default_executor(LooseThreads())  # a name nobody answers must not keep the program from its end
     run = Run(path, config)
-    for signum in (signal.SIGTERM, signal.SIGINT):
+    for signum in _ENDING:
         loop.add_signal_handler(signum, run.finish)
     loop.add_signal_handler(signal.SIGHUP, run.reload)
-    await run.until_ended()
+    try:
+        if not early.asked:
+            await run.until_ended()
+    finally:
+        for signum in _ENDING:
+            loop.remove_signal_handler(signum)
+            signal.signal(signum, signal.SIG_IGN)  # to be asked again changes nothing
 
 
 def run(path: Path) -> Exit:
     """Run the agent; raises ConfigError, and CommandError when it cannot start."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read as it is
+    early = Early()
     config = load_config(path)
     set_up_logging()
     try:
-        asyncio.run(run_agent(path, config))
+        asyncio.run(run_agent(path, config, early))
     except* (StoreError, ApiError) as group:
         raise CommandError("; ".join(str(error) for error in group.exceptions)) from group
     return Exit.DONE

@@ -229,6 +229,13 @@ async def test_a_loop_that_does_not_turn_is_named(tmp_path: Path, late: dict[str
     assert agent.duties.stalled() == stuck
 
 
+async def test_a_store_whose_thread_hangs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Agent(site(tmp_path))
+    monkeypatch.setattr(agent.store._writer, "_busy_ns", time.monotonic_ns() - 61 * 10**9)
+
+    assert agent.duties.stalled() == ["store"]
+
+
 async def test_a_line_without_devices_is_no_matter_for_the_watchdog(tmp_path: Path) -> None:
     agent = Agent(site(tmp_path))
     (_, empty) = agent.pollers

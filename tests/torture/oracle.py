@@ -102,7 +102,7 @@ def conservation(intervals: list[dict[str, Any]], states: dict[str, bytes]) -> t
         opened = found[min(found)]["evidence"]
         first = (opened.get("open") or opened["open_next"])["value"]
         last = book["source"]["last"][2]
-        rest = _open(book["intervals"])
+        rest = open_quanta(book["intervals"])
         booked = sum(round(record["amount"] * _QUANTA) for record in found.values()) + rest
         expected = round(last * _QUANTA) - round(first * _QUANTA)
         if booked != expected:
@@ -110,8 +110,8 @@ def conservation(intervals: list[dict[str, Any]], states: dict[str, bytes]) -> t
     return problems, len(latest)
 
 
-def _open(intervals: dict[str, Any]) -> int:
-    """Return what is booked and in no record yet, in quanta."""
+def open_quanta(intervals: dict[str, Any]) -> int:
+    """Return what the saved books of an account have in no record yet, in quanta."""
     rest: int = intervals["waiting"]
     for long, part in [*intervals["ready"], (False, intervals["slot"])]:
         if long:

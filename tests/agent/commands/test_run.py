@@ -21,9 +21,13 @@ from urllib.request import urlopen
 import orjson
 import pytest
 
+from agent.commands import run as module
+from agent.commands.outcome import Exit
+from agent.config import SiteConfig, load_config
 from agent.store import read_intervals, record_hash
 from tests.modbus_rig import Chunk, Request, rig
 from tests.servers import free_port, mosquitto, running_mosquitto
+from tests.torture.oracle import open_quanta
 
 pytestmark = pytest.mark.integration
 
@@ -181,8 +185,7 @@ def booked_counts(folder: Path) -> tuple[int, int]:
         (value,) = connection.execute("SELECT value FROM state WHERE name = ?", (f"account/{ACCOUNT}",)).fetchone()
     connection.close()
     book = json.loads(value)["intervals"]
-    open_share = sum(amount - emitted for amount, _, emitted in (slot["amounts"] for slot in book["slots"]))
-    return recorded + open_share + book["waiting"], round(book["frontier"][2] * 100)
+    return recorded + open_quanta(book), round(book["frontier"][2] * 100)
 
 
 def assert_conserved(folder: Path, motor: Motor) -> None:
@@ -476,3 +479,25 @@ async def test_a_table_that_takes_a_new_start_gets_one_and_the_windows_go_on(tmp
     assert "[store]" in said
     assert window["amount"] > 0.07 * 25, "what was booked before the new start is still there"
     assert_conserved(tmp_path, motor)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_to_be_asked_to_end_before_anything_runs_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    path = configured(tmp_path, "tcp://127.0.0.1:1")
+
+    def ended_while_reading(given: Path) -> SiteConfig:
+        os.kill(os.getpid(), number)
+        return load_config(given)
+
+    monkeypatch.setattr(module, "load_config", ended_while_reading)
+    try:
+        code = module.run(path)
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+    assert code == Exit.DONE
+    assert not (tmp_path / "store.db").exists()
