@@ -20,12 +20,13 @@ import numpy.typing as npt
 from agent.carbon.emission import Conversion
 from agent.config import SiteConfig
 from agent.conversions import Conversions
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.history import Moment
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
+from agent.metering.jump import AHEAD_NS
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
 from drivers.reading import Frame, Quality
@@ -37,6 +38,9 @@ COLUMNS = 5
 _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
+
+_DAY_NS = 86_400 * 1_000_000_000
+"""How long ago a reading is taken to be whose time was wrong."""
 
 _MOST_OUTAGES = 20
 """Outages of an account remembered between two saved rows; beyond, the oldest are taken for one."""
@@ -80,6 +84,7 @@ class AccountBook:
         """What no saved row of the ring tells of yet."""
         self.changed = True
         self._doubts: dict[str, int] = {}
+        self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self.source = self._counter()
         self._length_s = config.interval.length
@@ -102,8 +107,11 @@ class AccountBook:
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
         return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
 
-    def take(self, frame: Frame) -> Iterator[Growth]:
-        """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before."""
+    def take(self, frame: Frame, *, right: bool = False) -> Iterator[Growth]:
+        """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before.
+
+        `right` says that the frame's time is known to be right, and not only believed.
+        """
         code = int(frame.quality[self.point])
         if code >= Quality.COMM_LOST:
             return
@@ -118,6 +126,8 @@ class AccountBook:
         self.as_of = _moment(self.last)
         self.in_row = False
         self.changed = True
+        if right and self._overtaken(self.last):
+            self.source.set_back(time_ns - _DAY_NS)
         for delta in self.source.book(self.last):
             before = self.column.copy()
             self._add(delta)
@@ -125,6 +135,22 @@ class AccountBook:
                 grown = Growth(_moment(delta.start), _moment(delta.end), self.column - before)
                 self._remember(grown)
                 yield grown
+        if right and self.intervals.stuck and (moved := self.intervals.turn_back()) is not None:
+            amount = f"{moved / QUANTA_PER_UNIT:.15g} {self.account.unit}"
+            text = (
+                f"the clock was ahead and is right again: {amount} booked at times that had not come yet are withdrawn"
+            )
+            self.events.append(Noticed(time_ns, Rule.CLOCK, f"{text} and booked, as estimated, now"))
+
+    def _overtaken(self, reading: Reading) -> bool:
+        """Whether the last reading is of a boot whose clock was ahead, and this one has known better for long."""
+        last = self.source.last
+        if last is None or last.boot == reading.boot or last.time_ns - reading.time_ns <= AHEAD_NS:
+            self._behind_since_ns = None
+            return False
+        if self._behind_since_ns is None:
+            self._behind_since_ns = reading.monotonic_ns
+        return reading.monotonic_ns - self._behind_since_ns >= AHEAD_NS
 
     def doubt_since(self, monotonic_ns: int) -> str:
         """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was."""

@@ -105,6 +105,8 @@ class Ledger:
         self.names = [[account.name, account.unit] for account in tracked]
         self.layouts: dict[str, rows.Names] = {}
         self.timeline = Timeline(Moment(start_ns, 0, boot_id), trusted=False)
+        self.clock_right = False
+        """Whether somebody vouches for the times of frames: the machine's clock is synchronised."""
         self._unread: list[tuple[str, bytes, Event]] = []
         self._ticked_ns = 0
 
@@ -115,7 +117,7 @@ class Ledger:
     def take(self, frame: Frame) -> None:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
-            for grown in book.take(frame):
+            for grown in book.take(frame, right=self.clock_right):
                 outage = self._reader.outage(self.position[book.account.name], grown)
                 start_ns = self.timeline.at(outage.start)
                 self.windows.spread(outage.columns, outage.growth, start_ns, outage.end.monotonic_ns)

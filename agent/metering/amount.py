@@ -45,6 +45,8 @@ class Rule(StrEnum):
     """More than the limit allows: booked only because the next readings confirmed it."""
     GAP = "gap"
     """Booked across an outage: real in sum, estimated in its course."""
+    CLOCK = "clock"
+    """What was booked at times that had not come, because the clock was wrong: booked when it was set right."""
     INTEGRAL = "integral"
     """The trapezoid of a power or flow between two samples."""
 

@@ -15,6 +15,7 @@ reset or replacement, implausible.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -84,6 +85,17 @@ class Counter:
         if self._held:
             rule = self._release(last, reading, rule)
         return (self._accept(last, reading, rule),)
+
+    @property
+    def last(self) -> Reading | None:
+        """The last accepted reading."""
+        return self._last
+
+    def set_back(self, time_ns: int) -> None:
+        """Take the last accepted reading for one of this wall time [ns]: its own came from a clock that was ahead."""
+        if self._last:
+            self._last = replace(self._last, time_ns=time_ns, boot="")
+            self._held = []
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""

@@ -1,6 +1,7 @@
 """Accounts without a counter: the integral of a power or flow."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns, quanta
@@ -42,6 +43,16 @@ class Integral:
         booked = round(exact)
         self._rest = exact - booked
         return (Delta(last, reading, booked, not (last.doubt or reading.doubt), Rule.INTEGRAL),)
+
+    @property
+    def last(self) -> Reading | None:
+        """The last accepted sample."""
+        return self._last
+
+    def set_back(self, time_ns: int) -> None:
+        """Take the last accepted sample for one of this wall time [ns]: its own came from a clock that was ahead."""
+        if self._last:
+            self._last = replace(self._last, time_ns=time_ns, boot="")
 
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""

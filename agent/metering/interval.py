@@ -26,13 +26,15 @@ the interval was cut and what was read there, and the amount follows from the ca
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.metering.amount import NS_PER_S, Delta, Reading, Rule
+from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, elapsed_ns
 from agent.metering.boundary import Boundaries
-from agent.metering.slot import ClosedInterval, Decision, Slot, restored, state_of
+from agent.metering.jump import AHEAD_NS, CORRECTED, Jump, remembered
+from agent.metering.slot import LATE_DATA, ClosedInterval, Decision, Slot, restored, state_of
 from agent.metering.stretch import Stretch
 
 __all__ = ["MOST_INTERVALS", "ClosedInterval", "Decision", "IntervalBook"]
@@ -63,6 +65,14 @@ class IntervalBook:
         self._closed_to_ns = 0  # every interval that ends at or before was emitted
         self._waiting = 0
         self._waiting_rules: list[str] = []
+        self._waited_ns = 0
+        self._newest: Reading | None = None  # of those that wait
+        self._booked = 0  # all that is in intervals
+        self._origin: Reading | None = None
+        self._jumps: list[Jump] = []
+        self._highest = 0  # revision of any interval
+        self._withdrawn: tuple[int, int, int] = (0, 0, 0)  # from, to [ns] and revision, while it is under way
+        self._again: tuple[int, int, int] = (0, 0, 0)  # from, to [ns] and first revision of what was withdrawn
 
     @property
     def pending_quanta(self) -> int:
@@ -77,7 +87,7 @@ class IntervalBook:
             slot.see(delta.start)
             self._slot = slot
             self._closed_to_ns = slot.start_ns
-            self._frontier = delta.start
+            self._frontier = self._origin = delta.start
             if delta.rule is Rule.FIRST:
                 slot.rules.add(str(delta.rule))
                 return
@@ -87,6 +97,77 @@ class IntervalBook:
         elif delta.rule is not Rule.FIRST:
             self._waiting += delta.quanta
             self._waiting_rules = sorted({*self._waiting_rules, str(delta.rule)})
+            self._waited_ns += max(0, elapsed_ns(delta.start, delta.end))
+            self._newest = delta.end
+
+    @property
+    def stuck(self) -> bool:
+        """Whether readings have waited for long, and will for as long again, because a clock was far ahead before."""
+        if self._newest is None or self._frontier is None:
+            return False
+        return self._waited_ns >= AHEAD_NS and self._frontier.time_ns - self._newest.time_ns > AHEAD_NS
+
+    def turn_back(self) -> int | None:
+        """Go on at the time of the newest reading, which is known to be right although the book is further.
+
+        What was booked at times that have not come yet is withdrawn and booked, as estimated, into the interval of
+        that reading, together with what waits. Return how much that is [quanta], None when it cannot be told apart:
+        then the readings go on waiting.
+        """
+        reading, origin = self._newest, self._origin
+        if reading is None or origin is None:
+            return None
+        start_ns, end_ns = self._boundaries.around(reading.time_ns)
+        jump = next((each for each in self._jumps if each.frontier.time_ns <= reading.time_ns < each.end_ns), None)
+        if jump is None and reading.time_ns >= origin.time_ns:
+            return None
+        slot, frontier, before = None, replace(origin, time_ns=start_ns), 0
+        from_ns, closed_to_ns = max(start_ns, origin.time_ns), start_ns
+        if jump:
+            former = Slot.restored(jump.slot)
+            slot = former if former.start_ns == start_ns else None
+            frontier, before, from_ns = jump.frontier, jump.before(slot, start_ns), max(start_ns, jump.from_ns)
+            if from_ns > start_ns:
+                closed_to_ns = min(former.end_ns, start_ns)  # the outage was too long to be told in full
+        moved = self._booked + self._waiting - before - (slot.quanta if slot else 0)
+        self._withdraw(from_ns)
+        self._ready = _cut(self._ready, start_ns)
+        self._closed_to_ns = min(self._closed_to_ns, closed_to_ns)
+        again = self._highest + 1 if slot else 0
+        self._slot = self._corrected(slot or Slot(start_ns, end_ns), frontier, reading, moved)
+        self._slot.revision = max(self._slot.revision, again)
+        self._booked += self._waiting
+        self._frontier, self._newest, self._waiting, self._waiting_rules, self._waited_ns = reading, None, 0, [], 0
+        self._origin, self._jumps = min(origin, reading, key=lambda each: each.time_ns), []
+        return moved
+
+    def _withdraw(self, from_ns: int) -> None:
+        """Begin to revise every interval closed from a time on to nothing."""
+        from_ns = self._boundaries.around(from_ns)[0]
+        if self._closed_to_ns <= from_ns:
+            return
+        revision = self._highest + 1
+        self._withdrawn = (from_ns, self._closed_to_ns, revision)
+        since_ns, until_ns, _ = self._again
+        earlier_ns = min(since_ns, from_ns) if until_ns else from_ns
+        self._again = (earlier_ns, max(until_ns, self._closed_to_ns), revision + 1)
+
+    def _corrected(self, slot: Slot, frontier: Reading, reading: Reading, moved: int) -> Slot:
+        """Return the interval of a reading with all that is moved there."""
+        slot.see(frontier)
+        slot.see(reading)
+        slot.quanta += moved
+        slot.estimated += moved
+        slot.rules.update({str(Rule.CLOCK), *self._waiting_rules})
+        slot.decisions.append(Decision(frontier, reading, moved, slot.start_ns, Rule.CLOCK))
+        slot.revision, slot.reason = self._first(slot.start_ns)[0], CORRECTED
+        slot.emitted, slot.changed = 0, True
+        return slot
+
+    def _first(self, start_ns: int) -> tuple[int, str]:
+        """Return the first revision of an interval, and the reason if it is one."""
+        since_ns, until_ns, revision = self._again
+        return (revision, CORRECTED) if since_ns <= start_ns < until_ns else (0, LATE_DATA)
 
     def due(self, now_ns: int) -> ClosedInterval | None:
         """Return the interval to be closed or revised next by now (wall clock, ns), the oldest first, None for none.
@@ -95,6 +176,11 @@ class IntervalBook:
         """
         if self._slot is None:
             return None
+        from_ns, to_ns, revision = self._withdrawn
+        if from_ns < to_ns:
+            start_ns, end_ns = self._boundaries.around(from_ns)
+            rules = (str(Rule.CLOCK),)
+            return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, None, None, None, None, rules, (), revision, CORRECTED)
         while self._ready and isinstance(first := self._ready[0], Slot) and not first.changed:
             self._ready.popleft()
         head = self._ready[0] if self._ready else self._slot
@@ -102,7 +188,7 @@ class IntervalBook:
             return empty
         if isinstance(head, Stretch):
             interval = self._boundaries.around(head.start_ns)
-            return head.slot(interval, 0).closed()
+            return head.slot(interval, *self._first(interval[0])).closed()
         due_ns = now_ns - self._grace_ns
         if self._ready or (head.changed and head.end_ns <= due_ns):
             return head.closed()
@@ -110,6 +196,11 @@ class IntervalBook:
 
     def close(self, interval: ClosedInterval) -> None:
         """Give up the interval that `due` returned, which is recorded now."""
+        self._highest = max(self._highest, interval.revision)
+        from_ns, to_ns, revision = self._withdrawn
+        if from_ns < to_ns:
+            self._withdrawn = (interval.end_ns, to_ns, revision)
+            return
         self._closed_to_ns = max(self._closed_to_ns, interval.end_ns)
         head = self._ready[0] if self._ready else self._slot
         if head is None or interval.start_ns != head.start_ns:
@@ -141,6 +232,12 @@ class IntervalBook:
             "closed_to_ns": self._closed_to_ns,
             "waiting": self._waiting,
             "waiting_rules": self._waiting_rules,
+            "waited_ns": self._waited_ns,
+            "newest": state_of(self._newest),
+            "booked": self._booked,
+            "origin": state_of(self._origin),
+            "jumps": [jump.state() for jump in self._jumps],
+            "revisions": [self._highest, self._withdrawn, self._again],
             "ready": [[isinstance(each, Stretch), each.state()] for each in self._ready],
             "slot": self._slot.state() if self._slot else None,
         }
@@ -151,6 +248,11 @@ class IntervalBook:
         self._closed_to_ns = state["closed_to_ns"]
         self._waiting = state["waiting"]
         self._waiting_rules = list(state["waiting_rules"])
+        self._waited_ns, self._newest = state["waited_ns"], restored(state["newest"])
+        self._booked, self._origin = state["booked"], restored(state["origin"])
+        self._jumps = [Jump.restored(jump) for jump in state["jumps"]]
+        self._highest, withdrawn, again = state["revisions"]
+        self._withdrawn, self._again = tuple(withdrawn), tuple(again)
         self._ready = deque((Stretch if long else Slot).restored(each) for long, each in state["ready"])
         self._slot = Slot.restored(state["slot"]) if state["slot"] else None
 
@@ -168,12 +270,16 @@ class IntervalBook:
         rules = {*self._waiting_rules, str(delta.rule)}
         if not delta.measured and not delta.doubts and delta.rule not in _UNKNOWN:
             rules.add(str(Rule.GAP))
-        self._waiting, self._waiting_rules = 0, []
+        self._waiting, self._waiting_rules, self._waited_ns, self._newest = 0, [], 0, None
         since_ns, end_ns, from_ns = delta.since_ns, delta.end.time_ns, delta.start.time_ns
         if end_ns - from_ns > MOST_INTERVALS * self._boundaries.length_ns:
             from_ns = self._boundaries.back(end_ns, MOST_INTERVALS - 1)
             since_ns = max(since_ns, from_ns)
             self._closed_to_ns = max(self._closed_to_ns, from_ns)
+        if end_ns - frontier.time_ns > AHEAD_NS:
+            jump = Jump(frontier, slot.state(), self._booked, delta, since_ns, from_ns)
+            self._jumps = remembered(self._jumps, jump)
+        self._booked += delta.quanta
         if delta.start.time_ns < slot.end_ns:
             slot.book(delta, rules, since_ns)
         if end_ns < slot.end_ns:
@@ -183,7 +289,7 @@ class IntervalBook:
         inside = Stretch(frontier, delta, tuple(sorted(rules)), since_ns, start_ns, last[0], self._closed_to_ns)
         if start_ns < last[0]:
             self._ready.append(inside)
-        self._slot = inside.slot(last, 0)
+        self._slot = inside.slot(last, *self._first(last[0]))
 
     def _empty(self, until_ns: int, reading: Reading | None) -> ClosedInterval | None:
         """Return the first interval up to a time in which nothing was booked, from the last emitted one on."""
@@ -193,4 +299,17 @@ class IntervalBook:
         start_ns, end_ns = self._boundaries.around(since_ns)
         if end_ns > until_ns:
             return None
-        return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), 0, "")
+        revision, reason = self._first(start_ns)
+        reason = reason if revision else ""
+        return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), revision, reason)
+
+
+def _cut(ready: Iterable[Slot | Stretch], start_ns: int) -> deque[Slot | Stretch]:
+    """Return what lies before a time."""
+    kept: deque[Slot | Stretch] = deque()
+    for each in ready:
+        if each.start_ns < start_ns:
+            if isinstance(each, Stretch):
+                each.end_ns = min(each.end_ns, start_ns)
+            kept.append(each)
+    return kept

@@ -71,6 +71,8 @@ class Slot:
     rules: set[str] = field(default_factory=set)
     doubts: set[str] = field(default_factory=set)
     decisions: list[Decision] = field(default_factory=list)
+    reason: str = LATE_DATA
+    """Why it is revised, if it is."""
 
     @property
     def pending_quanta(self) -> int:
@@ -123,7 +125,7 @@ class Slot:
             tuple(sorted(self.rules)),
             tuple(self.decisions),
             self.revision,
-            LATE_DATA if self.revision else "",
+            self.reason if self.revision else "",
             tuple(sorted(self.doubts)),
         )
 
@@ -132,6 +134,7 @@ class Slot:
         self.revision += 1
         self.emitted = self.quanta
         self.changed = False
+        self.reason = LATE_DATA
 
     def state(self) -> dict[str, Any]:
         """Return the slot as JSON values."""
@@ -140,6 +143,7 @@ class Slot:
             "amounts": [self.quanta, self.estimated, self.emitted],
             "revision": self.revision,
             "changed": self.changed,
+            "reason": self.reason,
             "evidence": [state_of(reading) for reading in (self.open, self.open_next, self.close, self.close_next)],
             "rules": sorted(self.rules),
             "doubts": sorted(self.doubts),
@@ -159,6 +163,7 @@ class Slot:
         ]
         slot = Slot(start_ns, end_ns, state["revision"], amount, estimated, measured_ns, emitted, state["changed"])
         slot.open, slot.open_next, slot.close, slot.close_next = map(restored, state["evidence"])
+        slot.reason = state["reason"]
         slot.rules, slot.doubts, slot.decisions = set(state["rules"]), set(state["doubts"]), decisions
         return slot
 

@@ -34,10 +34,13 @@ class Stretch:
         begin, end = (course(self.delta, self.since_ns, time_ns) for time_ns in (self.start_ns, self.end_ns))
         return end - begin
 
-    def slot(self, interval: tuple[int, int], revision: int) -> Slot:
-        """Return one of its intervals (start and end, ns), or the one around the delta's end."""
+    def slot(self, interval: tuple[int, int], revision: int, reason: str) -> Slot:
+        """Return one of its intervals (start and end, ns), or the one around the delta's end.
+
+        `revision` is that of its first record.
+        """
         emitted = interval[1] <= self.emitted_to_ns
-        slot = Slot(*interval, revision=revision + emitted, changed=not emitted)
+        slot = Slot(*interval, revision=revision + emitted, changed=not emitted, reason=reason)
         slot.see(self.frontier)
         slot.book(self.delta, self.rules, self.since_ns)
         return slot

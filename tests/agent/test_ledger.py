@@ -11,7 +11,7 @@ from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, L
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
 from agent.plant import Plant, build_plant
-from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
+from tests.agent.frames import DEVICES, SITE, configured, frame, frame_at, lost_frame
 
 LIBRARY = FactorLibrary.load()
 S = 10**9
@@ -288,6 +288,38 @@ def test_an_account_counted_in_another_unit_begins_anew(config: SiteConfig, capl
 
     assert dict(second.states()) == dict(ledger_of(config).states())
     assert "was counted in GJ before" in caplog.text
+
+
+@pytest.mark.parametrize("reboots", [False, True])
+def test_an_account_whose_clock_was_in_a_wrong_year_goes_on_when_the_clock_is_right(
+    config: SiteConfig, *, reboots: bool
+) -> None:
+    year_ns = 40 * 365 * 86400 * S
+    ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="first")
+    profile = config.profiles["fan-1"]
+    shown = []
+    closed = []
+    for step in range(600):
+        after_ns = step * 10 * S
+        if step == 200 and reboots:
+            kept = dict(ledger.states())
+            ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="second")
+            ledger.restore(kept.get)
+        ahead_ns = year_ns if 100 <= step < 200 else 0
+        ledger.clock_right = not ahead_ns
+        shown.append(1000 + step)
+        registers = {ENERGY: f"{shown[-1]:08x}"}
+        ledger.take(frame_at("fan-1", profile, registers, START + after_ns + ahead_ns, START + after_ns))
+        closed += closed_of(ledger, (after_ns + ahead_ns) / S)
+
+    book = ledger.books[FAN]
+    assert total(closed) + book.intervals.pending_quanta == 599 * 10_000
+    latest = {interval.start_ns: interval for interval in closed}
+    assert all(not interval.quanta for start_ns, interval in latest.items() if start_ns > START + year_ns // 2)
+    assert [event.rule for event in book.events if event.rule == "clock"] == ["clock"]
+    newest = max(interval for interval in latest if interval < START + year_ns // 2)
+    assert latest[newest].estimated_quanta == 0, "it books as ever"
+    assert ledger.row[AMOUNT, ledger.position[FAN]] == 5.99
 
 
 def test_absurd_readings_never_keep_the_books_from_being_saved(config: SiteConfig) -> None:

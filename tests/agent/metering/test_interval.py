@@ -274,7 +274,7 @@ def test_an_outage_of_a_month_costs_its_state_once_and_not_once_per_interval() -
     book = book_of()
     fill(book, [*steady(0, 10), at(30 * 86400, 40000.0)])
 
-    assert len(json.dumps(book.state())) < 2000
+    assert len(json.dumps(book.state())) < 4000
     again = book_of()
     again.restore(json.loads(json.dumps(book.state())))
     assert again.close_due(EIGHT_NS + 30 * 86400 * NS_PER_S) == book.close_due(EIGHT_NS + 30 * 86400 * NS_PER_S)
@@ -355,6 +355,56 @@ def test_the_hour_that_is_repeated_in_autumn_is_four_more_intervals() -> None:
     closed = book.close_due(round((start + 25 * 3600) * NS_PER_S))
 
     assert [interval.quanta for interval in closed] == [15_000_000] * 100
+
+
+# A clock that was far ahead and is set right.
+
+YEAR_S = 365 * 86400
+
+
+def astray(ahead_s: int, *, right_s: int = 1200, wrong_s: int = 3000) -> tuple[IntervalBook, list[ClosedInterval], int]:
+    """Return a book whose clock was right, then ahead, and then right again for 20 minutes; what it closed; its sum."""
+    book, counter, closed, booked = book_of(), counter_of(), [], 0
+    for second in range(0, right_s + wrong_s + 1200, 10):
+        wall_s = second + (ahead_s if right_s <= second < right_s + wrong_s else 0)
+        booked += sum(
+            delta.quanta for delta in fill(book, [at(wall_s, 1000 + second / 10, monotonic_s=second)], counter)
+        )
+        closed += due(book, wall_s)
+    return book, closed, booked
+
+
+@pytest.mark.parametrize("ahead_s", [5000, 86_400, 20 * 86_400, 80 * YEAR_S])
+@pytest.mark.parametrize("right_s", [0, 1200])
+def test_what_was_booked_at_times_that_had_not_come_moves_to_the_interval_of_now(ahead_s: int, right_s: int) -> None:
+    book, closed, booked = astray(ahead_s, right_s=right_s)
+    assert book.stuck
+    moved = book.turn_back()
+    now_s = right_s + 3000 + 1190
+    closed += due(book, now_s)
+
+    assert moved == booked - sum(
+        interval.quanta
+        for interval in latest(closed).values()
+        if interval.start_ns < EIGHT_NS + now_s // 900 * 900 * NS_PER_S
+    )
+    ahead = [interval for interval in latest(closed).values() if interval.start_ns > EIGHT_NS + now_s * NS_PER_S]
+    assert ahead
+    assert {(interval.quanta, interval.reason, interval.coverage) for interval in ahead} == {(0, "clock_corrected", 0)}
+    assert book.turn_back() is None
+
+    counter = counter_of()
+    fill(book, [at(second, 5000 + second / 10) for second in range(now_s + 10, now_s + 4000, 10)], counter)
+    closed += due(book, now_s + 4000)
+    end = latest(closed)[EIGHT_NS + now_s // 900 * 900 * NS_PER_S]
+    assert end.estimated_quanta == moved
+    assert "clock" in end.rules
+    assert recomputed(end) == end.quanta
+    total = sum(interval.quanta for interval in latest(closed).values()) + book.pending_quanta
+    assert total == booked + 399 * 1_000_000 - 1_000_000
+    for start_ns in {interval.start_ns for interval in closed}:
+        revisions = [interval.revision for interval in closed if interval.start_ns == start_ns]
+        assert revisions == sorted(set(revisions)), "no revision is given twice"
 
 
 # Conservation.
