@@ -213,9 +213,11 @@ def _identity(found: Found) -> str:
 
 
 def _profile(found: Found) -> str:
+    if not found.guesses:
+        return "not asked yet"
     if not found.fitting:
-        best = found.guesses[0] if found.guesses else None
-        return f"none fits (nearest {best.profile}: {best.why})" if best and best.bits > 0 else "none fits"
+        best = found.guesses[0]
+        return f"none fits (nearest {best.profile}: {best.why})" if best.bits > 0 else "none fits"
     best, *others = found.fitting
     rest = f"; or {', '.join(guess.profile for guess in others)}" if others else ""
     return f"{best.profile}: {best.why}{rest}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from agent.commissioning.usual import weight_of
 from drivers.codec import Codec
-from drivers.errors import LineError
+from drivers.errors import LineError, Refused
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Frame, Quality
@@ -18,9 +18,12 @@ from drivers.reading import Block, Exchange, Frame, Quality
 _MOST_BLOCKS = 4
 _NAMED_BITS = 10.0
 _CONSTANT_BITS = 6.0
+_ABSENCE_BITS = 24.0
+_CHOOSY_BITS = 4.0
+"""All registers of a profile are there: that says something of a unit that refuses others, and of no other unit."""
 _LEAST_BITS = 9.0
 _ANSWERED = 0.7
-_ODD = 0.1
+_ODD = 0.05
 _SHOWN = ("voltage_l1", "voltage", "frequency", "active_power", "steam_pressure", "output_frequency", "dc_voltage")
 _FEW = 3
 _ABSENT = frozenset({Quality.NO_SUCH_ADDRESS, Quality.COMM_LOST, Quality.NOT_READ})
@@ -40,7 +43,12 @@ def questions(profile: Profile) -> tuple[PlannedBlock, ...]:
     """Return the requests that tell most about a profile, few enough for a scan."""
     planned = plan(profile, every_s=1.0)
     telling = sorted(planned, key=lambda item: -len(item.points))[:_MOST_BLOCKS]
-    return tuple(sorted(telling, key=lambda item: (item.block.function, item.block.address)))
+    # Without the points that scale them, values say nothing.
+    helpers = {profile.points[at].scale_from for item in telling for at in item.points} - {None}
+    kept = [
+        item for item in planned if item in telling or any(profile.points[at].name in helpers for at in item.points)
+    ]
+    return tuple(sorted(kept, key=lambda item: (item.block.function, item.block.address)))
 
 
 def constant(profile: Profile) -> Block | None:
@@ -70,7 +78,9 @@ def judge(
     odd = [at for at, weight in weights.items() if weight < 0]
     odd += [at for at in there if frame.quality[at] in {Quality.OUT_OF_RANGE, Quality.INVALID}]
     telling = sum(weight > 0 for weight in weights.values())
-    bits = sum(weights.values()) + named + kept - _CONSTANT_BITS * (len(asked) - len(there)) / max(1, len(asked)) * 4
+    bits = sum(weights.values()) + named + kept - _ABSENCE_BITS * (len(asked) - len(there)) / max(1, len(asked))
+    if len(there) == len(asked):
+        bits += _CHOOSY_BITS if any(isinstance(answer, Refused) for answer in answers.values()) else -_CHOOSY_BITS
     fits = (
         bits >= _LEAST_BITS
         and kept >= 0

@@ -97,18 +97,21 @@ async def identify(asks: Asks, found: Found, profiles: Sequence[Profile]) -> Non
         found.identification = {}
     answers: dict[Block, Exchange | LineError] = {}
     for profile in profiles:
-        planned = questions(profile)
-        own = constant(profile)
-        wanted = [*([own] if own else []), *(item.block for item in planned)]
-        refusals = 0
-        for block in wanted:
-            if block not in answers:
-                answers[block] = await _answer(asks, found.unit, block)
-            refusals = refusals + 1 if isinstance(answers[block], LineError) and block != own else refusals
-            if refusals > 1:
-                break
-        found.guesses.append(judge(profile, planned, answers, found.identification))
+        await _ask_for(asks, found.unit, profile, answers)
+    # Judged when all is asked: what a unit refuses of one profile says something of the others.
+    found.guesses = [judge(profile, questions(profile), answers, found.identification) for profile in profiles]
     found.guesses.sort(key=lambda guess: (not guess.fits, -guess.bits))
+
+
+async def _ask_for(asks: Asks, unit: int, profile: Profile, answers: dict[Block, Exchange | LineError]) -> None:
+    own = constant(profile)
+    refusals = 0
+    for block in [*([own] if own else []), *(item.block for item in questions(profile))]:
+        if block not in answers:
+            answers[block] = await _answer(asks, unit, block)
+        refusals += isinstance(answers[block], LineError) and block != own
+        if refusals > 1:
+            return
 
 
 async def _answer(asks: Asks, unit: int, block: Block) -> Exchange | LineError:

@@ -24,7 +24,10 @@ SDM630 = {"voltage_l1": 230.1, "voltage_l2": 231.0, "voltage_l3": 229.7, "freque
 def image() -> dict[tuple[int, int], int]:
     """Return registers of an SDM630 by function and address."""
     profile = load_profile("eastron/sdm630")
-    held = encode(profile, {point.name: SDM630.get(point.name, 0.5) for point in profile.points})[4]
+    usual = {
+        point.name: 230.7 if point.quantity and point.quantity.unit.symbol == "V" else 0.5 for point in profile.points
+    }
+    held = encode(profile, usual | SDM630)[4]
     inputs = {(4, address): held.get(address, 0) for address in range(0x0200)}
     return inputs | {(3, 0xFC00): 7, (3, 0xFC01): 9}
 
