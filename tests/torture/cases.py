@@ -59,7 +59,7 @@ CASES: Mapping[str, Case] = {
     ),
     "crowded": Case(
         crowded,
-        {"seconds": 12.0, "speed": 2.0, "every_s": 2.0},
+        {"seconds": 9.0, "speed": 4.0, "every_s": 1.5},
         {"seconds": 600.0, "speed": 1.0, "every_s": 2.5},
     ),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 4}),

@@ -116,7 +116,9 @@ async def _trial(profile: Profile, seconds: float, speed: float, every_s: float)
         alone.begin()
         among.begin()
         bus.in_vain.clear()
+        busy_ns = line.line.stats.busy_ns
         await asyncio.sleep(seconds)
+        measured = (line.line.stats.busy_ns - busy_ns) / 1e9 / seconds
     shares = {unit: among.count[unit] / alone.count[unit] for unit in _LIVING}
     kept = sum(among.count[unit] for unit in _LIVING) / sum(alone.count[unit] for unit in _LIVING)
     finding.figures |= {
@@ -128,7 +130,7 @@ async def _trial(profile: Profile, seconds: float, speed: float, every_s: float)
         "asked in vain, dead": ", ".join(str(bus.in_vain[unit]) for unit in _DEAD),
         "asked in vain, flapping": ", ".join(str(bus.in_vain[unit]) for unit in _FLAPPING),
         "answers of the flapping": ", ".join(str(among.count[unit]) for unit in _FLAPPING),
-        "load planned / measured": f"{line.planned_load:.0%} / {line.line.stats.busy_ns / 1e9 / seconds:.0%}",
+        "load planned / measured": f"{line.planned_load:.0%} / {measured:.0%}",
     }
     finding.expect(kept >= _KEPT, f"the living get {kept:.1%} of their polls")
     if min(alone.count.values()) * (1 - _KEPT) > 2:
