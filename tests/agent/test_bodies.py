@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 
 from agent import bodies
+from agent.carbon.emission import Conversion
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
+from agent.conversions import Conversions
 from agent.interval_body import interval_body
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
-from agent.plant import build_plant
+from agent.plant import Account, build_plant
 from agent.store import record_hash
 from drivers.reading import Frame, Quality
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
@@ -147,6 +149,23 @@ def test_an_intensity_is_everything_spent_by_what_was_made(config: SiteConfig) -
     assert body["coverage"] == 0.5, "no better than the worst of its parts"
 
 
+def test_an_intensity_over_an_account_whose_co2_nobody_knows_gives_none_and_says_why(
+    config: SiteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = Conversions.at
+
+    def unknown(conversions: Conversions, account: Account, time_ns: int) -> Conversion | None:
+        weight = at(conversions, account, time_ns)
+        return replace(weight, co2_kg_per_unit=None) if weight and account.device == "boiler-1" else weight
+
+    monkeypatch.setattr(Conversions, "at", unknown)
+    body = intensity(config, fan={AMOUNT: 10.0, CO2_KG: 6.553}, boiler={AMOUNT: 20.0}, steam={AMOUNT: 0.25})
+
+    assert not [key for key in body if key.startswith("co2")]
+    assert body["incomplete"] == ["boiler-1/natural_gas"]
+    assert body["energy_kwh_per_t"] == 905.133333, "what is known stays"
+
+
 def test_there_is_no_intensity_while_nothing_is_made(config: SiteConfig) -> None:
     body = intensity(config, fan={AMOUNT: 10.0})
 
@@ -218,6 +237,47 @@ def test_the_mark_of_an_unverified_factor_reaches_every_figure_that_rests_on_it(
 )
 def test_an_interval_is_good_only_when_it_was_measured(covered: float, estimated: float, quality: str) -> None:
     assert bodies.interval_quality(covered, estimated) == quality
+
+
+def test_an_interval_of_readings_in_doubt_says_so_and_each_of_them_does(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    profile = config.profiles["fan-1"]
+    for after_s in range(0, 130, 10):
+        shown = frame("fan-1", profile, {0x0010: f"{1000 + after_s:08x}"}, NOW + after_s * S)
+        if after_s in {20, 60}:
+            shown.quality[:] = Quality.STALE
+        ledger.take(shown)
+        ledger.tick(NOW + after_s * S)
+    book = ledger.books["fan-1/electricity"]
+    records = []
+    while closed := book.due(NOW + 120 * S):
+        book.close(closed)
+        records.append(interval_body("works", book.account, ledger.point_of(book.account), closed, None))
+
+    assert [body["quality"] for body in records] == ["uncertain:stale"] * 2
+    assert [body["estimated"] for body in records] == [0.5, 0.166667]
+    assert records[0]["evidence"]["close"]["quality"] == "uncertain:stale"
+    assert "quality" not in records[0]["evidence"]["open"]
+    minute, quarter = (
+        bodies.account_window("works", book.account, figures, 0, None, NOW) for figures in ledger.figures()
+    )
+    assert (minute.get("quality"), quarter["quality"]) == (None, "uncertain:stale")
+
+
+def test_an_interval_of_an_output_names_it_and_weighs_nothing(config: SiteConfig) -> None:
+    ledger = ledger_of(config)
+    profile = config.profiles["boiler-1"]
+    for after_s in (0, 20, 40, 60):
+        ledger.take(frame("boiler-1", profile, {0x0012: f"{5000 + after_s:08x}"}, NOW + after_s * S))
+    book = ledger.books["steam"]
+    closed = book.due(NOW + 60 * S)
+    assert closed
+    body = interval_body("works", book.account, ledger.point_of(book.account), closed, None)
+
+    assert (body["account"], body["output"], body["amount"], body["unit"]) == ("steam", "steam", 0.06, "t")
+    assert body["evidence"]["close"]["raw"] == 5060
+    assert {"energy_kwh", "kgce", "co2_kg", "factor"}.isdisjoint(body)
+    assert record_hash(body).startswith("sha256:")
 
 
 def test_meta_tells_a_subscriber_all_it_needs_to_read_the_rest(config: SiteConfig) -> None:
