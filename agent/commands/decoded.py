@@ -89,7 +89,7 @@ def show_matches(
             f"{verdict.match.shown.value:.{verdict.match.shown.decimals}f}",
             f"{verdict.match.reading.address:#06x}",
             verdict.match.reading.value,
-            "certain" if verdict.sure else "unsure",
+            _standing(verdict),
             keys_text(verdict.match.reading),
         )
         for verdict in judged
@@ -140,6 +140,12 @@ def keys_text(candidate: Candidate) -> str:
         f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value:g}"
         for key, value in candidate.keys.items()
     )
+
+
+def _standing(verdict: Verdict) -> str:
+    if not verdict.sure:
+        return "unsure"
+    return "by order" if verdict.by_order else "certain"
 
 
 def _doubts(verdict: Verdict) -> Iterator[str]:
