@@ -45,11 +45,14 @@ class AlarmDesk:
         return self._alarms.active()
 
     def set(self, alarm: Alarm) -> None:
-        """Record and publish an alarm that has become active or has ended; while the time is not known, it waits."""
+        """Record and publish an alarm that has become active or has ended since the wall clock said so.
+
+        While the time is not known, it waits.
+        """
         keeper = self._scribe.keeper
         since_ns = keeper.monotonic_of(alarm.since_ns)
         if keeper.believed:
-            self._set(replace(alarm, since_ns=keeper.resolve(since_ns, alarm.since_ns)))
+            self.tell(replace(alarm, since_ns=keeper.resolve(since_ns, alarm.since_ns)))
         else:
             self._waiting[alarm.key, alarm.name] = (alarm, since_ns)
 
@@ -57,14 +60,15 @@ class AlarmDesk:
         """Record and publish what has waited for the time to be known."""
         waiting, self._waiting = self._waiting, {}
         for alarm, since_ns in waiting.values():
-            self._set(replace(alarm, since_ns=self._scribe.keeper.resolve(since_ns, alarm.since_ns)))
+            self.tell(replace(alarm, since_ns=self._scribe.keeper.resolve(since_ns, alarm.since_ns)))
         unread, self._unread = self._unread, []
         for text in unread:
             now_ns = self._scribe.keeper.now_ns()
             body = {"schema": "energy-agent/event/1", "site": self._scribe.site, "time": rfc3339(now_ns)}
             self._scribe.record("event", AGENT, now_ns, {**body, "name": "state_unreadable", "text": text})
 
-    def _set(self, alarm: Alarm) -> None:
+    def tell(self, alarm: Alarm) -> None:
+        """Record and publish an alarm that has become active or has ended, whose time is final."""
         if not self._alarms.set(alarm):
             return
         area, _, device = alarm.key.partition("/")

@@ -109,8 +109,10 @@ class Duties:
             _log.error("%s; the rolling windows begin anew", error)
             return {}
 
-    async def _catch_up(self) -> None:
+    async def _book_what_waits(self) -> None:
         """Book what has waited for the time to be known, with the ticks of its time."""
+        if not self._recorder.begun:
+            await self._begin_to_book()
         waiting = self._recorder.waiting
         while waiting:
             for _ in range(min(len(waiting), _AT_ONCE)):
@@ -152,10 +154,8 @@ class Duties:
         while True:
             now = self._beats.turn = time.monotonic()
             self._look()
-            if self._keeper.believed and not self._recorder.settled:
-                if not self._recorder.begun:
-                    await self._begin_to_book()
-                await self._catch_up()
+            if self._keeper.believed:
+                await self._book_what_waits()
             more = self._asked_all(now) and self._close_due()
             self._do(now)
             if not (more and await self._made_room()):
@@ -180,6 +180,14 @@ class Duties:
             # What a synchronised clock says stands, also where a wrong one has once written of the future.
             floor_ns = 0 if keeper.clocks.synchronised else keeper.not_before_ns
             self._store.save_state(NEWEST, b"%d" % max(keeper.now_ns(), floor_ns))
+
+    async def finish(self) -> None:
+        """Book what still waits, if the time is known, then settle."""
+        if self._keeper.believed:
+            await self._book_what_waits()
+        elif waiting := len(self._recorder.waiting):
+            _log.warning("%d polls are lost: the time was not known until the end", waiting)
+        self.settle()
 
     def settle(self) -> None:
         """Record what is due and save the books: at the end, and before another configuration."""

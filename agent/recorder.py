@@ -161,7 +161,7 @@ class Recorder:
         since_ns = device.since_ns = self._keeper.resolve(monotonic_ns, device.since_ns)
         self._post_state(device, key, since_ns)
         lost = device.condition is Condition.OFFLINE
-        self._alarms.set(
+        self._alarms.tell(
             Alarm(
                 key,
                 "comm_lost",

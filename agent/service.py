@@ -215,7 +215,7 @@ class Agent:
 
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
-        self.duties.settle()
+        await self.duties.finish()
         post_status(self.board, self.config.site.name, "offline", self.keeper)
         try:
             await self.store.flush()

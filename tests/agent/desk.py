@@ -20,7 +20,7 @@ from agent.record import Record
 from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.timekeeping import Clocks, Timekeeper
-from tests.agent.frames import frame, lost_frame
+from tests.agent.frames import frame, frame_at, lost_frame
 
 S = 10**9
 START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
@@ -75,14 +75,18 @@ class Notebook:
 class Desk:
     """A recorder with its ledger, store and board, and the fan whose polls it is given."""
 
-    def __init__(self, config: SiteConfig, store: Notebook | None = None) -> None:
+    def __init__(
+        self, config: SiteConfig, store: Notebook | None = None, *, synchronised: bool = True, wrong_ns: int = 0
+    ) -> None:
+        """Begin with a wall clock that is `wrong_ns` ahead; unsynchronised, the time is not known."""
         self.config = config
         self.store = store or Notebook()
         self.board = Board()
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
         self.now_ns = START
-        self.keeper = Timekeeper(lambda: Clocks(self.now_ns, self.now_ns, self.now_ns, synchronised=True))
+        self.synchronised, self.wrong_ns = synchronised, wrong_ns
+        self.keeper = Timekeeper(lambda: Clocks(self.now_ns + self.wrong_ns, self.now_ns, 0, self.synchronised))
         self.keeper.look()
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)  # type: ignore[arg-type]  # stands in for a Store
         self.alarms = AlarmDesk(self.scribe, self.board)
@@ -94,13 +98,15 @@ class Desk:
             alarms=self.alarms,
             board=self.board,
         )
-        self.recorder.begin()
+        if self.keeper.believed:
+            self.recorder.begin()
         self.profile = config.profiles["fan-1"]
         self.fan = PolledDevice("fan-1", 1, self.profile, 1.0)
         self.fast, self.slow = (Cadence(self.fan, 1.0, index) for index in (0, 1))
 
     def polled(self, after_s: float, counts: int = 1000, cadence: Cadence | None = None) -> None:
-        shown = frame("fan-1", self.profile, {0x0010: f"{counts:08x}"}, START + round(after_s * S))
+        read_ns = START + round(after_s * S)
+        shown = frame_at("fan-1", self.profile, {0x0010: f"{counts:08x}"}, read_ns + self.wrong_ns, read_ns)
         self.recorder.frame(self.fan, cadence or self.fast, shown)
 
     def boiler(self, after_s: float, counts: int) -> None:
@@ -113,7 +119,8 @@ class Desk:
         self.recorder.frame(self.fan, cadence or self.fast, shown)
 
     def becomes(self, condition: Condition, reason: str = "", *, after_s: float = 0.0) -> None:
-        self.fan.condition, self.fan.reason, self.fan.since_ns = condition, reason, START + round(after_s * S)
+        self.fan.condition, self.fan.reason = condition, reason
+        self.fan.since_ns = START + round(after_s * S) + self.wrong_ns
         self.recorder.condition(self.fan)
 
     def posted(self, topic: str) -> dict[str, Any]:

@@ -1,4 +1,5 @@
 import ctypes
+import time
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,28 @@ def test_a_boot_has_an_id_or_none_is_known(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(Path, "read_text", refuse)
     assert clock.boot_id() == ""
+
+
+def test_all_clocks_are_looked_at_at_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter([0, 50_000_000, 50_000_000, 50_000_100, 70_000_000])
+    walls = iter([5_000, 7_000])
+    monkeypatch.setattr(time, "monotonic_ns", lambda: next(ticks))
+    monkeypatch.setattr(time, "time_ns", lambda: next(walls))
+
+    seen = clock.look()
+
+    assert (seen.wall_ns, seen.monotonic_ns) == (7_000, 50_000_050), "an interrupted look is made again"
+
+
+@pytest.mark.parametrize(("said", "believed"), [("0", True), ("1e9", False), ("soon", True)])
+def test_how_long_a_clock_is_waited_for_can_be_said(
+    monkeypatch: pytest.MonkeyPatch, said: str, *, believed: bool
+) -> None:
+    monkeypatch.setattr(clock, "synchronised", lambda: False)
+    monkeypatch.setattr(time, "clock_gettime_ns", lambda _: 601 * 10**9)
+    monkeypatch.setenv(clock.WAIT_VARIABLE, said)
+
+    keeper = clock.timekeeper()
+    keeper.look()
+
+    assert keeper.believed is believed
