@@ -45,6 +45,8 @@ _STORE_STALL_S = 60.0
 """A disk that takes this long for one call hangs, and raises no error."""
 _AT_ONCE = 100
 """Frames booked before the lines have a turn again."""
+_ROOM_BYTES = 2 << 20
+"""More than the records of so many frames take."""
 
 
 class Duties:
@@ -119,6 +121,8 @@ class Duties:
                 monotonic_ns = self._recorder.release()
                 if monotonic_ns - self._ticked_ns >= self._windows.tick * NS:
                     self._tick(monotonic_ns)
+            if self._store.room < _ROOM_BYTES:
+                await self._made_room()  # of what has to make way, the store tells
             await asyncio.sleep(0)
         if waiting.given_up:
             now_ns = self._keeper.now_ns()

@@ -17,7 +17,7 @@ from agent import duties as module
 from agent.config import SiteConfig
 from agent.service import Agent
 from agent.store import StoreError
-from tests.agent.frames import configured
+from tests.agent.frames import configured, lost_frame
 from tests.modbus_rig import Chunk, Request, rig
 
 SITE = """[site]
@@ -179,6 +179,50 @@ async def test_rows_of_earlier_boots_are_taken_up_when_the_clock_is_right(
         await asyncio.sleep(0.1)
 
     assert asked == [True], "once, when the clock is right"
+
+
+@pytest.mark.integration
+async def test_what_was_polled_before_the_time_was_known_is_booked_and_shown_once_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [False]
+    monkeypatch.setattr("agent.clock.synchronised", lambda: clock[0])
+    monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "1e9")
+    monkeypatch.setattr(module, "_TURN_S", 0.05)
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: len(agent.recorder.waiting) >= 12)
+            before, status = agent.snapshot(), orjson.loads(agent.board.get("agent/status") or b"{}")
+            written = agent.store.last_seq
+            clock[0] = True
+            await until(lambda: agent.scribe.counts["frames"] >= 15 and agent.scribe.counts["window"] >= 1)
+            booked = figures(agent)
+            after, known = agent.snapshot(), orjson.loads(agent.board.get("agent/status") or b"{}")
+
+    assert (before["clock"]["known"], before["clock"]["frames_waiting"] >= 12, written) == (False, True, 0)
+    assert (status["clock_known"], "started" in status) == (False, False)
+    assert (after["clock"]["known"], after["clock"]["frames_waiting"]) == (True, 0)
+    assert (known["clock_known"], "started" in known) == (True, True)
+    first, *_, last = motor.served
+    assert booked["amount"] == pytest.approx((last - first) / 100, abs=0.3), "the window has what came before, too"
+    assert booked["coverage"] > 1.0 / 60
+
+
+async def test_polls_that_never_get_a_time_are_counted_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.clock.synchronised", lambda: False)
+    monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "1e9")
+    agent = Agent(site(tmp_path))
+    (poller, _) = agent.pollers
+    (motor,) = poller.devices
+    agent.recorder.frame(motor, motor.cadences[0], lost_frame("motor-1", motor.profile, 1))
+    async with running(agent):
+        await asyncio.sleep(0.05)
+
+    assert "1 polls are lost: the time was not known until the end" in caplog.messages
 
 
 async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
