@@ -154,7 +154,7 @@ class AccountBook:
 
     def doubt_since(self, monotonic_ns: int) -> str:
         """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was."""
-        recent = {seen_ns: doubt for doubt, seen_ns in self._doubts.items() if seen_ns > monotonic_ns}
+        recent = {seen_ns: doubt for doubt, seen_ns in self._doubts.items() if seen_ns >= monotonic_ns}
         return recent[max(recent)] if recent else ""
 
     @property
