@@ -72,11 +72,14 @@ class Learned:
 
     @classmethod
     def from_json(cls, state: bytes | None, profile: Profile) -> "Learned":
-        """Return what was stored; nothing when the profile is another one by now."""
-        stored = orjson.loads(state) if state else {}
-        if stored.get("profile") != profile.digest:
-            return cls()
-        return cls(tuple(Block(*hole) for hole in stored["holes"]), stored["max_registers"])
+        """Return what was stored; nothing when the profile is another one by now, or the state is damaged."""
+        try:
+            stored = orjson.loads(state or b"{}")
+            if stored.get("profile") != profile.digest:
+                return cls()
+            return cls(tuple(Block(*hole) for hole in stored["holes"]), stored["max_registers"])
+        except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
+            return cls()  # the device tells it again
 
 
 async def search(refused: Block, points: Iterable[Block], ask: Ask) -> Learned:

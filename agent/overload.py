@@ -19,6 +19,10 @@ class Overload:
     _made: int = 0
     _skipped: int = 0
 
+    def begin(self, now: float) -> None:
+        """Begin a minute anew: what was left out before came of asking everybody for the first time."""
+        self.since, self._made, self._skipped = now, 0, 0
+
     def add(self, skipped: int) -> None:
         """Count one poll made, and those left out before the next."""
         self._made += 1
@@ -30,7 +34,7 @@ class Overload:
             return False
         polls = self._made + self._skipped
         self.share = self._skipped / polls if polls else 0.0
-        self.since, self._made, self._skipped = now, 0, 0
+        self.begin(now)
         before = self.active
         self.active = self.share >= (_CLEARED if before else _RAISED)
         return self.active is not before

@@ -131,6 +131,7 @@ class LinePoller:
                 break
             if not cadence.device.breaker.doubtful:
                 cadence.align(time.time_ns())
+        self.overload.begin(time.monotonic())
 
     async def _turn(self) -> None:
         """Make the poll or attempt whose time has come, or wait."""

@@ -167,6 +167,14 @@ def test_what_was_learned_is_kept_as_long_as_the_profile_is_the_same(tmp_path: P
     assert Learned.from_json(None, METER) == Learned()
 
 
+@pytest.mark.parametrize("damaged", [b"", b"{", b"[]", b"null", b'{"profile": "sha256:0"}', b'{"holes": 3}'])
+def test_a_damaged_state_is_forgotten_for_the_device_tells_it_again(damaged: bytes) -> None:
+    assert Learned.from_json(damaged, METER) == Learned()
+    digest = b'{"profile": "%s"' % METER.digest.encode()
+    assert Learned.from_json(digest + b"}", METER) == Learned()
+    assert Learned.from_json(digest + b', "holes": [3], "max_registers": null}', METER) == Learned()
+
+
 def test_a_hole_that_is_none_is_forgotten() -> None:
     learned = Learned((Block(3, 4, 1), Block(4, 7, 2)))
 

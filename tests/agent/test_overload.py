@@ -39,3 +39,14 @@ def test_what_is_said_has_figure_and_remedy() -> None:
     assert "25 %" in load.text_zh("bus")
     after_a_minute(load, 100, 0)
     assert load.text("bus") == "line bus keeps its cadences"
+
+
+def test_what_the_first_round_left_out_does_not_count() -> None:
+    load = Overload(0.0)
+    load.add(100)
+
+    load.begin(30.0)
+
+    assert not load.judge(61.0)
+    assert after_a_minute(load, 100, 0)
+    assert not load.active
