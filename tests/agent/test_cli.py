@@ -13,7 +13,9 @@ from agent.cli import SCHEMAS, main
 from agent.commands.outcome import Exit
 from tests.agent.frames import DEVICES, SITE, configured
 
-COMMANDS = ("run", "check", "read", "devices", "factors", "status", "intervals", "store", "schema", "demo")
+COMMANDS = (
+    "run", "check", "read", "scan", "decode", "devices", "factors", "status", "intervals", "store", "schema", "demo",
+)  # fmt: skip
 
 
 def ended(*arguments: str) -> int:
