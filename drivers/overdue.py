@@ -43,3 +43,10 @@ class Overdue:
             self.forget(int.from_bytes(data[:2], "big"))
             data = data[_HEADER + length :]
         return b""
+
+    def behind(self, received: bytes) -> bytes:
+        """Return the bytes of a reply without late ones that stand behind its first frame."""
+        end = _HEADER + int.from_bytes(received[4:_HEADER], "big")
+        if not self._numbers or len(received) <= max(end, _HEADER):
+            return received
+        return received[:end] + self.rest(received[end:])

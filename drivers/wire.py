@@ -177,7 +177,9 @@ class Wire(ModbusProtocol):
             self._count_unasked(len(data))
         elif data and self._asked is not None:
             self.stamp()
-            self.received += data
+            joined = self.received + data
+            self.received = self._overdue.behind(joined)
+            self.late += len(joined) - len(self.received)
             verdict = self._judge(self._asked, self.received)
             if verdict is not None:
                 self._settle(verdict)

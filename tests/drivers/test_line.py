@@ -293,6 +293,31 @@ async def test_a_silent_unit_behind_a_gateway_costs_no_connection_until_nobody_a
     assert heard == 13 * (3 * 3 + 8) + 13 * 3
 
 
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_late_reply_in_one_piece_with_the_next_one_costs_nothing(
+    transport: str,
+    first: bool,  # noqa: FBT001 - a parameter set
+    authority: Authority,
+) -> None:
+    lost: list[bytes] = []
+
+    def together(request: Request) -> Iterable[Chunk]:
+        if not lost:
+            lost.append(request.reply())
+            return []
+        late = lost[0] if len(lost) == 1 else b""
+        lost.append(b"")
+        return [(0, late + request.reply() if first else request.reply() + late)]
+
+    async with device(transport, authority, together) as there, opened(there.url) as line:
+        with pytest.raises(NoReply):
+            await line.read(1, Block(3, 0, 2))
+        await follow_up(line)
+
+    assert (there.connections, line.stats.bad_replies) == (1, 0)
+
+
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_reply_that_begins_like_the_number_of_a_lost_request_is_taken(
     transport: str, authority: Authority, monkeypatch: pytest.MonkeyPatch

@@ -24,6 +24,15 @@ def test_a_late_reply_is_taken_out_once() -> None:
     assert overdue.rest(frame(7)) == frame(7)
 
 
+def test_a_late_reply_behind_the_one_waited_for_is_taken_out_too() -> None:
+    overdue = expecting(7, 9)
+
+    assert overdue.behind(frame(8)[:5]) == frame(8)[:5]
+    assert overdue.behind(frame(8) + frame(7) + frame(9)[:3]) == frame(8)
+    assert overdue.rest(frame(9)[3:] + frame(10)) == frame(10)
+    assert overdue.behind(frame(8) + frame(7)) == frame(8) + frame(7)
+
+
 def test_a_number_used_again_is_no_longer_late() -> None:
     overdue = expecting(7)
     overdue.forget(7)
