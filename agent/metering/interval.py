@@ -117,7 +117,8 @@ class IntervalBook:
         reading, origin = self._newest, self._origin
         if reading is None or origin is None:
             return None
-        start_ns, end_ns = self._boundaries.around(reading.time_ns)
+        # Rather one that ends with it: a reading at the start of an interval proves what was before.
+        start_ns, end_ns = self._boundaries.around(reading.time_ns - 1)
         jump = next((each for each in self._jumps if each.frontier.time_ns <= reading.time_ns < each.end_ns), None)
         if jump is None and reading.time_ns >= origin.time_ns:
             return None

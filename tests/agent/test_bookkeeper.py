@@ -12,6 +12,7 @@ from agent.ledger import LAYOUTS
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.record import Record
+from agent.store import Store
 from tests.agent.desk import MQTT, START, Desk, Notebook, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -74,6 +75,28 @@ def test_no_more_is_appended_than_the_store_has_room_for(desk: Desk) -> None:
     desk.store.room = 16 << 20
     assert not desk.bookkeeper.close_due(START + 6000 * S)
     assert len(desk.store.bodies("interval")) == 100
+
+
+async def test_a_long_outage_of_many_accounts_overflows_no_queue(tmp_path: Path) -> None:
+    store = Store(tmp_path / "store.db", max_size=8 << 20, commit_every_s=1.0, sinks=["mqtt"], site="works")
+    await store.open()
+    try:
+        desk = Desk(configured(tmp_path, SITE + DEVICES + MQTT), store)  # type: ignore[arg-type]  # a real one
+        for after_s in (0, 10, 60 * 300):
+            desk.polled(after_s, 1000 + after_s)
+            desk.boiler(after_s, 5000 + after_s)
+        whole = store.room
+        while desk.bookkeeper.close_due(START + 60 * 300 * S):
+            assert store.room > whole // 4
+            await store.flush()
+        await store.flush()
+        found = await store.intervals(START, START + 60 * 300 * S)
+        dropped = store.status().dropped
+    finally:
+        await store.close()
+
+    assert sum(len(record.payload) for record in found) > whole, "all at once would have been too much"
+    assert (len(found), dropped) == (3 * 300, {})
 
 
 def test_an_interval_that_cannot_be_appended_stays_in_the_books_and_the_others_go_on(

@@ -534,3 +534,37 @@ def test_each_interval_equals_the_interpolated_counter_at_its_ends(steps: list[t
     for interval in closed:
         assert interval.quanta == counter(interval.end_ns) - counter(interval.start_ns)
         assert interval.coverage == (1.0 if interval.open else 1.0 - 0.5 / length_s)
+
+
+@given(
+    story=st.lists(
+        st.tuples(st.integers(1, 200), st.sampled_from([0, 0, 0, 1, 7000, 90_000, 3_000_000]), st.floats(0, 1)),
+        min_size=1,
+        max_size=8,
+    ),
+    length_s=st.sampled_from([60, 900, 3600]),
+)
+@settings(max_examples=60, deadline=None)
+def test_however_often_the_clock_is_ahead_and_set_right_every_amount_is_in_one_interval(
+    story: list[tuple[int, int, float]], length_s: int
+) -> None:
+    book, counter, closed = book_of(length_s=length_s), counter_of(), []
+    tenths, second, booked = 10_000, 0, 0
+    for steps, ahead_s, share in [*story, (400, 0, 0.5)]:
+        for _ in range(steps):
+            second += 30
+            tenths += int(share * 100)
+            for delta in counter.book(at(second + ahead_s, tenths / 10, monotonic_s=second)):
+                booked += delta.quanta
+                book.add(delta)
+            if not ahead_s and book.stuck:
+                book.turn_back()
+            closed += due(book, second + ahead_s)
+
+    closed += due(book, second + 10 * length_s)
+    if not book.stuck:
+        assert sum(interval.quanta for interval in latest(closed).values()) + book.pending_quanta == booked
+    for interval in closed:
+        assert recomputed(interval) == interval.quanta
+    numbered = [(interval.start_ns, interval.revision) for interval in closed]
+    assert len(set(numbered)) == len(numbered), "no revision is given twice"
