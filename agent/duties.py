@@ -72,6 +72,7 @@ class Duties:
         self._started = time.monotonic()
         self._boot = boot_id()
         self._ticked_ns = 0
+        self._told_given_up = 0
         self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
 
     def configure(self, config: SiteConfig, ledger: Ledger, pollers: Sequence[LinePoller]) -> None:
@@ -124,10 +125,10 @@ class Duties:
             if self._store.room < _ROOM_BYTES:
                 await self._made_room()  # of what has to make way, the store tells
             await asyncio.sleep(0)
-        if waiting.given_up:
-            now_ns = self._keeper.now_ns()
-            self._tell(given_up_event(self._scribe.site, now_ns, waiting.given_up), now_ns)
-            waiting.given_up = 0
+        if waiting.given_up > self._told_given_up:
+            now_ns, lost = self._keeper.now_ns(), waiting.given_up - self._told_given_up
+            self._told_given_up = waiting.given_up
+            self._tell(given_up_event(self._scribe.site, now_ns, lost), now_ns)
 
     def _moment(self, monotonic_ns: int) -> Moment:
         return Moment(self._keeper.at(monotonic_ns), monotonic_ns, self._boot)

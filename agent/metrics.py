@@ -92,7 +92,7 @@ def _clock(synchronised: bool | None, clock: State) -> Iterator[Metric]:  # noqa
     yield _gauge("clock_behind_records", text, [((), clock["behind_records"])])
     yield _gauge("clock_waiting_frames", "Polls that wait for the time to be known", [((), clock["frames_waiting"])])
     text = "Polls that could not be kept until the time was known"
-    yield _gauge("clock_given_up_frames", text, [((), clock["frames_given_up"])])
+    yield _counter("clock_given_up_frames", text, [((), clock["frames_given_up"])])
 
 
 def _lines(lines: Sequence[State]) -> Iterator[Metric]:
