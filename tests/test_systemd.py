@@ -127,3 +127,13 @@ def test_directives_stand_in_the_section_they_belong_to() -> None:
     assert unit["Service"]["Type"] == "notify"
     assert int(unit["Service"]["WatchdogSec"]) >= 10
     assert unit["Install"]["WantedBy"] == "multi-user.target"
+
+
+def test_the_agent_may_ask_whether_the_clock_is_synchronised() -> None:
+    """To read needs no capability, but a filter of system calls refuses it too: then no step is followed soon."""
+    settings = [line for line in UNIT.read_text().splitlines() if not line.startswith("#")]
+
+    assert "ProtectClock=yes" not in settings
+    filters = [line.partition("=")[2] for line in settings if line.startswith("SystemCallFilter=")]
+    assert {"adjtimex", "clock_adjtime"} <= set(filters[-1].split()), "the last word, for @privileged refuses them"
+    assert "CapabilityBoundingSet=" in settings
