@@ -213,13 +213,13 @@ class Line:
             self._wire.abort()
             self._left, self._wire = self._wire, None
 
-    def _give_up(self, wire: Wire, now: float) -> None:
+    def _give_up(self, wire: Wire, since: float) -> None:
         """Make sure that the reply to the last request, should it still come, answers no other."""
         if not self.endpoint.serial and not wire.received:
             wire.give_up(self._transaction)
             if wire.silences < _SILENCES:
                 return
-        self._distrust(now)
+        self._distrust(since)
 
     def _keep_silent(self, since: float) -> None:
         if self.endpoint.serial:
@@ -243,7 +243,8 @@ class Line:
             wire.late = 0
             self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
             if not settled:
-                self._give_up(wire, now)
+                # However soon it failed, the device's reply may come as late as after a time-out.
+                self._give_up(wire, max(now, sent_ns / 1e9 + self._timeout_s + transfer_s))
         exchange = Exchange(
             line=self.name,
             unit=unit,

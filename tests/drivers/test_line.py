@@ -346,7 +346,7 @@ async def test_a_late_reply_still_coming_in_when_the_silence_ends_is_waited_out(
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
-@pytest.mark.parametrize("delay", [0.04, 0.2])
+@pytest.mark.parametrize("delay", [0.04, 0.2, 0.4])
 async def test_a_cancelled_read_raises_and_the_next_one_is_right(
     transport: str, delay: float, authority: Authority
 ) -> None:
