@@ -349,3 +349,29 @@ async def test_a_store_that_cannot_be_written_raises_an_alarm_that_ends_by_itsel
         assert not agent.duties.stalled()
         monkeypatch.setattr(database, "commit", commit)
         await until(lambda: b'"active":false' in (agent.board.get("agent/alarm/store") or b""))
+
+
+async def test_while_more_intervals_are_due_the_store_is_flushed_and_the_next_turn_comes_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Agent(site(tmp_path))
+    turns: list[int] = []
+    flushes: list[int] = []
+    flush = agent.store.flush
+
+    def close(_now_ns: int) -> bool:
+        turns.append(len(flushes))
+        return len(turns) < 20
+
+    async def flushed() -> None:
+        flushes.append(1)
+        await flush()
+
+    monkeypatch.setattr(agent.duties, "_asked_all", lambda _now: True)
+    monkeypatch.setattr(agent.bookkeeper, "close_due", close)
+    monkeypatch.setattr(agent.store, "flush", flushed)
+    monkeypatch.setattr("agent.duties._TURN_S", 60.0)
+    async with running(agent):
+        await until(lambda: len(turns) == 20)
+
+    assert turns[:20] == list(range(20)), "each turn but the first has a flush before it"
