@@ -125,7 +125,8 @@ async def _trial(profile: Profile, seconds: float, speed: float, every_s: float)
         "polls of the living, of those without the others": f"{kept:.1%} (worst device {min(shares.values()):.1%})",
         "polls of one living device": f"{alone.count[1]:,} without the others, {among.count[1]:,} with them",
         "longest time between two of them": (
-            f"{max(alone.longest_s.values()):.2f} s without the others, {max(among.longest_s.values()):.2f} s with them"
+            f"{max(alone.longest_s.values()):.2f} s without the others, "
+            f"{max(among.longest_s[unit] for unit in _LIVING):.2f} s with them"
         ),
         "asked in vain, dead": ", ".join(str(bus.in_vain[unit]) for unit in _DEAD),
         "asked in vain, flapping": ", ".join(str(bus.in_vain[unit]) for unit in _FLAPPING),
