@@ -10,6 +10,7 @@ from typing import Any
 
 import rfc8785
 
+from tests.soak.books import open_quanta
 from tests.soak.delivery import time_ns
 from tests.soak.finding import Finding
 from tests.soak.rig import Evidence
@@ -31,8 +32,7 @@ def conserved(evidence: Evidence, everything: Mapping[str, list[Frame]]) -> Find
         first = found[0]["evidence"]["open_next"]["value"]
         last = evidence.books[account]["source"]["last"]
         finding.expect(last[0] // 1000 * 1000 in shown, f"{account}: its last reading was never served")
-        book = evidence.books[account]["intervals"]
-        rest = book["waiting"] + sum(slot["amounts"][0] - slot["amounts"][2] for slot in book["slots"])
+        rest = open_quanta(evidence.books[account]["intervals"])
         booked = sum((Decimal(repr(record["amount"])) for record in found), Decimal(0))
         whole = booked + Decimal(rest) / _QUANTA
         expected = Decimal(_quanta(last[2]) - _quanta(first)) / _QUANTA

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.soak.books import open_quanta
 from tests.torture.receivers import Identity
 
 _QUANTA = 1_000_000
@@ -108,17 +109,3 @@ def conservation(intervals: list[dict[str, Any]], states: dict[str, bytes]) -> t
         if booked != expected:
             problems.append(f"{account}: booked {booked / _QUANTA}, the counter went on by {expected / _QUANTA}")
     return problems, len(latest)
-
-
-def open_quanta(intervals: dict[str, Any]) -> int:
-    """Return what the saved books of an account have in no record yet, in quanta."""
-    rest: int = intervals["waiting"]
-    for long, part in [*intervals["ready"], (False, intervals["slot"])]:
-        if long:
-            since_ns, start_ns, end_ns, _ = part["times"]
-            _, (last_ns, *_), quanta, *_ = part["delta"]
-            begin, end = (quanta * (at_ns - since_ns) // (last_ns - since_ns) for at_ns in (start_ns, end_ns))
-            rest += end - begin
-        elif part:
-            rest += part["amounts"][0] - part["amounts"][2]
-    return rest

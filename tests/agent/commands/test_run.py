@@ -27,7 +27,7 @@ from agent.config import SiteConfig, load_config
 from agent.store import read_intervals, record_hash
 from tests.modbus_rig import Chunk, Request, rig
 from tests.servers import free_port, mosquitto, running_mosquitto
-from tests.torture.oracle import open_quanta
+from tests.soak.books import open_quanta
 
 pytestmark = pytest.mark.integration
 
