@@ -8,6 +8,9 @@ REQUIREMENTS := deploy/requirements
 # Debian keeps server programs such as mosquitto in /usr/sbin, which a plain user's PATH lacks.
 WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
 
+# A machine without a time server would have the agent wait ten minutes after a boot before it records.
+export ENERGY_AGENT_CLOCK_WAIT_S := 0
+
 .PHONY: demo test bench check lock soak torture clean
 
 demo: $(VENV)/.demo
