@@ -1,5 +1,6 @@
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,21 @@ def test_a_message_is_one_datagram(manager: socket.socket) -> None:
 
     assert manager.recv(100) == b"READY=1"
     assert manager.recv(100) == b"WATCHDOG=1"
+
+
+def test_a_manager_that_has_no_time_keeps_nobody_and_gets_all_in_order(
+    manager: socket.socket, caplog: pytest.LogCaptureFixture
+) -> None:
+    held = int(Path("/proc/sys/net/unix/max_dgram_qlen").read_text(encoding="ascii"))
+    messages = [f"STATUS={number}" for number in range(held + 20)]
+    for message in messages:
+        notify(message)
+
+    assert [manager.recv(100).decode() for _ in messages] == messages
+    assert not caplog.text
+    for thread in threading.enumerate():
+        if thread.name == "notify":
+            thread.join()
 
 
 def test_an_at_sign_stands_for_the_abstract_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
