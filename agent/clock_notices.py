@@ -43,7 +43,7 @@ def behind_alarm(newest_ns: int, now_ns: int, *, behind: bool) -> Alarm:
         f"the clock is behind records up to {rfc3339(newest_ns)}: one of both is wrong, accounts may wait: check it"
         if behind
         else "the clock is no longer behind what was recorded",
-        f"系统时钟早于已有记录({rfc3339(newest_ns)}),两者之一有误,结算可能延后,请检查时钟"
+        f"系统时钟早于已有记录（{rfc3339(newest_ns)}），两者之一有误，结算可能延后，请检查时钟"  # noqa: RUF001 -- Chinese punctuation
         if behind
         else "系统时钟不再早于已有记录",
     )

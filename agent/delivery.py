@@ -42,6 +42,6 @@ def _tell(alarms: AlarmDesk, sink: str, reason: str) -> None:
             Severity.WARNING,
             time.time_ns(),
             f"nothing is delivered, records are kept: {reason}" if reason else f"records are delivered to {sink} again",
-            f"{sink} 停止投递,数据保留在本地({reason})" if reason else f"{sink} 已恢复投递",
+            f"{sink} 停止投递，数据保留在本地（{reason}）" if reason else f"{sink} 已恢复投递",  # noqa: RUF001 -- Chinese punctuation
         )
     )

@@ -51,4 +51,4 @@ class Overload:
         if not self.active:
             return f"线路 {line} 已按周期采集"
         remedy = "请降低采集频率、提高波特率或把部分设备移到其他线路"
-        return f"线路 {line} 过载({self.share * 100:.0f} % 的采集因来不及而跳过)。{remedy}"
+        return f"线路 {line} 过载（{self.share * 100:.0f} % 的采集因来不及而跳过）。{remedy}"  # noqa: RUF001 -- Chinese punctuation

@@ -65,7 +65,7 @@ active_power_demand | kW | active power demand | 有功需量
 active_power_demand_max | kW | maximum active power demand | 最大有功需量
 current_demand | A | current demand | 电流需量
 generation_power | kW | generated active power | 发电功率
-battery_power | kW | battery power, charging positive | 电池功率(充电为正)
+battery_power | kW | battery power, charging positive | 电池功率（充电为正）
 state_of_charge | % | state of charge | 荷电状态
 output_power | kW | drive output power | 输出功率
 output_current | A | drive output current | 输出电流
@@ -81,12 +81,12 @@ drive_temperature | °C | drive temperature | 变频器温度
 bearing_temperature | °C | bearing temperature | 轴承温度
 winding_temperature | °C | winding temperature | 绕组温度
 vibration | mm/s | vibration velocity | 振动速度
-gas_flow | Nm3/h | gas flow at 0 °C and 101.325 kPa | 燃气流量(标况0 °C)
+gas_flow | Nm3/h | gas flow at 0 °C and 101.325 kPa | 燃气流量（标况0 °C）
 gas_flow_actual | m3/h | gas flow at operating conditions | 燃气工况流量
 gas_pressure | kPa | gas pressure | 燃气压力
 gas_temperature | °C | gas temperature | 燃气温度
 steam_flow | t/h | steam flow | 蒸汽流量
-steam_pressure | MPa | steam pressure, gauge | 蒸汽压力(表压)
+steam_pressure | MPa | steam pressure, gauge | 蒸汽压力（表压）
 steam_temperature | °C | steam temperature | 蒸汽温度
 feed_water_flow | t/h | feed-water flow | 给水流量
 feed_water_temperature | °C | feed-water temperature | 给水温度
@@ -108,15 +108,15 @@ water_flow | m3/h | water flow | 水流量
 water_pressure | kPa | water pressure | 水压
 coal_flow | t/h | coal feed | 给煤量
 oil_flow | t/h | oil flow | 燃油流量
-air_flow | m3/h | air flow at inlet conditions | 空气流量(进口状态)
-air_pressure | kPa | air pressure, gauge | 空气压力(表压)
+air_flow | m3/h | air flow at inlet conditions | 空气流量（进口状态）
+air_pressure | kPa | air pressure, gauge | 空气压力（表压）
 temperature | °C | temperature | 温度
-pressure | kPa | pressure, gauge | 压力(表压)
+pressure | kPa | pressure, gauge | 压力（表压）
 differential_pressure | kPa | differential pressure | 差压
 humidity | % | relative humidity | 相对湿度
 level | % | level | 液位
 valve_position | % | valve position | 阀位
-"""
+"""  # noqa: RUF001 -- Chinese punctuation
 _COUNTERS = """
 active_energy_import* | kWh | imported active energy | 正向有功电能
 active_energy_export* | kWh | exported active energy | 反向有功电能
@@ -131,7 +131,7 @@ apparent_energy | kVAh | apparent energy | 视在电能
 generation_energy | kWh | generated energy | 发电量
 battery_energy_charge | kWh | energy charged | 充电电量
 battery_energy_discharge | kWh | energy discharged | 放电电量
-gas_volume | Nm3 | gas volume at 0 °C and 101.325 kPa | 燃气体积(标况0 °C)
+gas_volume | Nm3 | gas volume at 0 °C and 101.325 kPa | 燃气体积（标况0 °C）
 gas_volume_actual | m3 | gas volume at operating conditions | 燃气工况体积
 steam_mass | t | steam mass | 蒸汽量
 feed_water_mass | t | feed-water mass | 给水量
@@ -141,12 +141,12 @@ water_volume | m3 | water volume | 用水量
 coal_mass | t | coal mass | 耗煤量
 oil_mass | t | oil mass | 燃油量
 oil_volume | m3 | oil volume | 燃油体积
-air_volume | m3 | air volume at inlet conditions | 空气体积(进口状态)
+air_volume | m3 | air volume at inlet conditions | 空气体积（进口状态）
 product_mass | t | product mass | 产品产量
 product_count | count | product count | 产品件数
 run_hours | h | run time | 运行时间
 start_count | count | starts | 启动次数
-"""
+"""  # noqa: RUF001 -- Chinese punctuation
 _STATES = """
 running | bool | running | 运行
 ready | bool | ready | 就绪

@@ -23,7 +23,7 @@ def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm, Alarm]
             f"the store cannot be written ({status.degraded}), values are delivered live only: check the disk"
             if failing
             else "the store can be written again",
-            f"存储无法写入({status.degraded}),仅实时发送数据,请检查磁盘" if failing else "存储已恢复写入",
+            f"存储无法写入（{status.degraded}），仅实时发送数据，请检查磁盘" if failing else "存储已恢复写入",  # noqa: RUF001 -- Chinese punctuation
         ),
         Alarm(
             AGENT,
@@ -34,7 +34,7 @@ def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm, Alarm]
             f"the store was damaged and set aside as {status.set_aside}: check the disk"
             if damaged
             else "the store was found sound",
-            f"存储文件损坏,已移至 {status.set_aside},请检查磁盘" if damaged else "存储文件完好",
+            f"存储文件损坏，已移至 {status.set_aside}，请检查磁盘" if damaged else "存储文件完好",  # noqa: RUF001 -- Chinese punctuation
         ),
         Alarm(
             AGENT,
@@ -45,7 +45,7 @@ def store_alarms(status: StoreStatus, now_ns: int) -> tuple[Alarm, Alarm, Alarm]
             f"the store's file {status.displaced}: find out who did it"
             if displaced
             else "the store's file is where it was",
-            "存储文件在运行中被删除或替换,请查明原因" if displaced else "存储文件在原处",
+            "存储文件在运行中被删除或替换，请查明原因" if displaced else "存储文件在原处",  # noqa: RUF001 -- Chinese punctuation
         ),
     )
 

@@ -1,0 +1,43 @@
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("agent", "drivers", "simulators")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+PROFILES = sorted((ROOT / "drivers").rglob("*.toml"))
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff] ?[(),;:!?]|[(),;:!?] ?[\u4e00-\u9fff]")
+"""Punctuation of English next to a Chinese character, which a Chinese reader takes for a slip."""
+
+
+def texts(module: Path) -> Iterator[str]:
+    """Return every text in a module, a filled-in one in its parts."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+
+
+def slips(text: str) -> list[str]:
+    return HALF_WIDTH.findall(text)
+
+
+def test_half_width_punctuation_beside_chinese_is_found() -> None:
+    assert slips("通信中断(line-1") == ["断("]
+    assert slips("),请检查磁盘") == [",请"]
+    assert slips("fan-1 通信中断（unit 3: no reply），请检查") == []
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_chinese_texts_have_chinese_punctuation(package: str) -> None:
+    modules = [module for module in MODULES if module.relative_to(ROOT).parts[0] == package]
+
+    assert modules
+    assert {str(module): found for module in modules if (found := slips("\n".join(texts(module))))} == {}
+
+
+def test_chinese_texts_of_profiles_have_chinese_punctuation() -> None:
+    assert PROFILES
+    assert {str(profile): found for profile in PROFILES if (found := slips(profile.read_text(encoding="utf-8")))} == {}
