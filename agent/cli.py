@@ -19,6 +19,7 @@ SCHEMAS = (
     "config",
     "telemetry",
     "window",
+    "figure",
     "interval",
     "meta",
     "state",

@@ -26,7 +26,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from agent.record import TELEMETRY, WINDOW, Record
+from agent.record import FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
 from agent.store import Lane
 
@@ -252,6 +252,6 @@ class Forwarder:
 
 def _stale(records: Sequence[Record]) -> bool:
     """Whether a batch begins with values nobody would call fresh; what a clock that is set does to it costs nothing."""
-    values = (record.time_ns for record in records if record.kind in (TELEMETRY, WINDOW))
+    values = (record.time_ns for record in records if record.kind in (TELEMETRY, WINDOW, FIGURE))
     oldest_ns = next(values, None)
     return oldest_ns is not None and time.time_ns() - oldest_ns > _FRESH_S * 1e9

@@ -14,7 +14,8 @@ ALARM = "alarm"
 HEALTH = "health"
 GAP = "gap"
 EVENT = "event"
-KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT)
+FIGURE = "figure"
+KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE)
 
 AGENT = "agent"
 """Key of the records that concern the agent itself."""
@@ -24,8 +25,8 @@ AGENT = "agent"
 class Record:
     """One record of the store.
 
-    `seq` grows by one per record; `key` is "area/device", or "agent"; `time_ns` is the time of the reading or the
-    start of the interval (Unix, ns); `payload` is JSON in UTF-8, exactly what a subscriber receives.
+    `seq` grows by one per record; `key` is "area/device", "agent", or of a figure an area; `time_ns` is the time of
+    the reading or the start of the interval (Unix, ns); `payload` is JSON in UTF-8, exactly what a subscriber receives.
     """
 
     seq: int

@@ -19,6 +19,8 @@ from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
 from agent.board import Board
 from agent.config import SiteConfig
+from agent.figures import Figures, figure_sources
+from agent.latest import Latest
 from agent.ledger import Ledger
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
@@ -42,6 +44,7 @@ class Recorder:
         """Whether the time is known and frames are booked."""
         self._profiles: Mapping[str, object] = {}
         self._untold: dict[str, Callable[[], None]] = {}
+        self._latest = Latest()
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: set[tuple[str, int]] = set()
@@ -54,8 +57,11 @@ class Recorder:
         self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
         self._telemetry_ns = round(config.telemetry_every_s * _NS)
         profiles = {device.name: (device, config.profiles[device.name].digest) for device in config.devices}
-        self.waiting.keep_only([name for name, profile in profiles.items() if self._profiles.get(name) == profile])
+        kept = [name for name, profile in profiles.items() if self._profiles.get(name) == profile]
+        self.waiting.keep_only(kept)
+        self._latest.configure(config.profiles, kept)
         self._profiles = profiles
+        self.figures = Figures(figure_sources(config, ledger, self._latest.of))
 
     def forget(self, key: str) -> None:
         """Forget a device (`area/device`) that has left the configuration, and remove what is retained of it."""
@@ -105,6 +111,7 @@ class Recorder:
         device, cadence, read = held.device, held.cadence, held.frame
         frame = replace(read, time_ns=self._keeper.resolve(read.monotonic_ns, read.time_ns))
         self._ledger.take(frame)
+        self._latest.take(frame, cadence.index)
         valued = int((frame.quality < Quality.COMM_LOST).sum())
         self._scribe.counts["frames"] += 1
         self._scribe.counts["values"] += valued
@@ -169,12 +176,12 @@ class Recorder:
                 Severity.WARNING,
                 since_ns,
                 f"{device.name} does not answer: {device.reason}" if lost else f"{device.name} answers again",
-                f"{device.name} 通信中断({device.reason})" if lost else f"{device.name} 通信恢复",
+                f"{device.name} 通信中断（{device.reason}）" if lost else f"{device.name} 通信恢复",  # noqa: RUF001 -- Chinese punctuation
             )
         )
 
     def publish_windows(self) -> None:
-        """Record the rolling figures of every account and intensity."""
+        """Record the rolling sums of every account and intensity, and what is worked out from them."""
         now_ns = self._keeper.now_ns()
         self.latest_windows = []
         for figures in self._ledger.figures():
@@ -188,6 +195,8 @@ class Recorder:
                 body = bodies.intensity_window(self._scribe.site, intensity, self._ledger, figures, now_ns)
                 self.latest_windows.append(body)
                 self._scribe.record("window", AGENT, now_ns, body)
+        for figure in self.figures.at(now_ns):
+            self._scribe.record("figure", figure.place, now_ns, figure.body(self._scribe.site))
 
     def health(self, body: dict[str, Any]) -> None:
         """Record the agent's own figures."""

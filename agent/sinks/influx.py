@@ -4,7 +4,7 @@ One record is one line: the measurement is its class, the time that of the readi
 the fields its numbers. Every field is a float, except the counts in `COUNTS`, which are integers; the type of a
 field never changes. Texts and nested objects other than telemetry's `values` are left out: they stand in the
 record itself. Where two records of one device and moment must not overwrite each other, the contract's tags tell
-them apart: an intensity's name stands in `account`; an alarm's name begins its fields.
+them apart: the name of an intensity or figure stands in `account`; an alarm's name begins its fields.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from agent.record import ALARM, GAP, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, GAP, INTERVAL, TELEMETRY, WINDOW, Record
 from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 
 COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq"})
-_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP})
+_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE})
 _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
 # backslash of its own and a line end have no form there.
@@ -77,8 +77,8 @@ class InfluxConfig(BaseModel):
 def line(record: Record) -> str | None:
     """Return a record in line protocol, None when it holds no number."""
     body: dict[str, object] = orjson.loads(record.payload)
-    if "intensity" in body:
-        body["account"] = body["intensity"]
+    if name := body.get("intensity", body.get("figure")):
+        body["account"] = name
     prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])

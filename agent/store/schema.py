@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agent.record import ALARM, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, INTERVAL, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
 from agent.store.ledger import Ledger
 from agent.store.settled import Lane, Lanes, Settled
@@ -89,7 +89,9 @@ def look_through(connection: sqlite3.Connection) -> None:
 
 
 def table(kind: str) -> str:
-    """Return the class, and table, of a kind of record."""
+    """Return the class, and table, of a kind of record; figures are kept for as long as windows."""
+    if kind == FIGURE:
+        return WINDOW
     return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
 
 

@@ -20,6 +20,8 @@ from jsonschema import Draft202012Validator
 from agent import service, snapshot
 from agent.cli import SCHEMAS, main
 from agent.config import load_config
+from agent.figure import NOW, Figure
+from agent.figures import Figures
 from agent.measure import bytes_text, seconds, seconds_text
 from agent.polled import Condition
 from agent.presence import post_meta, post_status
@@ -136,6 +138,22 @@ def frame(agent: Agent, device: str, second: int, said: dict[str, tuple[float, b
     return Frame(device, START_NS + second * 10**9, second * 10**9, values, quality, raw)
 
 
+class SomeFigures:
+    """A figure of a device with all it can have, and one of an area and of the site that lack something."""
+
+    def figures(self, time_ns: int) -> tuple[Figure, ...]:
+        inputs = {"heat_gj": 2.58, "gas_volume_nm3": 78.3}
+        norm = "GB/T 10180-2017"
+        return (
+            Figure(
+                "boiler_efficiency_direct", "boiler-house/boiler-1", "15min", time_ns, "%", 92.1, norm, inputs,
+                coverage=0.99, estimated=0.1, unverified=True,
+            ),
+            Figure("pue", "boiler-house", "1h", time_ns, "", None, missing=("main-meter/electricity",), coverage=0.0),
+            Figure("demand", "agent", NOW, time_ns, "kW", 120.0),
+        )  # fmt: skip
+
+
 def run_a_plant(agent: Agent) -> None:
     """Book two minutes of a meter, and of a boiler whose gas counter starts anew after one; then lose the boiler."""
     boiler, meter = agent.pollers[0].devices
@@ -153,6 +171,7 @@ def run_a_plant(agent: Agent) -> None:
         agent.recorder.frame(meter, meter.cadences[0], frame(agent, "main-meter", second, meter_says))
         agent.ledger.tick(START_NS + second * 10**9)
     agent.bookkeeper.close_due(START_NS + 300 * 10**9)
+    agent.recorder.figures = Figures([SomeFigures()])
     agent.recorder.publish_windows()
     boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", START_NS
     agent.recorder.condition(boiler)
@@ -280,6 +299,9 @@ WRONG: list[tuple[str, str, Change]] = [
     ("telemetry", "a number of record that is none", lambda body: body.update(seq=0)),
     ("window", "tags of both kinds", lambda body: body.update(intensity="steam")),
     ("window", "more than all measured", lambda body: body.update(coverage=1.1)),
+    ("figure", "neither a value nor what is missing", lambda body: body.pop("value")),
+    ("figure", "a device without area", lambda body: body.pop("area")),
+    ("figure", "an input without number", lambda body: body["inputs"].update(heat_gj=None)),
     ("interval", "an infinite amount as text", lambda body: body.update(amount="Infinity")),
     ("interval", "a hash that is none", lambda body: body.update(hash="sha256:12")),
     ("interval", "CO2 without scope", lambda body: body.pop("scope")),
@@ -408,8 +430,10 @@ def test_asyncapi_has_one_channel_for_each_class_of_device_and_agent() -> None:
     assert document["asyncapi"] == "3.0.0"
     assert sorted(addresses) == sorted(
         [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("meta", "state", "telemetry", "window", "interval")]
-        + [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("event", "alarm/{alarm}")]
-        + [f"{{root}}/{{site}}/agent/{end}" for end in ("status", "health", "gap", "window", "event", "alarm/{alarm}")]
+        + [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("figure", "event", "alarm/{alarm}")]
+        + ["{root}/{site}/{area}/figure"]
+        + [f"{{root}}/{{site}}/agent/{end}" for end in ("status", "health", "gap", "window", "figure", "event")]
+        + ["{root}/{site}/agent/alarm/{alarm}"]
     )
     assert {channel.message for channel in CHANNELS} == set(MESSAGES)
 

@@ -77,6 +77,16 @@ def test_windows_of_an_intensity_carry_its_name_where_accounts_have_theirs() -> 
     )
 
 
+def test_figures_carry_their_name_where_accounts_have_theirs() -> None:
+    body: dict[str, object] = {"area": "hall", "device": "fan-1", "figure": "motor_load_rate", "span": "now"}
+    body |= {"value": 61.5, "unit": "%", "norm": "GB/T 12497-2006", "inputs": {"active_power_kw": 36}}
+
+    assert line(record(9, "figure", **body, coverage=1, estimated=0)) == (
+        "figure,site=works,area=hall,device=fan-1,account=motor_load_rate,span=now"
+        " seq=9i,value=61.5,coverage=1.0,estimated=0.0 1009"
+    )
+
+
 def test_two_alarms_of_one_device_and_moment_do_not_overwrite_each_other() -> None:
     fields = {
         re.split(r"(?<!\\) ", line(record(1, "alarm", alarm=name, active=True, severity="warning")) or "")[1]
@@ -491,10 +501,12 @@ async def test_a_certificate_of_an_unknown_authority_is_not_trusted(tmp_path: Pa
 def test_only_what_is_numbers_over_time_is_wanted(tmp_path: Path) -> None:
     sink = InfluxSink(InfluxConfig(url="http://127.0.0.1:1"), folder=tmp_path)
     wanted = {
-        kind: sink.wants(record(1, kind)) for kind in ("telemetry", "window", "interval", "alarm", "gap", "health")
+        kind: sink.wants(record(1, kind))
+        for kind in ("telemetry", "window", "figure", "interval", "alarm", "gap", "health")
     }
 
-    assert wanted == dict.fromkeys(("telemetry", "window", "interval", "alarm", "gap"), True) | {"health": False}
+    assert wanted.pop("health") is False
+    assert all(wanted.values())
 
 
 # ---- a real database

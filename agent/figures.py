@@ -1,0 +1,40 @@
+"""Every source of figures, and what they give at one moment.
+
+A source that fails is logged once, until it works again, and never takes the others along.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from agent.config import SiteConfig
+from agent.figure import Figure, FigureSource
+from agent.latest import LatestOf
+from agent.ledger import Ledger
+
+_log = logging.getLogger(__name__)
+
+
+def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:  # noqa: ARG001  # for the sources
+    """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
+    return ()
+
+
+class Figures:
+    """The figures of all sources."""
+
+    def __init__(self, sources: Sequence[FigureSource]) -> None:
+        self._sources = sources
+        self._failed: set[int] = set()
+
+    def at(self, time_ns: int) -> Iterator[Figure]:
+        """Yield the figures of this moment (wall clock, ns)."""
+        for index, source in enumerate(self._sources):
+            try:
+                found = tuple(source.figures(time_ns))
+            except Exception:  # noqa: BLE001  # whatever is wrong with one must not take the others along
+                if index not in self._failed:
+                    _log.exception("the figures of %s cannot be worked out", type(source).__name__)
+                self._failed.add(index)
+            else:
+                self._failed.discard(index)
+                yield from found

@@ -1,0 +1,38 @@
+"""The newest value of each quantity of each device, whatever cadence it is read at."""
+
+from collections.abc import Callable, Collection, Mapping
+
+from drivers.profile import Profile
+from drivers.reading import Frame, Quality
+
+Reading = tuple[float, Quality, int]
+"""Value in the canonical unit (NaN where the quality is bad), its quality, and when it was read (wall clock, ns)."""
+LatestOf = Callable[[str], Mapping[str, Reading]]
+"""The newest readings of a device by the word of their quantity; none of a device that was not read yet."""
+
+
+class Latest:
+    """Keeps the newest frame of each cadence; what they say is put together when somebody asks."""
+
+    def __init__(self) -> None:
+        self._profiles: Mapping[str, Profile] = {}
+        self._frames: dict[str, dict[int, Frame]] = {}
+
+    def configure(self, profiles: Mapping[str, Profile], kept: Collection[str]) -> None:
+        """Go on with the profile of each device; only `kept` devices are read as before."""
+        self._profiles = profiles
+        self._frames = {device: frames for device, frames in self._frames.items() if device in kept}
+
+    def take(self, frame: Frame, cadence: int) -> None:
+        """Keep a frame in place of the one of this cadence before it."""
+        self._frames.setdefault(frame.device, {})[cadence] = frame
+
+    def of(self, device: str) -> Mapping[str, Reading]:
+        """Return the newest readings of a device; what failed last time stands there with the quality that says so."""
+        found: dict[str, Reading] = {}
+        for frame in sorted(self._frames.get(device, {}).values(), key=lambda frame: frame.monotonic_ns):
+            values, quality = frame.values.tolist(), frame.quality.tolist()
+            for index, point in enumerate(self._profiles[device].points):
+                if quality[index] != Quality.NOT_READ:
+                    found[point.name] = (values[index], Quality(quality[index]), frame.time_ns)
+        return found
