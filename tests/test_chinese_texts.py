@@ -9,8 +9,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGES = ("agent", "drivers", "simulators")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 PROFILES = sorted((ROOT / "drivers").rglob("*.toml"))
-HALF_WIDTH = re.compile(r"[\u4e00-\u9fff] ?[(),;:!?]|[(),;:!?] ?[\u4e00-\u9fff]")
-"""Punctuation of English next to a Chinese character, which a Chinese reader takes for a slip."""
+HALF_WIDTH = re.compile(r"[\u4e00-\u9fff] ?[(),;:!?]|(?<!\(\d\d)[(),;:!?] ?[\u4e00-\u9fff]")
+"""Punctuation of English next to a Chinese character, which a Chinese reader takes for a slip; a document's year such
+as (83) is none."""
 
 
 def texts(module: Path) -> Iterator[str]:
