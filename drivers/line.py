@@ -157,6 +157,16 @@ class Line:
         port = self._wire.port_errors if self._wire is not None else PortErrors()
         return evidence(self.endpoint.scheme, self._recent, port)
 
+    @property
+    def free_at(self) -> float:
+        """Monotonic time [s] before which no request goes out: pause and silence are over then."""
+        return max(self._free_at, self._silent_until)
+
+    @property
+    def silence_s(self) -> float:
+        """What a request that stays without an answer takes of the line's time [s], with the silence after it."""
+        return 2 * self._timeout_s if self.endpoint.serial else self._timeout_s
+
     async def close(self) -> None:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
         wire, self._wire = self._wire, None
@@ -173,9 +183,8 @@ class Line:
             self._drop_unasked(wire)
             if self._wire is None:
                 continue
-            free_at = max(self._free_at, self._silent_until)
-            if time.monotonic() < free_at:
-                await sleep_until(free_at)
+            if time.monotonic() < self.free_at:
+                await sleep_until(self.free_at)
             elif wire.waiting:
                 await asyncio.sleep(0)  # the loop has yet to hand on what came: it is no answer to what follows
             else:
