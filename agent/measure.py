@@ -1,4 +1,4 @@
-"""Durations, sizes and powers as people write them in a configuration: "15min", "1GiB", "700 kW"."""
+"""Measures as people write them in a configuration: "15min", "1GiB", "700 kW", "1000 kVA"."""
 
 import math
 import re
@@ -12,6 +12,7 @@ _LONGEST_S = 366 * 86400.0
 """Longer is a mistake; clocks of threads and sockets do not reach for ever."""
 _BYTES = {"B": 1.0, "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 _KILOWATTS = {"W": 1e-3, "kW": 1.0, "MW": 1e3}
+_KILOVOLTAMPERES = {"kVA": 1.0, "MVA": 1e3}
 
 
 def _parse(value: object, units: dict[str, float], example: str) -> float:
@@ -66,6 +67,13 @@ def _power(value: object) -> float:
     return power
 
 
+def _capacity(value: object) -> float:
+    capacity = _parse(value, _KILOVOLTAMPERES, '"1000 kVA"')
+    if capacity <= 0:
+        raise ValueError("must be more than zero; give the capacity on the nameplate, or leave it out")
+    return capacity
+
+
 def _schema(title: str, units: dict[str, float], *examples: str, above_zero: bool = False) -> WithJsonSchema:
     """Return what JSON Schema says of a measure: a text, although it becomes a number here."""
     digit = "(?=[0-9.]*[1-9])" if above_zero else ""
@@ -83,3 +91,7 @@ Size = Annotated[int, BeforeValidator(_size), _schema("size", _BYTES, "1GiB", "5
 """A size [bytes]."""
 Power = Annotated[float, BeforeValidator(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW", above_zero=True)]
 """A power [kW], above zero."""
+Capacity = Annotated[
+    float, BeforeValidator(_capacity), _schema("capacity", _KILOVOLTAMPERES, "1000 kVA", "2.5 MVA", above_zero=True)
+]
+"""A capacity of transformers [kVA], above zero."""

@@ -37,6 +37,11 @@ class Windows:
         self._differences = {span: np.zeros(columns, np.float64) for span in spans_s}
 
     @property
+    def tick_s(self) -> float:
+        """Time between two rows for short windows [s]."""
+        return self._tick_ns / NS_PER_S
+
+    @property
     def nbytes(self) -> int:
         """Memory of the rings and the results [bytes]."""
         return self._fine.nbytes + self._coarse.nbytes + sum(result.nbytes for result in self._differences.values())
@@ -91,7 +96,13 @@ class Windows:
         The array is the same one at every call for a span: copy it to keep it. Raises KeyError for a span that
         was not declared.
         """
-        result = self._differences[span_s]
+        return self._difference(span_s, self._differences[span_s])
+
+    def grown(self, span_s: float) -> tuple[float, npt.NDArray[np.float64]]:
+        """Return the same for any span up to the longest declared, in a new array; less far back, as far as known."""
+        return self._difference(span_s, np.zeros(self._fine.rows.shape[1]))
+
+    def _difference(self, span_s: float, result: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         if not len(self._fine):
             return 0.0, result
         ring, grain_ns = (self._fine, self._tick_ns) if span_s <= _FINE_SPAN_S else (self._coarse, MINUTE_NS)

@@ -31,6 +31,17 @@ def test_a_window_is_what_the_cumulative_amount_grew_by() -> None:
     assert (elapsed_s, grown.tolist()) == (900.0, [450.0, 900.0])
 
 
+def test_any_shorter_span_can_be_asked_for_and_leaves_the_declared_ones_as_they_are() -> None:
+    windows = Windows(1, tick_s=1.0, spans_s=SPANS_S)
+    for second in range(2000):
+        windows.tick(START_NS + second * NS_PER_S, row(second * 0.5))
+    _, declared = windows.difference(900.0)
+
+    elapsed_s, grown = windows.grown(437.0)
+
+    assert (elapsed_s, grown.tolist(), declared.tolist()) == (437.0, [218.5], [450.0])
+
+
 def test_before_the_span_has_passed_the_window_begins_at_the_oldest_row() -> None:
     windows = Windows(1, tick_s=1.0, spans_s=SPANS_S)
     assert windows.difference(3600.0)[0] == 0.0
