@@ -22,6 +22,7 @@ from agent.sections import (
     StoreSection,
     WindowsSection,
 )
+from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from agent.tables import Parsed
@@ -50,6 +51,8 @@ class SiteConfig:
     accounts: tuple[AccountSection, ...]
     outputs: tuple[OutputSection, ...]
     intensities: tuple[IntensitySection, ...]
+    calendar: CalendarSection
+    tariffs: tuple[TariffSection, ...]
     windows: WindowsSection
     interval: IntervalSection
     mqtt: MqttConfig | None
@@ -84,6 +87,8 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         accounts=tuple(parsed.entries("account", AccountSection).values()),
         outputs=tuple(parsed.entries("output", OutputSection).values()),
         intensities=tuple(parsed.entries("intensity", IntensitySection).values()),
+        calendar=parsed.table("calendar", CalendarSection) or CalendarSection(),
+        tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),
         interval=parsed.table("interval", IntervalSection) or IntervalSection(),
         mqtt=parsed.table("mqtt", MqttConfig),

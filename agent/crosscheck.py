@@ -18,6 +18,7 @@ from agent.sections import (
     SiteSection,
 )
 from agent.tables import Parsed
+from agent.tariff.check import check_tariffs
 from drivers.document import nearest
 from drivers.errors import ProfileError
 from drivers.profile import Profile, load_profile
@@ -33,14 +34,15 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     _check_lines(parsed)
     profiles = _load_profiles(parsed, folder)
     accounts = _check_accounts(parsed, profiles)
-    _check_outputs(parsed, profiles)
+    outputs = _check_outputs(parsed, profiles)
     _check_intensities(parsed, set(accounts), profiles)
     _check_carbon(parsed, accounts)
+    check_tariffs(parsed, accounts | outputs)
     return profiles
 
 
 def _check_unique(parsed: Parsed) -> None:
-    for key in ("line", "device", "account", "output", "intensity"):
+    for key in ("line", "device", "account", "output", "intensity", "tariff"):
         seen: dict[str, int] = {}
         for index, entry in enumerate(parsed.raw_entries(key)):
             name = str(entry.get("name", ""))
@@ -119,13 +121,16 @@ def _check_accounts(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str
     return accounts
 
 
-def _check_outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> None:
+def _check_outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Account | None]:
+    """Return each output by name; None for one that is wrong and has been reported."""
+    outputs: dict[str, Account | None] = {}
     for index, section in parsed.entries("output", OutputSection).items():
 
         def form(device: DeviceSection, profile: Profile, section: OutputSection = section) -> Account:
             return output(section, device, profile)
 
-        _formed(parsed, "output", index, section.device, profiles, form)
+        outputs[section.name] = _formed(parsed, "output", index, section.device, profiles, form)
+    return outputs
 
 
 def _formed(

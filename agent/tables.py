@@ -18,6 +18,7 @@ from agent.sections import (
     StoreSection,
     WindowsSection,
 )
+from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from drivers.document import Document, Problem, nearest
@@ -31,6 +32,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "influx": InfluxConfig,
     "capture": CaptureSection,
     "http": HttpSection,
+    "calendar": CalendarSection,
 }
 LISTS: dict[str, type[BaseModel]] = {
     "line": LineSection,
@@ -38,6 +40,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "account": AccountSection,
     "output": OutputSection,
     "intensity": IntensitySection,
+    "tariff": TariffSection,
 }
 _STAND_INS: dict[str, dict[str, Any]] = {"device": {"area": "unknown", "unit": 1}, "site": {"name": "unknown"}}
 """Values that let a table with a mistake in these keys still be cross-checked."""
