@@ -51,6 +51,9 @@ class Outbox(Protocol):
     def committed_seq(self) -> int:
         """Number of the record committed last."""
 
+    def now_ns(self) -> int | None:
+        """Return the time now (Unix, ns); None while it is not known."""
+
     def unsettled(self, sink: str) -> int:
         """Return how many records the sink still needs, at most."""
 
@@ -152,7 +155,7 @@ class Forwarder:
             await self._deliver(session, urgent)
         if self._live_after is not None:
             live = await self._store.peek(name, self._size, after=self._live_after)
-            if len(live) == self._size and _stale(live):
+            if len(live) == self._size and _stale(live, self._store.now_ns()):
                 self._live_after = self._store.committed_seq
             elif live:
                 sent = True
@@ -161,7 +164,7 @@ class Forwarder:
         self._weigh(backlog)
         if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
             self._live_after = None
-        elif self._live_after is None and len(backlog) == self._size and _stale(backlog):
+        elif self._live_after is None and len(backlog) == self._size and _stale(backlog, self._store.now_ns()):
             self._live_after = self._store.committed_seq
         if backlog:
             sent = True
@@ -250,8 +253,8 @@ class Forwarder:
         return longest * random.uniform(0.5, 1.0)  # noqa: S311  # spreads reconnects, guards nothing
 
 
-def _stale(records: Sequence[Record]) -> bool:
-    """Whether a batch begins with values nobody would call fresh; what a clock that is set does to it costs nothing."""
+def _stale(records: Sequence[Record], now_ns: int | None) -> bool:
+    """Whether a batch begins with values nobody would call fresh; while the time is not known, none come to be."""
     values = (record.time_ns for record in records if record.kind in (TELEMETRY, WINDOW, FIGURE))
     oldest_ns = next(values, None)
-    return oldest_ns is not None and time.time_ns() - oldest_ns > _FRESH_S * 1e9
+    return oldest_ns is not None and now_ns is not None and now_ns - oldest_ns > _FRESH_S * 1e9

@@ -57,6 +57,7 @@ class Agent:
             max_size=config.store.max_size,
             commit_every_s=config.store.commit_every,
             site=config.site.name,
+            stamp=self.keeper.stamp,
             sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
         )
         self._library = FactorLibrary.load()

@@ -78,6 +78,14 @@ class Timekeeper:
         return self._offset_ns is not None
 
     @property
+    def vouched(self) -> bool:
+        """Whether somebody stands for the wall clock: the kernel, or who has set that it need not be waited for.
+
+        A kernel that does not say is taken at its word.
+        """
+        return self.clocks.synchronised is not False or not self._wait_ns
+
+    @property
     def behind(self) -> bool:
         """Whether the time is known and earlier than what earlier runs have recorded."""
         return self.believed and self.now_ns() < self.not_before_ns
@@ -126,6 +134,10 @@ class Timekeeper:
         if self.clocks.synchronised is not None:
             said["synchronised"] = self.clocks.synchronised
         return said
+
+    def stamp(self, monotonic_ns: int) -> tuple[int, dict[str, Any]] | None:
+        """Return the time (Unix, ns) and the mark of a record made at a monotonic time; None while it is not known."""
+        return (self.at(monotonic_ns), self.mark(monotonic_ns)) if self.believed else None
 
     def look(self) -> list[Step]:
         """Look at the clocks; return the steps they have made."""

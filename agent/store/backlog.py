@@ -6,7 +6,8 @@ Invariants:
 - A batch is everything that waits: a state is never committed without the records appended before it, nor they
   without it.
 - The queue is bounded in bytes. Beyond the bound the oldest records go, intervals last, and are counted as losses.
-- A gap record takes its number while the batch is taken, behind everything in it.
+- A gap record takes its number while the batch is taken, behind everything in it. It and the store's events wait
+  for the time to be known; until then each batch carries what they are to tell.
 - While the file cannot be written, records other than intervals carry an epoch of their own: they may reach
   receivers without ever reaching the file, whose numbers then continue from its last commit.
 """
@@ -20,11 +21,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from agent.record import AGENT, GAP, INTERVAL, KINDS, Record, encode
+from agent.record import AGENT, EVENT, GAP, INTERVAL, KINDS, Record, encode
 from agent.store.chain import seal
 from agent.store.losses import Losses
 from agent.store.schema import lane_of
 from agent.store.settled import Lane
+from agent.store.told import Stamp, Told, Untold, wall
+from agent.store.trouble import event
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
@@ -48,18 +51,20 @@ class Batch:
     """Records that never reached the file, by "kind: reason"."""
     rows: dict[int, bytes] = field(default_factory=dict)
     """Rows of the ring of windows, by their time [Unix, ns]."""
+    untold: Untold = field(default_factory=Untold)
+    """What no record tells yet."""
 
 
 class Backlog:
     """The queue between the agent's loop and the writer thread."""
 
-    def __init__(self, *, max_bytes: int, site: str) -> None:
+    def __init__(self, *, max_bytes: int, site: str, stamp: Stamp = wall) -> None:
         self.changed = threading.Condition()
         self.epoch = ""
         self.chain = ""
         self.seq = 0
         self.states: dict[str, bytes] = {}
-        self.losses = Losses()
+        self.untold = Untold()
         self.dropped: Counter[str] = Counter()
         self.first_ns = 0
         self.on_record: Callable[[Record], None] = lambda _: None
@@ -72,6 +77,9 @@ class Backlog:
         self._rows: dict[int, bytes] = {}
         self._live_epoch = ""
         self._live_from = 0
+        self._stamp = stamp
+        self._to_be_kept = False
+        """Whether there is more to tell than the file knows."""
 
     @property
     def crowded(self) -> bool:
@@ -86,7 +94,17 @@ class Backlog:
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self._records or self._changed_states or self._rows or self.losses)
+        return not (self._records or self._changed_states or self._rows or self._to_be_kept or self.telling)
+
+    @property
+    def telling(self) -> bool:
+        """Whether there is something to tell of the store, and the time for it is known."""
+        return bool(self.untold) and self.now_ns() is not None
+
+    def now_ns(self) -> int | None:
+        """Return the time now (Unix, ns); None while it is not known."""
+        stamp = self._stamp(time.monotonic_ns())
+        return stamp[0] if stamp else None
 
     def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
         """Give `body` its number, encode it and queue it; raise ValueError when it is no record."""
@@ -94,6 +112,7 @@ class Backlog:
             raise ValueError(f"no kind of record: {kind}")
         with self.changed:
             was_empty, was_calm = self.empty, not self.crowded
+            self._tell_events()
             record = self._number(kind, key, time_ns, body)
             self._bound()
             if was_empty:
@@ -122,15 +141,19 @@ class Backlog:
     def take(self) -> Batch:
         """Remove and return everything that waits, with a gap record when records were lost."""
         with self.changed:
-            if self.losses:
-                time_ns = time.time_ns()
-                body = self.losses.body(time_ns)
-                self._number(GAP, AGENT, time_ns, {"site": self._site, **body} if self._site else body)
-                self.losses = Losses()
+            self._tell_events()
+            self._tell_losses()
             batch = Batch(
-                self.seq, self.epoch, self.chain, self._records, self._changed_states, self.dropped, self._rows
+                self.seq,
+                self.epoch,
+                self.chain,
+                self._records,
+                self._changed_states,
+                self.dropped,
+                self._rows,
+                self.untold.copy(),
             )
-            self.dropped = Counter()
+            self.dropped, self._to_be_kept = Counter(), False
             self._records, self._changed_states, self._rows, self._bytes = [], {}, {}, 0
         return batch
 
@@ -140,6 +163,7 @@ class Backlog:
             self._records = batch.records + self._records
             self.dropped.update(batch.dropped)
             self._bytes += sum(len(record.payload) + _OVERHEAD for record in batch.records)
+            self._to_be_kept = bool(self.untold)
             self._changed_states = {**batch.states, **self._changed_states}
             self._rows = {**batch.rows, **self._rows}
             self._bound_rows()
@@ -149,7 +173,20 @@ class Backlog:
     def lose(self, losses: Losses) -> None:
         """Note what the file had to drop, for the gap record of the next batch."""
         with self.changed:
-            self.losses.merge(losses)
+            self.untold.losses.merge(losses)
+
+    def keep_untold(self, untold: Untold) -> None:
+        """Note what is still to be told, and that no file knows of it that will be written."""
+        with self.changed:
+            self.untold.merge(untold)
+            self._to_be_kept = self._to_be_kept or bool(untold)
+
+    def report(self, name: str, text: str) -> None:
+        """Tell of something that came to pass now, by an event record as soon as the time is known."""
+        with self.changed:
+            self.untold.events.append(Told(time.monotonic_ns(), name, text))
+            self._to_be_kept = True
+            self._tell_events()
 
     def degrade(self) -> None:
         """Mark what is appended from now on as live: it may be delivered before it is committed."""
@@ -198,6 +235,21 @@ class Backlog:
             self._records = [record for record in self._records if record.seq not in seqs]
             self._bytes = sum(len(record.payload) + _OVERHEAD for record in self._records)
 
+    def _tell_events(self) -> None:
+        while self.untold.events and (stamp := self._stamp(self.untold.events[0].monotonic_ns)):
+            told = self.untold.events.pop(0)
+            self._tell(EVENT, event(stamp[0], told.name, told.text), *stamp)
+
+    def _tell_losses(self) -> None:
+        losses = self.untold.losses
+        if losses and (stamp := self._stamp(time.monotonic_ns())):
+            self.untold.losses = Losses()
+            self._tell(GAP, losses.body(stamp[0]), *stamp)
+
+    def _tell(self, kind: str, body: Mapping[str, object], time_ns: int, clock: Mapping[str, object]) -> None:
+        site = {"site": self._site} if self._site else {}
+        self._number(kind, AGENT, time_ns, {**site, **body, **({"clock": clock} if clock else {})})
+
     def _number(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
         seq = self.seq + 1
         if kind == INTERVAL:
@@ -230,7 +282,7 @@ class Backlog:
                     lost.add(record.seq)
                     surplus -= len(record.payload) + _OVERHEAD
         dropped = [record for record in self._records if record.seq in lost]
-        self.losses.add_records(dropped, _QUEUE_FULL)
+        self.untold.losses.add_records(dropped, _QUEUE_FULL)
         self.dropped.update(f"{record.kind}: {_QUEUE_FULL}" for record in dropped)
         self._records = [record for record in self._records if record.seq not in lost]
         self._bytes -= sum(len(record.payload) + _OVERHEAD for record in dropped)

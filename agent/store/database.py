@@ -140,7 +140,7 @@ class Database:
 
     def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
         """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
-        ledger = self.ledger.following(batch.seq, batch.epoch, batch.chain)
+        ledger = self.ledger.following(batch.seq, batch.epoch, batch.chain, batch.untold)
         ledger.dropped.update(batch.dropped)
         with self._transaction():
             self._drop_rotten(ledger)
@@ -294,7 +294,7 @@ class Database:
         )
         oldest_ns = max(rows) - _ROW_AGE_NS
         self._connection.execute("DELETE FROM ring_row WHERE time_ns < ?", (oldest_ns,))
-        kept = (self._max_pages * PAGE // _ROWS_SHARE) // max(map(len, rows.values()), default=1)
+        kept = (self._max_pages * PAGE // _ROWS_SHARE) // max(1, *map(len, rows.values()))
         newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
         self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
 

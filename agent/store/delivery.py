@@ -118,7 +118,8 @@ class Deliveries:
 
     def set_aside(self, sink: str, record: Record, reason: str) -> None:
         """Keep a record that a sink refused for good."""
-        self.refused = [*self.refused, DeadLetter(sink, reason, record)][-MOST:]
+        refused_ns = self._backlog.now_ns() or 0
+        self.refused = [*self.refused, DeadLetter(sink, reason, record, refused_ns)][-MOST:]
         self.touch()
 
     def unsettled(self, sink: str, through: int) -> int:

@@ -12,6 +12,7 @@ import orjson
 from agent.record import Record
 from agent.store.settled import Lane
 from agent.store.status import StoreStatus
+from agent.store.told import Stamp, wall
 from agent.store.writer import Writer
 
 _ROWS_AT_ONCE = 32
@@ -21,14 +22,24 @@ class Store:
     """One SQLite file of records, with a cursor for each sink.
 
     `max_size` bounds the file with its log [bytes]; what was appended within the last `commit_every_s` may be lost
-    with the power. All methods belong to the loop in which `open` was called.
+    with the power. `stamp` knows the time for the store's own records. All methods belong to the loop in which `open`
+    was called.
     """
 
     def __init__(
-        self, path: Path, *, max_size: int, commit_every_s: float, sinks: Sequence[str], site: str = ""
+        self,
+        path: Path,
+        *,
+        max_size: int,
+        commit_every_s: float,
+        sinks: Sequence[str],
+        site: str = "",
+        stamp: Stamp = wall,
     ) -> None:
         self.path = path
-        self._writer = Writer(path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site=site)
+        self._writer = Writer(
+            path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site=site, stamp=stamp
+        )
         self._pulse = 0
         self._pulsed = asyncio.Event()
 
@@ -155,6 +166,10 @@ class Store:
                 loop.call_soon_threadsafe(listener, record)
 
         self._writer.backlog.on_record = tell
+
+    def now_ns(self) -> int | None:
+        """Return the time now (Unix, ns) by which records of the store are stamped; None while it is not known."""
+        return self._writer.backlog.now_ns()
 
     @property
     def last_seq(self) -> int:

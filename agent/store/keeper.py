@@ -14,7 +14,6 @@ import secrets
 import time
 from pathlib import Path
 
-from agent.record import AGENT, EVENT
 from agent.store.backlog import Backlog
 from agent.store.database import Database
 from agent.store.delivery import Deliveries
@@ -23,7 +22,8 @@ from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.schema import DiskError, StoreError
 from agent.store.settled import Lanes
-from agent.store.trouble import damage_text, event
+from agent.store.told import Untold
+from agent.store.trouble import damage_text
 
 _LOG = logging.getLogger(__name__)
 RETRY_S = 2.0
@@ -41,7 +41,7 @@ TROUBLES = (*FILE_ERRORS, OSError, StoreError)
 class Keeper:
     """Keeps the database open, and knows why it is not."""
 
-    def __init__(self, path: Path, *, max_size: int, site: str, backlog: Backlog, deliveries: Deliveries) -> None:
+    def __init__(self, path: Path, *, max_size: int, backlog: Backlog, deliveries: Deliveries) -> None:
         self.database: Database | None = None
         self.degraded = ""
         """Why nothing can be written; empty while it can be."""
@@ -50,7 +50,6 @@ class Keeper:
         self.displaced = ""
         """What was done because the file was no longer where it was."""
         self._path = path
-        self._site = site
         self._backlog = backlog
         self._deliveries = deliveries
         self._file = StoreFile(path, max_size=max_size)
@@ -124,7 +123,7 @@ class Keeper:
         ledger, salvage, backlog = database.ledger, self._file.salvage, self._backlog
         backlog.seq, backlog.chain, backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
         backlog.states = database.states | salvage.states
-        backlog.losses = ledger.losses
+        backlog.untold = ledger.untold.copy()
         self._deliveries.restore(database.settled | salvage.settled)
         self._report_damage()
         noted = self._file.noted(ledger.epoch)
@@ -185,7 +184,7 @@ class Keeper:
             self._deliveries.forget_memory()
         self._deliveries.begin_with(settled)
         self._deliveries.settle(found.seq, self._first_seq)
-        self._backlog.lose(found.losses)
+        self._backlog.keep_untold(found.untold)
         noted = self._file.noted(found.epoch)
         if noted and noted > found.seq:
             self._tell_forgotten(found.seq, noted)
@@ -198,7 +197,7 @@ class Keeper:
                 "the store could not be read at the start, and can be now: the books go on as of this start, "
                 f"and what it held of them is kept in it as '{_FOUND}…'"
             )
-            self._report("store_found", text)
+            self._backlog.report("store_found", text)
 
     def _keep_states(self) -> None:
         """Let the next commit write every state."""
@@ -223,7 +222,7 @@ class Keeper:
         self._file.rewrite(database)
         self.displaced = "was removed or replaced while in use, and was written anew"
         self._put_back_ns = time.monotonic_ns()
-        self._report("store_displaced", f"the store's file {self.displaced}: {self._path}")
+        self._backlog.report("store_displaced", f"the store's file {self.displaced}: {self._path}")
 
     def _recreate(self, error: Exception, database: Database) -> None:
         """Go on in a fresh file after damage was found while running."""
@@ -246,17 +245,13 @@ class Keeper:
         if self._reported == self.set_aside:
             return
         self._reported = self.set_aside
-        self._backlog.lose(self._file.salvage.lost)
-        self._report("store_damaged", damage_text(self.set_aside, self._file.salvage.kept))
+        self._backlog.keep_untold(self._file.salvage.untold)
+        self._backlog.report("store_damaged", damage_text(self.set_aside, self._file.salvage.kept))
 
     def _tell_forgotten(self, found: int, noted: int) -> None:
         """Tell of numbers that receivers may have seen and the file has forgotten."""
         lost = Losses()
         lost.add(found + 1, noted, {}, "commits lost by the disk")
-        self._backlog.lose(lost)
+        self._backlog.keep_untold(Untold(lost))
         text = f"the store has lost its last commits, records {found + 1} to {noted}: check the disk"
-        self._report("store_damaged", text)
-
-    def _report(self, name: str, text: str) -> None:
-        now = time.time_ns()
-        self._backlog.append(EVENT, AGENT, now, event(self._site, now, name, text))
+        self._backlog.report("store_damaged", text)

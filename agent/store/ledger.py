@@ -1,6 +1,7 @@
 """What the store's file knows about itself without counting rows."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from agent.record import Record
 from agent.store.chain import GENESIS
 from agent.store.losses import Losses
+from agent.store.told import Told, Untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,9 @@ class Ledger:
     dropped: Counter[str] = field(default_factory=Counter)
     """Dropped records by "kind: reason"."""
     losses: Losses = field(default_factory=Losses)
-    """What was dropped by the last commit, and is told by the next one's gap record."""
+    """What was dropped by the last commit, and no batch knew of."""
+    earlier: Untold = field(default_factory=Untold)
+    """What batches up to the last one knew of, and no record tells yet."""
     commits: int = 0
     version: int = 0
     """Version of the schema, once more beside the header's: that has no checksum."""
@@ -38,8 +42,15 @@ class Ledger:
         self.records.subtract(kinds)
         self.dropped.update({f"{kind}: {reason}": count for kind, count in kinds.items()})
 
-    def following(self, seq: int, epoch: str, chain: str) -> "Ledger":
-        """Return the ledger that a commit of records up to `seq` begins with."""
+    @property
+    def untold(self) -> Untold:
+        """What records are still to tell."""
+        untold = self.earlier.copy()
+        untold.losses.merge(self.losses)
+        return untold
+
+    def following(self, seq: int, epoch: str, chain: str, untold: Untold) -> "Ledger":
+        """Return the ledger that a commit of records up to `seq` begins with, which leaves so much untold."""
         return replace(
             self,
             seq=max(seq, self.seq),
@@ -48,6 +59,7 @@ class Ledger:
             records=Counter(self.records),
             dropped=Counter(self.dropped),
             losses=Losses(),
+            earlier=untold,
             commits=self.commits + 1,
         )
 
@@ -56,19 +68,21 @@ class Ledger:
         content = {
             name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits", "version")
         }
-        return json.dumps({**content, "losses": self.losses.state()})
+        untold = self.untold
+        events = [[told.name, told.text] for told in untold.events]
+        return json.dumps({**content, "losses": untold.losses.state(), "events": events})
 
     @classmethod
     def parse(cls, text: str) -> "Ledger":
         """Return a ledger as it was stored."""
-        found = json.loads(text)
+        found, now_ns = json.loads(text), time.monotonic_ns()
         return cls(
             epoch=found["epoch"],
             seq=found["seq"],
             chain=found["chain"],
             records=Counter(found["records"]),
             dropped=Counter(found["dropped"]),
-            losses=Losses.restored(found["losses"]),
+            earlier=Untold(Losses.restored(found["losses"]), [Told(now_ns, *told) for told in found.get("events", ())]),
             commits=found["commits"],
             version=found["version"],
         )

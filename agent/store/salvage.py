@@ -26,10 +26,10 @@ from agent.store.backlog import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
-from agent.store.losses import Losses
 from agent.store.repair import repaired
 from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_ledger, read_settled, renumbered
 from agent.store.settled import Lanes, common
+from agent.store.told import Untold
 
 LONGEST_S = 5.0
 DAMAGED = "store file damaged"
@@ -50,7 +50,7 @@ class Salvage:
     kept: Counter[str] = field(default_factory=Counter)
     states: dict[str, bytes] = field(default_factory=dict)
     settled: dict[str, Lanes] = field(default_factory=dict)
-    lost: Losses = field(default_factory=Losses)
+    untold: Untold = field(default_factory=Untold)
 
 
 def salvage(source: Path, into: Database, *, ledger: Ledger | None) -> Salvage:
@@ -99,6 +99,7 @@ class _Copy:
         if self._known is None:
             with suppress(sqlite3.Error, ValueError):
                 self._known = read_ledger(connection)
+                self.found.untold.merge(self._known.untold)
         with suppress(sqlite3.Error, ValueError):
             self.found.settled = read_settled(connection)
         self.found.states = {str(name): value for name, value in _values(connection, "state", "name")}
@@ -113,7 +114,7 @@ class _Copy:
 
     def finish(self) -> None:
         """Let the new file go on where the old one ended, and say what did not come along."""
-        known, lost = self._known, self.found.lost
+        known, lost = self._known, self.found.untold.losses
         seq = max(self._last_seq, known.seq if known else 0)
         chain = known.chain if known else self._into.ledger.chain
         if known is None and self._last_interval:
@@ -165,7 +166,7 @@ class _Copy:
     ) -> None:
         ledger = self._into.ledger
         batch = Batch(0, ledger.epoch, ledger.chain, list(records), dict(states), rows=dict(rows))
-        self.found.lost.merge(self._into.commit(batch, {}, ()))
+        self.found.untold.losses.merge(self._into.commit(batch, {}, ()))
         self.found.kept.update(record.kind for record in records)
 
 

@@ -24,5 +24,5 @@ def pages(batch: Batch, refused: Sequence[DeadLetter]) -> int:
     sizes = [len(record.payload) + len(record.key) + 40 for record in batch.records]
     sizes += [len(letter.record.payload) + len(letter.reason) + 80 for letter in refused]
     sizes += [len(value) for values in (batch.states, batch.rows) for value in values.values()]
-    needed = sum(1 / (PAGE // size) if size < PAGE else size // (PAGE - 100) + 2 for size in sizes)
+    needed = sum(1 / (PAGE // max(size, 1)) if size < PAGE else size // (PAGE - 100) + 2 for size in sizes)
     return int(needed) + _GROWTH_PAGES

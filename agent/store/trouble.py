@@ -57,7 +57,6 @@ def damage_text(set_aside: str, kept: Mapping[str, int]) -> str:
     return f"the store was damaged; it was set aside as {set_aside} and a new one started; {what}"
 
 
-def event(site: str, now_ns: int, name: str, text: str) -> dict[str, object]:
-    """Return the body of an event record that tells of the store."""
-    body = {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": name, "text": text}
-    return {"site": site, **body} if site else dict(body)
+def event(now_ns: int, name: str, text: str) -> dict[str, object]:
+    """Return what an event record says that tells of the store."""
+    return {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": name, "text": text}

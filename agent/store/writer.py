@@ -27,6 +27,7 @@ from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.sizes import queue_bytes
 from agent.store.status import SinkStatus, StoreStatus
+from agent.store.told import Stamp
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -35,14 +36,16 @@ _Result = TypeVar("_Result")
 class Writer:
     """Owns the database and its thread."""
 
-    def __init__(self, path: Path, *, max_size: int, commit_every_s: float, sinks: Sequence[str], site: str) -> None:
-        self.backlog = Backlog(max_bytes=queue_bytes(max_size), site=site)
+    def __init__(
+        self, path: Path, *, max_size: int, commit_every_s: float, sinks: Sequence[str], site: str, stamp: Stamp
+    ) -> None:
+        self.backlog = Backlog(max_bytes=queue_bytes(max_size), site=site, stamp=stamp)
         self.status = StoreStatus()
         self.on_pulse: Callable[[], None] = lambda: None
         self._path = path
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)
-        self._keeper = Keeper(path, max_size=max_size, site=site, backlog=self.backlog, deliveries=self.deliveries)
+        self._keeper = Keeper(path, max_size=max_size, backlog=self.backlog, deliveries=self.deliveries)
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = self._opened = False
         self._committed_ns = -self._commit_every_ns
@@ -154,7 +157,7 @@ class Writer:
             return (self._keeper.retry_ns - now) / 1e9
         if self.backlog.empty and not self.deliveries.touched_ns:
             return float("inf")
-        if self.backlog.losses or self.backlog.crowded:
+        if self.backlog.telling or self.backlog.crowded:
             return 0
         dues = [self.deliveries.touched_ns + self._commit_every_ns] if self.deliveries.touched_ns else []
         if not self.backlog.empty:

@@ -1,4 +1,5 @@
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ class Shelf:
         self.settled: dict[Lane, Settled] = {lane: Settled() for lane in Lane}
         self.lent = (Lane.NORMAL, 0)
         self.refused: list[tuple[int, str]] = []
+        self.off_ns = 0
+        """How far the wall clock, which the time is not taken from, is behind."""
 
     @property
     def cursor(self) -> int:
@@ -37,6 +40,9 @@ class Shelf:
     @property
     def committed_seq(self) -> int:
         return self.last_seq
+
+    def now_ns(self) -> int | None:
+        return time.time_ns() + self.off_ns
 
     def unsettled(self, sink: str) -> int:
         assert sink == "fake"

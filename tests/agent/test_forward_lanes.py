@@ -67,6 +67,15 @@ async def test_fresh_values_pass_the_backlog_and_everything_comes_once() -> None
     assert receiver.received.index(8000) > receiver.received.index(8001)
 
 
+async def test_fresh_is_judged_by_the_known_time_and_not_by_the_wall_clock() -> None:
+    shelf, receiver = Shelf([record(seq, 7200) for seq in range(1, 3001)]), Receiver()
+    shelf.off_ns = -7200 * 10**9
+    Plant(shelf, receiver)
+    await run(shelf, receiver, lambda: shelf.cursor == shelf.last_seq > 3000)
+
+    assert receiver.received == list(range(1, shelf.last_seq + 1))
+
+
 async def test_values_that_are_fresh_keep_one_lane() -> None:
     shelf, receiver = Shelf([record(seq, 0.5) for seq in range(1, 3001)]), Receiver()
     Plant(shelf, receiver)
