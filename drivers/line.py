@@ -15,26 +15,38 @@ Invariants:
 6. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
 7. A peer that babbles costs neither memory nor time: a connection that brings much unasked is closed.
 
-What this cannot exclude: RTU replies carry no number. A reply that comes later than the time-out *and* the
-silence after it, just while a request of the same unit, function and length waits, would be taken for its
-answer. So a device must answer within twice the line's time-out: set that to more than half of the longest
-delay ever seen. Over Modbus/TCP and TLS the transaction number excludes it.
+8. Transaction numbers are drawn at random: what a confused device counts up or down to is not the next request's.
+9. An RTU reply that may be a second one to the request before (the same bytes again, sooner than the unit ever
+   answers, or late in a long row of reads of one shape without a rest) is believed only if no other follows it.
+
+What this cannot exclude: RTU replies carry no number and no address.
+- A reply that comes later than the time-out *and* the silence after it, just while a request of the same unit,
+  function and length waits, would be taken for its answer. So a device must answer within twice the line's
+  time-out: set that to more than half of the longest delay ever seen.
+- A device that answers one request twice, with *different* data, the second time behind the next request of the
+  same shape and no sooner than it usually answers: up to 16 reads may each get the data of the one before. The
+  same holds for equal data if the unit needs more than twice its longest time of late for the real answer. The shift
+  ends there, or as soon as the line rests for as long, or a read of another shape follows.
+Over Modbus/TCP and TLS the transaction number excludes both, as far as a gateway ties the replies of its own serial
+side to the right request: a gateway's time-out should be longer than its devices' longest delay.
 """
 
 import asyncio
-import secrets
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from drivers import identification
 from drivers.endpoint import Endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
 from drivers.hint import LineEvidence, PortErrors, evidence
+from drivers.linestats import LineStats
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange, Outcome
+from drivers.remedy import place
+from drivers.repeats import Repeats
+from drivers.transaction import Transactions
 from drivers.wire import Wire, connect
 
 _CONNECT_S = 3.0
@@ -43,7 +55,7 @@ _LULL_S = 0.05
 """Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
-_TRANSACTIONS = 1 << 16
+_ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
 _SILENCES = 3
 """Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
 _REMEMBERED = 32
@@ -52,21 +64,6 @@ _MOST_PARTS = 16
 """Replies that one identification may be spread over."""
 _UNKNOWN_CATEGORY = (2, 3)
 """Exceptions of devices that give only the basic objects: illegal address or value."""
-
-
-@dataclass(slots=True)
-class LineStats:
-    """Counters of a line since its start; bytes include what was dropped, `busy_ns` is the time spent in reads."""
-
-    requests: int = 0
-    replies: int = 0
-    exceptions: int = 0
-    timeouts: int = 0
-    bad_replies: int = 0
-    reconnects: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-    busy_ns: int = 0
 
 
 class Line:
@@ -95,8 +92,8 @@ class Line:
         self._free_at = 0.0
         self._silent_until = 0.0
         self._recent: deque[Exchange] = deque(maxlen=_REMEMBERED)
-        # A random start: a process just restarted does not use the numbers of the one before.
-        self._transaction = secrets.randbelow(_TRANSACTIONS)
+        self._transactions = Transactions()
+        self._repeats = Repeats()
 
     async def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Exchange:
         """Read one block of one unit; `poll` and `attempt` go into the exchange.
@@ -143,7 +140,7 @@ class Line:
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
-        self._count(exchange.outcome)
+        self.stats.count(exchange.outcome)
         self._recent.append(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)
@@ -222,30 +219,33 @@ class Line:
             self._wire.abort()
             self._left, self._wire = self._wire, None
 
-    def _give_up(self, wire: Wire, since: float) -> None:
+    def _give_up(self, wire: Wire, transaction: int, since: float) -> None:
         """Make sure that the reply to the last request, should it still come, answers no other."""
         if not self.endpoint.serial and not wire.received:
-            wire.give_up(self._transaction)
+            wire.give_up(transaction)
             if wire.silences < _SILENCES:
                 return
         self._distrust(since)
 
     def _keep_silent(self, since: float) -> None:
         if self.endpoint.serial:
+            self._repeats.forget()
             self._silent_until = max(self._silent_until, since + self._timeout_s)
 
     async def _exchange(self, wire: Wire, unit: int, block: Block, poll: int, attempt: int) -> tuple[Exchange, str]:
         """Send one request and wait for its verdict; return the exchange and, if it failed, why."""
-        self._transaction = (self._transaction + 1) % _TRANSACTIONS
+        transaction = self._transactions.draw()
         sent_ns = time.monotonic_ns()
-        asked, pending = wire.ask(unit, block, self._transaction)
+        asked, pending = wire.ask(unit, block, transaction)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
         transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
         settled = False
         try:
             verdict = await self._verdict(wire, asked, pending, self._timeout_s + transfer_s)
-            settled = verdict.outcome in (Outcome.OK, Outcome.EXCEPTION)
+            if self.endpoint.serial and verdict.outcome in _ANSWERS:
+                verdict = await self._only(wire, asked, verdict, sent_ns / 1e9)
+            settled = verdict.outcome in _ANSWERS
         finally:
             now = time.monotonic()
             self.stats.bytes_received += len(wire.received) + wire.late
@@ -253,7 +253,7 @@ class Line:
             self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
             if not settled:
                 # However soon it failed, the device's reply may come as late as after a time-out.
-                self._give_up(wire, max(now, sent_ns / 1e9 + self._timeout_s + transfer_s))
+                self._give_up(wire, transaction, max(now, sent_ns / 1e9 + self._timeout_s + transfer_s))
         exchange = Exchange(
             line=self.name,
             unit=unit,
@@ -283,6 +283,22 @@ class Line:
             return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
         return Verdict(Outcome.NO_REPLY, b"", reason=f"no reply within {self._timeout_s:g} s: {self._silence_remedy()}")
 
+    async def _only(self, wire: Wire, asked: Asked, verdict: Verdict, sent_s: float) -> Verdict:
+        """Return the verdict on an RTU reply; where it may answer the request before, once no other follows."""
+        listen_s = self._repeats.listen_s(asked, verdict.frame, sent_s, wire.received_ns / 1e9)
+        if not listen_s:
+            return verdict
+        await sleep_until(sent_s + min(listen_s, self._timeout_s))
+        if not wire.lost and wire.waiting:
+            await asyncio.sleep(0)
+        if wire.lost:
+            return Verdict(Outcome.LINE_DOWN, verdict.frame, reason=f"{place(self.endpoint)}: closed within a reply")
+        if wire.unasked < SHORTEST_RTU_FRAME:
+            return verdict
+        return Verdict(
+            Outcome.BAD_REPLY, verdict.frame, reason="two replies came: look for a device or converter that repeats"
+        )
+
     def _silence_remedy(self) -> str:
         if self.endpoint.device:
             return "check power, wiring, unit number, baud rate and parity"
@@ -296,13 +312,3 @@ class Line:
             return LineDown(reason, exchange)
         kind = NoReply if exchange.outcome is Outcome.NO_REPLY else BadReply
         return kind(f"{self.name}: unit {exchange.unit}: {reason}", exchange)
-
-    def _count(self, outcome: Outcome) -> None:
-        if outcome is Outcome.OK:
-            self.stats.replies += 1
-        elif outcome is Outcome.EXCEPTION:
-            self.stats.exceptions += 1
-        elif outcome is Outcome.NO_REPLY:
-            self.stats.timeouts += 1
-        elif outcome is Outcome.BAD_REPLY:
-            self.stats.bad_replies += 1

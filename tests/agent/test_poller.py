@@ -18,7 +18,7 @@ from agent.poller import LinePoller
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.hint import LineEvidence
-from drivers.line import LineStats
+from drivers.linestats import LineStats
 from drivers.profile import Profile, load_profile
 from drivers.reading import Block, Exchange, Frame, Outcome, Quality
 
@@ -57,6 +57,8 @@ class ScriptedLine:
     asked: list[tuple[int, int]] = field(default_factory=list)
     numbers: list[tuple[int, int, int, int]] = field(default_factory=list)
     data: bytes = b"\0\1"
+    silence_s: float = 1.0
+    free_at: float = 0.0
     closed: bool = False
     reading: bool = False
     hold: asyncio.Event | None = None

@@ -1,0 +1,101 @@
+import pytest
+
+from drivers.guard import Asked
+from drivers.repeats import Repeats
+
+ANSWER_S = 0.03
+USUAL_S = 2 * ANSWER_S + 0.02
+
+
+class Talk:
+    """Reads of a line, one after the other, each with its reply; tells how long to listen after it."""
+
+    def __init__(self) -> None:
+        self.repeats = Repeats()
+        self._now = 1000.0
+        self._number = 0
+
+    def read(
+        self,
+        frame: bytes = b"",
+        *,
+        unit: int = 1,
+        function: int = 3,
+        size: int = 4,
+        answer_s: float = ANSWER_S,
+        rest_s: float = 0.001,
+    ) -> float:
+        self._number += 1
+        asked = Asked(b"", unit, function, size)
+        sent = self._now + rest_s
+        self._now = sent + answer_s
+        return self.repeats.listen_s(asked, frame or b"%d" % self._number, sent, self._now)
+
+
+def test_the_first_reply_and_those_with_other_bytes_are_believed_at_once() -> None:
+    talk = Talk()
+
+    assert [talk.read(answer_s=answer_s) for answer_s in (0.03, 0.02, 0.04, 0.05)] == [0, 0, 0, 0]
+
+
+def test_the_same_bytes_again_are_believed_when_the_unit_has_had_its_usual_time_twice() -> None:
+    talk = Talk()
+    talk.read(b"same")
+
+    assert talk.read(b"same") == pytest.approx(USUAL_S)
+
+
+def test_a_reply_in_less_than_half_the_shortest_time_is_doubted() -> None:
+    talk = Talk()
+    talk.read()
+
+    assert talk.read(answer_s=ANSWER_S * 0.51) == 0
+    assert talk.read(answer_s=ANSWER_S * 0.25) == pytest.approx(USUAL_S)
+
+
+def test_the_times_of_other_units_say_nothing() -> None:
+    talk = Talk()
+    talk.read(unit=2, answer_s=0.3)
+    talk.read()
+
+    assert talk.read(b"same") == 0
+    assert talk.read(b"same") == pytest.approx(USUAL_S)
+
+
+@pytest.mark.parametrize("other", [{"unit": 2}, {"function": 4}, {"size": 6}, {"rest_s": 1.01 * USUAL_S}])
+def test_a_reply_to_another_unit_function_or_length_or_after_a_rest_is_no_second_one(other: dict[str, float]) -> None:
+    talk = Talk()
+    talk.read(b"same")
+
+    assert talk.read(b"same", **other) == 0  # type: ignore[arg-type]  # parameters of the same names
+
+
+def test_behind_a_silence_nothing_is_doubted() -> None:
+    talk = Talk()
+    talk.read(b"same")
+    talk.repeats.forget()
+
+    assert talk.read(b"same") == 0
+
+
+def test_in_a_long_row_of_one_shape_one_read_of_sixteen_is_listened_behind() -> None:
+    talk = Talk()
+
+    assert [number for number in range(60) if talk.read()] == [16, 32, 48]
+
+
+def test_a_rest_or_another_shape_begins_a_new_row() -> None:
+    talk = Talk()
+    listened = [talk.read(rest_s=1.0 if number == 10 else 0.001, size=4 if number != 30 else 6) for number in range(40)]
+
+    assert [number for number, seconds in enumerate(listened) if seconds] == [26]
+
+
+def test_the_usual_time_outlives_the_longest_shift() -> None:
+    """Replies to the requests before come early: were only they remembered, listening would end too soon."""
+    talk = Talk()
+    talk.read(answer_s=0.004, size=2)
+    talk.read(answer_s=0.1)
+    listened = [talk.read(answer_s=0.003, rest_s=0.097) for _ in range(16)]
+
+    assert listened[-1] == pytest.approx(0.22)
