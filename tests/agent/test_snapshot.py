@@ -62,7 +62,6 @@ def test_a_device_that_is_offline_shows_no_values(agent: Agent) -> None:
 def test_what_could_not_be_read_keeps_its_quality(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
     device.condition = Condition.DEGRADED
-    (poller,) = agent.pollers
     slow = device.cadences[1]
     lost = NoReply("no reply", exchange(slow.blocks[0], b"", 10**18 + 1))
     device.frames[1] = slow.codec.decode("main-meter", dict.fromkeys(slow.blocks, lost))
