@@ -53,6 +53,14 @@ class Memory:
     recall: Callable[[PolledDevice], None] = lambda _: None
 
 
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """Another device than the one expected: why it must be, and the exchange that shows it."""
+
+    reason: str
+    exchange: Exchange
+
+
 class Muted(NoReply):
     """Stands for a request that is not sent for a while, because the device never answers it."""
 
@@ -81,40 +89,42 @@ class Asker:
             results = {block: results[block] for block in cadence.blocks if isinstance(results.get(block), Exchange)}
         return results
 
-    async def identify(self, device: PolledDevice) -> str:
-        """Check that the device is what its profile says and what it was before; return why not, if it is not.
+    async def identify(self, device: PolledDevice) -> Stranger | None:
+        """Check that the device is what its profile says and what it was before; return who it is, if it is not.
 
         Raises LineError when it does not answer.
         """
         self._doubt()
         declared = device.profile.identity
         if declared is None or time.monotonic() < device.identify_at:
-            return ""
+            return None
         block = Block(declared.function, declared.address, declared.count)
         try:
-            found = (await self._ask(device, block)).data.hex()
+            exchange = await self._ask(device, block)
         except Refused as error:
             if silent(error):
                 raise
             # Older meters lack these registers: nothing can be checked, and nothing speaks against them.
             self._know(device)
-            return ""
+            return None
+        found = exchange.data.hex()
         expected = declared.expect or device.identity or found
         if found != expected:
-            return (
+            reason = (
                 f"another device answers: its identity registers hold {found} instead of {expected}: "
                 "check unit and profile, or start the agent anew if the device was replaced"
             )
+            return Stranger(reason, exchange)
         device.identity = found
         self._know(device)
-        return ""
+        return None
 
-    async def probe(self, device: PolledDevice) -> str:
-        """Find out with one short read whether a device is there; return why it is another one, if it is.
+    async def probe(self, device: PolledDevice) -> Stranger | None:
+        """Find out with one short read whether a device is there; return who it is, if it is another one.
 
         Raises LineError when it does not answer.
         """
-        stranger = ""
+        stranger = None
         if device.profile.identity is None:
             await self._read_one(device)
         else:

@@ -5,7 +5,8 @@ Invariants:
 - Each failure is a debt, and a longest pause of time pays one back; the pauses grow with the debt. So however a
   device fails, always or now and then, in the long run it fails at most once per longest pause.
 - A failure now and then, less often than that, costs no pause.
-- While other polls are due, the devices in doubt together may take a small share of their line's time.
+- While other polls are due, the devices in doubt together may take but a share of their line's time: a small one, or
+  some of what those who answer leave.
 """
 
 import math
@@ -14,12 +15,15 @@ from dataclasses import dataclass
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
+_MINUTE_S = 60.0
 _FAILURES_TO_OFFLINE = 2
 _SPREAD = 0.75
 _FREE = 1.0
 """Debt that costs no pause: one failure."""
-_SHARE = 0.04
-"""Share of a line's time for devices in doubt, while others are due."""
+SHARE = 0.04
+"""Share of a line's time for devices in doubt while others are due, if these can spare no more."""
+_TOO_HOPEFUL = 0.01
+"""Share of polls left out that shows that there is no room."""
 _PATIENCE = 2
 """So many failed attempts are remembered at most: when many devices fail at once, the rest is forgiven."""
 
@@ -81,6 +85,17 @@ def _most() -> float:
     return _FREE + 2 + math.log2(LONGEST_PAUSE_S / FIRST_PAUSE_S)
 
 
+def spare(busy: float, *, silence_s: float, period_s: float, left_out: float) -> float:
+    """Return the share of a line's time that devices in doubt may take while others are due.
+
+    `busy` is the share that those take who answer, `period_s` [s] the shortest time between two polls of one of
+    them, `left_out` the share of their polls that is left out. Half of what they leave lets them catch up.
+    """
+    if silence_s >= period_s or left_out > _TOO_HOPEFUL:
+        return SHARE  # a silence longer than a period leaves polls out, whatever room there is
+    return max(SHARE, (1 - busy) / 2)
+
+
 class Budget:
     """What devices in doubt may take from the others' time on one line."""
 
@@ -92,8 +107,24 @@ class Budget:
         """Return whether an attempt may be made although others are due."""
         return now >= self.free_at
 
-    def charge(self, now: float, taken_s: float) -> None:
-        """Note time that an attempt took from others [s]."""
+    def charge(self, now: float, taken_s: float, share: float = SHARE) -> None:
+        """Note time that an attempt took from others [s], who can spare a share of all time."""
         if taken_s > 0:
-            cost_s = taken_s / _SHARE
+            cost_s = taken_s / share
             self.free_at = min(max(self.free_at, now) + cost_s, now + _PATIENCE * cost_s)
+
+
+class Work:
+    """The share of a line's time that polls take which are answered, over the last whole minute."""
+
+    def __init__(self, now: float) -> None:
+        self.share = 0.0
+        self._since = now
+        self._busy_s = 0.0
+
+    def add(self, began: float, ended: float) -> None:
+        """Count a poll and the pause after it; times are monotonic [s]."""
+        self._busy_s += ended - began
+        if ended - self._since >= _MINUTE_S:
+            self.share = self._busy_s / (ended - self._since)
+            self._since, self._busy_s = ended, 0.0

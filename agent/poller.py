@@ -5,7 +5,7 @@ Invariants:
 - One task owns a line, so a line needs no lock and its requests never overlap.
 - Earliest due first; a poll that cannot begin before the next one is due is skipped and counted, never queued.
 - A device that fails is asked again by growing pauses, one taken for dead by one short read, and while others are
-  due only within a small share of the line's time. A line that is down is tried again by growing pauses.
+  due only within a share of the time that these can spare. A line that is down is tried again by growing pauses.
 - No reply is no sample: the frame of a failed poll carries qualities, no values.
 - Whatever goes wrong with one device, a bug of ours included, costs its neighbours no poll.
 """
@@ -13,10 +13,11 @@ Invariants:
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from agent.asking import Asker, Memory, Results
-from agent.breaker import Budget
+from agent import doubt
+from agent.asking import Asker, Memory, Results, Stranger
+from agent.breaker import Budget, Work, spare
 from agent.lineload import load
 from agent.overload import Overload
 from agent.polled import Cadence, Lateness, PolledDevice
@@ -31,6 +32,8 @@ _log = logging.getLogger(__name__)
 _NS = 1_000_000_000
 _LONGEST_SLEEP_S = 1.0
 """After this long at most a step of the wall clock is noticed."""
+_IDLE_WITHIN_S = 5.0
+"""So long an attempt that is allowed waits for a moment at which nothing is due."""
 _SILENCES = 12
 """One read may rightly take this many time-outs: a line that babbles is waited for before the request goes out."""
 
@@ -62,6 +65,7 @@ class LinePoller:
         self._asker = Asker(line, devices, memory)
         self._standing = Standing(line, devices, on_condition)
         self._budget = Budget()
+        self._work = Work(time.monotonic())
         self._timeout_s = timeout_s
         self._pause_s = pause_s
         self._on_frame = on_frame
@@ -84,8 +88,19 @@ class LinePoller:
     @property
     def planned_load(self) -> float:
         """Share of its time for which the line would be busy if all its devices answered as usual."""
-        requests = [planned for device in self.devices for planned in device.planned]
+        return self._load(self.devices)
+
+    def _load(self, devices: Iterable[PolledDevice]) -> float:
+        requests = [planned for device in devices for planned in device.planned]
         return load(self.line.endpoint, self._pause_s, requests)
+
+    @property
+    def _spare(self) -> float:
+        """Share of the line's time that attempts at devices in doubt may take, although others are due."""
+        living = [device for device in self.devices if not device.breaker.doubtful]
+        period_s = min((cadence.every_s for device in living for cadence in device.cadences), default=0.0)
+        busy = max(self._load(living), self._work.share)
+        return spare(busy, silence_s=self.line.silence_s, period_s=period_s, left_out=self.overload.share)
 
     @property
     def beat(self) -> float:
@@ -96,11 +111,6 @@ class LinePoller:
     def longest_turn_s(self) -> float:
         """The longest that the loop may rightly stay without a beat [s]: one read on a line in doubt."""
         return _SILENCES * self._timeout_s
-
-    @property
-    def _silence_s(self) -> float:
-        """What a device that does not answer costs its line [s]: RTU frames need as much silence after a time-out."""
-        return 2 * self._timeout_s if self.line.endpoint.serial else self._timeout_s
 
     async def run(self) -> None:
         """Poll until cancelled; the line is closed on the way out."""
@@ -160,7 +170,11 @@ class LinePoller:
     def _may_wait_for(self, device: PolledDevice, now: float, left_s: float) -> bool:
         """Return whether the line may be risked for a device in doubt, when others are due in `left_s` [s]."""
         lost = device.breaker.forgiven and bool(device.answered)
-        return lost or left_s >= self._silence_s or self._budget.allows(now)
+        if lost or left_s >= self.line.silence_s:
+            return True
+        # Begun while nothing is due it costs the others least; a line that is never idle must not wait for that.
+        idle = left_s > 0 or now - max(device.breaker.retry_at, self._budget.free_at) >= _IDLE_WITHIN_S
+        return idle and self._budget.allows(now)
 
     async def _keep_time(self) -> None:
         """Make the poll that has been due for longest."""
@@ -204,10 +218,19 @@ class LinePoller:
             return False
         self._standing.line_is_up()
         if stranger:
-            self._standing.refuse(device, stranger)
+            self._refuse(device, stranger)
         else:
             device.breaker.succeed()
         return not stranger
+
+    def _refuse(self, device: PolledDevice, stranger: Stranger) -> None:
+        """Take nothing from another device than the one expected, and say so of every value."""
+        self._standing.line_is_up()
+        self._standing.refuse(device, stranger.reason)
+        frame = doubt.stranger(device.name, device.profile, stranger.exchange)
+        cadence = device.cadences[0]
+        device.frames = {cadence.index: frame}
+        self._on_frame(device, cadence, frame)
 
     async def _poll(self, cadence: Cadence) -> None:
         device = cadence.device
@@ -228,15 +251,17 @@ class LinePoller:
                 if any(isinstance(result, Exchange) for result in results.values()):
                     stranger = await self._asker.identify(device)  # again, if they came over a new connection
             if stranger:
-                self._standing.line_is_up()
-                self._standing.refuse(device, stranger)
+                self._refuse(device, stranger)
                 return
         except LineError as error:
             results = dict.fromkeys(cadence.blocks, error)
         # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
         if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
-            frame = device.frames[cadence.index] = cadence.codec.decode(device.name, results)
+            frame = cadence.codec.decode(device.name, results)
+            frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s)
             self._on_frame(device, cadence, frame)
+        if not any(map(costly, (error for error in results.values() if isinstance(error, LineError)))):
+            self._work.add(began, max(time.monotonic(), self.line.free_at))
         self._judge(cadence, results, began)
         if not device.breaker.doubtful and not self._standing.breaker.doubtful:
             await self._recheck(device)
@@ -273,9 +298,8 @@ class LinePoller:
     def _charge(self, began: float) -> None:
         """Note what a silence takes from those that are due meanwhile."""
         now = time.monotonic()
-        ends = now + (self._timeout_s if self.line.endpoint.serial else 0.0)
         due = now + self._schedule.left_s()
-        self._budget.charge(now, ends - max(due, began))
+        self._budget.charge(now, max(now, self.line.free_at) - max(due, began), self._spare)
 
     def _judge_load(self, now: float) -> None:
         if self.overload.judge(now):

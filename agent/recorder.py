@@ -19,6 +19,7 @@ from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
 from agent.board import Board
 from agent.config import SiteConfig
+from agent.doubt import reserved
 from agent.figures import Figures, figure_sources
 from agent.latest import Latest
 from agent.ledger import Ledger
@@ -47,7 +48,7 @@ class Recorder:
         self._latest = Latest()
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
-        self._silent: set[tuple[str, int]] = set()
+        self._silent: dict[tuple[str, int], frozenset[int]] = {}
         self.latest_windows: list[bodies.Body] = []
 
     def configure(self, config: SiteConfig, ledger: Ledger) -> None:
@@ -69,7 +70,7 @@ class Recorder:
         self._tell(key, lambda: self._alarms.forget(key, self._keeper.wall_ns()))
         for topic in ("meta", "state"):
             self._board.put(f"{key}/{topic}", b"")
-        self._silent = {place for place in self._silent if place[0] != device}
+        self._silent = {place: reasons for place, reasons in self._silent.items() if place[0] != device}
         self._telemetry_slots = {place: slot for place, slot in self._telemetry_slots.items() if place[0] != device}
 
     def knows(self, key: str) -> bool:
@@ -110,23 +111,26 @@ class Recorder:
     def _take(self, held: Held) -> None:
         device, cadence, read = held.device, held.cadence, held.frame
         frame = replace(read, time_ns=self._keeper.resolve(read.monotonic_ns, read.time_ns))
+        if not self._keeper.vouched:
+            frame = reserved(frame, Quality.CLOCK_UNSYNCED)
         self._ledger.take(frame)
         self._latest.take(frame, cadence.index)
         valued = int((frame.quality < Quality.COMM_LOST).sum())
         self._scribe.counts["frames"] += 1
         self._scribe.counts["values"] += valued
         place = (device.name, cadence.index)
-        # Of a device that stays silent the first failed poll is recorded; after that its state topic speaks.
+        # Of a device that gives nothing the first poll is recorded, and when the reason changes; else its state speaks.
         if valued:
-            self._silent.discard(place)
+            self._silent.pop(place, None)
             slot = frame.time_ns // self._telemetry_ns
             if self._telemetry_slots.get(place) == slot:
                 return
             self._telemetry_slots[place] = slot
-        elif place in self._silent:
-            return
         else:
-            self._silent.add(place)
+            reasons = frozenset(frame.quality.tolist())
+            if self._silent.get(place) == reasons:
+                return
+            self._silent[place] = reasons
         area = self._areas[device.name]
         self._scribe.record(
             "telemetry",

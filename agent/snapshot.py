@@ -2,12 +2,14 @@
 
 import os
 import resource
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from agent import bodies
 from agent.alarms import AlarmDesk
+from agent.doubt import FRESH_CADENCES, reserved
 from agent.ledger import AMOUNT, Ledger
 from agent.polled import Condition, PolledDevice
 from agent.poller import LinePoller
@@ -16,6 +18,7 @@ from agent.sections import DeviceSection
 from agent.store import Store
 from agent.timekeeping import Timekeeper
 from agent.waiting import Waiting
+from drivers.reading import Quality
 
 _INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",
                   "quality")  # fmt: skip
@@ -95,7 +98,10 @@ def _values(polled: PolledDevice) -> dict[str, Any]:
     """Return the latest of all values, whatever cadence they are read at, and the time of the newest."""
     keys = bodies.TelemetryKeys(polled.profile)
     found: dict[str, Any] = {"values": {}, "quality": {}}
-    for frame in sorted(polled.frames.values(), key=lambda frame: frame.time_ns):
+    for index, frame in sorted(polled.frames.items(), key=lambda item: item[1].time_ns):
+        fresh_ns = FRESH_CADENCES * polled.cadences[index].every_s * 1e9
+        if time.monotonic_ns() - frame.monotonic_ns > fresh_ns:
+            frame = reserved(frame, Quality.STALE)  # noqa: PLW2901 -- the same frame, as it is by now
         latest = bodies.telemetry("", "", frame, keys)
         found["time"] = latest["time"]
         for part in ("values", "quality"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from agent import breaker as module
-from agent.breaker import LONGEST_PAUSE_S, Breaker, Budget, pause_s
+from agent.breaker import LONGEST_PAUSE_S, Breaker, Budget, Work, pause_s, spare
 
 HOUR_S = 3600.0
 Alive = Callable[[float], bool]
@@ -116,7 +116,7 @@ def test_devices_in_doubt_take_a_small_share_of_a_busy_line() -> None:
         else:
             now += 1.0
 
-    assert 0.03 * HOUR_S < taken_s <= (module._SHARE + 0.002) * HOUR_S
+    assert 0.03 * HOUR_S < taken_s <= (module.SHARE + 0.002) * HOUR_S
 
 
 def test_what_took_nothing_from_others_is_free_and_many_failures_at_once_are_forgiven() -> None:
@@ -128,3 +128,28 @@ def test_what_took_nothing_from_others_is_free_and_many_failures_at_once_are_for
         budget.charge(100.0, 2.0)
     assert not budget.allows(150.0)
     assert budget.allows(201.0)
+
+
+@pytest.mark.parametrize("busy", [0.0, 0.6, 0.9, 0.99, 1.3])
+def test_attempts_take_half_of_what_is_left_and_a_little_of_a_full_line(busy: float) -> None:
+    share = spare(busy, silence_s=2.0, period_s=2.5, left_out=0.0)
+
+    assert share == pytest.approx(max(0.04, (1 - busy) / 2))
+    assert share + busy < 1 or busy > 0.9, "those who answer catch up"
+
+
+def test_where_a_silence_would_leave_polls_out_or_some_are_attempts_take_little() -> None:
+    assert spare(0.1, silence_s=2.0, period_s=2.0, left_out=0.0) == module.SHARE
+    assert spare(0.1, silence_s=0.2, period_s=2.0, left_out=0.02) == module.SHARE
+
+
+def test_the_share_of_answered_polls_is_that_of_the_last_whole_minute() -> None:
+    work = Work(1000.0)
+    work.add(1000.0, 1030.0)
+    assert work.share == 0.0
+
+    work.add(1059.0, 1060.0)
+    assert work.share == pytest.approx(31 / 60)
+
+    work.add(1119.0, 1120.0)
+    assert work.share == pytest.approx(1 / 60)

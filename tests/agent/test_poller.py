@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent import asking, breaker, overload
@@ -441,7 +442,12 @@ async def test_a_stranger_behind_a_new_connection_gives_no_value(known: Profile)
 
     assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
     assert "0909 instead of 0001" in bench.devices[1].reason
-    assert all(frame.values[0] == 1.0 for _, frame in bench.frames)
+    *own, one, other = [frame for _, frame in bench.frames]
+    assert all(frame.values[0] == 1.0 for frame in own)
+    assert {one.device, other.device} == {"unit-1", "unit-2"}
+    for frame in (one, other):
+        assert {*frame.quality.tolist()} == {Quality.IDENTITY_MISMATCH}
+        assert np.isnan(frame.values).all()
 
 
 @pytest.mark.usefixtures("pauses")
@@ -474,7 +480,9 @@ async def test_a_connection_made_anew_within_a_poll_is_doubted_before_its_values
         line.answer = reconnected
         await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
 
-    assert all(frame.values[0] == 1.0 for _, frame in bench.frames)
+    *own, strange = [frame for _, frame in bench.frames]
+    assert all(frame.values[0] == 1.0 for frame in own)
+    assert np.isnan(strange.values).all()
 
 
 async def test_a_device_without_identity_registers_is_taken_as_it_is(known: Profile) -> None:
