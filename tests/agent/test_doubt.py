@@ -42,7 +42,7 @@ def test_a_reservation_concerns_good_values_only(profile: Profile) -> None:
     planned = plan(profile, every_s=1.0)
     first, second = (item.block for item in planned)
     results: dict[Block, Exchange | LineError] = {first: read(first, b"\0\x07\xff\xff", 5 * S)}
-    results[second] = NoReply("", read(second, b"", 6 * S))}
+    results[second] = NoReply("", read(second, b"", 6 * S))
     frame = Codec(profile, planned).decode("tank", results)
 
     doubted = reserved(frame, Quality.CLOCK_UNSYNCED)
