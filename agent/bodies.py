@@ -23,6 +23,7 @@ Body = dict[str, Any]
 
 _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""
+_UNSYNCED = Quality.CLOCK_UNSYNCED.label
 _HOUR_S = 3600.0
 _DECIMALS = 6
 
@@ -70,10 +71,13 @@ def telemetry(site: str, area: str, frame: Frame, keys: TelemetryKeys) -> Body:
 def _weighed(amount: float, weight: Conversion | None) -> Body:
     if weight is None:
         return {}
-    return {
+    body: Body = {
         "energy_kwh": rounded(amount * weight.kwh_per_unit),
         "kgce": rounded(amount * weight.kgce_per_unit),
     }
+    if weight.kgce_equivalent_per_unit is not None:
+        body["kgce_equivalent"] = rounded(amount * weight.kgce_equivalent_per_unit)
+    return body
 
 
 def _co2(weight: Conversion | None, location: float, market: float) -> Body:
@@ -85,6 +89,18 @@ def _co2(weight: Conversion | None, location: float, market: float) -> Body:
     return body
 
 
+def _gases(amount: float, weight: Conversion | None) -> Body:
+    """Return CH4 and N2O, and all gases together, where the factor set has them."""
+    if weight is None or weight.ch4_kg_per_unit is None or weight.n2o_kg_per_unit is None:
+        return {}
+    return {
+        "ch4_kg": rounded(amount * weight.ch4_kg_per_unit),
+        "n2o_kg": rounded(amount * weight.n2o_kg_per_unit),
+        "co2e_kg": rounded(amount * (weight.co2e_kg_per_unit or 0.0)),
+        "gwp": weight.gwp,
+    }
+
+
 def _mark(weight: Conversion | None) -> Body:
     """Return the mark that every figure carries which rests on an unverified factor."""
     return {"unverified": True} if weight is not None and weight.unverified else {}
@@ -92,7 +108,7 @@ def _mark(weight: Conversion | None) -> Body:
 
 def weighed(amount: float, weight: Conversion | None, *, location: float, market: float) -> Body:
     """Return what an amount [account unit] and its CO2 [kg] come to; nothing for an output."""
-    return {**_weighed(amount, weight), **_co2(weight, location, market), **_mark(weight)}
+    return {**_weighed(amount, weight), **_co2(weight, location, market), **_gases(amount, weight), **_mark(weight)}
 
 
 def account_window(
@@ -116,8 +132,8 @@ def account_window(
         "estimated": (estimated := _estimated(values)),
         **_window_quality(covered, estimated, figures.doubts.get(column, "")),
     }
-    if weight is not None and weight.kwh_per_unit and figures.elapsed_s > 0:
-        body["mean_power_kw"] = rounded(amount * weight.kwh_per_unit / figures.elapsed_s * _HOUR_S)
+    if weight is not None and weight.physical_kwh_per_unit and figures.elapsed_s > 0:
+        body["mean_power_kw"] = rounded(amount * weight.physical_kwh_per_unit / figures.elapsed_s * _HOUR_S)
     return body
 
 
@@ -197,15 +213,18 @@ def _doubts(intensity: Intensity, ledger: Ledger, figures: WindowFigures) -> lis
 def interval_quality(covered: float, estimated: float, *doubts: str) -> str:
     """Return the quality of an interval from its coverage, its estimated share (both 0 to 1) and its readings' doubts.
 
-    Of several doubts the first in the alphabet is named; the readings of the evidence carry their own.
+    Of several doubts the first in the alphabet is named, and that of the clock last, for times are in doubt then and
+    no amount; the readings of the evidence carry their own. Doubts that are `bad` say why nothing was read.
     """
-    if doubt := min(filter(None, doubts), default=""):
+    bad = sorted(doubt for doubt in doubts if doubt.startswith("bad:"))
+    uncertain = {*doubts} - {*bad, ""}
+    if doubt := min(uncertain - {_UNSYNCED}, default=""):
         return doubt
-    if covered >= _COMPLETE and not estimated:
-        return "good"
     if estimated:
         return "uncertain:estimated"
-    return "uncertain:incomplete" if covered else "bad:comm_lost"
+    if covered < _COMPLETE:
+        return "uncertain:incomplete" if covered else bad[0] if bad else Quality.COMM_LOST.label
+    return _UNSYNCED if uncertain else "good"
 
 
 def factor(used: Factor) -> Body:

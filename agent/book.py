@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.carbon.emission import Conversion
+from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
@@ -27,6 +28,7 @@ from agent.metering.history import Moment
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.jump import AHEAD_NS
+from agent.metering.pair import IntervalPair
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
 from drivers.reading import Frame, Quality
@@ -70,7 +72,11 @@ class AccountBook:
     ) -> None:
         self.account = account
         self.column = column
-        self.point = config.profiles[account.device].index[account.source.name]
+        index = config.profiles[account.device].index
+        self.point = index[account.source.name]
+        self._condition = (
+            ConditionReader(account.condition, index, config.carbon.steam_reference) if account.condition else None
+        )
         self.last: Reading | None = None
         self._conversions = conversions
         self._boot = boot_id
@@ -87,10 +93,13 @@ class AccountBook:
         self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self.source = self._counter()
+        self._beside = conversions.beside(account)
         self._length_s = config.interval.length
         self._zone = config.site.zone
         self.intervals = self._interval_book(self._length_s)
-        self._former: list[tuple[float, IntervalBook]] = []  # of other lengths, until all that is in them is closed
+        self._former: list[
+            tuple[float, IntervalBook | IntervalPair]
+        ] = []  # of other lengths, until all that is in them is closed
 
     def _counter(self) -> Counter | Integral:
         account = self.account
@@ -103,8 +112,10 @@ class AccountBook:
             resolution=account.resolution,
         )
 
-    def _interval_book(self, length_s: float) -> IntervalBook:
+    def _interval_book(self, length_s: float) -> IntervalBook | IntervalPair:
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
+        if self._beside:
+            return IntervalPair(length_s=length_s, zone=self._zone, grace_s=grace_s, weighs=self._beside.weighs)
         return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
 
     def take(self, frame: Frame, *, right: bool = False) -> Iterator[Growth]:
@@ -112,17 +123,12 @@ class AccountBook:
 
         `right` says that the frame's time is known to be right, and not only believed.
         """
-        code = int(frame.quality[self.point])
-        if code >= Quality.COMM_LOST:
+        reading = self._reading(frame)
+        if reading is None:
             return
-        doubt = Quality(code).label if code else ""
-        value = float(frame.values[self.point]) * self.account.factor
-        registers = frame.raw.get(self.point, b"")
-        # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
-        time_ns = frame.time_ns // 1000 * 1000
-        self.last = Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt)
-        if doubt:
-            self._doubts[doubt] = frame.monotonic_ns
+        self.last, time_ns = reading, reading.time_ns
+        if reading.doubt:
+            self._doubts[reading.doubt] = frame.monotonic_ns
         self.as_of = _moment(self.last)
         self.in_row = False
         self.changed = True
@@ -141,6 +147,26 @@ class AccountBook:
                 f"the clock was ahead and is right again: {amount} booked at times that had not come yet are withdrawn"
             )
             self.events.append(Noticed(time_ns, Rule.CLOCK, f"{text} and booked, as estimated, now"))
+
+    def _reading(self, frame: Frame) -> Reading | None:
+        """Return what a frame says of this account, None when it has no value or nothing to weigh it by."""
+        condition, doubtful = None, ""
+        if self._condition:
+            known = self._condition.at(frame)
+            if known is None:
+                return None
+            condition, doubtful = known
+        code = int(frame.quality[self.point])
+        if code >= Quality.COMM_LOST:
+            return None
+        value = float(frame.values[self.point]) * self.account.factor
+        if condition and self.account.integrates:
+            value *= condition.weight
+        registers = frame.raw.get(self.point, b"")
+        # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
+        time_ns = frame.time_ns // 1000 * 1000
+        doubt = Quality(code).label if code else doubtful
+        return Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt, condition)
 
     def _overtaken(self, reading: Reading) -> bool:
         """Whether the last reading is of a boot whose clock was ahead, and this one has known better for long."""
@@ -179,20 +205,30 @@ class AccountBook:
             self.outages = [Growth(first.start, second.end, first.columns + second.columns), *later]
 
     def _add(self, delta: Delta) -> None:
-        self.intervals.add(delta)
-        self._quanta += delta.quanta
+        quanta, green = self._booked(delta)
+        self._quanta += quanta
         column = self.column
         column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
         column[MEASURED_S] += delta.measured_s
         if not delta.measured:
-            self._estimated += delta.quanta
+            self._estimated += quanta
             column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
         weight = self._conversions.at(self.account, delta.end.time_ns)
         if weight is not None and weight.co2_kg_per_unit is not None:
-            amount = delta.quanta / QUANTA_PER_UNIT
+            amount = quanta / QUANTA_PER_UNIT
             location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit
             column[CO2_KG] += amount * location
-            column[CO2_MARKET_KG] += amount * (location if market is None else market)
+            bought = (quanta - green) / QUANTA_PER_UNIT
+            column[CO2_MARKET_KG] += bought * (location if market is None else market)
+
+    def _booked(self, delta: Delta) -> tuple[int, int]:
+        """Book a delta into its intervals; return the amount and its green part [quanta]."""
+        if isinstance(self.intervals, IntervalBook) or self._beside is None:
+            self.intervals.add(delta)
+            return delta.quanta, 0
+        beside = self._beside.quanta_of(delta, self._conversions.day(delta.end.time_ns))
+        self.intervals.add(delta, beside)
+        return (beside, 0) if self._beside.weighs else (delta.quanta, beside)
 
     def due(self, now_ns: int) -> ClosedInterval | None:
         """Return the interval that is complete or overdue and to be recorded next, until `close` is called with it."""
@@ -221,6 +257,7 @@ class AccountBook:
             quanta=[self._quanta, self._estimated],
             columns=self.column.tolist(),
             as_of=[*self.as_of] if self.as_of else None,
+            beside=self._beside.state() if self._beside else None,
             in_row=self.in_row,
             outages=[[[*each.start], [*each.end], each.columns.tolist()] for each in self.outages],
         )
@@ -260,6 +297,8 @@ class AccountBook:
             intervals = former.pop()[1]
         self._restore_columns(saved)
         self.source, self.intervals, self._former = source, intervals, former
+        if self._beside and saved.get("beside"):
+            self._beside.restore(saved["beside"])
 
     def _restore_columns(self, saved: dict[str, Any]) -> None:
         amount, estimated = map(int, saved["quanta"])
@@ -276,9 +315,9 @@ class AccountBook:
 
 def _max_rate(account: Account, weight: Conversion | None) -> float | None:
     """Return the fastest plausible growth [account unit/s] from the device's rated power, None when unknown."""
-    if account.rated_kw is None or weight is None or not weight.kwh_per_unit:
+    if account.rated_kw is None or weight is None or not weight.physical_kwh_per_unit or account.condition:
         return None
-    return _RATE_MARGIN * account.rated_kw / weight.kwh_per_unit / _HOUR_S
+    return _RATE_MARGIN * account.rated_kw / weight.physical_kwh_per_unit / _HOUR_S
 
 
 def _moment(reading: Reading) -> Moment:

@@ -99,7 +99,8 @@ class Bookkeeper:
     def _record(self, book: AccountBook, interval: ClosedInterval) -> int:
         account, ledger = book.account, self._ledger
         weight = ledger.conversions.at(account, interval.start_ns)
-        body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight)
+        certificates = ledger.conversions.certificates(account, interval.start_ns) if interval.green_quanta else ()
+        body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight, certificates)
         payload = self._scribe.record("interval", account.key, interval.start_ns, body)
         self.intervals_closed[account.name] += 1
         former = self.latest_intervals.get(account.name)

@@ -12,7 +12,10 @@ from agent.crosscheck import crosscheck
 from agent.sections import (
     AccountSection,
     CaptureSection,
+    CarbonSection,
     DeviceSection,
+    FuelSection,
+    GreenPowerSection,
     HttpSection,
     IntensitySection,
     IntervalSection,
@@ -22,6 +25,7 @@ from agent.sections import (
     StoreSection,
     WindowsSection,
 )
+from agent.sections.equipment import EquipmentSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -49,8 +53,12 @@ class SiteConfig:
     lines: tuple[LineSection, ...]
     devices: tuple[DeviceSection, ...]
     accounts: tuple[AccountSection, ...]
+    carbon: CarbonSection
+    fuels: tuple[FuelSection, ...]
+    green_power: tuple[GreenPowerSection, ...]
     outputs: tuple[OutputSection, ...]
     intensities: tuple[IntensitySection, ...]
+    equipment: tuple[EquipmentSection, ...]
     calendar: CalendarSection
     tariffs: tuple[TariffSection, ...]
     windows: WindowsSection
@@ -85,8 +93,12 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         lines=tuple(parsed.entries("line", LineSection).values()),
         devices=tuple(parsed.entries("device", DeviceSection).values()),
         accounts=tuple(parsed.entries("account", AccountSection).values()),
+        carbon=parsed.table("carbon", CarbonSection) or CarbonSection(),
+        fuels=tuple(parsed.entries("fuel", FuelSection).values()),
+        green_power=tuple(parsed.entries("green_power", GreenPowerSection).values()),
         outputs=tuple(parsed.entries("output", OutputSection).values()),
         intensities=tuple(parsed.entries("intensity", IntensitySection).values()),
+        equipment=tuple(parsed.entries("equipment", EquipmentSection).values()),
         calendar=parsed.table("calendar", CalendarSection) or CalendarSection(),
         tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),

@@ -2,9 +2,11 @@
 
 from datetime import date, datetime
 
-from agent.carbon.emission import Conversion, conversion
+from agent.beside import Beside, GreenPool, GreenPower, Weighing
+from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
+from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 
 _NS = 1_000_000_000
@@ -19,14 +21,26 @@ class Conversions:
         self._site = config.site
         self._zone = config.site.zone
         self._library = library
-        self._known: dict[tuple[str, str, date], Conversion] = {}
+        self._choices = Choices(
+            region=config.site.electricity_region,
+            fuel_set=config.site.fuel_parameters,
+            gwp=config.carbon.gwp,
+            coal_rates={rate.year: (rate.kgce_per_kwh, rate.document) for rate in config.carbon.coal_rate},
+        )
+        self._fuels = config.fuels
+        self._pool = GreenPool(config.green_power)
+        self._known: dict[tuple[str, date], Conversion] = {}
+
+    def day(self, time_ns: int) -> date:
+        """Return the local day of a time."""
+        return datetime.fromtimestamp(time_ns // _NS, self._zone).date()
 
     def at(self, account: Account, time_ns: int) -> Conversion | None:
         """Return the conversion of an account valid on the local day of a time; None for an output."""
         if account.carrier is None:
             return None
-        day = datetime.fromtimestamp(time_ns // _NS, self._zone).date()
-        key = (account.carrier, account.unit, day)
+        day = self.day(time_ns)
+        key = (account.name, day)
         if key not in self._known:
             if len(self._known) >= _MOST_CONVERSIONS:
                 self._known.clear()
@@ -35,7 +49,28 @@ class Conversions:
                 carrier=account.carrier,
                 unit=account.unit,
                 when=day,
-                region=self._site.electricity_region,
-                fuel_set=self._site.fuel_parameters,
+                choices=self._choices,
+                direction=account.direction,
+                measured=measured(self._fuels, account.name, account.carrier, day),
             )
         return self._known[key]
+
+    def beside(self, account: Account) -> Beside | None:
+        """Return what is booked beside an account's amount, newly begun; None for most accounts."""
+        if account.condition and not account.integrates:
+            return Weighing()
+        if any(account.name in contract.accounts for contract in self._pool.contracts):
+            return GreenPower(account.name, self._pool)
+        return None
+
+    def certificates(self, account: Account, time_ns: int) -> list[str]:
+        """Return the certificates of the contracts that hold for an account at a time."""
+        day = self.day(time_ns)
+        return [
+            each.certificate for each in self._pool.contracts if account.name in each.accounts and each.applies(day)
+        ]
+
+
+def library_of(config: SiteConfig) -> FactorLibrary:
+    """Return the packaged factor sets and the plant's own; raise FactorFileError with every mistake in them."""
+    return FactorLibrary.load(own_factor_files(config.path.parent, config.carbon.factors))

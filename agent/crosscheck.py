@@ -2,12 +2,10 @@
 
 import os
 from collections.abc import Callable, Mapping
-from datetime import date
 from pathlib import Path
 
-from agent.carbon.emission import conversion
-from agent.carbon.errors import CarbonError
-from agent.carbon.factors import FactorLibrary
+from agent.carboncheck import check_carbon
+from agent.equipment.check import check_equipment
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.sections import (
     AccountSection,
@@ -15,7 +13,6 @@ from agent.sections import (
     IntensitySection,
     LineSection,
     OutputSection,
-    SiteSection,
 )
 from agent.tables import Parsed
 from agent.tariff.check import check_tariffs
@@ -24,8 +21,6 @@ from drivers.errors import ProfileError
 from drivers.profile import Profile, load_profile
 
 _SERIAL_UNITS = 247
-_ANY_DAY = date(2025, 1, 1)
-"""Whether a carrier can be weighed at all does not depend on the day."""
 
 
 def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
@@ -36,7 +31,8 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     accounts = _check_accounts(parsed, profiles)
     outputs = _check_outputs(parsed, profiles)
     _check_intensities(parsed, set(accounts), profiles)
-    _check_carbon(parsed, accounts)
+    check_equipment(parsed, profiles, accounts)
+    check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
     return profiles
 
@@ -169,44 +165,3 @@ def _check_intensities(parsed: Parsed, accounts: set[str], profiles: Mapping[str
                 parsed.report(where, f"account '{name}' stands twice and would count twice", "keep one")
         if section.per not in outputs:
             parsed.report(("intensity", index, "per"), f"no output '{section.per}'", nearest(section.per, outputs))
-
-
-def _check_carbon(parsed: Parsed, accounts: Mapping[str, Account | None]) -> None:
-    """Try every carrier with the site's choice of factors."""
-    site = parsed.table("site", SiteSection)
-    if site is None:
-        return
-    library = FactorLibrary.load()
-    sets = [known.id for known in library.sets()]
-    right = True
-    if site.electricity_region not in library.regions():
-        what = f"no grid factor for region '{site.electricity_region}'"
-        parsed.report(("site", "electricity_region"), what, nearest(site.electricity_region, library.regions()))
-        right = False
-    if site.fuel_parameters not in sets:
-        what = f"no factor set '{site.fuel_parameters}'"
-        parsed.report(("site", "fuel_parameters"), what, nearest(site.fuel_parameters, sets))
-        right = False
-    for account in accounts.values() if right else ():
-        if account is None or account.carrier is None:
-            continue
-        try:
-            conversion(
-                library,
-                carrier=account.carrier,
-                unit=account.unit,
-                when=_ANY_DAY,
-                region=site.electricity_region,
-                fuel_set=site.fuel_parameters,
-            )
-        except CarbonError as error:
-            parsed.report(_place_of(parsed, account), f"account '{account.name}': {error.what}", error.remedy)
-
-
-def _place_of(parsed: Parsed, account: Account) -> tuple[str, int, str]:
-    """Return where an account's carrier is chosen: its own table, or the device whose profile declares it."""
-    for index, section in parsed.entries("account", AccountSection).items():
-        if section.name == account.name:
-            return ("account", index, "carrier")
-    devices = parsed.entries("device", DeviceSection).items()
-    return next(("device", index, "profile") for index, device in devices if device.name == account.device)

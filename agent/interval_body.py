@@ -1,5 +1,7 @@
 """The record of account: what one interval of one account comes to, and the readings that prove it."""
 
+from collections.abc import Sequence
+
 from agent import bodies
 from agent.carbon.emission import Conversion
 from agent.metering.amount import QUANTA_PER_UNIT, Reading
@@ -21,15 +23,30 @@ def _evidence(reading: Reading, point: Point) -> bodies.Body:
         raw = raw_number(point.type, reading.registers, point.word_order, point.byte_order)
         # Larger integers have no canonical form (RFC 8785, 3.2.2.3), hence no hash; the registers stay exact.
         evidence |= {"raw": raw if abs(raw) <= _LARGEST_INTEGER else float(raw), "registers": reading.registers.hex()}
+    if reading.condition is not None:
+        evidence["condition"] = {**dict(reading.condition.inputs), "weight": reading.condition.weight}
     return evidence
 
 
+def _counted(account: Account, closed: ClosedInterval) -> bodies.Body:
+    """Return what the counter itself went on by, where the amount was weighed by pressure and temperature."""
+    if closed.counted_quanta is None or account.condition is None:
+        return {}
+    return {"counted": closed.counted_quanta / QUANTA_PER_UNIT, "counted_unit": account.condition.counted}
+
+
 def interval_body(
-    site: str, account: Account, point: Point, closed: ClosedInterval, weight: Conversion | None
+    site: str,
+    account: Account,
+    point: Point,
+    closed: ClosedInterval,
+    weight: Conversion | None,
+    certificates: Sequence[str] = (),
 ) -> bodies.Body:
     """Return the record of account of one interval, still without its place in the chain.
 
-    That of an output names it twice, as account and as output; it weighs nothing.
+    That of an output names it twice, as account and as output; it weighs nothing. `certificates` are those of the
+    contracts of green power that hold for the account at its start.
     """
     amount = closed.quanta / QUANTA_PER_UNIT
     length_s = (closed.end_ns - closed.start_ns) / 1e9
@@ -53,6 +70,7 @@ def interval_body(
         ]
     location = (weight.co2_kg_per_unit if weight else None) or 0.0
     market = (weight.co2_market_kg_per_unit if weight else None) or 0.0
+    green = closed.green_quanta / QUANTA_PER_UNIT
     body: bodies.Body = {
         "schema": "energy-agent/interval/1",
         "site": site,
@@ -65,7 +83,9 @@ def interval_body(
         "revision": closed.revision,
         "amount": amount,
         "unit": account.unit,
-        **bodies.weighed(amount, weight, location=amount * location, market=amount * market),
+        **_counted(account, closed),
+        **bodies.weighed(amount, weight, location=amount * location, market=(amount - green) * market),
+        **({"green_kwh": bodies.rounded(green), "certificates": list(certificates)} if green else {}),
         "coverage": covered,
         "estimated": estimated,
         "quality": bodies.interval_quality(covered, estimated, *closed.doubts),

@@ -5,9 +5,11 @@ a power or a flow. An output is accounted the same way, but is what the plant ma
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from agent.condition import ConditionError, ConditionSource, condition_source
 from agent.sections import AccountSection, DeviceSection, IntensitySection, OutputSection
+from agent.sections.carbon import Direction
 from drivers.document import nearest
 from drivers.profile import Profile
 from drivers.quantity import Kind, Quantity
@@ -52,6 +54,9 @@ class Account:
     check: Quantity | None
     rated_kw: float | None
     gap_after_s: float
+    direction: Direction = "import"
+    condition: ConditionSource | None = None
+    """Pressure and temperature by which the counter's unit is weighed; then `unit` is that of the weighed amount."""
 
     @property
     def integrates(self) -> bool:
@@ -140,9 +145,15 @@ def added_account(section: AccountSection, device: DeviceSection, profile: Profi
     if not section.name.startswith(f"{device.name}/"):
         what = f"the name '{section.name}' does not start with its device"
         raise PlantError(what, f"call it '{device.name}/…'", key="name")
-    return _account(
+    formed = _account(
         device, profile, name=section.name, carrier=section.carrier, source=section.source, check=section.check
     )
+    try:
+        condition = condition_source(section, section.carrier, formed.unit, profile, device.every)
+    except ConditionError as error:
+        raise PlantError(error.what, error.remedy, key=error.key) from error
+    unit = condition.unit if condition else formed.unit
+    return replace(formed, unit=unit, direction=section.direction, condition=condition)
 
 
 def output(section: OutputSection, device: DeviceSection, profile: Profile) -> Account:

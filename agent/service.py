@@ -19,9 +19,9 @@ from agent.alarms import ALARMS, AlarmDesk
 from agent.api import ApiError, LocalApi
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
-from agent.carbon.factors import FactorLibrary
 from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
+from agent.conversions import library_of
 from agent.crew import Job, working
 from agent.delivery import end_alarms_of_others, forwarders
 from agent.duties import Duties
@@ -60,7 +60,6 @@ class Agent:
             stamp=self.keeper.stamp,
             sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
         )
-        self._library = FactorLibrary.load()
         self.ledger = self._ledger(config)
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
         self.alarms = AlarmDesk(self.scribe, self.board)
@@ -83,7 +82,7 @@ class Agent:
 
     def _ledger(self, config: SiteConfig) -> Ledger:
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-        return Ledger(config, plant, self._library, start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
+        return Ledger(config, plant, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _api(self, config: SiteConfig) -> LocalApi | None:
         if not config.http:

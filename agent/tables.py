@@ -1,6 +1,6 @@
 """The tables of a configuration file, each validated by itself, and the problems found on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -8,7 +8,10 @@ from pydantic import BaseModel, ValidationError
 from agent.sections import (
     AccountSection,
     CaptureSection,
+    CarbonSection,
     DeviceSection,
+    FuelSection,
+    GreenPowerSection,
     HttpSection,
     IntensitySection,
     IntervalSection,
@@ -18,6 +21,7 @@ from agent.sections import (
     StoreSection,
     WindowsSection,
 )
+from agent.sections.equipment import EQUIPMENT, EquipmentSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -30,6 +34,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "interval": IntervalSection,
     "mqtt": MqttConfig,
     "influx": InfluxConfig,
+    "carbon": CarbonSection,
     "capture": CaptureSection,
     "http": HttpSection,
     "calendar": CalendarSection,
@@ -38,10 +43,15 @@ LISTS: dict[str, type[BaseModel]] = {
     "line": LineSection,
     "device": DeviceSection,
     "account": AccountSection,
+    "fuel": FuelSection,
+    "green_power": GreenPowerSection,
     "output": OutputSection,
     "intensity": IntensitySection,
+    "equipment": EquipmentSection,
     "tariff": TariffSection,
 }
+VARIANTS: dict[str, Mapping[str, type[BaseModel]]] = {"equipment": EQUIPMENT}
+"""By name of a list: what its tables are by their `kind`; one of an unknown kind is held to what all have."""
 _STAND_INS: dict[str, dict[str, Any]] = {"device": {"area": "unknown", "unit": 1}, "site": {"name": "unknown"}}
 """Values that let a table with a mistake in these keys still be cross-checked."""
 NEEDED_LISTS = ("line", "device")
@@ -76,7 +86,8 @@ class Parsed:
                 self.report((key,), f"'{key}' must be a list of tables", f"write each as [[{key}]]")
                 return
             for index, entry in enumerate(value):
-                if model := self._check(LISTS[key], entry, key, index):
+                kind = VARIANTS.get(key, {}).get(str(entry.get("kind")), LISTS[key])
+                if model := self._check(kind, entry, key, index):
                     self._lists[key][index] = model
         else:
             self.report((key,), f"unknown table '{key}'", nearest(key, [*TABLES, *LISTS]))

@@ -4,6 +4,7 @@ A file may hold any of these tables:
 
 - ``[fuel]`` what is burnt, ``[energy]`` electricity and heat, ``[medium]`` working media: one row per id;
 - ``[grid.<kind>]`` electricity factors of one data ``year``: one row per region;
+- ``[gwp]`` global warming potentials: one row per assessment report;
 - ``[region]`` regions, and where a look-up goes on when nothing is published for one of them.
 """
 
@@ -22,7 +23,8 @@ from drivers.unit import UNITS
 
 CARBON_TO_CO2 = 44 / 12
 """Mass of CO2 per mass of carbon: the ratio of the molar masses used by every set."""
-_COUNTED_UNITS = {"1e4Nm3": (10_000, "Nm3")}
+COUNTED_UNITS = {"1e4Nm3": (10_000, "Nm3")}
+"""Units of published tables that count several of one of the vocabulary."""
 
 Role = Literal["fuel", "energy", "medium"]
 _ROLES: tuple[Role, ...] = ("fuel", "energy", "medium")
@@ -48,6 +50,10 @@ class Row:
     """Share of the carbon that is oxidised, above 0 up to 1."""
     co2_t: float | None
     """CO2 given directly [tCO2 per unit], where the source does not go through carbon."""
+    ch4: float | None
+    """Methane of complete use [kg/TJ]."""
+    n2o: float | None
+    """Nitrous oxide of complete use [kg/TJ]."""
     kgce: float | None
     """Standard coal equivalent as printed [kgce per unit]; the upper end where a range is printed."""
     kgce_range: tuple[float, float] | None
@@ -60,7 +66,7 @@ class Row:
     @property
     def base_unit(self) -> tuple[int, str]:
         """Return how many of which unit of the vocabulary make one `unit`: (10000, "Nm3") for "1e4Nm3"."""
-        return _COUNTED_UNITS.get(self.unit, (1, self.unit))
+        return COUNTED_UNITS.get(self.unit, (1, self.unit))
 
     @property
     def gj(self) -> float | None:
@@ -90,6 +96,17 @@ class GridRow:
     source: str
     confidence: str
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gwp:
+    """Global warming potentials over 100 years of one assessment report [kgCO2e/kg]."""
+
+    set: str
+    name: str
+    ch4: float
+    n2o: float
+    confidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +141,7 @@ class FactorSet:
     rows: Mapping[str, Row]
     grid: tuple[GridRow, ...]
     regions: tuple[Region, ...]
+    gwp: tuple[Gwp, ...] = ()
 
 
 _Text = Annotated[str, Field(min_length=1)]
@@ -146,6 +164,8 @@ class _RowEntry(_Entry):
     carbon_content: _NotNegative | None = None
     oxidation: _Share | None = None
     co2_t: _NotNegative | None = None
+    ch4: _NotNegative | None = None
+    n2o: _NotNegative | None = None
     kgce: _Positive | None = None
     kgce_range: tuple[_Positive, _Positive] | None = None
     kgce_source: str | None = None
@@ -157,7 +177,7 @@ class _RowEntry(_Entry):
     @field_validator("unit")
     @classmethod
     def _unit_is_known(cls, unit: str) -> str:
-        known = {*_COUNTED_UNITS, *UNITS}
+        known = {*COUNTED_UNITS, *UNITS}
         if unit not in known:
             raise ValueError(f"unknown unit '{unit}'; {nearest(unit, known)}")
         return unit
@@ -170,11 +190,19 @@ class _RowEntry(_Entry):
             raise ValueError("carbon_content is per GJ, but there is no ncv; give ncv")
         if self.carbon_content is not None and self.co2_t is not None:
             raise ValueError("both co2_t and carbon_content give the CO2; leave one out")
+        if self.ncv is None and not (self.ch4 is None and self.n2o is None):
+            raise ValueError("ch4 and n2o are per TJ, but there is no ncv; give ncv")
         return self
 
 
 class _GridEntry(_Entry):
     value: _NotNegative
+    confidence: _Text
+
+
+class _GwpEntry(_Entry):
+    ch4: _Positive
+    n2o: _Positive
     confidence: _Text
 
 
@@ -205,6 +233,7 @@ class _SetEntry(_Entry):
     medium: dict[str, _RowEntry] = {}
     grid: dict[str, dict[str, _GridEntry]] = {}
     region: dict[str, _RegionEntry] = {}
+    gwp: dict[str, _GwpEntry] = {}
 
     @model_validator(mode="after")
     def _grid_has_a_year(self) -> "_SetEntry":
@@ -257,6 +286,7 @@ def _factor_set(entry: _SetEntry, *, file: str, version: str) -> FactorSet:
             if entry.year is not None
         ),
         regions=tuple(Region(code, **region.model_dump()) for code, region in entry.region.items()),
+        gwp=tuple(Gwp(entry.id, name, row.ch4, row.n2o, row.confidence) for name, row in entry.gwp.items()),
     )
 
 

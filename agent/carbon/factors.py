@@ -5,13 +5,13 @@ the factor. No look-up depends on today's date: the same question always has the
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from agent.carbon.errors import CarbonError, FactorFileError
-from agent.carbon.factor_file import FactorSet, GridRow, Region, Row, load_factor_file
+from agent.carbon.factor_file import FactorSet, GridRow, Gwp, Region, Row, load_factor_file
 from drivers.document import Document, Problem, nearest
 
 AVERAGE = "average"
@@ -63,6 +63,7 @@ class FactorLibrary:
     def __init__(self, sets: Sequence[FactorSet]) -> None:
         self._sets = {item.id: item for item in sets}
         self._regions = {region.code: region for item in sets for region in item.regions}
+        self._gwp = {row.name: row for item in sets for row in item.gwp}
         grid: dict[tuple[str, str], dict[int, GridRow]] = defaultdict(dict)
         for item in sets:
             for row in item.grid:
@@ -71,14 +72,14 @@ class FactorLibrary:
 
     @classmethod
     def load(cls, extra: Sequence[Path] = ()) -> "FactorLibrary":
-        """Read the packaged sets and the files named in `extra`; raise FactorFileError with every mistake in them."""
-        loaded: list[tuple[Document, FactorSet]] = []
+        """Read the packaged sets and the files named in `extra`; raise FactorFileError with every mistake in them.
+
+        A set of `extra` takes the place of a packaged one with its id.
+        """
         problems: list[Problem] = []
-        for path in (*sorted(_PACKAGED.glob("*.toml")), *extra):
-            try:
-                loaded.append(load_factor_file(path))
-            except FactorFileError as error:
-                problems += error.problems
+        packaged, own = (_read(paths, problems) for paths in (sorted(_PACKAGED.glob("*.toml")), extra))
+        replaced = {item.id for _, item in own}
+        loaded = [*(each for each in packaged if each[1].id not in replaced), *own]
         problems += _clashes(loaded)
         if problems:
             raise FactorFileError(problems)
@@ -93,6 +94,12 @@ class FactorLibrary:
         if name not in self._sets:
             raise CarbonError(f"unknown factor set '{name}'", nearest(name, self._sets))
         return self._sets[name]
+
+    def gwp(self, name: str) -> Gwp:
+        """Return the global warming potentials of an assessment report; raise CarbonError for an unknown one."""
+        if name not in self._gwp:
+            raise CarbonError(f"unknown global warming potentials '{name}'", nearest(name, self._gwp))
+        return self._gwp[name]
 
     def regions(self) -> Mapping[str, Region]:
         """Return every region by code."""
@@ -173,6 +180,17 @@ class FactorLibrary:
             current = self._regions[current.within] if current.within else None
 
 
+def _read(paths: Iterable[Path], problems: list[Problem]) -> list[tuple[Document, FactorSet]]:
+    """Return what the files hold that can be read; add what is wrong with the others."""
+    found = []
+    for path in paths:
+        try:
+            found.append(load_factor_file(path))
+        except FactorFileError as error:
+            problems += error.problems
+    return found
+
+
 def _grid_factor(row: GridRow, asked: Region, place: Region, when: date) -> Factor:
     notes = []
     confidence = row.confidence
@@ -200,7 +218,7 @@ def _grid_factor(row: GridRow, asked: Region, place: Region, when: date) -> Fact
 
 
 def _summary(item: FactorSet) -> SetSummary:
-    rows: list[Row | GridRow] = [*item.rows.values(), *item.grid]
+    rows: list[Row | GridRow | Gwp] = [*item.rows.values(), *item.grid, *item.gwp]
     return SetSummary(
         id=item.id,
         title=item.title,
@@ -226,6 +244,8 @@ def _clashes(loaded: Sequence[tuple[Document, FactorSet]]) -> list[Problem]:
         given[key] = document.file
 
     for document, item in loaded:
+        for gwp in item.gwp:
+            once(document, f"global warming potentials '{gwp.name}'", ("gwp", gwp.name), ("gwp", gwp.name))
         once(document, f"factor set '{item.id}'", ("set", item.id), ("id",))
         for region in item.regions:
             place = ("region", region.code)

@@ -10,6 +10,7 @@ import seuif97
 from agent.carbon.errors import CarbonError
 
 _ENTHALPY = 4  # seuif97's number of the property
+_VOLUME = 3
 _TEMPERATURE = 1
 _CRITICAL_PRESSURE_MPA = 22.064
 _LOWEST_PRESSURE_MPA = 0.000611657  # triple point: below it there is no liquid
@@ -24,6 +25,8 @@ class SteamReference(StrEnum):
     """Nothing: GB/T 32151.34-2024, equation 13."""
     FEED_WATER = "feed_water_83.74"
     """Feed water of 20 °C: the guidelines of NDRC (2013-2015); unverified."""
+    MEASURED = "feed_water"
+    """The feed water (or return) as measured, by its own enthalpy."""
 
 
 _REFERENCE_KJ_KG = {SteamReference.NONE: 0.0, SteamReference.FEED_WATER: 83.74}
@@ -56,6 +59,13 @@ def steam_enthalpy_kj_kg(pressure_mpa: float, temperature_degc: float | None = N
     return float(seuif97.pt(pressure_mpa, temperature_degc, _ENTHALPY))
 
 
+def latent_heat_kj_kg(pressure_mpa: float) -> float:
+    """Return what turns boiling water into dry steam; raise CarbonError outside the saturation line."""
+    saturation_temperature_degc(pressure_mpa)
+    dry, boiling = (float(seuif97.px(pressure_mpa, share, _ENTHALPY)) for share in (1.0, 0.0))
+    return dry - boiling
+
+
 def water_enthalpy_kj_kg(pressure_mpa: float, temperature_degc: float) -> float:
     """Return the enthalpy of liquid water, such as feed water; raise CarbonError for a state that is steam."""
     _check_state(pressure_mpa, temperature_degc)
@@ -67,9 +77,23 @@ def water_enthalpy_kj_kg(pressure_mpa: float, temperature_degc: float) -> float:
     return float(seuif97.pt(pressure_mpa, temperature_degc, _ENTHALPY))
 
 
-def steam_heat_gj_per_t(enthalpy_kj_kg: float, reference: SteamReference) -> float:
-    """Return the heat one tonne of steam counts for [GJ/t], above the chosen reference."""
-    return (enthalpy_kj_kg - _REFERENCE_KJ_KG[reference]) / 1000
+def water_density_t_per_m3(pressure_mpa: float, temperature_degc: float) -> float:
+    """Return the density of liquid water; raise CarbonError for a state that is steam."""
+    water_enthalpy_kj_kg(pressure_mpa, temperature_degc)
+    return 1 / float(seuif97.pt(pressure_mpa, temperature_degc, _VOLUME)) / 1000
+
+
+def steam_heat_gj_per_t(
+    enthalpy_kj_kg: float, reference: SteamReference, feed_water_kj_kg: float | None = None
+) -> float:
+    """Return the heat one tonne of steam or water counts for [GJ/t], above the chosen reference.
+
+    Raises CarbonError when the reference is the measured feed water, and its enthalpy is not given.
+    """
+    taken_off = feed_water_kj_kg if reference is SteamReference.MEASURED else _REFERENCE_KJ_KG[reference]
+    if taken_off is None:
+        raise CarbonError("the enthalpy of the feed water is not given", "measure it, or choose another reference")
+    return (enthalpy_kj_kg - taken_off) / 1000
 
 
 def _check_state(pressure_mpa: float, temperature_degc: float) -> None:

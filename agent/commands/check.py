@@ -6,11 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from agent.carbon.factors import FactorLibrary
 from agent.commands.outcome import Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.conversions import Conversions
+from agent.conversions import Conversions, library_of
 from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.window import Windows
@@ -62,7 +61,7 @@ def memory_of(config: SiteConfig) -> dict[str, Any]:
 def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
     """Return what is accounted for, from which quantity, and with which figures at a time."""
     plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-    conversions = Conversions(config, FactorLibrary.load())
+    conversions = Conversions(config, library_of(config))
     found = []
     for account in (*plant.accounts, *plant.outputs):
         entry = {"account": account.name, "carrier": account.carrier, "from": account.source.name, "unit": account.unit}

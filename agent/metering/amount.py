@@ -51,6 +51,13 @@ class Rule(StrEnum):
     """The trapezoid of a power or flow between two samples."""
 
 
+class Condition(NamedTuple):
+    """The state of matter at a reading: what one unit of the counter was worth, and by which readings."""
+
+    weight: float
+    inputs: tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One accepted sample of a counter [unit] or, for integrals, of a power or flow [unit/h].
@@ -58,7 +65,7 @@ class Reading:
     `time_ns` is the wall clock (Unix), `monotonic_ns` the monotonic one, which only means something within
     one `boot` (the kernel's boot id). Readings without a boot are ordered and timed by the wall clock alone.
     `registers` are the bytes as read: the evidence. `doubt` is the quality of a value that stands with a reservation
-    (`uncertain:stale`), empty for a good one.
+    (`uncertain:stale`), empty for a good one. `condition` is there where the amount depends on it.
     """
 
     time_ns: int
@@ -67,16 +74,46 @@ class Reading:
     registers: bytes = b""
     boot: str = ""
     doubt: str = ""
+    condition: Condition | None = None
 
     def state(self) -> list[Any]:
         """Return the reading as JSON values."""
-        return [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot, self.doubt]
+        state = [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot, self.doubt]
+        return state if self.condition is None else [*state, self.condition]
 
     @staticmethod
     def restored(state: Sequence[Any]) -> "Reading":
         """Return the reading that `state` came from."""
-        time_ns, monotonic_ns, value, registers, boot, doubt = state
-        return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot, doubt)
+        time_ns, monotonic_ns, value, registers, boot, doubt, *conditions = state
+        condition = None
+        for weight, inputs in conditions:
+            condition = Condition(float(weight), tuple((str(name), float(number)) for name, number in inputs))
+        return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot, doubt, condition)
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What somebody declares of a counter: its last reading before and the first after a replacement.
+
+    Without `last` it is what the counter showed at `time_ns` (wall clock), when its account began. Readings are in
+    the unit of the counter.
+    """
+
+    account: str
+    time_ns: int
+    last: float | None
+    first: float
+    reason: str
+    author: str
+
+    @property
+    def id(self) -> str:
+        """What tells it from others: the change it describes, not why or by whom."""
+        return f"{self.account} {self.time_ns} {self.last} {self.first}"
+
+    def state(self) -> list[Any]:
+        """Return the declaration as JSON values."""
+        return [self.account, self.time_ns, self.last, self.first, self.reason, self.author]
 
 
 def elapsed_ns(earlier: Reading, later: Reading) -> int:
@@ -100,6 +137,8 @@ class Delta:
     quanta: int
     measured: bool
     rule: Rule
+    declared: Declaration | None = None
+    """What somebody declared of the step, and the amount rests on."""
 
     @property
     def doubts(self) -> set[str]:
@@ -113,13 +152,15 @@ class Delta:
 
     def state(self) -> list[Any]:
         """Return the delta as JSON values."""
-        return [self.start.state(), self.end.state(), self.quanta, self.measured, self.rule]
+        state = [self.start.state(), self.end.state(), self.quanta, self.measured, self.rule]
+        return [*state, self.declared.state()] if self.declared else state
 
     @staticmethod
     def restored(state: Sequence[Any]) -> "Delta":
         """Return the delta that `state` came from."""
-        start, end, amount, measured, rule = state
-        return Delta(Reading.restored(start), Reading.restored(end), amount, measured, Rule(rule))
+        start, end, amount, measured, rule, *declared = state
+        declaration = Declaration(*declared[0]) if declared else None
+        return Delta(Reading.restored(start), Reading.restored(end), amount, measured, Rule(rule), declaration)
 
     @property
     def measured_s(self) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, quanta
+from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading, Rule, quanta
 
 LATE_DATA = "late_data"
 """The reason of a revision that a later delta caused."""
@@ -19,6 +19,8 @@ class Decision:
     quanta: int
     since_ns: int
     rule: Rule
+    declared: Declaration | None = None
+    """Where somebody declared what happened between the two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class ClosedInterval:
     reason: str
     doubts: tuple[str, ...] = ()
     """Qualities such as `uncertain:stale` of the readings it was booked from, those that are not good."""
+    counted_quanta: int | None = None
+    """What the counter itself went on by, where `quanta` were weighed by pressure and temperature: then the readings
+    prove this, and the decisions have it."""
+    green_quanta: int = 0
+    """The part of `quanta` that is green by contract."""
 
     @property
     def coverage(self) -> float:
@@ -96,8 +103,9 @@ class Slot:
         self.doubts.update(delta.doubts)
         self.changed = True
         plain = delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) and since_ns == delta.start.time_ns
-        if not plain and delta.rule is not Rule.INTEGRAL:
-            self.decisions.append(Decision(delta.start, delta.end, delta.quanta, since_ns, delta.rule))
+        if delta.declared or (not plain and delta.rule is not Rule.INTEGRAL):
+            step = Decision(delta.start, delta.end, delta.quanta, since_ns, delta.rule, delta.declared)
+            self.decisions.append(step)
 
     def see(self, reading: Reading) -> None:
         """Take the next reading in time as evidence; the same one twice does no harm."""
@@ -148,7 +156,9 @@ class Slot:
             "rules": sorted(self.rules),
             "doubts": sorted(self.doubts),
             "decisions": [
-                [step.start.state(), step.end.state(), step.quanta, step.since_ns, step.rule] for step in self.decisions
+                [step.start.state(), step.end.state(), step.quanta, step.since_ns, step.rule]
+                + ([step.declared.state()] if step.declared else [])
+                for step in self.decisions
             ],
         }
 
@@ -158,8 +168,15 @@ class Slot:
         start_ns, end_ns, measured_ns = state["times"]
         amount, estimated, emitted = state["amounts"]
         decisions = [
-            Decision(Reading.restored(start), Reading.restored(end), booked, since_ns, Rule(rule))
-            for start, end, booked, since_ns, rule in state["decisions"]
+            Decision(
+                Reading.restored(start),
+                Reading.restored(end),
+                booked,
+                since_ns,
+                Rule(rule),
+                Declaration(*declared[0]) if declared else None,
+            )
+            for start, end, booked, since_ns, rule, *declared in state["decisions"]
         ]
         slot = Slot(start_ns, end_ns, state["revision"], amount, estimated, measured_ns, emitted, state["changed"])
         slot.open, slot.open_next, slot.close, slot.close_next = map(restored, state["evidence"])

@@ -13,6 +13,10 @@ _TOGETHER: dict[str, Any] = {
         "co2_kg": ["scope"],
         "co2_location_kg": ["co2_market_kg"],
         "co2_market_kg": ["co2_location_kg"],
+        "ch4_kg": ["n2o_kg", "co2e_kg", "gwp"],
+        "co2e_kg": ["ch4_kg", "n2o_kg", "gwp"],
+        "counted": ["counted_unit"],
+        "green_kwh": ["certificates", "co2_market_kg"],
     }
 }
 
@@ -23,13 +27,15 @@ class Weighed(Figures):
     account: str
     """Name of the account: device and word."""
     amount: Number
-    """What was used [`unit`]."""
+    """What went through the meter [`unit`]."""
     unit: str
     """Unit of `amount`, such as `Nm3` or `kWh`."""
     energy_kwh: Number | None = None
-    """Its energy [kWh]; absent for an output."""
+    """Its energy [kWh], below zero for what is exported; absent for an output."""
     kgce: Number | None = None
     """The same as standard coal [kgce]; absent for an output."""
+    kgce_equivalent: Number | None = None
+    """Electricity only, where a coal rate is given: standard coal [kgce] by the equivalent value."""
     scope: Literal[1, 2] | None = None
     """1: emitted here. 2: emitted where bought electricity or heat was made. Absent where no CO2 is counted."""
     co2_kg: Number | None = None
@@ -38,6 +44,14 @@ class Weighed(Figures):
     """Electricity only: CO2 [kg] by the average of the grid."""
     co2_market_kg: Number | None = None
     """Electricity only: CO2 [kg] by what was contracted."""
+    ch4_kg: Number | None = None
+    """Methane [kg], where the factor set has it."""
+    n2o_kg: Number | None = None
+    """Nitrous oxide [kg], where the factor set has it."""
+    co2e_kg: Number | None = None
+    """CO2, CH4 and N2O together [kgCO2e], by `gwp`."""
+    gwp: str | None = None
+    """Report whose global warming potentials over 100 years were used, such as `AR5`."""
     unverified: Literal[True] | None = None
     """There when the figures rest on a factor nobody here has checked."""
     coverage: Share
@@ -129,6 +143,8 @@ class EvidenceReading(Figures):
     """The registers as read, in hex."""
     quality: QualityText | None = None
     """What is in doubt about it; absent when nothing is."""
+    condition: dict[str, Number] | None = None
+    """Pressure (absolute) and temperatures, and `weight`: how much of the account's unit one `counted_unit` is."""
 
 
 class Decision(Figures):
@@ -193,6 +209,14 @@ class Interval(Placed, Weighed, Recorded):
     """Why this revision was made, such as `late_data`."""
     quality: QualityText
     """`good` when the interval was measured as a whole; else what is in doubt about it."""
+    counted: Number | None = None
+    """Where the amount was weighed by pressure and temperature: what the counter went on by [`counted_unit`]."""
+    counted_unit: str | None = None
+    """Unit of `counted`, and of the readings of the evidence."""
+    green_kwh: Number | None = None
+    """Electricity only: the part of the amount that is green by contract and counts zero in `co2_market_kg`."""
+    certificates: list[str] | None = None
+    """Certificates of the contracts that hold for it."""
     output: str | None = None
     """Name of the output this tells of, which weighs nothing; absent for an account."""
     evidence: Evidence

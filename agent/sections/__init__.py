@@ -3,6 +3,7 @@
 What tables say about each other is checked in `agent.crosscheck`.
 """
 
+from agent.sections.carbon import CarbonSection, FuelSection, GreenPowerSection
 from agent.sections.plant import (
     AccountSection,
     DeviceSection,
@@ -22,7 +23,10 @@ from agent.sections.site import (
 __all__ = [
     "AccountSection",
     "CaptureSection",
+    "CarbonSection",
     "DeviceSection",
+    "FuelSection",
+    "GreenPowerSection",
     "HttpSection",
     "IntensitySection",
     "IntervalSection",

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from agent.measure import Duration, Pause, Power
+from agent.sections.carbon import StateKeys
 from agent.sections.section import AccountName, Name, Section
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import EndpointError
@@ -50,7 +51,7 @@ class DeviceSection(Section):
     rated_power: Power | None = None
 
 
-class AccountSection(Section):
+class AccountSection(StateKeys):
     """`[[account]]`: an account besides those of the profile, or in place of one."""
 
     name: AccountName

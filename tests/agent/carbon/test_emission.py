@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from agent.carbon.emission import Conversion, carriers, conversion
+from agent.carbon.emission import Choices, Conversion, carriers, conversion
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
 
@@ -27,7 +27,7 @@ def convert(
     region: str = "CN-AH",
     fuel_set: str = A,
 ) -> Conversion:
-    return conversion(library, carrier=carrier, unit=unit, when=when, region=region, fuel_set=fuel_set)
+    return conversion(library, carrier=carrier, unit=unit, when=when, choices=Choices(region, fuel_set))
 
 
 # carrier, unit, amount, set | kWh | kgce | kgCO2
@@ -188,7 +188,7 @@ def test_a_working_medium_has_standard_coal_but_neither_scope_nor_co2(
     [
         ("natural_gas", "Nm3", A, WHEN, False),
         ("natural_gas", "Nm3", B, WHEN, True),
-        ("diesel", "t", "IPCC-2006", WHEN, False),
+        ("diesel", "t", "IPCC-2006", WHEN, True),  # its CH4 and N2O, and what they are worth
         ("gasoline", "t", "IPCC-2006", WHEN, True),
         ("water", "t", A, WHEN, True),
         ("heat", "GJ", A, WHEN, False),
@@ -225,7 +225,7 @@ def test_what_cannot_be_converted_says_what_to_do(
     library: FactorLibrary, carrier: str, unit: str, change: dict[str, str], what: str, remedy: str
 ) -> None:
     with pytest.raises(CarbonError) as raised:
-        conversion(library, carrier=carrier, unit=unit, **{"when": WHEN, "region": "CN-AH", "fuel_set": A, **change})  # type: ignore[arg-type]  # a table of changes has no precise type
+        convert(library, carrier, unit, **change)  # type: ignore[arg-type]  # a table of changes has no precise type
 
     assert what in raised.value.what
     assert remedy in raised.value.remedy

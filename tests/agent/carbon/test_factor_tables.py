@@ -267,4 +267,6 @@ def test_no_row_of_the_tables_got_lost(library: FactorLibrary) -> None:
         "CN-footprint-2023": 1,
         "CN-footprint-2024": 1,
         "CN-regions": 0,
+        "IPCC-GWP100": 2,
+        "own-energy": 2,
     }

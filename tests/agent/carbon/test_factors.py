@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.carbon.emission import conversion
+from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
 
@@ -124,10 +124,10 @@ compressed_air = { en = "air", zh = "压缩空气", unit = "m3", kgce = 0.0135, 
     library = FactorLibrary.load([path])
 
     gas = conversion(
-        library, carrier="natural_gas", unit="Nm3", when=date(2027, 1, 1), region="CN-AH", fuel_set="works"
+        library, carrier="natural_gas", unit="Nm3", when=date(2027, 1, 1), choices=Choices("CN-AH", "works")
     )
     air = conversion(
-        library, carrier="compressed_air", unit="m3", when=date(2026, 1, 1), region="CN-AH", fuel_set="works"
+        library, carrier="compressed_air", unit="m3", when=date(2026, 1, 1), choices=Choices("CN-AH", "works")
     )
 
     assert gas.kwh_per_unit == pytest.approx(10.0)
@@ -141,7 +141,7 @@ def test_a_fuel_given_by_coefficient_and_co2_needs_no_calorific_value(tmp_path: 
     row = '{ en = "pellets", zh = "颗粒", unit = "t", kgce = 500.0, co2_t = 0.25, confidence = "measured" }'
     library = FactorLibrary.load([written(tmp_path, f"{HEAD}[fuel]\npellets = {row}\n")])
 
-    found = conversion(library, carrier="pellets", unit="kg", when=date(2026, 1, 1), region="CN-AH", fuel_set="works")
+    found = conversion(library, carrier="pellets", unit="kg", when=date(2026, 1, 1), choices=Choices("CN-AH", "works"))
 
     assert found.kgce_per_unit == pytest.approx(0.5)
     assert found.kwh_per_unit == pytest.approx(0.5 * 29.3076 / 3.6)

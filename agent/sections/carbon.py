@@ -1,0 +1,179 @@
+"""The tables that say how amounts become energy and CO2: choices, measured fuels, contracts of green power."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from agent.carbon.factor_file import COUNTED_UNITS
+from agent.carbon.steam import SteamReference
+from agent.sections.section import AccountName, Section
+from drivers.document import nearest
+from drivers.unit import UNITS
+
+Direction = Literal["import", "export", "generation", "charge", "discharge"]
+"""Where an account's energy goes, seen from the site; `charge` and `discharge` are those of its own storage."""
+
+_MJ: Mapping[str, Fraction] = {
+    "GJ": Fraction(1000),
+    "MJ": Fraction(1),
+    "kJ": Fraction(1, 1000),
+    "kcal": Fraction("0.0041868"),
+}
+"""Heat [MJ] as laboratories state it; 7000 kcal are the 29.3076 MJ of GB/T 2589-2020."""
+
+
+def number_and_unit(text: object, example: str) -> tuple[Fraction, str]:
+    """Return the parts of a text such as "36.2 MJ/Nm3"; raise ValueError for any other."""
+    found = re.fullmatch(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(\S+)\s*", text) if isinstance(text, str) else None
+    if not found:
+        raise ValueError(f"'{text}' is not understood; write it as text with a unit, like \"{example}\"")
+    return Fraction(found[1]), found[2]
+
+
+class CalorificValue(BaseModel):
+    """A calorific value: heat [MJ] per `unit`, which may count several, as `1e4Nm3` does."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mj: float
+    unit: str
+
+
+def _calorific_value(value: object) -> object:
+    if isinstance(value, CalorificValue):
+        return value
+    number, unit = number_and_unit(value, "36.2 MJ/Nm3")
+    heat, _, per = unit.partition("/")
+    if heat not in _MJ or per not in {*UNITS, *COUNTED_UNITS}:
+        raise ValueError(f"'{unit}' is no unit of a calorific value; use {', '.join(_MJ)} per kg, t, m3, Nm3 or 1e4Nm3")
+    if number <= 0:
+        raise ValueError("a calorific value is above zero; correct it")
+    return CalorificValue(mj=float(number * _MJ[heat]), unit=per)
+
+
+def _in(value: object, dimension: str, example: str, per: str = "") -> float:
+    """Return a text with a unit of a dimension (over the unit `per`) in its canonical unit."""
+    number, unit = number_and_unit(value, example)
+    symbol = unit.removesuffix(f"/{per}") if per else unit
+    symbols = [each.symbol for each in UNITS.values() if each.dimension == dimension]
+    known = [f"{each}/{per}" if per else each for each in symbols]
+    if unit not in known:
+        raise ValueError(f"'{unit}' is no unit of it; {nearest(unit, known)}")
+    if number <= 0:
+        raise ValueError("must be above zero; correct it")
+    return float(number * UNITS[symbol].factor)
+
+
+def _pressure(value: str) -> str:
+    _in(value, "pressure", "101.325 kPa")
+    return value
+
+
+_CalorificValue = Annotated[
+    CalorificValue, BeforeValidator(_calorific_value), WithJsonSchema({"type": "string", "examples": ["36.2 MJ/Nm3"]})
+]
+_Density = Annotated[
+    float,
+    BeforeValidator(lambda value: _in(value, "mass", "0.84 t/m3", per="m3")),
+    WithJsonSchema({"type": "string", "examples": ["0.84 t/m3"]}),
+]
+_Energy = Annotated[
+    float,
+    BeforeValidator(lambda value: _in(value, "energy", "500 MWh")),
+    WithJsonSchema({"type": "string", "examples": ["500 MWh"]}),
+]
+_Pressure = Annotated[str, AfterValidator(_pressure)]
+_Reference = Annotated[
+    SteamReference, WithJsonSchema({"type": "string", "enum": [str(each) for each in SteamReference]})
+]
+_Text = Annotated[str, Field(min_length=1)]
+_Share = Annotated[float, Field(gt=0, le=1)]
+
+
+class CoalRate(Section):
+    """`[[carbon.coal_rate]]`: standard coal per kWh generated in a year, for the equivalent value of the next."""
+
+    year: int = Field(ge=1990, le=2100, strict=True)
+    kgce_per_kwh: float = Field(gt=0.1229, lt=1)
+    document: _Text
+
+
+class CarbonSection(Section):
+    """`[carbon]`: the choices by which amounts become energy, standard coal and CO2."""
+
+    factors: str | None = None
+    steam_reference: _Reference = SteamReference.NONE
+    gwp: str = "AR5"
+    coal_rate: tuple[CoalRate, ...] = ()
+
+
+class _Period(Section):
+    since: date = Field(alias="from")
+
+    def applies(self, day: date) -> bool:
+        """Whether a day lies within the period."""
+        until = getattr(self, "to", None)
+        return self.since <= day and (until is None or day <= until)
+
+
+class FuelSection(_Period):
+    """`[[fuel]]`: what was measured of a fuel, from a day on until the next analysis, or to a day."""
+
+    carrier: str
+    accounts: tuple[AccountName, ...] = ()
+    ncv: _CalorificValue | None = None
+    carbon_content: float | None = Field(default=None, ge=0, lt=0.2)
+    oxidation: _Share | None = None
+    density: _Density | None = None
+    to: date | None = None
+    by: _Text
+    document: _Text
+
+    @model_validator(mode="after")
+    def _something_is_measured(self) -> "FuelSection":
+        if all(value is None for value in (self.ncv, self.carbon_content, self.oxidation, self.density)):
+            raise ValueError("nothing is measured; give ncv, carbon_content, oxidation or density")
+        if self.to is not None and self.to < self.since:
+            raise ValueError("'to' lies before 'from'; correct one of them")
+        return self
+
+
+class GreenPowerSection(_Period):
+    """`[[green_power]]`: electricity of some accounts that is green by contract, an amount or a share of it."""
+
+    certificate: _Text
+    contract: _Text
+    accounts: tuple[AccountName, ...] = Field(min_length=1)
+    amount: _Energy | None = None
+    share: _Share | None = None
+    to: date
+
+    @model_validator(mode="after")
+    def _amount_or_share(self) -> "GreenPowerSection":
+        if (self.amount is None) == (self.share is None):
+            raise ValueError('give either amount, like "500 MWh", or share, like 0.3')
+        if self.to < self.since:
+            raise ValueError("'to' lies before 'from'; correct one of them")
+        return self
+
+
+class StateKeys(Section):
+    """Keys of an `[[account]]` whose amount depends on pressure and temperature, and of one that does not come in."""
+
+    direction: Direction = "import"
+    pressure: str | None = None
+    pressure_is: Literal["gauge", "absolute"] | None = None
+    temperature: str | None = None
+    return_temperature: str | None = None
+    meter_in: Literal["supply", "return"] | None = None
+    atmosphere: _Pressure = "101.325 kPa"
+    compressibility: float = Field(default=1.0, gt=0.1, lt=3)
+
+    @property
+    def atmosphere_kpa(self) -> float:
+        """Pressure of the atmosphere [kPa], above which a gauge pressure is."""
+        return _in(self.atmosphere, "pressure", "101.325 kPa")
