@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator, Sequence
 
 from agent.config import SiteConfig
+from agent.equipment.source import Equipment
 from agent.figure import Figure, FigureSource
 from agent.latest import LatestOf
 from agent.ledger import Ledger
@@ -14,9 +15,10 @@ from agent.ledger import Ledger
 _log = logging.getLogger(__name__)
 
 
-def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:  # noqa: ARG001  # for the sources
+def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:
     """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
-    return ()
+    equipment = [Equipment(config, ledger, latest)] if config.equipment else []
+    return (*equipment,)
 
 
 class Figures:

@@ -5,7 +5,7 @@ from pydantic_core import core_schema
 
 from agent.measure import bytes_text, seconds_text
 from agent.schemas.message import Document, WireKeys
-from agent.tables import LISTS, NEEDED_LISTS, TABLES
+from agent.tables import LISTS, NEEDED_LISTS, TABLES, VARIANTS
 
 _AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
 """By title of a measure: its text for a number."""
@@ -26,7 +26,8 @@ class _FileKeys(WireKeys):
 
 def configuration() -> Document:
     """Return the JSON Schema of the site configuration. What tables say about each other only `check` can judge."""
-    models = [*TABLES.values(), *LISTS.values()]
+    models = [model for name, model in (TABLES | LISTS).items() if name not in VARIANTS]
+    models += dict.fromkeys(model for variants in VARIANTS.values() for model in variants.values())
     described, whole = models_json_schema(
         [(model, "validation") for model in models],
         title="Site configuration of energy-agent",
@@ -34,10 +35,11 @@ def configuration() -> Document:
         schema_generator=_FileKeys,
     )
     tables = {name: described[model, "validation"] for name, model in TABLES.items()}
-    lists = {
-        name: {"type": "array", "items": described[model, "validation"], **_least(name)}
-        for name, model in LISTS.items()
-    }
+    lists: dict[str, Document] = {}
+    for name, model in LISTS.items():
+        kinds = [described[kind, "validation"] for kind in dict.fromkeys(VARIANTS.get(name, {}).values())]
+        items = {"anyOf": kinds} if kinds else described[model, "validation"]
+        lists[name] = {"type": "array", "items": items, **_least(name)}
     return {
         "$schema": GenerateJsonSchema.schema_dialect,
         **whole,
