@@ -7,7 +7,8 @@ Invariants:
 - A reading out of line is held and nothing is booked until the next ones decide: back in line, and what was held is
   discarded; two further rises at the new level, and it is a new segment from the first held reading on; three
   steady steps above the limit, and the limit was wrong.
-- Nothing is invented: what cannot be known (the end of an old segment) is booked as zero over its time.
+- Nothing is invented: what cannot be known (the end of an old segment) is booked as zero over its time, and what
+  somebody declares of it is booked as declared, once.
 - `state` holds all of this, held readings included: a restart at any moment changes no figure.
 
 The rules are tried in this order: normal (or gap, when more than `gap_after_s` passed), rollover, glitch,
@@ -19,7 +20,18 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns, quanta
+from agent.metering.amount import (
+    NS_PER_S,
+    QUANTA_PER_UNIT,
+    Declaration,
+    Delta,
+    Event,
+    Reading,
+    Rule,
+    elapsed_ns,
+    quanta,
+)
+from agent.metering.declared import Declared
 from agent.metering.limit import RateLimit
 
 _CONFIRMATIONS = 2
@@ -62,6 +74,7 @@ class Counter:
         self._over_rating = False
         self.refused = 0
         self.events: list[Event] = []
+        self.declared = Declared()
 
     @property
     def holding(self) -> bool:
@@ -77,9 +90,10 @@ class Counter:
             return ()
         last = self._last
         if last is None:
-            self._last = reading
-            return (Delta(reading, reading, 0, True, Rule.FIRST),)
+            return self._begin(reading)
         rule = self._line(last, reading)
+        if declaration := self._declaration(last, reading, rule):
+            return self._replace(last, (reading,) if rule else (*self._held, reading), declaration)
         if rule is None:
             return self._hold(last, reading)
         if self._held:
@@ -104,6 +118,7 @@ class Counter:
             "still_s": self._still_s,
             "held": [reading.state() for reading in self._held],
             "limit": self._limit.state(),
+            "declared": self.declared.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -112,6 +127,7 @@ class Counter:
         self._still_s = state["still_s"]
         self._held = [Reading.restored(reading) for reading in state["held"]]
         self._limit.restore(state["limit"])
+        self.declared.restore(state.get("declared", {}))
 
     def _usable(self, reading: Reading) -> bool:
         before = (self._last, *self._held[-1:]) if self._last else ()
@@ -130,6 +146,45 @@ class Counter:
             self._refusing = True
             self._tell(reading, Rule.IMPLAUSIBLE, text)
         return False
+
+    def _begin(self, reading: Reading) -> Sequence[Delta]:
+        """Begin with the first reading of all, or with what was declared of a time before it."""
+        self._last = reading
+        declaration = self.declared.beginning(reading)
+        if declaration is None:
+            self.declared.note(None, reading, Rule.FIRST)
+            return (Delta(reading, reading, 0, True, Rule.FIRST),)
+        start = Reading(declaration.time_ns, 0, declaration.first)
+        rise, text = self.declared.use(declaration, None, reading)
+        self._tell(reading, Rule.REPLACEMENT, text)
+        return (
+            Delta(start, start, 0, True, Rule.FIRST, declaration),
+            Delta(start, reading, rise, False, Rule.GAP, declaration),
+        )
+
+    def _declaration(self, last: Reading, reading: Reading, rule: Rule | None) -> Declaration | None:
+        """Return the declared replacement that leads to a reading, None when none does.
+
+        Out of line it takes two readings: one alone may be wrong.
+        """
+        if not self.declared.pending or not (rule or (self._held and self._continues(last, reading))):
+            return None
+        first = self._held[0] if rule is None else reading
+        passed_s = elapsed_ns(last, first) / NS_PER_S + self._late_s
+        return self.declared.leading(last, first, rule, lambda shown: self._limit.allowed(quanta(shown), passed_s))
+
+    def _replace(self, last: Reading, readings: Sequence[Reading], declaration: Declaration) -> Sequence[Delta]:
+        """Book across a replacement what is declared of it, and what was read since."""
+        first, self._held = readings[0], []
+        amount, text = self.declared.use(declaration, last, first)
+        self._tell(first, Rule.REPLACEMENT, text)
+        self._still_s = 0.0
+        self._limit.refute(quanta(first.value))
+        self._last = first
+        gap = elapsed_ns(last, first) > self._gap_after_ns
+        measured = not (gap or last.doubt or first.doubt)
+        change = Delta(last, first, amount, measured, Rule.REPLACEMENT, declaration)
+        return (change, *self._booked(readings))
 
     def _line(self, last: Reading, reading: Reading) -> Rule | None:
         """Return the rule by which a reading follows the last accepted one, None when it does not."""
@@ -233,6 +288,7 @@ class Counter:
         )
         self._still_s = 0.0
         self._limit.refute(quanta(first.value))
+        self.declared.note(last, first, rule)
         return (Delta(last, first, 0, False, rule), *self._booked((first, *rest)))
 
     def _booked(self, readings: Sequence[Reading]) -> tuple[Delta, ...]:

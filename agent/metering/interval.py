@@ -264,12 +264,12 @@ class IntervalBook:
         """
         if not self._waiting_rules and (delta.start == frontier or delta.rule is Rule.INTEGRAL):
             return delta
-        return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule)
+        return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule, delta.declared)
 
     def _spread(self, frontier: Reading, slot: Slot, delta: Delta) -> None:
         """Book a delta into the interval around the frontier and all further ones up to its end."""
         rules = {*self._waiting_rules, str(delta.rule)}
-        if not delta.measured and not delta.doubts and delta.rule not in _UNKNOWN:
+        if not delta.measured and not delta.doubts and (delta.declared or delta.rule not in _UNKNOWN):
             rules.add(str(Rule.GAP))
         self._waiting, self._waiting_rules, self._waited_ns, self._newest = 0, [], 0, None
         since_ns, end_ns, from_ns = delta.since_ns, delta.end.time_ns, delta.start.time_ns
