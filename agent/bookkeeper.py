@@ -101,6 +101,7 @@ class Bookkeeper:
         weight = ledger.conversions.at(account, interval.start_ns)
         certificates = ledger.conversions.certificates(account, interval.start_ns) if interval.green_quanta else ()
         body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight, certificates)
+        body |= ledger.tariffs.priced(account.name, interval.start_ns, interval.quanta)
         payload = self._scribe.record("interval", account.key, interval.start_ns, body)
         self.intervals_closed[account.name] += 1
         former = self.latest_intervals.get(account.name)
@@ -115,6 +116,8 @@ class Bookkeeper:
             self._tell(told)
         book.events = []
         self._scribe.store.save_state(*self._ledger.state(account.name))
+        for name, state in self._ledger.tariffs.unsaved():
+            self._scribe.store.save_state(name, state)
 
     def _tell(self, event: Event) -> None:
         body = {"schema": "energy-agent/event/1", "site": self._scribe.site}

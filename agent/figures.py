@@ -11,6 +11,7 @@ from agent.equipment.source import Equipment
 from agent.figure import Figure, FigureSource
 from agent.latest import LatestOf
 from agent.ledger import Ledger
+from agent.tariff.figures import TariffFigures
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,7 @@ _log = logging.getLogger(__name__)
 def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:
     """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
     equipment = [Equipment(config, ledger, latest)] if config.equipment else []
-    return (*equipment,)
+    return (*equipment, TariffFigures(ledger, ledger.tariffs.books.values()))
 
 
 class Figures:

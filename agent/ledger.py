@@ -31,6 +31,8 @@ from agent.metering.window import MINUTE_NS, Windows
 from agent.plant import Account, Plant
 from agent.record import AGENT
 from agent.saved import UnreadableError, pack, set_aside, unpack
+from agent.tariff.book import TariffBooks
+from agent.tariff.build import tariffs
 from drivers.point import Point
 from drivers.reading import Frame
 
@@ -50,6 +52,7 @@ _log = logging.getLogger(__name__)
 
 LAYOUTS = "windows"
 """Name under which the store keeps whose columns the rows of the ring are."""
+_WINDOWS_ANEW = "the windows begin anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,7 @@ class Ledger:
         self.windows = Windows(self.row.size, tick_s=config.windows.tick, spans_s=tuple(self._spans.values()))
         self.names = [[account.name, account.unit] for account in tracked]
         self.layouts: dict[str, rows.Names] = {}
+        self.tariffs = TariffBooks(tariffs(config.tariffs, config.calendar, config.site.zone))
         self.timeline = Timeline(Moment(start_ns, 0, boot_id), trusted=False)
         self.clock_right = False
         """Whether somebody vouches for the times of frames: the machine's clock is synchronised."""
@@ -157,16 +161,19 @@ class Ledger:
                 try:
                     book.restore(state)
                 except UnreadableError as error:
-                    self._leave(_state_name(name), state, error, book.account)
+                    self._leave(_state_name(name), state, error, f"account {name} begins anew", book.account)
+        for name, (unread, why) in self.tariffs.restore(load).items():
+            self._leave(name, unread, why, "the months of this tariff begin anew")
         layouts = load(LAYOUTS)
         if layouts is not None:
             try:
                 self.layouts = rows.layouts_of(unpack(layouts))
             except UnreadableError as error:
-                self._leave(LAYOUTS, layouts, error)
+                self._leave(LAYOUTS, layouts, error, _WINDOWS_ANEW)
 
-    def _leave(self, name: str, state: bytes, error: UnreadableError, account: Account | None = None) -> None:
-        what = f"account {account.name} begins anew" if account else "the windows begin anew"
+    def _leave(
+        self, name: str, state: bytes, error: UnreadableError, what: str, account: Account | None = None
+    ) -> None:
         text = f"the saved state '{name}' cannot be read: {error}; it is set aside, and {what}"
         _log.error("%s", text)
         key = account.key if account else AGENT
@@ -237,7 +244,7 @@ class Ledger:
             except UnreadableError as error:
                 unread.append((row, error))
         if unread:
-            self._leave(f"row (and {len(unread) - 1} more)", *unread[0])
+            self._leave(f"row (and {len(unread) - 1} more)", *unread[0], _WINDOWS_ANEW)
         return [row for row in known if row is not None]
 
     def take_over(self, former: "Ledger", load: Callable[[str], bytes | None]) -> None:
@@ -245,7 +252,7 @@ class Ledger:
 
         Books of accounts it did not have are taken up from where an earlier configuration left them.
         """
-        states = dict(former.states())
+        states = dict(former.states()) | dict(former.tariffs.states())
         self.restore(lambda name: states.get(name) or load(name))
         self.layouts, self.timeline = former.layouts, former.timeline
         sources = np.array([former.names.index(name) if name in former.names else -1 for name in self.names])

@@ -80,6 +80,8 @@ def _accounted(config: SiteConfig) -> tuple[Any, ...]:
         config.accounts,
         config.outputs,
         config.intensities,
+        config.calendar,
+        config.tariffs,
         config.windows,
         config.interval,
     )

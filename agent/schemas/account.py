@@ -17,6 +17,10 @@ _TOGETHER: dict[str, Any] = {
         "co2e_kg": ["ch4_kg", "n2o_kg", "gwp"],
         "counted": ["counted_unit"],
         "green_kwh": ["certificates", "co2_market_kg"],
+        "tariff": ["tariff_period"],
+        "tariff_period": ["tariff"],
+        "price_cny_per_kwh": ["tariff", "cost_cny"],
+        "cost_cny": ["price_cny_per_kwh"],
     }
 }
 
@@ -217,6 +221,14 @@ class Interval(Placed, Weighed, Recorded):
     """Electricity only: the part of the amount that is green by contract and counts zero in `co2_market_kg`."""
     certificates: list[str] | None = None
     """Certificates of the contracts that hold for it."""
+    tariff: str | None = None
+    """Name of the tariff the account pays by; absent where none is configured."""
+    tariff_period: Literal["sharp", "peak", "flat", "valley", "deep_valley"] | None = None
+    """Period of the tariff the interval lies in."""
+    price_cny_per_kwh: Number | None = None
+    """Price of a kWh in it, government funds included; absent where no valid price is known."""
+    cost_cny: Number | None = None
+    """What the amount costs at that price; demand and power factor are charged by the month."""
     output: str | None = None
     """Name of the output this tells of, which weighs nothing; absent for an account."""
     evidence: Evidence

@@ -172,7 +172,7 @@ class TariffPriceSection(Section):
     flat: Money | None = None
     valley: Money | None = None
     deep_valley: Money | None = None
-    funds: Money = Decimal(0)
+    funds: Money | None = None
     demand: Money | None = None
     capacity: Money | None = None
 

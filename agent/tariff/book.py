@@ -39,6 +39,8 @@ class TariffBook:
     def __init__(self, tariff: Tariff) -> None:
         self.tariff = tariff
         self.months: dict[str, Month] = {}
+        self.changed = False
+        """Whether the state is not the one that was saved last."""
 
     def month(self, time_ns: int) -> Month:
         """Return the local month around a moment."""
@@ -52,6 +54,7 @@ class TariffBook:
     def add(self, booked: Booked) -> None:
         """Add what an interval or its revision changed."""
         month = self.month(booked.start_ns)
+        self.changed = True
         if booked.account == self.tariff.meter:
             line = Line.of(self.tariff.charge(booked.start_ns))
             month.energy[line] = month.energy.get(line, 0) + booked.quanta
@@ -66,6 +69,7 @@ class TariffBook:
         month = self.month(peak.end_ns - 1)
         if month.peak is None or peak.kw > month.peak.kw:
             month.peak = peak
+            self.changed = True
 
     def state(self) -> bytes:
         """Return what must survive a restart."""
@@ -82,7 +86,7 @@ class TariffBook:
                 f"it lacks something or holds something else ({error!r})", saved["version"]
             ) from error
         if same:
-            self.months = months
+            self.months, self.changed = months, True
 
 
 class TariffBooks:
@@ -118,6 +122,13 @@ class TariffBooks:
         """Yield (name, state) of every tariff."""
         for name, book in self.books.items():
             yield _state_name(name), book.state()
+
+    def unsaved(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (name, state) of every tariff that has changed, which counts as saved then."""
+        for name, book in self.books.items():
+            if book.changed:
+                book.changed = False
+                yield _state_name(name), book.state()
 
     def restore(self, load: Callable[[str], bytes | None]) -> Mapping[str, tuple[bytes, UnreadableError]]:
         """Continue the months of an earlier run; return the states that could not be read, by name, and why."""

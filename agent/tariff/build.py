@@ -35,7 +35,7 @@ def day_plan(section: TariffDaySection) -> DayPlan:
 def _price(section: TariffPriceSection, basis: Basis | None) -> Price:
     energy = {Period(name): price for name, price in section.by_period.items()}
     fixed = {None: None, Basis.DEMAND: section.demand, Basis.CAPACITY: section.capacity}[basis]
-    return Price(section.first, section.until, energy, section.funds, fixed)
+    return Price(section.first, section.until, energy, section.funds or Decimal(0), fixed)
 
 
 def tariff(section: TariffSection, days: Calendar, zone: ZoneInfo) -> Tariff:
