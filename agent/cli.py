@@ -93,7 +93,7 @@ def _devices(given: Arguments) -> Exit:
 def _factors(given: Arguments) -> Exit:
     from agent.commands.factors import factors
 
-    return factors(given.name, as_json=given.json)
+    return factors(given.name, compare=given.compare, config=given.config, as_json=given.json)
 
 
 def _status(given: Arguments) -> Exit:
@@ -159,6 +159,8 @@ def _parser() -> argparse.ArgumentParser:
     devices.add_argument("name", nargs="?", metavar="NAME")
     factors = command("factors", _factors, "list the factor sets, or show one with values and sources")
     factors.add_argument("name", nargs="?", metavar="NAME")
+    factors.add_argument("--compare", nargs=2, metavar=("A", "B"), help="how much more set B says than set A, in %%")
+    factors.add_argument("--config", type=Path, metavar="CONFIG", help="with the plant's own factor sets")
     command("status", _status, "show the running agent; the exit code is 1 while an alarm is active", config=True)
     intervals = command("intervals", _intervals, "print closed intervals from the store", config=True, json=False)
     moment = "such as 2026-11-20T08:00, in the site's time zone"

@@ -2,20 +2,33 @@
 
 from dataclasses import asdict
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_file import FactorSet, Row
 from agent.carbon.factors import FactorLibrary
+from agent.commands.factor_comparison import differences, only_in
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.table import print_table, print_text
+from agent.config import load_config
+from agent.conversions import library_of
 
 _LEGEND = "? unverified: not, or not wholly, checked against its source"
 
 
-def factors(name: str | None, *, as_json: bool) -> Exit:
-    """List the factor sets, or show one with every value, source and confidence."""
-    library = FactorLibrary.load()
+def factors(
+    name: str | None, *, compare: tuple[str, str] | None = None, config: Path | None = None, as_json: bool
+) -> Exit:
+    """List the factor sets, show one with every value, source and confidence, or compare two.
+
+    With a configuration, the plant's own sets are among them.
+    """
+    if name is not None and compare is not None:
+        raise CommandError("NAME and --compare: give one of them")
+    library = library_of(load_config(config)) if config else FactorLibrary.load()
+    if compare is not None:
+        return _compare(library, *compare, as_json=as_json)
     if name is None:
         summaries = library.sets()
         if as_json:
@@ -34,15 +47,46 @@ def factors(name: str | None, *, as_json: bool) -> Exit:
         print_table("Factor sets", ("set", "issued", "factors", "?", "title and issuer"), rows)
         print_text(_LEGEND)
         return Exit.DONE
-    try:
-        chosen = library.get(name)
-    except CarbonError as error:
-        raise CommandError(str(error)) from error
+    chosen = _chosen(library, name)
     if as_json:
         print_json(_json(chosen))
     else:
         _show(chosen)
     return Exit.DONE
+
+
+def _chosen(library: FactorLibrary, name: str) -> FactorSet:
+    try:
+        return library.get(name)
+    except CarbonError as error:
+        raise CommandError(str(error)) from error
+
+
+def _compare(library: FactorLibrary, name: str, other: str, *, as_json: bool) -> Exit:
+    """Print how much more the second set says than the first, and what only one of them has."""
+    first, second = _chosen(library, name), _chosen(library, other)
+    found = differences(first, second)
+    left, right = only_in(first, second), only_in(second, first)
+    if as_json:
+        figures = [{**asdict(each), "percent": each.percent} for each in found]
+        print_json(
+            {"first": first.id, "second": second.id, "figures": figures, "only_first": left, "only_second": right}
+        )
+        return Exit.DONE
+    rows = [
+        (each.id, each.figure, each.unit, f"{each.first:.5g}", f"{each.second:.5g}", _percent(each.percent))
+        for each in found
+    ]
+    columns = ("id", "figure", "unit", first.id, second.id, "%")
+    print_table(f"{second.id} against {first.id}", columns, rows, right=columns[3:])
+    for chosen, names in ((first, left), (second, right)):
+        if names:
+            print_text(f"only in {chosen.id}: {', '.join(names)}")
+    return Exit.DONE
+
+
+def _percent(value: float | None) -> str:
+    return "" if value is None else f"{value:+.2f}"
 
 
 def _json(chosen: FactorSet) -> dict[str, Any]:
@@ -51,7 +95,12 @@ def _json(chosen: FactorSet) -> dict[str, Any]:
         for key in ("id", "title", "title_zh", "issuer", "source", "issued", "effective", "expires", "note", "version")
     }
     rows = [{**asdict(row), "co2_t_per_unit": row.co2} for row in chosen.rows.values()]
-    return {**head, "rows": rows, "grid": [asdict(row) for row in chosen.grid]}
+    return {
+        **head,
+        "rows": rows,
+        "grid": [asdict(row) for row in chosen.grid],
+        "gwp": [asdict(row) for row in chosen.gwp],
+    }
 
 
 def _show(chosen: FactorSet) -> None:
@@ -75,7 +124,15 @@ def _show(chosen: FactorSet) -> None:
             ],
             right=("value",),
         )
-    confidences = sorted({row.confidence for row in chosen.rows.values()} | {row.confidence for row in chosen.grid})
+    if chosen.gwp:
+        print_table(
+            "\nGlobal warming potentials, kgCO2e/kg",
+            ("report", "CH4", "N2O", ""),
+            [(row.name, row.ch4, row.n2o, _mark(row.confidence)) for row in chosen.gwp],
+            right=("CH4", "N2O"),
+        )
+    figures = (*chosen.rows.values(), *chosen.grid, *chosen.gwp)
+    confidences = sorted({row.confidence for row in figures})
     if confidences:
         print_text(f"{_LEGEND}; confidence here: {', '.join(confidences)}")
 
