@@ -4,27 +4,26 @@ Invariants:
 
 - The cumulative columns go on across restarts: they are saved with the counter and the intervals, in one state, so
   what is booked after a restart continues what was booked before it, and nothing is booked twice.
-- An outage that no saved row of the ring tells of yet is in the state as well.
 - `changed` is set whenever the state is not the one that was saved last.
 - A state is taken over as a whole or not at all.
 """
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from agent.carbon.emission import Conversion
+from agent.columns import Columns, Growth
 from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
-from agent.metering.history import Moment
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.jump import AHEAD_NS
@@ -35,26 +34,12 @@ from drivers.reading import Frame, Quality
 
 _log = logging.getLogger(__name__)
 
-AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
-COLUMNS = 5
 _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
 
 _DAY_NS = 86_400 * 1_000_000_000
 """How long ago a reading is taken to be whose time was wrong."""
-
-_MOST_OUTAGES = 20
-"""Outages of an account remembered between two saved rows; beyond, the oldest are taken for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Growth:
-    """What the columns of an account grew by [float64, by kind] between two moments while nothing was read."""
-
-    start: Moment
-    end: Moment
-    columns: npt.NDArray[np.float64]
 
 
 class AccountBook:
@@ -71,7 +56,7 @@ class AccountBook:
         boot_id: str,
     ) -> None:
         self.account = account
-        self.column = column
+        self.columns = Columns(column)
         index = config.profiles[account.device].index
         self.point = index[account.source.name]
         self._condition = (
@@ -80,16 +65,9 @@ class AccountBook:
         self.last: Reading | None = None
         self._conversions = conversions
         self._boot = boot_id
-        self._quanta = 0
-        self._estimated = 0
-        self.as_of: Moment | None = None
-        """When the columns were what they are: at the last reading."""
-        self.in_row = False
-        """Whether a saved row of the ring has these columns."""
-        self.outages: list[Growth] = []
-        """What no saved row of the ring tells of yet."""
         self.changed = True
         self._doubts: dict[str, int] = {}
+        self._lost = ""
         self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self.source = self._counter()
@@ -97,9 +75,8 @@ class AccountBook:
         self._length_s = config.interval.length
         self._zone = config.site.zone
         self.intervals = self._interval_book(self._length_s)
-        self._former: list[
-            tuple[float, IntervalBook | IntervalPair]
-        ] = []  # of other lengths, until all that is in them is closed
+        # Of other lengths, until all that is in them is closed.
+        self._former: list[tuple[float, IntervalBook | IntervalPair]] = []
 
     def _counter(self) -> Counter | Integral:
         account = self.account
@@ -123,23 +100,22 @@ class AccountBook:
 
         `right` says that the frame's time is known to be right, and not only believed.
         """
+        if (code := int(frame.quality[self.point])) != Quality.NOT_READ:
+            self._lost = Quality(code).label if code >= Quality.COMM_LOST else ""
         reading = self._reading(frame)
         if reading is None:
             return
         self.last, time_ns = reading, reading.time_ns
         if reading.doubt:
             self._doubts[reading.doubt] = frame.monotonic_ns
-        self.as_of = _moment(self.last)
-        self.in_row = False
+        self.columns.read(reading)
         self.changed = True
         if right and self._overtaken(self.last):
             self.source.set_back(time_ns - _DAY_NS)
         for delta in self.source.book(self.last):
-            before = self.column.copy()
-            self._add(delta)
-            if not delta.measured and delta.quanta:
-                grown = Growth(_moment(delta.start), _moment(delta.end), self.column - before)
-                self._remember(grown)
+            quanta, green = self._booked(delta)
+            weight = self._conversions.at(self.account, delta.end.time_ns)
+            if grown := self.columns.add(delta, quanta, green, weight):
                 yield grown
         if right and self.intervals.stuck and (moved := self.intervals.turn_back()) is not None:
             amount = f"{moved / QUANTA_PER_UNIT:.15g} {self.account.unit}"
@@ -179,9 +155,12 @@ class AccountBook:
         return reading.monotonic_ns - self._behind_since_ns >= AHEAD_NS
 
     def doubt_since(self, monotonic_ns: int) -> str:
-        """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was."""
+        """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was.
+
+        While there are no readings, that is why.
+        """
         recent = {seen_ns: doubt for doubt, seen_ns in self._doubts.items() if seen_ns >= monotonic_ns}
-        return recent[max(recent)] if recent else ""
+        return recent[max(recent)] if recent else self._lost
 
     @property
     def events(self) -> list[Noticed]:
@@ -194,32 +173,7 @@ class AccountBook:
 
     def put_in_row(self) -> None:
         """Note that a row with these columns and outages is being saved."""
-        if not self.in_row or self.outages:
-            self.in_row = self.changed = True
-            self.outages.clear()
-
-    def _remember(self, grown: Growth) -> None:
-        self.outages.append(grown)
-        if len(self.outages) > _MOST_OUTAGES:
-            first, second, *later = self.outages
-            self.outages = [Growth(first.start, second.end, first.columns + second.columns), *later]
-
-    def _add(self, delta: Delta) -> None:
-        quanta, green = self._booked(delta)
-        self._quanta += quanta
-        column = self.column
-        column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
-        column[MEASURED_S] += delta.measured_s
-        if not delta.measured:
-            self._estimated += quanta
-            column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
-        weight = self._conversions.at(self.account, delta.end.time_ns)
-        if weight is not None and weight.co2_kg_per_unit is not None:
-            amount = quanta / QUANTA_PER_UNIT
-            location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit
-            column[CO2_KG] += amount * location
-            bought = (quanta - green) / QUANTA_PER_UNIT
-            column[CO2_MARKET_KG] += bought * (location if market is None else market)
+        self.changed = self.columns.put_in_row() or self.changed
 
     def _booked(self, delta: Delta) -> tuple[int, int]:
         """Book a delta into its intervals; return the amount and its green part [quanta]."""
@@ -237,7 +191,10 @@ class AccountBook:
             if parting := book.due(book.end_ns):
                 return parting
             self._former.pop(0)
-        return self.intervals.due(now_ns)
+        closed = self.intervals.due(now_ns)
+        if closed and self._lost and not closed.measured_s:
+            return replace(closed, doubts=(*closed.doubts, self._lost))
+        return closed
 
     def close(self, interval: ClosedInterval) -> None:
         """Give up the interval that `due` returned, which is recorded now."""
@@ -254,12 +211,8 @@ class AccountBook:
             source=self.source.state(),
             intervals=self.intervals.state(),
             former=[[length_s, book.state()] for length_s, book in self._former],
-            quanta=[self._quanta, self._estimated],
-            columns=self.column.tolist(),
-            as_of=[*self.as_of] if self.as_of else None,
             beside=self._beside.state() if self._beside else None,
-            in_row=self.in_row,
-            outages=[[[*each.start], [*each.end], each.columns.tolist()] for each in self.outages],
+            **self.columns.state(),
         )
 
     def restore(self, state: bytes) -> None:
@@ -295,22 +248,10 @@ class AccountBook:
             former.append((length_s, book))
         if former[-1][0] == self._length_s:
             intervals = former.pop()[1]
-        self._restore_columns(saved)
+        self.columns.restore(saved)
         self.source, self.intervals, self._former = source, intervals, former
         if self._beside and saved.get("beside"):
             self._beside.restore(saved["beside"])
-
-    def _restore_columns(self, saved: dict[str, Any]) -> None:
-        amount, estimated = map(int, saved["quanta"])
-        columns = np.array(saved["columns"], np.float64)
-        as_of = Moment(*saved["as_of"]) if saved["as_of"] else None
-        outages = [
-            Growth(Moment(*start), Moment(*end), np.array(columns, np.float64))
-            for start, end, columns in saved["outages"]
-        ]
-        self.column[:] = columns
-        self._quanta, self._estimated, self.as_of, self.outages = amount, estimated, as_of, outages
-        self.in_row = bool(saved["in_row"])
 
 
 def _max_rate(account: Account, weight: Conversion | None) -> float | None:
@@ -318,7 +259,3 @@ def _max_rate(account: Account, weight: Conversion | None) -> float | None:
     if account.rated_kw is None or weight is None or not weight.physical_kwh_per_unit or account.condition:
         return None
     return _RATE_MARGIN * account.rated_kw / weight.physical_kwh_per_unit / _HOUR_S
-
-
-def _moment(reading: Reading) -> Moment:
-    return Moment(reading.time_ns, reading.monotonic_ns, reading.boot)

@@ -21,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from agent import rows
-from agent.book import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, AccountBook, Growth
+from agent.book import AccountBook
 from agent.carbon.factors import FactorLibrary
+from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import NS_PER_S
@@ -206,11 +207,13 @@ class Ledger:
         taken = set(stored)
         groups: dict[tuple[str, int], list[str]] = {}
         for name, book in self.books.items():
-            if book.as_of and not book.in_row:
-                groups.setdefault((book.as_of.boot, book.as_of.monotonic_ns // MINUTE_NS), []).append(name)
+            if book.columns.as_of and not book.columns.in_row:
+                groups.setdefault((book.columns.as_of.boot, book.columns.as_of.monotonic_ns // MINUTE_NS), []).append(
+                    name
+                )
         found = {}
         for names in groups.values():
-            newest = max((moment for name in names if (moment := self.books[name].as_of)), key=_monotonic)
+            newest = max((moment for name in names if (moment := self.books[name].columns.as_of)), key=_monotonic)
             columns = [self.position[name] for name in names]
             row = np.full_like(self.row, np.nan)
             row[:, columns] = self.row[:, columns]
@@ -269,7 +272,7 @@ class Ledger:
         return rows.Reader(self.layouts, self.names)
 
     def _outages(self, names: Iterable[str]) -> list[tuple[int, Growth]]:
-        return [(self.position[name], grown) for name in names for grown in self.books[name].outages]
+        return [(self.position[name], grown) for name in names for grown in self.books[name].columns.outages]
 
 
 def _state_name(account: str) -> str:

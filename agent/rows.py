@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from agent.book import COLUMNS, Growth
+from agent.columns import COLUMNS, Growth
 from agent.metering.history import Moment, Outage, SavedRow
 from agent.saved import VERSION, UnreadableError, unpack
 

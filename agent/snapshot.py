@@ -117,7 +117,7 @@ def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str
             "account": name,
             "device": book.account.device,
             "carrier": book.account.carrier,
-            "amount": float(book.column[AMOUNT]),
+            "amount": float(book.columns.present[AMOUNT]),
             "unit": book.account.unit,
             "refused": book.source.refused,
         }
