@@ -12,6 +12,7 @@ Invariants:
 - In each lane records go oldest first. After a failure the same records go again: at least once. A subscriber that
   needs one order for all lanes finds it in `seq` and time.
 - A batch is as large as the link carries in half a second, so that no lane waits long for another.
+- A record that ends every connection it is sent on, where nobody says why, is found out and set aside, see `Doubt`.
 - Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock. A credential that is
   replaced ends one, so that rotation needs no restart and no patience.
 - One log line when the receiver is lost, one when it is back; everything else is counted. An alarm stands while only
@@ -26,8 +27,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from agent.record import FIGURE, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
+from agent.sinks.doubt import Doubt
 from agent.store import Lane
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ _FRESH_S = 5.0
 _FIRST_PAUSE_S = 0.5
 _LOOK_S = 1.0
 _LONGEST_PAUSE_S = 10.0
+_ENDS_CONNECTIONS = "the receiver closes the connection each time it is sent, and only then, perhaps for its size"
 
 
 class Outbox(Protocol):
@@ -92,6 +95,9 @@ class Forwarder:
         self._size = 64
         self._mean_bytes = 0.0
         self._live_after: int | None = None
+        self._doubt = Doubt()
+        self._under_way: list[Record] = []
+        self._sent_at = 0.0
         self._up_since: float | None = None
         self._lost = False
         self._last_error = ""
@@ -139,37 +145,66 @@ class Forwarder:
                     await together(partial(self._drain, session), session.watch)
             except SinkUnavailable as error:
                 self._failed(error)
+                await self._judge(error)
                 await self._pause(self._pause_s(error), credentials)
 
     async def _drain(self, session: Session) -> None:
+        if self._doubt.suspect:
+            await self._try(session, self._doubt.suspect)
         pulse = -1
         while True:
             if not await self._turn(session):
                 pulse = await self._store.news(pulse)
 
+    async def _try(self, session: Session, suspect: Record) -> None:
+        """Send a record that is suspected of ending connections, and nothing else, when this one has stayed idle."""
+        await asyncio.sleep(self._doubt.calm_s)
+        lane = Lane.URGENT if suspect.kind == ALARM else Lane.NORMAL
+        found = await self._store.peek(self.sink.name, 1, lane=lane, after=suspect.seq - 1)
+        if [record.seq for record in found] == [suspect.seq]:
+            await self._deliver(session, found)
+        else:
+            self._doubt.acquit()  # it had to make room meanwhile
+
+    async def _judge(self, error: SinkUnavailable) -> None:
+        """Set aside the record that is convicted by the end of a connection, if one is."""
+        under_way, self._under_way = self._under_way, []
+        if not error.unsaid:
+            return
+        convicted = self._doubt.ended(under_way, after_s=time.monotonic() - self._sent_at)
+        if convicted:
+            await self._refuse(convicted, _ENDS_CONNECTIONS)
+            self._acknowledged -= 1
+            await self._settle([convicted])
+
     async def _turn(self, session: Session) -> bool:
         """Send a batch of each lane; return whether there was anything to send."""
         name, sent = self.sink.name, False
-        while urgent := await self._store.peek(name, self._size, lane=Lane.URGENT):
+        while urgent := await self._store.peek(name, self._at_once, lane=Lane.URGENT):
             sent = True
             await self._deliver(session, urgent)
         if self._live_after is not None:
-            live = await self._store.peek(name, self._size, after=self._live_after)
-            if len(live) == self._size and _stale(live, self._store.now_ns()):
+            live = await self._store.peek(name, self._at_once, after=self._live_after)
+            if len(live) >= self._at_once and _stale(live, self._store.now_ns()):
                 self._live_after = self._store.committed_seq
             elif live:
                 sent = True
                 await self._deliver(session, live)
-        backlog = await self._store.peek(name, self._size)
+        backlog = await self._store.peek(name, self._at_once)
         self._weigh(backlog)
         if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
             self._live_after = None
-        elif self._live_after is None and len(backlog) == self._size and _stale(backlog, self._store.now_ns()):
+        elif self._live_after is None and len(backlog) >= self._at_once and _stale(backlog, self._store.now_ns()):
             self._live_after = self._store.committed_seq
         if backlog:
             sent = True
             await self._deliver(session, backlog)
         return sent
+
+    @property
+    def _at_once(self) -> int:
+        """How many records the next batch may have."""
+        return 1 if self._doubt.careful else self._size
 
     def _weigh(self, records: Sequence[Record]) -> None:
         if records:
@@ -181,7 +216,7 @@ class Forwarder:
         rejected: Mapping[int, str] = {}
         if wanted:
             try:
-                started = time.monotonic()
+                started = self._sent_at = time.monotonic()
                 await session.send(wanted)
                 self._fit(len(batch), time.monotonic() - started)
             except SinkRejected as error:
@@ -189,8 +224,12 @@ class Forwarder:
             except (SinkUnavailable, asyncio.CancelledError):
                 # What was acknowledged before the failure is not sent again; small links get on this way.
                 self._size = max(_LEAST, self._size // 2)
-                await self._settle([record for record in wanted if record.seq <= session.accepted_through])
+                taken = [record for record in wanted if record.seq <= session.accepted_through]
+                self._under_way = wanted[len(taken) :]
+                self._doubt.acknowledged(taken)
+                await self._settle(taken)
                 raise
+            self._doubt.acknowledged(wanted)
             self._succeeded()
         for record in wanted:
             if record.seq in rejected:

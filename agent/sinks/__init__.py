@@ -24,13 +24,17 @@ HOLD_S = 60.0
 class SinkUnavailable(Exception):
     """Raised when the receiver takes nothing at the moment: records are kept and sent later."""
 
-    def __init__(self, reason: str, *, retry_after_s: float | None = None, hold: bool = False) -> None:
+    def __init__(
+        self, reason: str, *, retry_after_s: float | None = None, hold: bool = False, unsaid: bool = False
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = HOLD_S if hold else retry_after_s
         """How long not to try [s], when the receiver said so or only an operator can help."""
         self.hold = hold
         """Whether only an operator can help, who is to be alarmed."""
+        self.unsaid = unsaid
+        """Whether the connection ended and nobody said why: perhaps for what was sent."""
 
 
 class SinkRejected(Exception):

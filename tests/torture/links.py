@@ -43,6 +43,8 @@ def links(folder: Path, *, seconds: float, stall_s: float) -> Finding:
                         f"{len(received.read_on().arrivals) - before:,} records came, {waiting:,} waited at its end"
                     )
                 _noticed(finding, agent, both, stall_s)
+                refused = sum(entry["rejected"] for entry in agent.state()["sinks"])
+                finding.expect(not refused, f"{refused} records were set aside for what the link did")
                 began = time.monotonic()
                 agent.catch_up(timeout_s=120)
                 finding.figures["caught up after the last of them"] = f"{time.monotonic() - began:.1f} s"

@@ -13,7 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.sinks import SinkUnavailable
-from agent.sinks.mqtt.reasons import ending
+from agent.sinks.mqtt.reasons import ABOUT_A_MESSAGE, ending
 
 ANSWER_S = 20.0
 """Longest wait for the acknowledgement of one message."""
@@ -94,7 +94,7 @@ class Connection(aiomqtt.Client):
         await self._room.acquire()
         sent = self._client.publish(topic, payload, 1, retain, self._properties_out)  # type: ignore[arg-type]  # it packs them, no more
         if sent.rc:
-            raise SinkUnavailable("the connection to the broker is lost")
+            raise SinkUnavailable("the connection to the broker is lost", unsaid=self.ended_with in ABOUT_A_MESSAGE)
         answer: asyncio.Future[int] = self._loop.create_future()
         self._answers[sent.mid] = (answer, time.monotonic())
         return answer
@@ -109,7 +109,8 @@ class Connection(aiomqtt.Client):
     async def until_lost(self) -> None:
         """Wait for the end of the connection; raise SinkUnavailable then."""
         await asyncio.wait((self.lost,))
-        raise SinkUnavailable(ending(self.ended_with)) from self.lost.exception()
+        unsaid = self.ended_with in ABOUT_A_MESSAGE
+        raise SinkUnavailable(ending(self.ended_with), unsaid=unsaid) from self.lost.exception()
 
     async def unless_lost(self, job: Coroutine[Any, Any, None]) -> None:
         """Return when the job is done; raise SinkUnavailable when the connection ends before."""
@@ -171,6 +172,21 @@ class Connection(aiomqtt.Client):
             # The base class would leave whoever connects waiting for its time-out.
             self._connected.set_exception(aiomqtt.MqttError("closed before it was accepted"))
         super()._on_disconnect(*args)
+
+    def _on_socket_register_write(self, client: Any, userdata: Any, sock: Any) -> None:  # noqa: ARG002  # paho's signature
+        # The base class watches a moment later, by its number, what may be closed by then.
+        self._loop.call_soon_threadsafe(self._watch, client, sock)
+
+    def _watch(self, client: Any, sock: Any) -> None:
+        if sock.fileno() >= 0:
+            self._loop.add_writer(sock.fileno(), self._write, client)
+
+    def _write(self, client: Any) -> None:
+        try:
+            client.loop_write()
+        except Exception as error:  # noqa: BLE001  # whatever it is, this connection is over
+            if not self.lost.done():
+                self.lost.set_exception(error)
 
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         self._room.release()

@@ -68,6 +68,9 @@ _ENDED = {
     TOO_LARGE: "the broker has closed the connection: a message was larger than it takes",
 }
 
+ABOUT_A_MESSAGE = {None, UNSAID, 0x81, 0x82, 0x83, 0x90, TOO_LARGE, 0x99}
+"""Codes with which, or without one, a broker may end the connection for the sake of a message that it was sent."""
+
 UNSPECIFIED = {0x80: "no reason given", 0x83: "a reason of its own"}
 """What a broker may say for a moment, or for ever of one message that it will never take."""
 

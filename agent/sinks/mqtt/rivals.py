@@ -39,4 +39,4 @@ class Rivals:
         self._short = self._short + 1 if code == UNSAID and lived_s < _SHORT_S else 0
         if self._short >= _SHORT:
             reason = f"the broker ends each connection at once; perhaps another client {remedy}"
-            raise SinkUnavailable(reason, retry_after_s=_DOUBT_S)
+            raise SinkUnavailable(reason, retry_after_s=_DOUBT_S, unsaid=True)

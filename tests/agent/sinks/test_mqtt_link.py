@@ -160,6 +160,19 @@ async def test_an_encrypted_key_is_an_error_and_no_question(tmp_path: Path, *, t
     assert caught.value.retry_after_s is not None
 
 
+async def test_a_socket_that_is_closed_before_it_can_be_watched_is_let_be(tmp_path: Path) -> None:
+    errors: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
+    broker = StubBroker()
+    async with serving(broker), sink_of(f"mqtt://127.0.0.1:{broker.port}", tmp_path).session() as session:
+        connection = session._connection
+        connection._on_socket_register_write(connection._client, None, connection._client.socket())
+        connection.abandon()
+        await asyncio.sleep(0.01)
+
+    assert errors == []
+
+
 # ---- silence
 
 
