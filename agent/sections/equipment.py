@@ -116,7 +116,9 @@ class MotorSection(_Driven):
                 raise ValueError("give rated_efficiency, or efficiency_grade and poles; both stand on the nameplate")
             if self.rated_power not in MOTORS:
                 known = ", ".join(f"{power:g}" for power in MOTORS)
-                raise ValueError(f"GB 18613 has no {self.rated_power:g} kW ({known}); give rated_efficiency")
+                raise ValueError(
+                    f"the table of GB 18613 has no {self.rated_power:g} kW ({known}); give rated_efficiency"
+                )
         elif self.efficiency_grade is not None:
             raise ValueError("rated_efficiency and efficiency_grade say the same; remove one")
         motor = self.nameplate
@@ -161,7 +163,9 @@ class TransformerSection(_Declared):
                 raise ValueError("losses and efficiency_grade say the same; remove one")
             if self.capacity not in TRANSFORMERS:
                 known = ", ".join(f"{capacity:g}" for capacity in TRANSFORMERS)
-                raise ValueError(f"the table has no {self.capacity:g} kVA ({known}); give no_load_loss and load_loss")
+                raise ValueError(
+                    f"the table of GB 20052 has no {self.capacity:g} kVA ({known}); give no_load_loss and load_loss"
+                )
         return self
 
     @property
