@@ -252,6 +252,7 @@ class Line:
             wire.late = 0
             self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
             if not settled:
+                self._repeats.failed(asked)
                 # However soon it failed, the device's reply may come as late as after a time-out.
                 self._give_up(wire, transaction, max(now, sent_ns / 1e9 + self._timeout_s + transfer_s))
         exchange = Exchange(

@@ -68,6 +68,23 @@ async def test_a_late_reply_behind_a_frame_that_was_refused_at_once_shifts_no_fo
         await follow_up(line)
 
 
+@pytest.mark.parametrize("transport", RTU)
+async def test_a_reply_later_than_the_silence_does_not_answer_a_request_like_its_own(transport: str) -> None:
+    def later_still(request: Request) -> Iterable[Chunk]:
+        return [(ANSWER_S / 2, script.requests[1].reply()), (ANSWER_S, request.reply())]
+
+    script = Second(lambda _: [])
+    async with opened(transport, script) as (line, there):
+        await follow_up(line, reads=1)
+        with pytest.raises(NoReply):
+            await line.read(1, ANY)
+        there.script = after = Second(later_still)
+        after.requests.append(script.requests[1])
+        with pytest.raises(BadReply, match="two replies"):
+            await line.read(1, Block(3, 50, 2))
+        await follow_up(line)
+
+
 @pytest.mark.parametrize("step", [1, -1, 2])
 async def test_a_late_reply_under_a_number_counted_on_from_its_own_answers_no_other_request(step: int) -> None:
     def late(request: Request) -> Iterable[Chunk]:
