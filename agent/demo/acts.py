@@ -38,7 +38,7 @@ class Acts:
         self._plant.silence(_DEVICE, True)
         await asyncio.sleep(_OUTAGE_S)
         self._plant.silence(_DEVICE, False)
-        self.news = f"{_DEVICE} is back: its counter tells the gap, booked as estimated"
+        self.news = f"{_DEVICE} is on its line again: found after a pause, its gap is booked as estimated"
         await asyncio.sleep(_OUTAGE_S)
 
     async def _lose_link(self) -> None:
@@ -47,5 +47,5 @@ class Acts:
         self._link.break_connections()
         await asyncio.sleep(_CUT_S)
         self._link.cut = False
-        self.news = "the link is back: what waited goes out, oldest first; a gap record names what found no room"
+        self.news = "the link is back: what waited goes out, oldest first; a gap record counts what found no room"
         await asyncio.sleep(_OUTAGE_S)

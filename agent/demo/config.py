@@ -79,11 +79,18 @@ telemetry_every = "1s"
 listen = "127.0.0.1:{http_port}"
 """
 
+_LINE = """
+[[line]]
+name = "{name}"
+url = "{url}"
+timeout = "200ms"        # simulated machines answer at once; so one that is back is soon found
+"""
 
-def text(endpoints: Mapping[str, tuple[str, int]], *, mqtt_port: int, http_port: int, store_size: str) -> str:
+
+def text(endpoints: Mapping[str, tuple[str, int]], mqtt_port: int, http_port: int, *, store_size: str) -> str:
     """Return the configuration for devices served at `endpoints` (URL and unit by device name)."""
     names = {url: f"line-{number}" for number, url in enumerate(dict.fromkeys(url for url, _ in endpoints.values()), 1)}
-    lines = "".join(f'\n[[line]]\nname = "{name}"\nurl = "{url}"\n' for url, name in names.items())
+    lines = "".join(_LINE.format(name=name, url=url) for url, name in names.items())
     places: dict[str, object] = {}
     for device, (url, unit) in endpoints.items():
         places |= {f"{device.replace('-', '_')}_line": names[url], f"{device.replace('-', '_')}_unit": unit}

@@ -1,4 +1,4 @@
-"""The live view: the agent's state as a page of tables for a terminal, or as one line for a log.
+"""The live view: the agent's state as a page of tables for a terminal, or as a few lines for a log.
 
 The page fits the terminal it is shown on: where it is narrow the shortest spans and then the last closed intervals are
 left out, where it is low the blank lines. A page that is higher than its terminal could not be refreshed in place.
@@ -6,6 +6,7 @@ left out, where it is low the blank lines. A page that is higher than its termin
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -30,6 +31,9 @@ _POWER_SPAN = "1min"
 """Span of the mean power: over a shorter one, the coarse counters of small machines show their steps, not power."""
 
 _LONGEST_QUALITY = len("incomplete")
+
+_INDENT = " " * 9
+_WIDTH = 80
 
 _UNBOUND = 1000
 """Columns of characters in which every table shows its own width."""
@@ -79,7 +83,7 @@ def _accounts(windows: Windows, spans: Sequence[str], closed: Mapping[str, Mappi
     heads = [f"{span}\n{figure}" for span in spans for figure in ("kWh", "kg CO₂", "cov %")]
     if closed:
         heads += [f"closed\n{figure}" for figure in ("kWh", "kg CO₂", "quality")]
-    table = _table("\nAccount (~ estimated)", f"{_POWER_SPAN}\nmean kW", *heads)
+    table = _table("cov: share measured\nAccount (~ estimated)", f"{_POWER_SPAN}\nmean kW", *heads)
     for column in table.columns[1:]:
         column.min_width = len("kg CO₂")
     if closed:
@@ -144,11 +148,21 @@ def _delivery(state: State, news: str) -> Table:
     if dropped := sum(store["dropped"].values()):
         kept.append(f", {dropped:,} old records dropped", style="yellow")
     table.add_row("store", kept)
-    for alarm in state["alarms"]:
-        table.add_row("alarm", Text(f"{alarm['name']}: {alarm['text']}", style="bold red"))
+    for name, text in _alarms(state):
+        table.add_row("alarm", Text(f"{name}: {text}", style="bold red"))
     if news:
         table.add_row("now", Text(news, style="yellow"))
     return table
+
+
+def _alarms(state: State) -> list[tuple[str, str]]:
+    """Return name and text of the longest alarm of each name: the others repeat it for other devices."""
+    texts: dict[str, list[str]] = {}
+    for alarm in state["alarms"]:
+        texts.setdefault(alarm["name"], []).append(alarm["text"])
+    return [
+        (name, first if not others else f"{first}; and {len(others)} more") for name, (first, *others) in texts.items()
+    ]
 
 
 def _title(state: State) -> Text:
@@ -206,19 +220,62 @@ def page(state: State, windows: Windows, news: str) -> Page:
     return Page(state, windows, news)
 
 
-def line(state: State, windows: Windows) -> str:
-    """Return the state as one line, for outputs that are no terminal."""
+def lines(state: State, windows: Windows, news: str) -> str:
+    """Return the state in a few lines of at most 80 columns, for outputs that are no terminal."""
     online = sum(device["state"] == "online" for device in state["devices"])
-    minute = [entry for entry in windows if "account" in entry and entry["span"] == "1min"]
+    minute = [entry for entry in windows if "account" in entry and entry["span"] == _POWER_SPAN]
     energy = sum(entry.get("energy_kwh", 0.0) for entry in minute if entry["account"].startswith("main-meter"))
     gas = sum(entry.get("amount", 0.0) for entry in minute if entry["account"].endswith("natural_gas"))
     # The motors' electricity has come through the main meter.
     co2 = sum(entry.get("co2_kg", 0.0) for entry in minute if not entry["account"].startswith("motor"))
-    sinks = ", ".join(
-        f"{sink['sink']} {sink['acknowledged']} delivered {sink['pending']} waiting {_link(sink)[0]}"
-        for sink in state["sinks"]
+    found = [
+        f"{state['uptime_s']:5.0f} s  {online}/{len(state['devices'])} devices online",
+        f"last minute: {energy:.3f} kWh bought, {gas:.3f} Nm3 gas, {co2:.3f} kg CO2",
+        *(
+            f"{sink['sink']}: {sink['acknowledged']:,} delivered, {sink['pending']:,} waiting, {_link(sink)[0]}"
+            for sink in state["sinks"]
+        ),
+        *(f"alarm {name}: {text}" for name, text in _alarms(state)),
+    ]
+    if news:
+        found.append(f"now: {news}")
+    first, *others = found
+    filled = (fill(text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT) for text in others)
+    return "\n".join([first, *filled])
+
+
+def metered(state: State) -> list[Mapping[str, Any]]:
+    """Return the accounts of energy that comes in, without what is made of it."""
+    return [account for account in state["accounts"] if account["carrier"]]
+
+
+def summary(state: State) -> str:
+    """Return what was measured and delivered, in lines of at most 80 columns."""
+    records, process = state["records"], state["process"]
+    delivered = sum(sink["acknowledged"] for sink in state["sinks"])
+    waiting = sum(sink["pending"] for sink in state["sinks"])
+    accounts = metered(state)
+    counts = (
+        f"{records['telemetry']:,} telemetry, {records['window']:,} window, {records['interval']:,} interval records"
     )
-    return (
-        f"{state['uptime_s']:5.0f} s  {online}/{len(state['devices'])} devices online  last minute: "
-        f"{energy:.3f} kWh bought, {gas:.3f} Nm3 gas, {co2:.3f} kg CO2  {sinks}"
+    memory = process["resident_bytes"] / 2**20
+    longest = max((len(account["account"]) for account in accounts), default=0)
+    return "\n".join(
+        [
+            f"after {state['uptime_s']:.0f} s: {records['frames']:,} polls gave {records['values']:,} values",
+            f"  {counts}",
+            f"  {delivered:,} messages accepted by the broker, {waiting:,} waiting",
+            *(
+                f"  {account['account']:{longest}} {account['amount']:12.4f} {account['unit']:4} "
+                f"  intervals closed: {closed(state, account['account'])}"
+                for account in accounts
+            ),
+            f"  the agent used {process['cpu_s']:.2f} s of CPU and {memory:.1f} MiB of memory",
+        ]
     )
+
+
+def closed(state: State, account: str) -> int:
+    """Return how many intervals of an account were closed."""
+    number: int = state["intervals_closed"].get(account, 0)
+    return number

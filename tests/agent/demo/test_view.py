@@ -216,10 +216,46 @@ def test_before_the_first_windows_there_are_devices_and_delivery_alone() -> None
     assert not any(line.startswith(("Intensity", "Account")) for line in lines)
 
 
-def test_the_line_sums_what_the_works_bought_and_leaves_the_fed_motors_out() -> None:
-    said = view.line(a_state(), some_windows())
+def test_the_lines_sum_what_the_works_bought_and_leave_the_fed_motors_out() -> None:
+    assert view.lines(a_state(), some_windows(), NOTHING_NEW).splitlines() == [
+        "   74 s  3/4 devices online",
+        "         last minute: 0.402 kWh bought, 3.700 Nm3 gas, 8.264 kg CO2",
+        "         mqtt: 1,764 delivered, 3 waiting, connected",
+    ]
 
-    assert said == (
-        "   74 s  3/4 devices online  last minute: 0.402 kWh bought, 3.700 Nm3 gas, 8.264 kg CO2  "
-        "mqtt 1764 delivered 3 waiting connected"
-    )
+
+def test_the_lines_tell_alarms_and_news_within_80_columns() -> None:
+    alarm = {"name": "comm_lost", "text": "motor-2 does not answer: " + "no reply within 1 s " * 5}
+    sink = a_state()["sinks"][0] | {"connected": False, "last_error": "it does not answer as an MQTT broker " * 3}
+    said = view.lines(a_state(alarms=[alarm], sinks=[sink]), some_windows(), "motor-2 is taken off " * 5)
+
+    assert max(map(len, said.splitlines())) <= 80
+    words = " ".join(said.split())
+    assert "alarm comm_lost: motor-2 does not answer: no reply" in words
+    assert "no link: it does not answer" in words
+    assert "now: motor-2 is taken off" in words
+
+
+def test_alarms_of_one_name_are_told_once() -> None:
+    alarms = [{"name": "comm_lost", "text": f"motor-{number} does not answer"} for number in (1, 2, 3)]
+    lines = shown(view.page(a_state(alarms=[*alarms, {"name": "store", "text": "full"}]), some_windows(), NOTHING_NEW))
+
+    assert [line for line in lines if line.startswith("alarm")] == [
+        "alarm  comm_lost: motor-1 does not answer; and 2 more",
+        "alarm  store: full",
+    ]
+
+
+def test_the_summary_fits_80_columns_and_tells_intervals_by_account() -> None:
+    gas = {"account": "boiler-1/natural_gas", "amount": 12345.6789, "unit": "Nm3", "carrier": "natural_gas"}
+    steam = {"account": "boiler-1/steam_mass", "amount": 1.0, "unit": "t", "carrier": ""}
+    records = {"frames": 10**6, "values": 10**7, "telemetry": 10**6, "window": 10**6, "interval": 10**6}
+    state = a_state(accounts=[gas, steam], intervals_closed={"boiler-1/natural_gas": 3}, records=records)
+    lines = view.summary(state).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "after 74 s: 1,000,000 polls gave 10,000,000 values"
+    assert lines[2] == "  1,764 messages accepted by the broker, 3 waiting"
+    assert [line.split() for line in lines if "boiler-1" in line] == [
+        ["boiler-1/natural_gas", "12345.6789", "Nm3", "intervals", "closed:", "3"]
+    ]
