@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import FactorSet, Row
+from agent.carbon.factor_file import FactorSet, GridRow, Gwp, Row
 from agent.carbon.factors import FactorLibrary
 from agent.commands.factor_comparison import differences, only_in
 from agent.commands.outcome import CommandError, Exit, print_json
@@ -131,7 +131,7 @@ def _show(chosen: FactorSet) -> None:
             [(row.name, row.ch4, row.n2o, _mark(row.confidence)) for row in chosen.gwp],
             right=("CH4", "N2O"),
         )
-    figures = (*chosen.rows.values(), *chosen.grid, *chosen.gwp)
+    figures: list[Row | GridRow | Gwp] = [*chosen.rows.values(), *chosen.grid, *chosen.gwp]
     confidences = sorted({row.confidence for row in figures})
     if confidences:
         print_text(f"{_LEGEND}; confidence here: {', '.join(confidences)}")

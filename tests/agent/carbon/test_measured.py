@@ -1,0 +1,111 @@
+"""What a plant measured of its fuels comes before the sets, with its evidence."""
+
+from datetime import date
+
+import pytest
+
+from agent.carbon.emission import Choices, Conversion, conversion
+from agent.carbon.errors import CarbonError
+from agent.carbon.factors import FactorLibrary
+from agent.carbon.measured import Measured
+
+WHEN = date(2026, 11, 20)
+A = "GB/T 32151.34-2024"
+
+
+@pytest.fixture(scope="module")
+def library() -> FactorLibrary:
+    return FactorLibrary.load()
+
+
+def analysis(
+    ncv_gj: float | None = None,
+    ncv_unit: str = "",
+    carbon_content: float | None = None,
+    oxidation: float | None = None,
+    density: float | None = None,
+) -> Measured:
+    since = date(2026, 3, 1)
+    return Measured(
+        ncv_gj, ncv_unit, carbon_content, oxidation, density, since, None, "Works laboratory", "Report 2026-17"
+    )
+
+
+def burnt(library: FactorLibrary, carrier: str, unit: str, measured: Measured, fuel_set: str = A) -> Conversion:
+    return conversion(
+        library, carrier=carrier, unit=unit, when=WHEN, choices=Choices("CN-AH", fuel_set), measured=measured
+    )
+
+
+def test_a_measured_calorific_value_comes_before_that_of_the_set(library: FactorLibrary) -> None:
+    # 36.2 MJ/Nm3; carbon 0.0153 tC/GJ and oxidation 0.99 stay those of Table C.1
+    found = burnt(library, "natural_gas", "Nm3", analysis(0.0362, "Nm3"))
+
+    assert found.kwh_per_unit == pytest.approx(36.2 / 3.6)
+    assert found.kgce_per_unit == pytest.approx(36.2 / 29.3076)
+    assert found.co2_kg_per_unit == pytest.approx(36.2 * 0.0153 * 0.99 * 44 / 12)
+    assert (found.factor.set, found.factor.id, found.factor.source) == ("measured", "natural_gas", "Report 2026-17")
+    assert found.factor.note == (
+        "calorific value measured by Works laboratory: Report 2026-17, from 2026-03-01; "
+        f"carbon content, oxidation of {A}"
+    )
+    assert found.factor.confidence == "measured; verified(secondary)"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "carbon", "ncv", "density", "kg_per_litre"),
+    [("diesel", 0.0202, 0.0430, 0.845, 2.691), ("gasoline", 0.0189, 0.0443, 0.775, 2.379)],
+)
+def test_oil_by_volume_meets_a_published_table(
+    library: FactorLibrary, carrier: str, carbon: float, ncv: float, density: float, kg_per_litre: float
+) -> None:
+    # greencleanguide.com, "Calculate CO2 emissions from fossil fuel combustion": 20.2 (18.9) kg C/GJ, oxidised wholly,
+    # 43 (44.3) TJ/Gg, 0.845 (0.775) kg/L, 44/12: 2.691 kg/L of diesel, 2.379 kg/L of petrol
+    measured = analysis(ncv, "kg", carbon, 1.0, density)
+    found = burnt(library, carrier, "L", measured)
+
+    assert found.co2_kg_per_unit == pytest.approx(kg_per_litre, abs=0.0006)
+    assert found.factor.confidence == "measured"
+
+
+def test_a_density_alone_lets_oil_be_counted_by_volume(library: FactorLibrary) -> None:
+    # 1 m3 x 0.84 t/m3 x 42.652 GJ/t / 0.0036 = 9952.1 kWh
+    found = burnt(library, "diesel", "m3", analysis(density=0.84))
+
+    assert found.kwh_per_unit == pytest.approx(9952.13, abs=0.01)
+
+
+def test_coal_as_received_by_its_analysis(library: FactorLibrary) -> None:
+    # 20.4 MJ/kg, 0.0253 tC/GJ, oxidation 0.93 of the set: 20.4 x 0.0253 x 0.93 x 44/12 = 1.75996 t/t
+    found = burnt(library, "bituminous_coal", "t", analysis(0.0204, "kg", 0.0253))
+
+    assert found.kgce_per_unit == pytest.approx(20_400 / 29.3076)
+    assert found.co2_kg_per_unit == pytest.approx(1759.97, abs=0.01)
+
+
+def test_a_fuel_that_no_set_has_is_burnt_by_its_whole_analysis(library: FactorLibrary) -> None:
+    found = burnt(library, "process_gas", "Nm3", analysis(0.0108, "Nm3", 0.0, 1.0))
+
+    assert (found.co2_kg_per_unit, found.kwh_per_unit) == (0.0, pytest.approx(3.0))
+
+
+def test_another_analysis_has_another_version(library: FactorLibrary) -> None:
+    first, second = (burnt(library, "natural_gas", "Nm3", analysis(ncv, "Nm3")) for ncv in (0.0362, 0.0363))
+
+    assert first.factor.version != second.factor.version
+
+
+@pytest.mark.parametrize(
+    ("carrier", "unit", "measured", "fuel_set", "what"),
+    [
+        ("diesel", "t", analysis(0.0426, "kg"), "GB/T 2589-2020 A.1", "no carbon content or oxidation"),
+        ("compressed_air", "m3", analysis(0.001, "m3"), A, "is no fuel"),
+        ("process_gas", "Nm3", analysis(0.0108, "Nm3"), A, "unknown carrier"),
+        ("natural_gas", "t", analysis(0.0362, "Nm3"), A, "cannot be counted in t"),
+    ],
+)
+def test_an_analysis_that_does_not_suffice_says_so(
+    library: FactorLibrary, carrier: str, unit: str, measured: Measured, fuel_set: str, what: str
+) -> None:
+    with pytest.raises(CarbonError, match=what):
+        burnt(library, carrier, unit, measured, fuel_set)
