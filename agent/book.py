@@ -9,7 +9,7 @@ Invariants:
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from agent.columns import Columns, Growth
 from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.conversions import Conversions
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
+from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.integral import Integral
@@ -70,6 +70,7 @@ class AccountBook:
         self._lost = ""
         self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
+        self._declarations: tuple[Declaration, ...] = ()
         self.source = self._counter()
         self._beside = conversions.beside(account)
         self._length_s = config.interval.length
@@ -82,12 +83,20 @@ class AccountBook:
         account = self.account
         if account.integrates:
             return Integral(max_gap_s=account.gap_after_s)
-        return Counter(
+        counter = Counter(
             modulus=account.modulus,
             max_rate=self._max_rate,
             gap_after_s=account.gap_after_s,
             resolution=account.resolution,
         )
+        counter.declared.declare(self._declarations)
+        return counter
+
+    def declare(self, declarations: Sequence[Declaration]) -> None:
+        """Take up what people declare of this counter in place of what they declared before."""
+        self._declarations = tuple(declarations)
+        if isinstance(self.source, Counter):
+            self.source.declared.declare(self._declarations)
 
     def _interval_book(self, length_s: float) -> IntervalBook | IntervalPair:
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))

@@ -26,6 +26,7 @@ from agent.sections import (
     WindowsSection,
 )
 from agent.sections.equipment import EquipmentSection
+from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -61,6 +62,8 @@ class SiteConfig:
     equipment: tuple[EquipmentSection, ...]
     calendar: CalendarSection
     tariffs: tuple[TariffSection, ...]
+    replacements: tuple[ReplacementSection, ...]
+    initial_readings: tuple[InitialReadingSection, ...]
     windows: WindowsSection
     interval: IntervalSection
     mqtt: MqttConfig | None
@@ -101,6 +104,8 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         equipment=tuple(parsed.entries("equipment", EquipmentSection).values()),
         calendar=parsed.table("calendar", CalendarSection) or CalendarSection(),
         tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
+        replacements=tuple(parsed.entries("replacement", ReplacementSection).values()),
+        initial_readings=tuple(parsed.entries("initial_reading", InitialReadingSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),
         interval=parsed.table("interval", IntervalSection) or IntervalSection(),
         mqtt=parsed.table("mqtt", MqttConfig),

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from agent.carboncheck import check_carbon
+from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.sections import (
@@ -34,6 +35,7 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     check_equipment(parsed, profiles, accounts)
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
+    check_declared(parsed, accounts | outputs)
     return profiles
 
 

@@ -14,7 +14,7 @@ Invariants:
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,7 +26,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
-from agent.metering.amount import NS_PER_S
+from agent.metering.amount import NS_PER_S, Declaration
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
 from agent.metering.window import MINUTE_NS, Windows
 from agent.plant import Account, Plant
@@ -100,6 +100,14 @@ class Ledger:
             )
             for index, account in enumerate(tracked)
         }
+        self.declared: tuple[Declaration, ...] = ()
+        """What was declared of counters by command; the configuration's own come first."""
+        zone = config.site.zone
+        self._configured = (
+            *(replaced.declaration(zone) for replaced in config.replacements),
+            *(begun.declaration(zone) for begun in config.initial_readings),
+        )
+        self.declare(())
         self.position = {account.name: index for index, account in enumerate(tracked)}
         self._by_device: dict[str, list[AccountBook]] = {}
         for book in self.books.values():
@@ -114,6 +122,12 @@ class Ledger:
         """Whether somebody vouches for the times of frames: the machine's clock is synchronised."""
         self._unread: list[tuple[str, bytes, Event]] = []
         self._ticked_ns = 0
+
+    def declare(self, declarations: Sequence[Declaration]) -> None:
+        """Take up what was declared by command in place of what was before."""
+        self.declared = tuple(declarations)
+        for name, book in self.books.items():
+            book.declare([each for each in (*self._configured, *self.declared) if each.account == name])
 
     def point_of(self, account: Account) -> Point:
         """Return the point an account is read from."""
@@ -256,6 +270,7 @@ class Ledger:
         Books of accounts it did not have are taken up from where an earlier configuration left them.
         """
         states = dict(former.states()) | dict(former.tariffs.states())
+        self.declare(former.declared)
         self.restore(lambda name: states.get(name) or load(name))
         self.layouts, self.timeline = former.layouts, former.timeline
         sources = np.array([former.names.index(name) if name in former.names else -1 for name in self.names])

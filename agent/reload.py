@@ -82,6 +82,8 @@ def _accounted(config: SiteConfig) -> tuple[Any, ...]:
         config.intensities,
         config.calendar,
         config.tariffs,
+        config.replacements,
+        config.initial_readings,
         config.windows,
         config.interval,
     )

@@ -22,6 +22,7 @@ from agent.sections import (
     WindowsSection,
 )
 from agent.sections.equipment import EQUIPMENT, EquipmentSection
+from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -49,6 +50,8 @@ LISTS: dict[str, type[BaseModel]] = {
     "intensity": IntensitySection,
     "equipment": EquipmentSection,
     "tariff": TariffSection,
+    "replacement": ReplacementSection,
+    "initial_reading": InitialReadingSection,
 }
 VARIANTS: dict[str, Mapping[str, type[BaseModel]]] = {"equipment": EQUIPMENT}
 """By name of a list: what its tables are by their `kind`; one of an unknown kind is held to what all have."""

@@ -1,0 +1,1 @@
+"""Corrections of what is booked: meters that were replaced, intervals weighed anew. Nothing is changed silently."""
