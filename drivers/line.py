@@ -14,19 +14,18 @@ Invariants:
 5. What came before a request went out never answers it, not even if it was still in the system's buffer.
 6. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
 7. A peer that babbles costs neither memory nor time: a connection that brings much unasked is closed.
-
 8. Transaction numbers are drawn at random: what a confused device counts up or down to is not the next request's.
-9. An RTU reply that may be a second one to the request before (the same bytes again, sooner than the unit ever
-   answers, or late in a long row of reads of one shape without a rest) is believed only if no other follows it.
+9. An RTU reply that `drivers.repeats` takes for a possible answer to a request before (the first of the shape of a
+   read that failed; the same bytes as lately; sooner than ever; one of a long row of reads of one shape without
+   a rest) is accepted only if no other follows within twice the time the unit has taken of late.
 
 What this cannot exclude: RTU replies carry no number and no address.
-- A reply that comes later than the time-out *and* the silence after it, just while a request of the same unit,
-  function and length waits, would be taken for its answer. So a device must answer within twice the line's
-  time-out: set that to more than half of the longest delay ever seen.
-- A device that answers one request twice, with *different* data, the second time behind the next request of the
-  same shape and no sooner than it usually answers: up to 16 reads may each get the data of the one before. The
-  same holds for equal data if the unit needs more than twice its longest time of late for the real answer. The shift
-  ends there, or as soon as the line rests for as long, or a read of another shape follows.
+- A reply later than the time-out *and* the silence after it, just while a request of the same unit, function and
+  length waits, whose own reply then takes more than twice the usual time. So a device should answer within
+  twice the line's time-out: set that to more than half of the longest delay ever seen.
+- A second reply to one request with *other* data, just when the reply to the next one of the same shape is due. The
+  read gets it; those behind it get the reply of the one before until one is sooner than ever, the line rests for as
+  long as a reply takes, or another shape is read: 16 reads at most.
 Over Modbus/TCP and TLS the transaction number excludes both, as far as a gateway ties the replies of its own serial
 side to the right request: a gateway's time-out should be longer than its devices' longest delay.
 """

@@ -66,19 +66,29 @@ class _Bus:
         loop = asyncio.get_running_loop()
         now = loop.time()
         timed = paced(chunks, self._char_s, begin_s=carried_s, free_s=way.free_at - now)
+        sending = _Sending(way)
         for chunk in timed:
             due = now + chunk.after_s
             way.free_at = max(way.free_at, due)
             if chunk.after_s > 0.0:
-                loop.call_at(due, _emit, way, chunk.data, due)
+                loop.call_at(due, sending.emit, chunk.data, due)
             else:
                 way.send(chunk.data)
         return timed
 
 
-def _emit(way: _Way, data: bytes | None, due: float) -> None:
-    if asyncio.get_running_loop().time() - due <= _OVERDUE_S:
-        way.send(data)
+@dataclass(slots=True)
+class _Sending:
+    """One answer on its way; behind a part that could not go out nothing follows: no line loses bytes in between."""
+
+    way: _Way
+    over: bool = False
+
+    def emit(self, data: bytes | None, due: float) -> None:
+        """Send what was due at a loop time."""
+        self.over = self.over or asyncio.get_running_loop().time() - due > _OVERDUE_S
+        if not self.over:
+            self.way.send(data)
 
 
 def paced(chunks: Iterable[Chunk], char_s: float, *, begin_s: float, free_s: float) -> tuple[Chunk, ...]:

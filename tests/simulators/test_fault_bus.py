@@ -1,6 +1,8 @@
 import asyncio
+import contextlib
 import json
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,6 +80,26 @@ async def test_a_late_reply_to_one_connection_reaches_the_next_over_rtu() -> Non
         second.close()
 
     assert late[3:-2] == right
+
+
+async def test_behind_a_part_of_a_reply_that_a_busy_machine_held_up_nothing_follows() -> None:
+    framing = RtuFraming()
+    asked_for: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+    async with served("rtu+tcp", asked_for.set_result, slow=1.0) as url:
+        host, port = url.removeprefix("rtu+tcp://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(framing.reply(Request(2, b""), bytes((3, 0, 40, 0, 6))))
+        whole = b"".join(chunk.data or b"" for chunk in (await asked_for).chunks)
+        came = await reader.read(100)
+        time.sleep(0.02)  # noqa: ASYNC251 - a busy machine
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * TIMEOUT_S):
+                while len(came) < len(whole):
+                    came += await reader.read(100)
+        writer.close()
+
+    assert whole.startswith(came)
+    assert len(came) < len(whole)
 
 
 async def test_what_is_still_to_be_sent_when_a_line_ends_is_not_written_into_another_file(tmp_path: Path) -> None:

@@ -54,8 +54,8 @@ CASES: Mapping[str, Case] = {
     ),
     "faults": Case(
         faults,
-        {"reads": 4000, "lines": 24, "processes": 1},
-        {"reads": 1_000_000, "lines": 24, "processes": 2},
+        {"reads": 4000, "lines": 48, "processes": 1},
+        {"reads": 1_000_000, "lines": 48, "processes": 2},
     ),
     "crowded": Case(
         crowded,

@@ -28,7 +28,8 @@ from simulators.fault.values import doubt
 KINDS: tuple[Literal["tcp", "rtu+tcp", "serial"], ...] = ("tcp", "rtu+tcp", "serial")
 UNHARMED = "none of its own"
 _CHANCE = 0.02
-_TIMEOUT_S = 0.05
+_TIMEOUT_S = 0.1
+"""So long that a busy machine delays no late reply beyond twice of it."""
 _UNITS = range(1, 11)
 _BAUD = 921_600
 _SAME_BLOCK, _SAME_SHAPE = 0.3, 0.7
