@@ -1,6 +1,7 @@
 """The figures of a tariff: demand and its forecast, the highest demand, the power factor and the bill of the month."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from agent.figure import NOW, Figure
 from agent.ledger import Ledger
@@ -128,7 +129,8 @@ def _peak(month: Month, place: str, time_ns: int) -> Figure:
         return Figure("demand_max", place, _MONTH, time_ns, "kW", None, missing=missing)
     inputs = {"at_unix_s": float(peak.end_ns // NS_PER_S)}
     known = (peak.coverage, peak.estimated)
-    return _power("demand_max", place, _MONTH, time_ns, peak.kw, inputs=inputs, known=known)
+    found = _power("demand_max", place, _MONTH, time_ns, peak.kw, inputs=inputs, known=known)
+    return replace(found, unverified=True)  # as is what a supplier's meter takes for it: see `bill`
 
 
 def _price(book: TariffBook, place: str, time_ns: int) -> Figure:

@@ -60,6 +60,8 @@ def test_a_bill_by_demand_at_the_published_hubei_prices_is_the_one_calculated_by
     assert told.reactive.value == Decimal("-703.92")
     assert told.reactive.inputs["base_cny"] == Decimal("117320.39")
     assert told.total.value == Decimal("123938.87")
+    assert told.total.unverified, "how meters take demand was not checked in a document"
+    assert told.reactive.inputs["funds_cny"] == Decimal("7322.40")
 
 
 def test_260_kwh_per_kva_take_a_tenth_off_the_demand_price() -> None:

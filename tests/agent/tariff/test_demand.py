@@ -78,6 +78,17 @@ def test_the_highest_demand_goes_on_over_a_restart_and_begins_anew_with_the_mont
     assert again.last("demand_max/month") == pytest.approx(500.0 * 11 / 15 + 200 * 4 / 15, abs=10)
 
 
+def test_the_last_quarter_of_a_month_still_counts_for_it(tmp_path: Path) -> None:
+    works = Works(tmp_path, "2026-11-30T23:20")
+    works.runs(25, 100.0)
+    works.runs(15, 800.0)
+    works.runs(1 / 6, 100.0)  # the poll at midnight
+    november = works.books.books["grid"].month(clock("2026-11-30T12:00")).peak
+    assert november is not None
+    assert november.kw == pytest.approx(800.0, abs=0.1)
+    assert works.last("demand_max/month") is None
+
+
 def test_what_concerns_the_month_is_told_once_a_minute(tmp_path: Path) -> None:
     works = Works(tmp_path, "2026-11-20T08:00")
     works.runs(10, 360.0)
