@@ -11,7 +11,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
 # A machine without a time server would have the agent wait ten minutes after a boot before it records.
 export ENERGY_AGENT_CLOCK_WAIT_S := 0
 
-.PHONY: demo test bench check lock soak torture clean
+.PHONY: demo test bench check fuzz lock soak torture clean
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/energy-agent demo $(ARGS)
@@ -36,6 +36,10 @@ soak: $(VENV)/.dev
 torture: $(VENV)/.dev
 	@deploy/setup.sh servers
 	@$(WITH_TOOLS) $(BIN)/python -m tests.torture --full $(ARGS)
+
+# The fuzzer exists for Linux on x86-64 alone; elsewhere it says so.
+fuzz: $(VENV)/.dev
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 # Keeps the pins that still fit; `make lock ARGS=--upgrade` moves them all forward.
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
