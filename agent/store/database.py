@@ -12,7 +12,7 @@ Invariants:
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
-from agent.store.place import inode, unlocked
+from agent.store.place import inode, sync, unlocked
 from agent.store.schema import (
     COLUMNS,
     LANE_OF,
@@ -57,6 +57,8 @@ _LEAST_SLACK = 8
 """Pages freed at once even in a small store: each freeing costs a gap record."""
 _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
+_PART = 1024
+"""Pages copied between two signs of life: few enough for the slowest disk."""
 _ROW_AGE_NS = 25 * 3600 * 10**9
 """Rows of the ring are of use for the longest window, a day."""
 _ROWS_SHARE = 4
@@ -123,9 +125,17 @@ class Database:
         """Whether the log beside a path is the one that is written to."""
         return inode(path.with_name(path.name + "-wal")) == self._inodes[1]
 
-    def copy_to(self, path: Path) -> None:
-        """Write everything committed to a new file."""
-        self._connection.execute("VACUUM INTO ?", (str(path),))
+    def copy_to(self, path: Path, alive: Callable[[], None]) -> None:
+        """Write everything committed to a new file; call `alive` whenever another part of it is on the disk."""
+
+        def on_disk(_status: int, _left: int, _pages: int) -> None:
+            sync(path)
+            alive()
+
+        with closing(sqlite3.connect(path)) as copy:
+            copy.execute("PRAGMA synchronous = OFF")  # each part is waited for here; what is half done is not used
+            copy.execute("PRAGMA journal_mode = OFF")
+            self._connection.backup(copy, pages=_PART, progress=on_disk)
         with closing(sqlite3.connect(path)) as copy:
             copy.execute("PRAGMA journal_mode = WAL")
 

@@ -6,12 +6,13 @@ import logging
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.store.database import Database
 from agent.store.dead_letter import delete_refused
 from agent.store.ledger import Ledger
-from agent.store.place import inode, lock, lock_of, made
+from agent.store.place import inode, lock, lock_of, made, sync
 from agent.store.salvage import Salvage, salvage
 from agent.store.schema import APPLICATION_ID, DiskError, StoreError
 
@@ -78,10 +79,11 @@ class StoreFile:
         led = os.path.realpath(self._given) == str(self.path) and self._lock_in_place()
         return led and database.is_at(self.path) and database.logs_beside(self.path)
 
-    def rewrite(self, database: Database) -> None:
+    def rewrite(self, database: Database, alive: Callable[[], None]) -> None:
         """Put a copy where the path leads, whatever has become of the file; raise FILE_ERRORS, OSError or StoreError.
 
-        What stands there instead is renamed. The database is then to be closed, and opened anew.
+        What stands there instead is renamed. The database is then to be closed, and opened anew. `alive` is called
+        again and again while that takes its time.
         """
         self.path = made(self._given)
         self._take_lock()
@@ -89,8 +91,8 @@ class StoreFile:
             return  # only its log is gone, and is merged when it is closed
         copy = self.path.with_name(self.path.name + ".rewritten")
         copy.unlink(missing_ok=True)
-        database.copy_to(copy)
-        _sync(copy)
+        database.copy_to(copy, alive)
+        sync(copy)
         if self.path.exists():
             found = self.path.with_name(f"{self.path.name}.found-{time.time_ns() // 1_000_000}")
             _rename(self.path, found, with_log=not database.logs_beside(self.path))
@@ -98,7 +100,7 @@ class StoreFile:
         for suffix in _BESIDE:
             self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
         copy.rename(self.path)
-        _sync(self.path.parent)
+        sync(self.path.parent)
 
     def replace(self, cause: Exception, ledger: Ledger | None = None) -> Database:
         """Rename the damaged file and return a fresh one with what was readable; raise DiskError when that fails.
@@ -236,12 +238,3 @@ def _rename(source: Path, target: Path, *, with_log: bool = True) -> None:
         if part.exists():
             part.rename(target.with_name(target.name + suffix))
     source.with_name(source.name + "-shm").unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    """Wait until the disk has a file, or what a folder lists."""
-    found = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(found)
-    finally:
-        os.close(found)

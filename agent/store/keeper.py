@@ -12,6 +12,7 @@ Invariants:
 import logging
 import secrets
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.store.backlog import Backlog
@@ -49,6 +50,8 @@ class Keeper:
         """Monotonic time of the next attempt, while degraded."""
         self.displaced = ""
         """What was done because the file was no longer where it was."""
+        self.alive: Callable[[], None] = lambda: None
+        """Called again and again while something takes its time, as it may."""
         self._path = path
         self._backlog = backlog
         self._deliveries = deliveries
@@ -219,7 +222,7 @@ class Keeper:
             raise DiskError(self._path, "was removed or replaced again")
         _LOG.error("%s: was removed or replaced while in use; it is written anew", self._path)
         self.displaced = "was removed or replaced while in use, and could not yet be written anew"
-        self._file.rewrite(database)
+        self._file.rewrite(database, self.alive)
         self.displaced = "was removed or replaced while in use, and was written anew"
         self._put_back_ns = time.monotonic_ns()
         self._backlog.report("store_displaced", f"the store's file {self.displaced}: {self._path}")

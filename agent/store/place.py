@@ -74,6 +74,15 @@ def inode(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or what a folder lists."""
+    found = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(found)
+    finally:
+        os.close(found)
+
+
 def unlocked(path: Path) -> sqlite3.Connection:
     """Return a connection that reads a file with its log and writes nothing, neither the log's index nor a lock."""
     # Where there is no log SQLite would make one, unless told that nothing ever changes.

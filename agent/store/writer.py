@@ -46,6 +46,7 @@ class Writer:
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)
         self._keeper = Keeper(path, max_size=max_size, backlog=self.backlog, deliveries=self.deliveries)
+        self._keeper.alive = self._beat
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = self._opened = False
         self._committed_ns = -self._commit_every_ns
@@ -105,7 +106,7 @@ class Writer:
 
     @property
     def stuck_s(self) -> float:
-        """How long the thread has been at what it does now [s]; 0 while it waits for something to do."""
+        """How long nothing has come of what the thread does now [s]; 0 while it waits for something to do."""
         began_ns = self._busy_ns
         return (time.monotonic_ns() - began_ns) / 1e9 if began_ns else 0.0
 
@@ -136,14 +137,17 @@ class Writer:
                     self.backlog.changed.wait(None if pause == float("inf") else pause)
                 calls, self._calls = self._calls, deque()
             for call in calls:
-                self._busy_ns = time.monotonic_ns()
+                self._beat()
                 call()
             if self._stopping:
                 break
             if self._pause_s() <= 0:
-                self._busy_ns = time.monotonic_ns()
+                self._beat()
                 self._commit()
         self._finish()
+
+    def _beat(self) -> None:
+        self._busy_ns = time.monotonic_ns()
 
     def _open(self) -> None:
         self._keeper.open()

@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
@@ -110,6 +111,30 @@ async def test_a_file_that_is_no_longer_where_it_was_is_written_anew_and_nothing
             assert (store.epoch, store.load_state("books")) == (epoch, b"after")
             assert list(store.rows()) == [(_NOW, b"row")]
             assert len(await store.intervals(0, 1 << 62)) == 11
+
+
+async def test_a_large_file_is_written_anew_in_parts_each_of_which_is_a_sign_of_life(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.store.database._PART", 8)
+    stuck_s: list[float] = []
+
+    def slow(_path: Path) -> None:
+        time.sleep(0.02)
+        stuck_s.append(store.stuck_s)
+
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        for n in range(200):
+            store.append("telemetry", "hall/meter", _NOW, {"n": n, "pad": "x" * 4000})
+        await store.flush()
+        remove(path)
+        monkeypatch.setattr("agent.store.database.sync", slow)
+        await store.flush()
+
+        assert len(stuck_s) > 20
+        assert max(stuck_s) < sum([0.02] * len(stuck_s)) / 2
+        assert len([record for record in await take(store) if record.kind == "telemetry"]) == 200
 
 
 async def test_what_was_put_in_the_place_of_the_file_is_kept_whole(tmp_path: Path) -> None:
