@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from agent import bodies
 from agent.carbon.errors import CarbonError
+from agent.equipment.demand import Course
 from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
@@ -33,6 +34,7 @@ class Moment:
     windows: Mapping[str, WindowFigures]
     latest: LatestOf
     profiles: Mapping[str, Profile]
+    course: Course
 
     def over(self, place: str, span: str) -> "Inputs":
         """Begin to gather for figures of a place over a span."""

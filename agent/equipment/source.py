@@ -5,6 +5,7 @@ from typing import Any
 
 from agent.config import SiteConfig
 from agent.equipment import powered, thermal
+from agent.equipment.demand import Course
 from agent.equipment.gather import Moment
 from agent.figure import Figure
 from agent.latest import LatestOf
@@ -58,6 +59,6 @@ class Equipment:
     def figures(self, time_ns: int) -> Iterator[Figure]:
         """Yield the figures of this moment (wall clock, ns)."""
         windows = {figures.span: figures for figures in self._ledger.figures()}
-        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles)
+        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles, Course(self._ledger))
         for section, place, span in self._sections:
             yield from _WORKS[section.kind](section, place, span, moment)

@@ -361,6 +361,10 @@ def test_machines_per_volume_and_a_server_room_by_hand(tmp_path: Path) -> None:
     assert found["fan_unit_consumption"].value == pytest.approx(0.05, abs=0.001)  # 45 kWh by 900 m3
     assert found["pue"].value == pytest.approx(1.5, abs=0.001)  # 135 by 90 kWh
     assert found["pue"].place == "substation"
+    norms = [
+        found[name].norm for name in ("compressor_specific_power", "pump_unit_consumption", "fan_unit_consumption")
+    ]
+    assert norms == ["GB 19153-2019", "GB/T 13469", "GB/T 13470"]
 
 
 def test_the_recorder_publishes_the_figures_of_equipment(tmp_path: Path) -> None:
