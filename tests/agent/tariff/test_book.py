@@ -1,12 +1,16 @@
 """The months of a tariff: intervals and their revisions in, sums out, across restarts and the ends of months."""
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.saved import UnreadableError
+from agent.tariff.bill import bill
 from agent.tariff.book import Booked, TariffBook, TariffBooks
 from agent.tariff.month import Peak, month_of, start_of
 from tests.agent.tariff.tables import HUBEI, SHANGHAI, tariff_of
@@ -54,6 +58,35 @@ def test_a_revision_changes_its_month_by_what_it_changed_though_the_month_is_ove
 
     january = book.month(at("2026-01-31T10:00"))
     assert (january.quanta, january.estimated) == (4 * QUANTA_PER_UNIT, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 40), st.integers(-10, 10**9), st.booleans()), min_size=1, max_size=60))
+def test_whatever_is_revised_the_month_is_what_its_latest_revisions_come_to(
+    told: list[tuple[int, int, bool]],
+) -> None:
+    tariff = tariff_of(HUBEI)
+    books = TariffBooks([tariff])
+    latest: dict[int, int] = {}
+    for slot, quanta, restarts in told:
+        start_ns = at("2026-01-10T10:00") + slot * STEP  # from a flat hour over all other periods to the next day
+        books.add(Booked(METER, start_ns, start_ns + STEP, quanta - latest.get(start_ns, 0), 0, 0))
+        latest[start_ns] = quanta
+        if restarts:
+            saved = dict(books.states())
+            books = TariffBooks([tariff])
+            books.restore(saved.get)
+
+    month = books.books["grid"].month(at("2026-01-10T10:00"))
+    assert month.quanta == sum(latest.values())
+    exact = Decimal(0)
+    for start_ns, quanta in latest.items():
+        charge = tariff.charge(start_ns)
+        cost = charge.cost(quanta) if charge else None
+        assert cost is not None
+        exact += cost
+    charged = bill(tariff, month, date(2026, 1, 31)).energy.value
+    assert charged is not None
+    assert abs(charged - exact) <= Decimal("0.005") * len(month.energy), "each line is rounded once, to the fen"
 
 
 def test_reactive_energy_is_kept_by_account_and_others_are_not_billed() -> None:
