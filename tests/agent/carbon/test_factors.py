@@ -1,4 +1,5 @@
 import re
+import tomllib
 from datetime import date
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
+from agent.tables import LISTS, TABLES
 
 HEAD = """\
 id = "works"
@@ -271,7 +273,7 @@ def test_contradictions_in_a_file_are_refused(tmp_path: Path, text: str, what: s
 @pytest.mark.parametrize("page", ["factors.md", "factors.zh-CN.md"])
 def test_the_examples_of_the_documentation_can_be_loaded(tmp_path: Path, page: str) -> None:
     text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
-    examples = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    examples = [each for each in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL) if each.startswith("id ")]
     paths = [written(tmp_path, example, f"{number}.toml") for number, example in enumerate(examples)]
 
     library = FactorLibrary.load(paths)
@@ -279,6 +281,18 @@ def test_the_examples_of_the_documentation_can_be_loaded(tmp_path: Path, page: s
     assert len(paths) == 2
     assert library.row("works-lab-2026", "natural_gas").co2 == pytest.approx(0.0362 * 0.0152 * 0.99 * 44 / 12)
     assert library.grid("CN-AH", date(2024, 1, 1)).value == 0.6
+
+
+@pytest.mark.parametrize("page", ["factors.md", "factors.zh-CN.md"])
+def test_the_tables_of_the_documentation_can_stand_in_a_configuration(page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    examples = [each for each in re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL) if not each.startswith("id ")]
+    tables = [(name, table) for each in examples for name, table in tomllib.loads(each).items()]
+
+    assert {name for name, _ in tables} == {"account", "carbon", "fuel", "green_power"}
+    for name, table in tables:
+        for entry in table if isinstance(table, list) else [table]:
+            (LISTS.get(name) or TABLES[name]).model_validate(entry)
 
 
 @pytest.mark.parametrize("page", ["factors.md", "factors.zh-CN.md"])
