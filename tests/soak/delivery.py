@@ -5,12 +5,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from drivers.reading import Quality
 from tests.soak.finding import Finding, quantile
 from tests.soak.rig import Evidence, Message
 
 _TAGS = ("site", "area", "device", "account", "span")
-_NUMBERED = ("telemetry", "window", "interval", "alarm", "gap")
+_NUMBERED = ("telemetry", "window", "interval", "figure", "alarm", "gap")
 _KINDS = ("telemetry", "window", "interval")
+_QUALITIES = {quality.label: float(quality) for quality in Quality}
 _CLOSE = 2e-12
 """VictoriaMetrics keeps the first twelve digits of a value."""
 
@@ -107,12 +109,16 @@ def in_database(evidence: Evidence) -> Finding:
 
 def _numbers(kind: str, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], int, float]]:
     """Yield series, time [ms] and value of each number of a record, after the contract's section 6."""
-    tags = {**body, "account": body.get("intensity", body.get("account"))}
+    tags = {**body, "account": body.get("intensity") or body.get("figure") or body.get("account")}
     labels = tuple(str(tags.get(tag) or "") for tag in _TAGS)
     moment = body.get("start") or body.get("since") or body["time"]
     prefix = f"{body['alarm']}_" if kind == "alarm" else ""
     numbers = {prefix + key: value for key, value in body.items()} | body.get("values", {})
-    for key, value in numbers.items():
+    quality = body.get("quality")
+    # Of telemetry by value; it stands in the database as its code.
+    named = {f"quality_{key}": label for key, label in quality.items()} if isinstance(quality, Mapping) else {}
+    codes = {key: _QUALITIES.get(label) for key, label in (named or {"quality": quality}).items()}
+    for key, value in (numbers | codes).items():
         if isinstance(value, int | float):
             yield (f"{kind}_{key}", *labels), time_ns(moment) // 1_000_000, float(value)
 
