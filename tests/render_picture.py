@@ -55,7 +55,7 @@ def page_of(said: Iterable[str]) -> view.Page:
         elif _OUTAGE in line and uptime_s > _SETTLED_S:
             state = _get(port, "/api/v1/state")
             if state["alarms"]:
-                return view.page(state, _get(port, "/api/v1/windows"), line.strip())
+                return view.page(state, _get(port, "/api/v1/windows"), line.strip().removeprefix("now: "))
     raise SystemExit("the demo ended before the alarm of its second outage")
 
 
