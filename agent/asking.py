@@ -47,10 +47,14 @@ Results = dict[Block, Exchange | LineError]
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Keeps what was learned of a device over a restart: `remember` saves it, `recall` brings it back."""
+    """Keeps what was learned of a device over a restart, and tells of it when it is learned.
+
+    `remember` saves which registers it has, `slow` that it is often busy; `recall` brings both back.
+    """
 
     remember: Callable[[PolledDevice], None] = lambda _: None
     recall: Callable[[PolledDevice], None] = lambda _: None
+    slow: Callable[[PolledDevice], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +202,9 @@ class Asker:
             busy = isinstance(error, Refused) and error.code in _BUSY_CODES
             if (busy or (hurried and isinstance(error, NoReply))) and pacing.slow_down():
                 _log.info("device %s needs more time between requests: %s", device.name, error)
+            if busy and not pacing.told:
+                pacing.told = True
+                self._memory.slow(device)
             raise
         pacing.answered(time.monotonic())
         if not device.answered:

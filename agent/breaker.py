@@ -123,7 +123,7 @@ class Work:
         self._busy_s = 0.0
 
     def add(self, began: float, ended: float) -> None:
-        """Count a poll and the pause after it; times are monotonic [s]."""
+        """Count a poll, with the pause before it; times are monotonic [s]."""
         self._busy_s += ended - began
         if ended - self._since >= _MINUTE_S:
             self.share = self._busy_s / (ended - self._since)

@@ -65,6 +65,13 @@ class Learned:
             if any(_meet(hole, Block(point.function, point.address, point.length)) for hole in self.holes)
         ]
 
+    def told(self, profile: Profile) -> str:
+        """Return what is to be told of a device of which this was learned."""
+        if not self:
+            return "has all that its profile asks for"
+        missing = ", ".join(self.missing(profile))
+        return f"refuses {self}: not asked for any more{f'; without values: {missing}' if missing else ''}"
+
     def to_json(self, profile: Profile) -> bytes:
         """Return this as bytes for the store, bound to the profile it was learned with."""
         holes = [(hole.function, hole.address, hole.count) for hole in self.holes]

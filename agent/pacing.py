@@ -4,6 +4,7 @@ A device that answers *busy*, or stays silent when asked right after it has answ
 much on each occasion. What proves too much is taken back slowly, and each time that was a mistake more slowly.
 """
 
+import contextlib
 from dataclasses import dataclass
 
 _FIRST_S = 0.02
@@ -22,9 +23,21 @@ class Pacing:
     pause_s: float = 0.0
     answered_at: float = 0.0
     """Monotonic time [s] of its last answer of any kind."""
+    told: bool = False
+    """Whether it was told that the device needs it, in this run or an earlier one."""
     _answers: int = 0
     _proof: int = _FIRST_PROOF
     _shrunk: bool = False
+
+    def state(self) -> bytes:
+        """Return what is kept over a restart."""
+        return repr(self.pause_s).encode()
+
+    def recall(self, state: bytes | None) -> None:
+        """Begin with the pause that was kept, if any was; a damaged one is learned anew."""
+        with contextlib.suppress(ValueError):
+            self.pause_s = min(max(0.0, float(state or b"0")), _LONGEST_S)
+        self.told = state is not None
 
     def wait_s(self, now: float) -> float:
         """Return how long the device must still be left alone [s]."""

@@ -261,7 +261,7 @@ class LinePoller:
             frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s)
             self._on_frame(device, cadence, frame)
         if not any(map(costly, (error for error in results.values() if isinstance(error, LineError)))):
-            self._work.add(began, max(time.monotonic(), self.line.free_at))
+            self._work.add(began, time.monotonic())
         self._judge(cadence, results, began)
         if not device.breaker.doubtful and not self._standing.breaker.doubtful:
             await self._recheck(device)

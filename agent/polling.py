@@ -28,9 +28,15 @@ def line_poller(
 
     def remember(device: PolledDevice) -> None:
         store.save_state(_state(device), device.learned.to_json(device.profile))
+        recorder.learned(device, device.learned.told(device.profile))
 
     def recall(device: PolledDevice) -> None:
         device.learn(Learned.from_json(store.load_state(_state(device)), device.profile))
+        device.pacing.recall(store.load_state(_pace(device)))
+
+    def slow(device: PolledDevice) -> None:
+        store.save_state(_pace(device), device.pacing.state())
+        recorder.learned(device, "says that it is busy: it is given more time between requests")
 
     def overload(active: bool, text: str, text_zh: str) -> None:  # noqa: FBT001 -- one of three facts that are told
         name = f"line_overload_{section.name}"
@@ -44,10 +50,14 @@ def line_poller(
         pause_s=section.pause_s,
         on_frame=recorder.frame,
         on_condition=recorder.condition,
-        memory=Memory(remember, recall),
+        memory=Memory(remember, recall, slow),
         on_overload=overload,
     )
 
 
 def _state(device: PolledDevice) -> str:
     return f"learned/{device.name}"
+
+
+def _pace(device: PolledDevice) -> str:
+    return f"pace/{device.name}"

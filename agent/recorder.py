@@ -7,6 +7,7 @@ While the time is not known nothing is recorded: frames wait, in bounds, and get
 of each condition is posted at once, without its time, and is told again with it.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -139,6 +140,19 @@ class Recorder:
             bodies.telemetry(self._scribe.site, area, frame, self._keys[device.name]),
             monotonic_ns=frame.monotonic_ns,
         )
+
+    def learned(self, device: PolledDevice, text: str) -> None:
+        """Record once what was found out about a device, which those who look for its values must know."""
+        key, told = self.key(device.name), f"{device.name} {text}"
+        monotonic_ns = time.monotonic_ns()
+
+        def tell() -> None:
+            time_ns = self._keeper.at(monotonic_ns)
+            head = {"schema": "energy-agent/event/1", "site": self._scribe.site, "time": rfc3339(time_ns)}
+            body = {**head, "name": "device_learned", "text": told}
+            self._scribe.record("event", key, time_ns, body, monotonic_ns=monotonic_ns)
+
+        self._tell(f"{key} {text}", tell)
 
     def condition(self, device: PolledDevice) -> None:
         """Publish a device's condition, and the alarm that goes with losing it."""

@@ -17,16 +17,27 @@ class Quality(IntEnum):
 
     GOOD = 0
     STALE = 1
+    """Not renewed for more than three of its cadences."""
     SUBSTITUTED = 2
+    """Another value stands in, by whoever gives the value: no part of this program puts one in."""
     CLOCK_UNSYNCED = 3
+    """The time of the reading is that of a clock for which nobody vouches."""
+    ESTIMATED = 50
+    """Of an amount: part of it was not measured."""
+    INCOMPLETE = 51
+    """Of an amount: part of its time was not measured."""
     COMM_LOST = 100
+    """No reply, or none that provably belongs to the request."""
     NOT_AVAILABLE = 101
     """The device itself said so, with a raw value its profile lists as `missing`, or a NaN."""
     OUT_OF_RANGE = 102
+    """The device gave a number that its profile does not accept."""
     INVALID = 103
     """The raw value is no number of its declared type, such as a BCD digit above nine."""
     IDENTITY_MISMATCH = 104
+    """Another device answered than the one expected."""
     NO_SUCH_ADDRESS = 105
+    """The device does not have it, and says so."""
     NOT_READ = 255
     """Not due in this poll: says nothing about the quantity."""
 

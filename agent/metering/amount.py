@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from drivers.reading import Quality
+
 QUANTA_PER_UNIT = 1_000_000
 """Quanta in one unit of an account (kWh, Nm3, t …)."""
 NS_PER_S = 1_000_000_000
 
+_UNSYNCED = Quality.CLOCK_UNSYNCED.label
 _LARGEST = 9e12
 """Largest magnitude [unit] whose quanta still fit the 64-bit integers of databases and JSON encoders."""
 _STEP_NS = NS_PER_S
@@ -75,6 +78,11 @@ class Reading:
     boot: str = ""
     doubt: str = ""
     condition: Condition | None = None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether its value is in doubt, and not only its time: what passed between two is told by another clock."""
+        return self.doubt not in {"", _UNSYNCED}
 
     def state(self) -> list[Any]:
         """Return the reading as JSON values."""

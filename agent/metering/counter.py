@@ -216,7 +216,7 @@ class Counter:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(last, reading)
         gap = elapsed_ns(last, reading) > self._gap_after_ns
-        doubtful = bool(last.doubt or reading.doubt)
+        doubtful = last.doubtful or reading.doubtful
         if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, quanta(last.value), gathering_s):
             rule = Rule.IMPLAUSIBLE
             if not self._over_rating:

@@ -42,7 +42,7 @@ class Integral:
         exact = (last.value + reading.value) / 2 * hours * QUANTA_PER_UNIT + self._rest
         booked = round(exact)
         self._rest = exact - booked
-        return (Delta(last, reading, booked, not (last.doubt or reading.doubt), Rule.INTEGRAL),)
+        return (Delta(last, reading, booked, not (last.doubtful or reading.doubtful), Rule.INTEGRAL),)
 
     @property
     def last(self) -> Reading | None:

@@ -147,7 +147,7 @@ class Event(Recorded):
     rule: str | None = None
     """Rule by which the account was booked, such as `reset` or `implausible`."""
     name: str | None = None
-    """What happened to the agent, such as `store_damaged` or `clock_step`."""
+    """What happened to the agent, such as `store_damaged` or `clock_step`, or that of a device: `device_learned`."""
     by_s: Number | None = None
     """Of `clock_step`: by how much the clock was set [s]."""
     followed: bool | None = None

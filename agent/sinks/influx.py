@@ -2,9 +2,11 @@
 
 One record is one line: the measurement is its class, the time that of the reading or the start of the interval [ns],
 the fields its numbers. Every field is a float, except the counts in `COUNTS`, which are integers; the type of a
-field never changes. Texts and nested objects other than telemetry's `values` are left out: they stand in the
-record itself. Where two records of one device and moment must not overwrite each other, the contract's tags tell
-them apart: the name of an intensity or figure stands in `account`; an alarm's name begins its fields.
+field never changes. A quality is the number of its reason in `drivers.reading.Quality`: `quality` of an amount, for a
+value of telemetry that is not good `quality_` and its key. Other texts and nested objects but telemetry's `values`
+are left out: they stand in the record itself. Where two records of one device and moment must not overwrite each
+other, the contract's tags tell them apart: the name of an intensity or figure stands in `account`; an alarm's name
+begins its fields.
 """
 
 import asyncio
@@ -25,9 +27,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agent.record import ALARM, FIGURE, GAP, INTERVAL, TELEMETRY, WINDOW, Record
 from agent.sinks import SinkRejected, SinkUnavailable, file_marks
+from drivers.reading import Quality
 
 COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq"})
 _KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE})
+_CODES: dict[object, float] = {quality.label: float(quality) for quality in Quality}
 _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
 # backslash of its own and a line end have no form there.
@@ -82,6 +86,7 @@ def line(record: Record) -> str | None:
     prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
+    fields += _qualities(body.get("quality"))
     if not fields:
         return None
     head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name in _TAGS if (value := body.get(name)))]
@@ -95,6 +100,14 @@ def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
             text = f"{int(value)}i" if key in COUNTS else repr(float(value))
             found.append(f"{_escaped(prefix + key)}={text}")
     return found
+
+
+def _qualities(quality: object) -> list[str]:
+    if isinstance(quality, Mapping):
+        named = {f"quality_{key}": label for key, label in quality.items()}
+    else:
+        named = {"quality": quality}
+    return [f"{_escaped(key)}={_CODES[label]!r}" for key, label in named.items() if label in _CODES]
 
 
 @lru_cache(maxsize=4096)

@@ -1,5 +1,7 @@
 """The rest a device is given, against devices that need one."""
 
+import pytest
+
 from agent.pacing import Pacing
 
 
@@ -66,3 +68,15 @@ def test_the_first_rest_is_news_and_no_other() -> None:
 
     assert device.slow_down()
     assert not device.slow_down()
+
+
+@pytest.mark.parametrize(
+    ("state", "pause_s", "told"),
+    [(None, 0.0, False), (b"0.08", 0.08, True), (b"99", 0.64, True), (b"nan", 0.0, True), (b"\xff", 0.0, True)],
+)
+def test_a_pause_is_kept_over_a_restart(state: bytes | None, pause_s: float, *, told: bool) -> None:
+    device = Pacing()
+    device.recall(state)
+
+    assert (device.pause_s, device.told) == (pause_s, told)
+    assert device.state() == repr(pause_s).encode()

@@ -1,6 +1,7 @@
 """The task of a line, on a line whose answers a test scripts and whose clocks it may set."""
 
 import asyncio
+import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -132,6 +133,7 @@ class Bench:
         self.line = line
         self.frames: list[tuple[PolledDevice, Frame]] = []
         self.remembered: list[Learned] = []
+        self.slow: list[str] = []
         self.loads: list[tuple[bool, str]] = []
         self.polled: dict[int, list[int]] = {unit: [] for unit in devices}
         self.told: list[tuple[str, Condition, str]] = []
@@ -144,7 +146,11 @@ class Bench:
             pause_s=0.0,
             on_frame=self._frame,
             on_condition=lambda device: self.told.append((device.name, device.condition, device.reason)),
-            memory=Memory(lambda device: self.remembered.append(device.learned), lambda _: None),
+            memory=Memory(
+                lambda device: self.remembered.append(device.learned),
+                lambda _: None,
+                lambda device: self.slow.append(device.name),
+            ),
             on_overload=lambda active, text, _: self.loads.append((active, text)),
         )
 
@@ -543,6 +549,7 @@ async def test_a_busy_device_is_given_more_time(profile: Profile, code: int) -> 
 
     assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD] * 2
     assert 0.03 <= bench.devices[1].pacing.pause_s <= 0.08
+    assert bench.slow == ["unit-1"], "told once"
 
 
 async def test_a_device_that_drops_what_follows_too_fast_is_given_more_time(profile: Profile) -> None:
@@ -577,6 +584,29 @@ async def test_a_device_must_say_now_and_then_that_it_is_still_the_same(
         await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
 
     assert line.polls(1) >= 6, "not before every poll"
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_dead_device_costs_its_line_one_unanswered_request_per_pause(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+
+    def fail(kept: breaker.Breaker, now: float, *, next_beat_s: float) -> None:
+        failed(kept, now, next_beat_s=next_beat_s)
+        pauses.append(kept.retry_at - now)
+
+    failed = breaker.Breaker.fail
+    monkeypatch.setattr(breaker.Breaker, "fail", fail)
+    line = ScriptedLine(lambda unit, block: silence(unit, block) if unit == 2 else None)
+    bench = Bench(line, {1: 0.1, 2: 0.1}, profile)
+    async with bench.running():
+        await bench.until(lambda: len(pauses) == 6)
+        asked = sum(1 for unit, _ in line.asked if unit == 2)
+
+    assert asked == len(pauses), "of its two blocks one, and then nothing until the pause is over"
+    assert all(later > 0.7 * earlier for earlier, later in itertools.pairwise(pauses[1:])), "they grow, spread"
+    assert pauses[-1] > 3 * pauses[1]
 
 
 @pytest.mark.usefixtures("pauses")

@@ -45,7 +45,8 @@ def test_telemetry_is_its_values_at_the_time_of_the_reading() -> None:
     }
 
     assert line(record(7, **body)) == (
-        "telemetry,site=works,area=hall,device=meter seq=7i,active_power_kw=12.5,voltage_v=230.0 1007"
+        "telemetry,site=works,area=hall,device=meter"
+        " seq=7i,active_power_kw=12.5,voltage_v=230.0,quality_voltage_v=1.0 1007"
     )
 
 
@@ -94,6 +95,12 @@ def test_two_alarms_of_one_device_and_moment_do_not_overwrite_each_other() -> No
     }
 
     assert fields == {"comm_lost_seq=1i,comm_lost_active=1.0", r"co\ high_seq=1i,co\ high_active=1.0"}
+
+
+def test_a_quality_is_the_number_of_its_reason_and_of_an_unknown_one_nothing() -> None:
+    assert line(record(8, "interval", quality="uncertain:estimated")) == "interval,site=works seq=8i,quality=50.0 1008"
+    assert line(record(8, "interval", quality="good")) == "interval,site=works seq=8i,quality=0.0 1008"
+    assert line(record(8, "window", quality="bad:of_another_version")) == "window,site=works seq=8i 1008"
 
 
 def test_a_record_without_any_number_is_no_line() -> None:
