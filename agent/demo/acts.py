@@ -6,7 +6,8 @@ import itertools
 from agent.demo.link import Link
 from simulators.plant import SimulatedPlant
 
-_DEVICE = "motor-2"
+_DEVICES = ("motor-2", "motor-1", "main-meter", "boiler-1")
+"""Lost in turn: a device that is lost again within minutes would be asked by ever longer pauses."""
 _CALM_S = 6.0
 _OUTAGE_S = 8.0
 _CUT_S = 18.0
@@ -19,6 +20,7 @@ class Acts:
     def __init__(self, plant: SimulatedPlant, link: Link) -> None:
         self._plant = plant
         self._link = link
+        self._next = itertools.cycle(_DEVICES)
         self.news = ""
 
     async def play(self) -> None:
@@ -30,15 +32,17 @@ class Acts:
 
     def undo(self) -> None:
         """Put everything right again."""
-        self._plant.silence(_DEVICE, False)
+        for device in _DEVICES:
+            self._plant.silence(device, False)
         self._link.cut = False
 
     async def _lose_device(self) -> None:
-        self.news = f"{_DEVICE} is taken off its line: offline, an alarm, falling coverage"
-        self._plant.silence(_DEVICE, True)
+        device = next(self._next)
+        self.news = f"{device} is taken off its line: offline, an alarm, falling coverage"
+        self._plant.silence(device, True)
         await asyncio.sleep(_OUTAGE_S)
-        self._plant.silence(_DEVICE, False)
-        self.news = f"{_DEVICE} is on its line again: found after a pause, its gap is booked as estimated"
+        self._plant.silence(device, False)
+        self.news = f"{device} is on its line again: found after a pause, its gap is booked as estimated"
         await asyncio.sleep(_OUTAGE_S)
 
     async def _lose_link(self) -> None:
