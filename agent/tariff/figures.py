@@ -47,7 +47,9 @@ class TariffFigures:
         tariff = book.tariff
         found = demand.mean_power(self._ledger, tariff.meter, WINDOW_S)
         if found is None:
-            return Figure("demand", place, _WINDOW, time_ns, "kW", None, missing=("a whole window of readings",))
+            return Figure(
+                "demand", place, _WINDOW, time_ns, "kW", None, missing=("a whole window of readings",), coverage=0.0
+            )
         start_ns = time_ns - round(found.over_s * NS_PER_S)
         if note and start_ns >= start_of(month_of(time_ns - 1, tariff.schedule.zone), tariff.schedule.zone):
             book.see(Peak(found.kw, time_ns, found.coverage, found.estimated))
@@ -60,7 +62,16 @@ class TariffFigures:
         found = demand.forecast(self._ledger, tariff.meter, time_ns, tariff.schedule.zone)
         name = "demand_forecast"
         if found is None:
-            return Figure(name, place, _WINDOW, time_ns, "kW", None, missing=("readings of this quarter of an hour",))
+            return Figure(
+                name,
+                place,
+                _WINDOW,
+                time_ns,
+                "kW",
+                None,
+                missing=("readings of this quarter of an hour",),
+                coverage=0.0,
+            )
         inputs = {
             "so_far_kw": _round(found.so_far.kw),
             "power_kw": _round(found.rate.kw),
@@ -126,7 +137,7 @@ def _peak(month: Month, place: str, time_ns: int) -> Figure:
     peak = month.peak
     if peak is None:
         missing = ("a whole demand window of this month",)
-        return Figure("demand_max", place, _MONTH, time_ns, "kW", None, missing=missing)
+        return Figure("demand_max", place, _MONTH, time_ns, "kW", None, missing=missing, coverage=0.0)
     inputs = {"at_unix_s": float(peak.end_ns // NS_PER_S)}
     known = (peak.coverage, peak.estimated)
     found = _power("demand_max", place, _MONTH, time_ns, peak.kw, inputs=inputs, known=known)

@@ -68,6 +68,9 @@ def test_a_tariff_has_figures_and_another_price_makes_another_ledger(tmp_path: P
     desk = desk_of(tmp_path)
     sources = figure_sources(desk.config, desk.ledger, lambda _: {})
     (source,) = [source for source in sources if isinstance(source, TariffFigures)]
-    assert {figure.name for figure in source.figures(START)} >= {"demand", "demand_forecast", "electricity_cost"}
+    found = {figure.name: figure for figure in source.figures(START)}
+    assert found.keys() >= {"demand", "demand_forecast", "demand_max", "electricity_cost"}
+    assert all((found[name].value, found[name].coverage) == (None, 0.0) for name in found if name != "energy_price")
+    assert found["energy_price"].value == 0.8333
     text = (tmp_path / "site.toml").read_text(encoding="utf-8").replace("0.8333", "0.8334")
     assert difference(desk.config, configured(tmp_path, text)).ledger
