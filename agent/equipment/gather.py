@@ -21,6 +21,8 @@ from drivers.unit import UNITS
 
 _FRESH_NS = 15 * 60 * 10**9
 """Readings older than this do not tell of the present."""
+_NOT_MEASURED = (Quality.STALE, Quality.SUBSTITUTED)
+"""Values that were not measured now; a clock nobody vouches for makes a value no worse."""
 _DECIMALS = 6
 _NAN = math.nan
 
@@ -71,7 +73,7 @@ class Inputs:
         if self.moment.time_ns - time_ns > _FRESH_NS:
             self.missing.append(f"{device}/{word}: not read for over 15 min")
             return _NAN
-        if quality is not Quality.GOOD:
+        if quality in _NOT_MEASURED:
             self.estimated = 1.0
         self.values[VOCABULARY[word].key] = value
         return value

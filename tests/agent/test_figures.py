@@ -10,9 +10,17 @@ import pytest
 from agent.figure import NOW, Figure
 from agent.figures import Figures
 from agent.latest import Latest
+from agent.record import FIGURE, WINDOW
+from agent.store.schema import lane_of, table
+from agent.store.settled import Lane
 from drivers.reading import Frame, Quality
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
+
+
+def test_figures_are_kept_for_as_long_as_windows_and_wait_for_no_alarm() -> None:
+    assert table(FIGURE) == WINDOW
+    assert lane_of(FIGURE) is Lane.NORMAL
 
 
 class Shown:

@@ -216,14 +216,20 @@ def test_a_boiler_that_burns_nothing_has_no_efficiency(tmp_path: Path) -> None:
     assert found["boiler_steam_per_fuel"].missing == ("no fuel was used",)
 
 
-def test_a_reading_in_doubt_makes_the_figure_estimated_and_an_old_one_is_no_reading(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("doubt", "estimated"),
+    [(Quality.STALE, 1.0), (Quality.SUBSTITUTED, 1.0), (Quality.CLOCK_UNSYNCED, 0.0), (Quality.GOOD, 0.0)],
+)
+def test_a_reading_in_doubt_makes_the_figure_estimated_and_an_old_one_is_no_reading(
+    tmp_path: Path, doubt: Quality, estimated: float
+) -> None:
     works = Works(tmp_path, BOILER)
     boiler(works, gas_nm3=72.0, steam_t=1.0)
     profile = works.desk.config.profiles["boiler-1"]
-    quality = np.full(len(profile.points), Quality.STALE, np.uint8)
+    quality = np.full(len(profile.points), doubt, np.uint8)
     values = np.full(len(profile.points), 3.5)
     works.latest.take(Frame("boiler-1", works.now_ns, works.now_ns, values, quality), 0)
-    assert works.figures()["boiler_efficiency_indirect"].estimated == 1.0
+    assert works.figures()["boiler_efficiency_indirect"].estimated == estimated
 
     works.now_ns += 901 * S
     missing = works.figures()["boiler_efficiency_indirect"].missing
