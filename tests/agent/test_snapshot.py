@@ -120,3 +120,22 @@ def test_an_account_shows_the_figures_of_its_last_interval_without_the_evidence(
 
     assert shown["account"] == name
     assert shown["interval"] == {key: value for key, value in body.items() if key != "evidence"}
+
+
+def test_what_was_not_renewed_for_three_of_its_cadences_is_stale_and_what_was_is_not(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
+    device.condition = Condition.ONLINE
+    fast, slow = (round(3 * cadence.every_s * 1e9) for cadence in device.cadences)
+    assert fast < slow - 10**10
+
+    def qualities(after_ns: int) -> set[str]:
+        monkeypatch.setattr("time.monotonic_ns", lambda: 10**18 + after_ns)
+        shown = snapshot.device(agent.config.devices[0], device)
+        assert shown["values"]["frequency_hz"] == 1.0
+        return {shown["quality"].get(key, "good") for key in ("frequency_hz", "voltage_thd_l1_percent")}
+
+    assert qualities(fast) == {"good"}
+    assert qualities(fast + 1) == {"good", "uncertain:stale"}
+    assert qualities(slow + 1) == {"uncertain:stale"}
