@@ -9,8 +9,9 @@ import asyncio
 import contextlib
 import functools
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from simulators.description import LineEntry
 from simulators.fault.device import Answer, Misbehaving
@@ -23,8 +24,16 @@ _READ = 4096
 _BITS_PER_CHAR = 10
 _LUMP_S = 0.002
 _OVERDUE_S = 0.01
+_TICK_S = 1e-6
 
 OnAnswer = Callable[[Answer], None]
+
+
+@dataclass(slots=True)
+class _Sending:
+    """One answer on its way; behind a part that could not go out nothing follows: no line loses bytes in between."""
+
+    over: bool = False
 
 
 @dataclass(slots=True)
@@ -33,6 +42,26 @@ class _Way:
 
     send: Send
     free_at: float = 0.0
+    queue: deque[tuple[float, bytes | None, _Sending]] = field(default_factory=deque)
+    """What is to be sent, by its time: timers that are due together run in any order."""
+
+    def add(self, due: float, data: bytes | None, sending: _Sending) -> None:
+        """Send a part of an answer at a loop time, behind everything added before."""
+        loop = asyncio.get_running_loop()
+        self.free_at = max(self.free_at, due)
+        self.queue.append((due, data, sending))
+        if due <= loop.time():
+            self._emit()
+        else:
+            loop.call_at(due, self._emit)
+
+    def _emit(self) -> None:
+        now = asyncio.get_running_loop().time()
+        while self.queue and self.queue[0][0] <= now + _TICK_S:
+            due, data, sending = self.queue.popleft()
+            sending.over = sending.over or now - due > _OVERDUE_S
+            if not sending.over:
+                self.send(data)
 
 
 class _Bus:
@@ -63,32 +92,12 @@ class _Bus:
                 self._send(answer, way, carried_s)
 
     def _send(self, chunks: Iterable[Chunk], way: _Way, carried_s: float) -> tuple[Chunk, ...]:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = asyncio.get_running_loop().time()
         timed = paced(chunks, self._char_s, begin_s=carried_s, free_s=way.free_at - now)
-        sending = _Sending(way)
+        sending = _Sending()
         for chunk in timed:
-            due = now + chunk.after_s
-            way.free_at = max(way.free_at, due)
-            if chunk.after_s > 0.0:
-                loop.call_at(due, sending.emit, chunk.data, due)
-            else:
-                way.send(chunk.data)
+            way.add(now + chunk.after_s, chunk.data, sending)
         return timed
-
-
-@dataclass(slots=True)
-class _Sending:
-    """One answer on its way; behind a part that could not go out nothing follows: no line loses bytes in between."""
-
-    way: _Way
-    over: bool = False
-
-    def emit(self, data: bytes | None, due: float) -> None:
-        """Send what was due at a loop time."""
-        self.over = self.over or asyncio.get_running_loop().time() - due > _OVERDUE_S
-        if not self.over:
-            self.way.send(data)
 
 
 def paced(chunks: Iterable[Chunk], char_s: float, *, begin_s: float, free_s: float) -> tuple[Chunk, ...]:

@@ -16,7 +16,7 @@ from drivers.line import Line
 from drivers.reading import Block
 from simulators.cli import main
 from simulators.description import LineEntry
-from simulators.fault.bus import misbehaving_line
+from simulators.fault.bus import _Sending, _Way, misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
 from simulators.fault.values import doubt
@@ -100,6 +100,26 @@ async def test_behind_a_part_of_a_reply_that_a_busy_machine_held_up_nothing_foll
 
     assert whole.startswith(came)
     assert len(came) < len(whole)
+
+
+@pytest.mark.parametrize("stalled", [False, True])
+async def test_replies_that_wait_for_a_late_one_follow_it_in_their_order(stalled: bool) -> None:  # noqa: FBT001 - a parameter set
+    """The late one is due when the machine is busy or at the very moment at which the others may begin."""
+    loop = asyncio.get_running_loop()
+    sent: list[bytes | None] = []
+    way = _Way(sent.append)
+    late, other = _Sending(), _Sending()
+    due = loop.time() + 0.005
+    way.add(due, b"late", late)
+    if stalled:
+        time.sleep(0.008)  # noqa: ASYNC251 - a busy machine
+        way.add(loop.time(), b"next", other)
+    else:
+        for part in range(40):
+            way.add(due, bytes((part,)), other)
+    await asyncio.sleep(0.01)
+
+    assert sent == [b"late", *([b"next"] if stalled else (bytes((part,)) for part in range(40)))]
 
 
 async def test_what_is_still_to_be_sent_when_a_line_ends_is_not_written_into_another_file(tmp_path: Path) -> None:
