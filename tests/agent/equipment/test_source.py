@@ -400,3 +400,46 @@ def test_figures_go_over_about_a_quarter_of_an_hour_and_the_load_factor_over_the
 
     assert (span_of(pump, spans), span_of(feeder, spans)) == expected
     assert span_of(pump.model_copy(update={"span": "1h"}), spans) == "1h"
+
+
+def test_one_demand_period_is_enough_for_a_load_factor(tmp_path: Path) -> None:
+    works = Works(tmp_path, FEEDER)
+    works.run(960, "meter", "active_energy_import", 10.0)
+
+    assert works.figures()["load_factor"].value == pytest.approx(1.0, abs=0.01)
+
+
+def test_an_outage_shows_in_coverage_and_estimated_share(tmp_path: Path) -> None:
+    works = Works(tmp_path, MOTOR)
+    for second in range(0, 1201, 10):
+        if not 600 < second < 900:
+            works.says("fan-1", second, {"active_energy_import": 1000 + 30 * second / 3600})
+        works.tick(second)
+    load = works.figures()["motor_load_rate"]
+
+    assert load.value == pytest.approx(51.3, abs=0.1)
+    assert load.coverage == pytest.approx(600 / 900, abs=0.02)
+    assert load.estimated == pytest.approx(300 / 900, abs=0.02)
+
+
+def test_the_divergence_is_covered_no_better_than_its_worse_efficiency(tmp_path: Path) -> None:
+    works = Works(tmp_path, BOILER)
+    for second in range(0, 451, 10):
+        works.says("boiler-1", second, GAUGES | {"gas_volume": 72 * second / 3600, "steam_mass": second / 3600})
+        works.tick(second)
+    found = works.figures()
+
+    assert found["boiler_efficiency_direct"].coverage == pytest.approx(0.5, abs=0.02)
+    assert found["boiler_efficiency_indirect"].coverage == 1.0
+    assert found["boiler_efficiency_divergence"].coverage == found["boiler_efficiency_direct"].coverage
+
+
+def test_equipment_that_is_declared_later_has_figures_from_then_on(tmp_path: Path) -> None:
+    desk = Desk(configured(tmp_path, SITE + DEVICES))
+    desk.ledger.tick(START)
+    desk.recorder.publish_windows()
+    assert not [body for body in desk.store.bodies("figure") if body["figure"].startswith("motor")]
+
+    desk.recorder.configure(configured(tmp_path, SITE + DEVICES + MOTOR), desk.ledger)
+    desk.recorder.publish_windows()
+    assert [body for body in desk.store.bodies("figure") if body["figure"].startswith("motor")]
