@@ -324,6 +324,21 @@ def test_a_restart_uses_no_contract_twice(tmp_path: Path) -> None:
     assert interval.green_quanta == 300 * QUANTA_PER_UNIT
 
 
+def test_a_restart_makes_nothing_weighed_an_estimate(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, BOILER)
+    desk.steam(EIGHT, 50_000)
+    desk.steam(EIGHT + QUARTER // 3, 54_000)
+    states = dict(desk.ledger.states())
+    desk = Desk(tmp_path, BOILER)
+    desk.ledger.restore(states.get)
+    desk.steam(EIGHT + 2 * QUARTER // 3, 58_000)
+    desk.steam(EIGHT + QUARTER, 62_000)
+
+    (interval,) = desk.closed("boiler-1/steam", EIGHT + QUARTER)
+    body = desk.body("boiler-1/steam", interval)
+    assert (body["counted"], body["estimated"], body["quality"]) == (12.0, 0.0, "good")
+
+
 def test_a_share_is_green_in_its_period_only(tmp_path: Path) -> None:
     desk = Desk(tmp_path, METER + POWER + GREEN.replace("2026-12-31", "2026-11-19") + "share = 0.25\n")
     before = EIGHT - 86_400 * NS
@@ -349,6 +364,21 @@ def test_a_measured_fuel_holds_from_its_day(tmp_path: Path) -> None:
     assert day_before.factor.set == "GB/T 32151.34-2024"
     assert same_day.factor.set == "measured"
     assert same_day.kwh_per_unit == pytest.approx(36.2 / 3.6)
+
+
+def test_of_several_analyses_the_latest_holds_and_that_of_the_account_first(tmp_path: Path) -> None:
+    def analysis(ncv: str, since: str, more: str = "") -> str:
+        text = f'\n[[fuel]]\ncarrier = "natural_gas"\nncv = "{ncv} MJ/Nm3"\nfrom = {since}\n{more}'
+        return text + 'by = "Works laboratory"\ndocument = "Report"\n'
+
+    general = analysis("36.2", "2026-11-10") + analysis("36.4", "2026-11-12") + analysis("36.0", "2026-11-11")
+    own = analysis("35.0", "2026-11-11", 'to = 2026-11-15\naccounts = ["meter-1/natural_gas"]\n')
+    desk = Desk(tmp_path, METER + GAS + general + own)
+    account = desk.ledger.books["meter-1/natural_gas"].account
+    found = [desk.ledger.conversions.at(account, EIGHT - days * 86_400 * NS) for days in (11, 10, 5, 0)]
+
+    heats = [round(each.kwh_per_unit * 3.6, 3) for each in found if each]
+    assert heats == [38.931, 36.2, 35.0, 36.4]
 
 
 def test_a_set_beside_the_configuration_can_be_chosen(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
+from pathlib import Path
+
 import orjson
 import pytest
 
 from agent.cli import main
+from tests.agent.frames import DEVICES, SITE, configured
 
 
 def test_every_set_is_listed_with_how_far_it_can_be_trusted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -57,3 +60,50 @@ def test_an_unknown_set_is_one_line_with_the_nearest(capsys: pytest.CaptureFixtu
     assert out == ""
     assert err.count("\n") == 1
     assert "did you mean 'GB/T 32151.34-2024'" in err
+
+
+def test_two_sets_are_compared_figure_by_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    # bituminous coal: 23.204 against 19.57 GJ/t is 18.57 % more, 2.0715 against 1.7417 t CO2/t is 18.93 % more
+    assert main(["factors", "--compare", "GB/T 32151.34-2024", "NDRC-2015-other-industry", "--json"]) == 0
+    compared = orjson.loads(capsys.readouterr().out)
+    found = {(each["id"], each["figure"]): each["percent"] for each in compared["figures"]}
+
+    assert found["bituminous_coal", "NCV"] == pytest.approx(18.57, abs=0.005)
+    assert found["bituminous_coal", "CO2"] == pytest.approx(18.93, abs=0.005)
+    assert found["anthracite", "oxidation"] == 0.0
+    assert compared["only_first"] == ["other_coal_products", "naphtha"]
+    assert compared["only_second"] == ["carbide_furnace_gas"]
+
+
+def test_figures_per_other_units_are_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "--compare", "GB/T 32151.34-2024", "IPCC-2006", "--json"]) == 0
+    figures = {
+        each["figure"] for each in orjson.loads(capsys.readouterr().out)["figures"] if each["id"] == "natural_gas"
+    }
+
+    assert figures == {"carbon", "oxidation"}
+
+
+def test_grid_factors_of_two_years_are_compared_by_region(capsys: pytest.CaptureFixture[str]) -> None:
+    # Anhui: 0.6553 against 0.6782 in 2022
+    assert main(["factors", "--compare", "CN-grid-2022", "CN-grid-2023"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("CN-AH")]
+
+    assert line.split() == ["CN-AH", "average", "tCO2/MWh", "0.6782", "0.6553", "-3.38"]
+
+
+def test_a_name_and_a_comparison_are_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "NBS", "--compare", "NBS", "IPCC-2006"]) == 2
+    assert "give one of them" in capsys.readouterr().err
+
+
+def test_the_plants_own_sets_are_shown_with_its_configuration(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "factors").mkdir()
+    head = 'id = "works"\ntitle = "w"\ntitle_zh = "厂"\nissuer = "w"\nsource = "Report"\n'
+    (tmp_path / "factors" / "works.toml").write_text(head, encoding="utf-8")
+    configured(tmp_path, SITE + DEVICES)
+
+    assert main(["factors", "works", "--config", str(tmp_path / "site.toml")]) == 0
+    assert capsys.readouterr().out.startswith("works: w / 厂")
