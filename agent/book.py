@@ -24,6 +24,7 @@ from agent.conversions import Conversions
 from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
+from agent.metering.declared import Late
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.jump import AHEAD_NS
@@ -192,6 +193,50 @@ class AccountBook:
         beside = self._beside.quanta_of(delta, self._conversions.day(delta.end.time_ns))
         self.intervals.add(delta, beside)
         return (beside, 0) if self._beside.weighs else (delta.quanta, beside)
+
+    @property
+    def changes_explained(self) -> list[Late]:
+        """Changes of the counter that were booked as unknown and are declared by now."""
+        return self.source.declared.late() if isinstance(self.source, Counter) else []
+
+    @property
+    def late(self) -> list[Late]:
+        """Those of them whose intervals are settled."""
+        settled_ns = 0 if self._former else self.settled_ns
+        return [each for each in self.changes_explained if each.change.first.time_ns < settled_ns]
+
+    def explain(self, late: Late) -> tuple[Delta, int, Growth | None]:
+        """Book what is known of a change by now, into the columns alone: whoever calls corrects the intervals.
+
+        Return what the counter went on by, what that comes to as the account's amount [quanta], and what grew.
+        """
+        declared, change = late.declaration, late.change
+        start = change.last or Reading(declared.time_ns, 0, declared.first)
+        delta = Delta(start, change.first, late.quanta, False, Rule.REPLACEMENT, declared)
+        quanta = delta.quanta
+        if self._beside and self._beside.weighs:
+            quanta = self._beside.quanta_of(delta, self._conversions.day(delta.end.time_ns))
+        weight = self._conversions.at(self.account, delta.end.time_ns)
+        grown = self.columns.add(delta, quanta, 0, weight)
+        if isinstance(self.source, Counter):
+            _, text = self.source.declared.use(declared, change.last, change.first)
+            self.events.append(Noticed(change.first.time_ns, Rule.REPLACEMENT, text))
+        self.changed = True
+        return delta, quanta, grown
+
+    def corrected(self, start_ns: int, revision: int, quanta: int = 0) -> None:
+        """Take note that a settled interval was revised, and of what was added to its amount [quanta]."""
+        self.changed = True
+        if isinstance(self.intervals, IntervalPair):
+            weighs = bool(self._beside and self._beside.weighs)
+            self.intervals.corrected(start_ns, revision, 0 if weighs else quanta, quanta if weighs else 0)
+        else:
+            self.intervals.corrected(start_ns, revision, quanta)
+
+    @property
+    def settled_ns(self) -> int:
+        """Up to when all intervals are closed and none is to be revised by what is booked [Unix ns]."""
+        return min(book.settled_ns for book in (self.intervals, *(book for _, book in self._former)))
 
     def due(self, now_ns: int) -> ClosedInterval | None:
         """Return the interval that is complete or overdue and to be recorded next, until `close` is called with it."""

@@ -16,10 +16,12 @@ from dataclasses import replace
 
 from agent import bodies
 from agent.book import AccountBook
-from agent.interval_body import interval_body
+from agent.interval_body import interval_body, reading_body
 from agent.ledger import LAYOUTS, Event, Ledger
+from agent.metering.amount import Reading
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
+from agent.plant import Account
 from agent.record import rfc3339
 from agent.saved import ASIDE
 from agent.scribe import Scribe
@@ -80,7 +82,7 @@ class Bookkeeper:
                         book.close(interval)
                         closed += 1
                 finally:
-                    self._save(book)
+                    self.save_book(book)
         return closed, used
 
     @contextlib.contextmanager
@@ -102,24 +104,35 @@ class Bookkeeper:
         certificates = ledger.conversions.certificates(account, interval.start_ns) if interval.green_quanta else ()
         body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight, certificates)
         body |= ledger.tariffs.priced(account.name, interval.start_ns, interval.quanta)
-        payload = self._scribe.record("interval", account.key, interval.start_ns, body)
+        return self.append(account, interval.start_ns, body)
+
+    def evidence(self, account: Account, start: Reading, end: Reading) -> bodies.Body:
+        """Return the readings before and after a step of an account as records show them."""
+        point = self._ledger.point_of(account)
+        return {"start": reading_body(start, point), "end": reading_body(end, point)}
+
+    def append(self, account: Account, start_ns: int, body: bodies.Body) -> int:
+        """Append the record of an interval, or of a revision of one; return its size [bytes]."""
+        payload = self._scribe.record("interval", account.key, start_ns, body)
         self.intervals_closed[account.name] += 1
         former = self.latest_intervals.get(account.name)
         if former is None or body["start"] >= former["start"]:
             self.latest_intervals[account.name] = body
         return len(payload)
 
-    def _save(self, book: AccountBook) -> None:
+    def save_book(self, book: AccountBook) -> None:
+        """Save the books of an account, and tell what its counter noticed."""
         account = book.account
         for event in book.events:
             told = Event(account.name, account.key, event.time_ns, str(event.rule), event.text)
-            self._tell(told)
+            self.tell(told)
         book.events = []
         self._scribe.store.save_state(*self._ledger.state(account.name))
         for name, state in self._ledger.tariffs.unsaved():
             self._scribe.store.save_state(name, state)
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Record something noticed."""
         body = {"schema": "energy-agent/event/1", "site": self._scribe.site}
         if event.account:
             body["account"] = event.account
@@ -136,7 +149,7 @@ class Bookkeeper:
             if self._scribe.keeper.believed:
                 for name, kept, event in self._ledger.take_unread():
                     store.save_state(f"{ASIDE}{name}", kept)
-                    self._tell(replace(event, time_ns=self._scribe.keeper.now_ns()))
+                    self.tell(replace(event, time_ns=self._scribe.keeper.now_ns()))
             if row_at:
                 store.save_row(row_at.time_ns, self._ledger.saved_row(row_at))
             if not self._layouts_saved:
@@ -145,7 +158,7 @@ class Bookkeeper:
             for book in self._ledger.books.values():
                 if book.changed or book.events:
                     with self._guarded(book):
-                        self._save(book)
+                        self.save_book(book)
 
     def restore_windows(self, stored: Mapping[int, bytes], now: Moment, *, trusted: bool) -> None:
         """Refill the windows from the rows of earlier runs, and save with them what restored books add."""

@@ -20,7 +20,7 @@ class Conversions:
     def __init__(self, config: SiteConfig, library: FactorLibrary) -> None:
         self._site = config.site
         self._zone = config.site.zone
-        self._library = library
+        self.library = library
         self._choices = Choices(
             region=config.site.electricity_region,
             fuel_set=config.site.fuel_parameters,
@@ -45,7 +45,7 @@ class Conversions:
             if len(self._known) >= _MOST_CONVERSIONS:
                 self._known.clear()
             self._known[key] = conversion(
-                self._library,
+                self.library,
                 carrier=account.carrier,
                 unit=account.unit,
                 when=day,

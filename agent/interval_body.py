@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent import bodies
 from agent.carbon.emission import Conversion
-from agent.metering.amount import QUANTA_PER_UNIT, Reading
+from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Reading
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
 from agent.record import rfc3339
@@ -14,7 +14,16 @@ from drivers.rawtype import raw_number
 _LARGEST_INTEGER = 2**53 - 1
 
 
-def _evidence(reading: Reading, point: Point) -> bodies.Body:
+WEIGHED = frozenset(
+    {
+        *("energy_kwh", "kgce", "kgce_equivalent", "scope", "co2_kg", "co2_location_kg", "co2_market_kg"),
+        *("ch4_kg", "n2o_kg", "co2e_kg", "gwp", "unverified", "factor", "market_factor"),
+    }
+)
+"""Keys of a record that follow from its amount and the factors."""
+
+
+def reading_body(reading: Reading, point: Point) -> bodies.Body:
     """Return a reading as proof: its time, its value in the account's unit, and for counters the raw number."""
     evidence: bodies.Body = {"time": rfc3339(reading.time_ns), "value": reading.value}
     if reading.doubt:
@@ -25,6 +34,28 @@ def _evidence(reading: Reading, point: Point) -> bodies.Body:
         evidence |= {"raw": raw if abs(raw) <= _LARGEST_INTEGER else float(raw), "registers": reading.registers.hex()}
     if reading.condition is not None:
         evidence["condition"] = {**dict(reading.condition.inputs), "weight": reading.condition.weight}
+    return evidence
+
+
+def _proof(closed: ClosedInterval, point: Point) -> bodies.Body:
+    """Return all that an amount follows from."""
+    evidence: bodies.Body = {"rules": list(closed.rules)}
+    for name in ("open", "open_next", "close", "close_next"):
+        reading = getattr(closed, name)
+        if reading is not None:
+            evidence[name] = reading_body(reading, point)
+    if closed.decisions:
+        evidence["decisions"] = [
+            {
+                "rule": str(step.rule),
+                "amount": step.quanta / QUANTA_PER_UNIT,
+                "since": rfc3339(step.since_ns),
+                "start": reading_body(step.start, point),
+                "end": reading_body(step.end, point),
+                **declared_body(step.declared),
+            }
+            for step in closed.decisions
+        ]
     return evidence
 
 
@@ -52,24 +83,6 @@ def interval_body(
     length_s = (closed.end_ns - closed.start_ns) / 1e9
     covered = min(1.0, bodies.rounded(closed.measured_s / length_s))
     estimated = bodies.share(closed.estimated_quanta, closed.quanta)
-    evidence: bodies.Body = {"rules": list(closed.rules)}
-    for name in ("open", "open_next", "close", "close_next"):
-        reading = getattr(closed, name)
-        if reading is not None:
-            evidence[name] = _evidence(reading, point)
-    if closed.decisions:
-        evidence["decisions"] = [
-            {
-                "rule": str(step.rule),
-                "amount": step.quanta / QUANTA_PER_UNIT,
-                "since": rfc3339(step.since_ns),
-                "start": _evidence(step.start, point),
-                "end": _evidence(step.end, point),
-            }
-            for step in closed.decisions
-        ]
-    location = (weight.co2_kg_per_unit if weight else None) or 0.0
-    market = (weight.co2_market_kg_per_unit if weight else None) or 0.0
     green = closed.green_quanta / QUANTA_PER_UNIT
     body: bodies.Body = {
         "schema": "energy-agent/interval/1",
@@ -84,17 +97,35 @@ def interval_body(
         "amount": amount,
         "unit": account.unit,
         **_counted(account, closed),
-        **bodies.weighed(amount, weight, location=amount * location, market=(amount - green) * market),
+        **weighed_body(amount, green, weight),
         **({"green_kwh": bodies.rounded(green), "certificates": list(certificates)} if green else {}),
         "coverage": covered,
         "estimated": estimated,
         "quality": bodies.interval_quality(covered, estimated, *closed.doubts),
-        "evidence": evidence,
+        "evidence": _proof(closed, point),
     }
     if closed.reason:
         body["reason"] = closed.reason
-    if weight is not None:
-        body["factor"] = bodies.factor(weight.factor)
-        if weight.market_factor is not None:
-            body["market_factor"] = bodies.factor(weight.market_factor)
     return body
+
+
+def weighed_body(amount: float, green: float, weight: Conversion | None) -> bodies.Body:
+    """Return what an amount, of which a part is green by contract, comes to, and by which factors."""
+    if weight is None:
+        return {}
+    location, market = weight.co2_kg_per_unit or 0.0, weight.co2_market_kg_per_unit or 0.0
+    body = bodies.weighed(amount, weight, location=amount * location, market=(amount - green) * market)
+    body["factor"] = bodies.factor(weight.factor)
+    if weight.market_factor is not None:
+        body["market_factor"] = bodies.factor(weight.market_factor)
+    return body
+
+
+def declared_body(declared: Declaration | None) -> bodies.Body:
+    """Return what somebody declared of a step, as evidence."""
+    if declared is None:
+        return {}
+    said: bodies.Body = {"time": rfc3339(declared.time_ns), "first_reading": declared.first}
+    if declared.last is not None:
+        said["last_reading"] = declared.last
+    return {"declared": {**said, "reason": declared.reason, "author": declared.author}}

@@ -26,7 +26,8 @@ from agent.carbon.factors import FactorLibrary
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
-from agent.metering.amount import NS_PER_S, Declaration
+from agent.metering.amount import NS_PER_S, Declaration, Delta
+from agent.metering.declared import Late
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
 from agent.metering.window import MINUTE_NS, Windows
 from agent.plant import Account, Plant
@@ -137,9 +138,20 @@ class Ledger:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
             for grown in book.take(frame, right=self.clock_right):
-                outage = self._reader.outage(self.position[book.account.name], grown)
-                start_ns = self.timeline.at(outage.start)
-                self.windows.spread(outage.columns, outage.growth, start_ns, outage.end.monotonic_ns)
+                self._spread(book, grown)
+
+    def _spread(self, book: AccountBook, grown: Growth) -> None:
+        outage = self._reader.outage(self.position[book.account.name], grown)
+        end_ns = self.timeline.at(outage.end)
+        if end_ns is not None:
+            self.windows.spread(outage.columns, outage.growth, self.timeline.at(outage.start), end_ns)
+
+    def explain(self, book: AccountBook, late: Late) -> tuple[Delta, int]:
+        """Book what is known by now of a change that was booked as unknown; see `AccountBook.explain`."""
+        delta, quanta, grown = book.explain(late)
+        if grown:
+            self._spread(book, grown)
+        return delta, quanta
 
     def tick(self, monotonic_ns: int) -> bool:
         """Write one row of the ring; return whether it is one that is to be saved."""

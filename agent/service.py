@@ -22,6 +22,7 @@ from agent.bookkeeper import Bookkeeper
 from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
 from agent.conversions import library_of
+from agent.corrections.desk import Corrections
 from agent.crew import Job, working
 from agent.delivery import end_alarms_of_others, forwarders
 from agent.duties import Duties
@@ -64,6 +65,8 @@ class Agent:
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
+        self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
+        self.corrections.keep(config, self.ledger)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
@@ -103,6 +106,7 @@ class Agent:
         async with contextlib.AsyncExitStack() as stack:
             await self.store.open()
             stack.push_async_callback(self.store.close)
+            self.corrections.restore()
             self.ledger.restore(self.store.load_state)
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
@@ -124,6 +128,7 @@ class Agent:
         own = [
             ("ticker", self.duties.tick_for_ever),
             ("books", self.duties.keep_books),
+            ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
             ("reload", self._take_over_for_ever),
         ]
         return [*polling, *own]
@@ -205,6 +210,7 @@ class Agent:
             self.recorder.forget(key)
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
+        self.corrections.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 

@@ -26,7 +26,7 @@ the interval was cut and what was read there, and the amount follows from the ca
 """
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, elapsed_ns
 from agent.metering.boundary import Boundaries
 from agent.metering.jump import AHEAD_NS, CORRECTED, Jump, remembered
 from agent.metering.slot import LATE_DATA, ClosedInterval, Decision, Slot, restored, state_of
-from agent.metering.stretch import Stretch
+from agent.metering.stretch import Stretch, cut
 
 __all__ = ["MOST_INTERVALS", "ClosedInterval", "Decision", "IntervalBook"]
 
@@ -132,7 +132,7 @@ class IntervalBook:
                 closed_to_ns = min(former.end_ns, start_ns)  # the outage was too long to be told in full
         moved = self._booked + self._waiting - before - (slot.quanta if slot else 0)
         self._withdraw(from_ns)
-        self._ready = _cut(self._ready, start_ns)
+        self._ready = cut(self._ready, start_ns)
         self._closed_to_ns = min(self._closed_to_ns, closed_to_ns)
         again = self._highest + 1 if slot else 0
         self._slot = self._corrected(slot or Slot(start_ns, end_ns), frontier, reading, moved)
@@ -222,6 +222,21 @@ class IntervalBook:
         return closed
 
     @property
+    def settled_ns(self) -> int:
+        """Up to when all intervals are closed and none is to be revised by what is booked [Unix ns]."""
+        from_ns, to_ns, _ = self._withdrawn
+        head = self._ready[0] if self._ready else self._slot
+        if head is None:
+            return 0
+        return min(head.start_ns, self._closed_to_ns, from_ns if from_ns < to_ns else head.start_ns)
+
+    def corrected(self, start_ns: int, revision: int, quanta: int) -> None:
+        """Take note that a settled interval was revised by others, and of what was added to it."""
+        self._highest = max(self._highest, revision)
+        self._booked += quanta
+        self._jumps = [each.later(quanta) if each.frontier.time_ns > start_ns else each for each in self._jumps]
+
+    @property
     def end_ns(self) -> int:
         """By when all that was booked is due, whatever comes later [Unix ns]."""
         return self._slot.end_ns + self._grace_ns if self._slot else 0
@@ -303,14 +318,3 @@ class IntervalBook:
         revision, reason = self._first(start_ns)
         reason = reason if revision else ""
         return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), revision, reason)
-
-
-def _cut(ready: Iterable[Slot | Stretch], start_ns: int) -> deque[Slot | Stretch]:
-    """Return what lies before a time."""
-    kept: deque[Slot | Stretch] = deque()
-    for each in ready:
-        if each.start_ns < start_ns:
-            if isinstance(each, Stretch):
-                each.end_ns = min(each.end_ns, start_ns)
-            kept.append(each)
-    return kept

@@ -1,7 +1,7 @@
 """A step far ahead on the wall clock: an outage, or a clock that was wrong. Only a clock set right later can tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, Delta, Reading
@@ -39,6 +39,10 @@ class Jump:
     def before(self, slot: Slot | None, start_ns: int) -> int:
         """Return what of all was booked before an interval, which is `slot` if it is the one of the frontier."""
         return self.booked - slot.quanta if slot else self.booked + course(self.delta, self.since_ns, start_ns)
+
+    def later(self, quanta: int) -> "Jump":
+        """Return the jump with more booked before it."""
+        return replace(self, booked=self.booked + quanta)
 
     def state(self) -> list[Any]:
         """Return the jump as JSON values."""

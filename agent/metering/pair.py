@@ -67,6 +67,16 @@ class IntervalPair:
         self._beside.close(interval)
 
     @property
+    def settled_ns(self) -> int:
+        """Up to when all intervals are closed and none is to be revised by what is booked [Unix ns]."""
+        return self._own.settled_ns
+
+    def corrected(self, start_ns: int, revision: int, quanta: int, beside: int = 0) -> None:
+        """Take note that a settled interval was revised by others, and of what was added to it and beside it."""
+        self._own.corrected(start_ns, revision, quanta)
+        self._beside.corrected(start_ns, revision, beside)
+
+    @property
     def end_ns(self) -> int:
         """By when all that was booked is due, whatever comes later [Unix ns]."""
         return max(self._own.end_ns, self._beside.end_ns)

@@ -1,6 +1,7 @@
 """Successive intervals that lie wholly inside one delta: an outage of weeks in a few hundred bytes."""
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,3 +61,14 @@ class Stretch:
         frontier, delta = Reading.restored(state["frontier"]), Delta.restored(state["delta"])
         since_ns, start_ns, end_ns, emitted_to_ns = state["times"]
         return Stretch(frontier, delta, tuple(state["rules"]), since_ns, start_ns, end_ns, emitted_to_ns)
+
+
+def cut(ready: Iterable[Slot | Stretch], start_ns: int) -> deque[Slot | Stretch]:
+    """Return what lies before a time."""
+    kept: deque[Slot | Stretch] = deque()
+    for each in ready:
+        if each.start_ns < start_ns:
+            if isinstance(each, Stretch):
+                each.end_ns = min(each.end_ns, start_ns)
+            kept.append(each)
+    return kept

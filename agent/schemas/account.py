@@ -151,6 +151,21 @@ class EvidenceReading(Figures):
     """Pressure (absolute) and temperatures, and `weight`: how much of the account's unit one `counted_unit` is."""
 
 
+class Declared(Figures):
+    """A replaced meter or an initial reading, as somebody declares it; in the unit the counter is read in."""
+
+    time: Time
+    """When it happened."""
+    last_reading: Number | None = None
+    """What the old meter showed last; absent for an initial reading."""
+    first_reading: Number
+    """What the counter began with."""
+    reason: str
+    """Why."""
+    author: str
+    """Who declares it."""
+
+
 class Decision(Figures):
     """A step between two readings that was not booked along the plain line between them."""
 
@@ -164,6 +179,8 @@ class Decision(Figures):
     """The reading before the step."""
     end: EvidenceReading
     """The reading after the step."""
+    declared: Declared | None = None
+    """What somebody declared of it, and the amount rests on."""
 
 
 class Evidence(Figures):

@@ -1,0 +1,108 @@
+"""What a command asks of the agent: a file beside the store, taken by the running agent or by the command itself.
+
+A request is whole when it is there (it is renamed into place), and is gone when it is done; then there is an answer.
+"""
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.metering.amount import Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class Revise:
+    """Weigh the intervals that start in [start_ns, end_ns) anew, of one account or (empty) of all.
+
+    `factors` names the configuration and factor sets that whoever asks has seen the outcome of.
+    """
+
+    start_ns: int
+    end_ns: int
+    account: str
+    reason: str
+    author: str
+    factors: str
+
+
+Request = Declaration | Revise
+_KINDS: Mapping[str, type[Declaration | Revise]] = {"declaration": Declaration, "revise": Revise}
+
+
+class RequestError(Exception):
+    """Raised for a request that cannot be read; says why."""
+
+
+def ask(store: Path, request: Request) -> str:
+    """Leave a request for whoever owns a store; return its name. Raises OSError."""
+    name = secrets.token_hex(8)
+    kind = next(kind for kind, shape in _KINDS.items() if isinstance(request, shape))
+    fields = {field: getattr(request, field) for field in request.__dataclass_fields__}
+    _put(_place(store, "request", name), {"kind": kind, **fields})
+    return name
+
+
+def requests(store: Path) -> Iterator[tuple[str, Request | RequestError]]:
+    """Yield the requests left for a store by name, the oldest first."""
+    prefix = f"{store.name}.request-"
+    try:
+        found = [each for each in os.scandir(store.parent) if each.name.startswith(prefix)]
+    except OSError:
+        return
+    for each in sorted(found, key=_age):
+        if each.name.endswith(".json"):
+            yield each.name.removeprefix(prefix).removesuffix(".json"), _read(Path(each.path))
+
+
+def answer(store: Path, name: str, found: Mapping[str, Any]) -> None:
+    """Answer a request, which is done with that. Raises OSError."""
+    _put(_place(store, "answer", name), found)
+    _place(store, "request", name).unlink(missing_ok=True)
+
+
+def answered(store: Path, name: str) -> dict[str, Any] | None:
+    """Return the answer to a request and take it away; None while there is none."""
+    place = _place(store, "answer", name)
+    try:
+        found: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    with contextlib.suppress(OSError):
+        place.unlink()
+    return found
+
+
+def withdraw(store: Path, name: str) -> None:
+    """Take a request back. Raises OSError."""
+    _place(store, "request", name).unlink(missing_ok=True)
+
+
+def _place(store: Path, what: str, name: str) -> Path:
+    return store.with_name(f"{store.name}.{what}-{name}.json")
+
+
+def _put(place: Path, content: Mapping[str, Any]) -> None:
+    draft = place.with_suffix(".part")
+    draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    draft.chmod(0o644)  # whoever asks may be another user than the agent
+    draft.replace(place)
+
+
+def _age(entry: os.DirEntry[str]) -> float:
+    try:
+        return entry.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _read(place: Path) -> Request | RequestError:
+    try:
+        fields = json.loads(place.read_text(encoding="utf-8"))
+        return _KINDS[fields.pop("kind")](**fields)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return RequestError(f"{place}: is no request ({error!r})")
