@@ -4,6 +4,7 @@ from agent.store.chain import GENESIS, record_hash
 from agent.store.dead_letter import DeadLetter
 from agent.store.file import discard_dead_letters
 from agent.store.journal import Store
+from agent.store.keeper import FOUND
 from agent.store.reader import read_dead_letters, read_intervals, read_status
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
@@ -11,6 +12,7 @@ from agent.store.status import SinkStatus, StoreStatus
 from agent.store.trouble import store_alarms
 
 __all__ = [
+    "FOUND",
     "GENESIS",
     "DeadLetter",
     "Lane",

@@ -31,7 +31,7 @@ RETRY_S = 2.0
 """Pause between attempts to write to a file that cannot be written."""
 _ABOVE_ALL = 1 << 40
 """More records than any store ever counts: where a start without a readable file begins at least."""
-_FOUND = "found/"
+FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
 _REPLACE_S = 60.0
 """A file that is damaged, or gone, again within this time is not replaced: the disk, or somebody, is the culprit."""
@@ -194,11 +194,11 @@ class Keeper:
         with self._backlog.changed:
             mine = set(self._backlog.states)
             for name, value in states.items():
-                self._backlog.save(f"{_FOUND}{name}" if name in mine else name, value)
+                self._backlog.save(f"{FOUND}{name}" if name in mine else name, value)
         if mine & states.keys():
             text = (
-                "the store could not be read at the start, and can be now: the books go on as of this start, "
-                f"and what it held of them is kept in it as '{_FOUND}…'"
+                "the store could not be read at the start, and can be now: the books go on as of this start; what it "
+                f"held of them is kept in it as '{FOUND}…', and its accounts are taken up"
             )
             self._backlog.report("store_found", text)
 

@@ -1,0 +1,76 @@
+"""Books of an earlier run that turn up while the agent runs: what they left open is booked, and what was counted since.
+
+A store that could not be read at the start may be readable later. By then this run has books of its own, which go on;
+those of the run before are only read. What they had in no interval yet, and what the counter went on by between their
+last reading and the first of the books that go on, is booked as estimated with the next reading, so nothing is lost.
+"""
+
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from agent.book import AccountBook
+from agent.ledger import Ledger
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
+from agent.metering.amount import Event as Noticed
+from agent.metering.interval import IntervalBook
+from agent.saved import UnreadableError
+from agent.store import FOUND, Store
+
+_log = logging.getLogger(__name__)
+
+_ACCOUNT = f"{FOUND}account/"
+_UNUSABLE = (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+
+
+def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[str]:
+    """Book what the found states of accounts left, and forget them; return the names of these accounts.
+
+    `empty` gives an empty ledger of the same configuration. A state of which nothing can be told stays where it is.
+    """
+    states = {name.removeprefix(_ACCOUNT): state for name, state in store.load_states(_ACCOUNT).items() if state}
+    known = {name: state for name, state in states.items() if name in ledger.books}
+    if not known:
+        return []
+    taken, scratch = [], empty()
+    with store.transaction():
+        for name, state in known.items():
+            book, former = ledger.books[name], scratch.books[name]
+            with contextlib.suppress(*_UNUSABLE):
+                former.restore(state)
+                if delta := _left(book, former):
+                    _book(ledger, book, delta)
+                    store.save_state(f"{_ACCOUNT}{name}", b"")
+                    store.save_state(*ledger.state(name))
+                    taken.append(name)
+    return taken
+
+
+def _left(book: AccountBook, former: AccountBook) -> Delta | None:
+    """Return what a former book left and what was counted until the other began, None when that cannot be told."""
+    if not (isinstance(book.intervals, IntervalBook) and isinstance(former.intervals, IntervalBook)):
+        return None
+    first, last = _origin(book.intervals), former.source.last
+    if first is None or last is None or last.time_ns > first.time_ns:
+        return None
+    between = sum(delta.quanta for delta in former.source.book(first))
+    return Delta(last, first, former.intervals.pending_quanta + between, measured=False, rule=Rule.GAP)
+
+
+def _origin(intervals: IntervalBook) -> Reading | None:
+    origin: Any = intervals.state()["origin"]
+    return Reading.restored(origin) if origin else None
+
+
+def _book(ledger: Ledger, book: AccountBook, delta: Delta) -> None:
+    end_ns = delta.end.time_ns
+    book.intervals.add(delta)
+    book.columns.add(delta, delta.quanta, 0, ledger.conversions.at(book.account, end_ns))
+    amount = f"{delta.quanta / QUANTA_PER_UNIT:.15g} {book.account.unit}"
+    text = (
+        f"the books of the run before were found: {amount} that they left open, or that was counted until the present"
+    )
+    book.events = [*book.events, Noticed(end_ns, Rule.GAP, f"{text} ones began, are booked as estimated")]
+    book.changed = True
+    _log.warning("%s: %s ones began, are booked as estimated", book.account.name, text)

@@ -1,0 +1,76 @@
+"""What the books of an earlier run left is booked when they turn up while the agent runs."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.metering.amount import QUANTA_PER_UNIT
+from agent.store import FOUND
+from agent.taking_up import take_up
+from tests.agent.desk import MQTT, START, Desk, S
+from tests.agent.frames import DEVICES, SITE, configured
+
+NAME = "fan-1/electricity"
+SAVED = f"{FOUND}account/{NAME}"
+
+
+@pytest.fixture
+def before(tmp_path: Path) -> Desk:
+    """Return a run that has read 1000 to 1100 and recorded its first interval."""
+    desk = Desk(configured(tmp_path, SITE + DEVICES + MQTT))
+    for after_s in range(0, 110, 10):
+        desk.polled(after_s, 1000 + after_s)
+    desk.bookkeeper.close_due(START + 100 * S)
+    desk.bookkeeper.save()
+    return desk
+
+
+def amounts(desk: Desk) -> float:
+    """Everything of the latest revisions, in steps of the counter."""
+    latest = {body["start"]: body["amount"] for body in desk.store.bodies("interval") if body["account"] == NAME}
+    return round(float(sum(latest.values())) * 100, 6)
+
+
+def later(before: Desk) -> Desk:
+    """Return a run without a store that has begun with 1500, 400 s later."""
+    desk = Desk(before.config)
+    for after_s in range(500, 560, 10):
+        desk.polled(after_s, 1000 + after_s)
+    return desk
+
+
+def test_what_was_left_open_and_counted_between_is_booked_as_estimated(before: Desk) -> None:
+    after = later(before)
+    after.store.states[SAVED] = before.store.states[f"account/{NAME}"]
+    taken = take_up(after.store, after.ledger, lambda: Desk(before.config).ledger)  # type: ignore[arg-type]  # stands in for a Store
+    for after_s in range(560, 700, 10):
+        after.polled(after_s, 1000 + after_s)
+    after.bookkeeper.close_due(START + 660 * S)
+    closed = after.store.bodies("interval")
+    pending = after.ledger.books[NAME].intervals.pending_quanta
+
+    assert taken == [NAME]
+    assert after.store.states[SAVED] == b""
+    assert amounts(before) == 60.0
+    # 1000 to 1690: 60 in the first run's interval, the rest here, what is pending included.
+    assert amounts(before) + amounts(after) + pending / QUANTA_PER_UNIT * 100 == pytest.approx(690, abs=1e-6)
+    assert any(body["estimated"] for body in closed)
+    told = [body["text"] for body in after.store.bodies("event")]
+    assert any("books of the run before were found: 4.4 kWh" in text for text in told)
+
+
+def test_it_is_taken_up_once(before: Desk) -> None:
+    after = later(before)
+    after.store.states[SAVED] = before.store.states[f"account/{NAME}"]
+    take_up(after.store, after.ledger, lambda: Desk(before.config).ledger)  # type: ignore[arg-type]  # stands in for a Store
+
+    assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # the same
+
+
+@pytest.mark.parametrize("state", [b"no state", b'{"version":2}'])
+def test_what_nobody_can_read_stays_where_it_is(before: Desk, state: bytes) -> None:
+    after = later(before)
+    after.store.states[SAVED] = state
+
+    assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # stands in for a Store
+    assert after.store.states[SAVED] == state
