@@ -38,6 +38,7 @@ from agent.recorder import Recorder
 from agent.reload import difference
 from agent.scribe import Scribe
 from agent.store import Store, StoreError
+from agent.taking_up import take_up
 
 _log = logging.getLogger(__name__)
 
@@ -129,9 +130,15 @@ class Agent:
             ("ticker", self.duties.tick_for_ever),
             ("books", self.duties.keep_books),
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
+            ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
         ]
         return [*polling, *own]
+
+    async def _take_up_found(self) -> None:
+        """Take up what the run before left, if its books have turned up; the crew asks again and again."""
+        if self.recorder.settled:
+            take_up(self.store, self.ledger, lambda: self._ledger(self.config))
 
     async def _stop_api(self) -> None:
         if self.api:
