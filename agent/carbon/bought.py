@@ -21,6 +21,7 @@ from agent.carbon.conversion import (
 )
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import RESIDUAL_PROXY, Factor, FactorLibrary
+from agent.carbon.measured import Measured
 
 _OWN = "own-energy"
 _PURCHASED_HEAT = ("GB/T 32150-2025", "purchased_heat")
@@ -62,11 +63,17 @@ def electricity(library: FactorLibrary, *, unit: str, when: date, choices: Choic
     return _own(library, bought, when, stored=direction != "generation")
 
 
-def heat(library: FactorLibrary, *, carrier: str, unit: str, when: date, direction: str) -> Conversion:
-    """Return the conversion of heat, steam or hot water that is bought or sold."""
+def heat(
+    library: FactorLibrary, *, carrier: str, unit: str, when: date, direction: str, measured: Measured | None = None
+) -> Conversion:
+    """Return the conversion of heat, steam or hot water that is bought or sold, by its supplier's CO2 if measured."""
     row = library.row(ENERGY_AND_MEDIA, "heat_equiv")
     gj = row_units(row, carrier, unit)
     factor = library.fuel(*_PURCHASED_HEAT, when)
+    if measured:
+        if measured.co2_t_per_gj is None:
+            raise CarbonError(f"nothing is said of the CO2 of '{carrier}'", "give co2_per_gj, in tCO2/GJ")
+        factor = measured.factor(factor, measured.co2_t_per_gj, factor.unit)
     bought = Conversion(
         carrier=carrier,
         unit=unit,

@@ -27,6 +27,8 @@ def fuel(
     measured: Measured | None,
 ) -> Conversion:
     """Return the conversion of a fuel by its published row, or by what was measured of it as far as that goes."""
+    if measured and measured.co2_t_per_gj is not None:
+        raise CarbonError(f"'{carrier}' is burnt here, not bought as heat", "give ncv, carbon_content and oxidation")
     row = measured.over(published) if measured else published
     factor = _factor(library, published, row, measured, when)
     share = row_units(row, carrier, unit)

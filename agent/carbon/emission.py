@@ -49,10 +49,12 @@ def conversion(
     whole calendar day and may be kept. Raises CarbonError for an unknown carrier, region or set, for a unit the
     carrier is not counted in, and for a direction it cannot go.
     """
+    if carrier == "electricity" and measured:
+        raise CarbonError("electricity is no fuel", "its contracts stand in [[green_power]]")
     if carrier == "electricity":
         return electricity(library, unit=unit, when=when, choices=choices, direction=direction)
     if carrier in _HEAT:
-        return heat(library, carrier=carrier, unit=unit, when=when, direction=direction)
+        return heat(library, carrier=carrier, unit=unit, when=when, direction=direction, measured=measured)
     if direction != "import":
         raise CarbonError(
             f"'{carrier}' has no direction '{direction}'", "only electricity and heat have one; leave it out"

@@ -27,6 +27,8 @@ class Measured:
     until: date | None
     by: str
     document: str
+    co2_t_per_gj: float | None = None
+    """Of purchased heat, in place of everything else: CO2 of the supplier [tCO2/GJ]."""
 
     @property
     def complete(self) -> bool:
@@ -73,9 +75,11 @@ class Measured:
             "carbon content": self.carbon_content,
             "oxidation": self.oxidation,
             "density": self.density_t_per_m3,
+            "CO2": self.co2_t_per_gj,
         }
         given = [name for name, figure in parts.items() if figure is not None]
-        left = [name for name in ("calorific value", "carbon content", "oxidation") if parts[name] is None]
+        needed = () if self.co2_t_per_gj is not None else ("calorific value", "carbon content", "oxidation")
+        left = [name for name in needed if parts[name] is None]
         note = f"{', '.join(given)} measured by {self.by}: {self.document}, from {self.since}"
         note += f" to {self.until}" if self.until else ""
         if left:

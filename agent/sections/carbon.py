@@ -121,7 +121,7 @@ class _Period(Section):
 
 
 class FuelSection(_Period):
-    """`[[fuel]]`: what was measured of a fuel, from a day on until the next analysis, or to a day."""
+    """`[[fuel]]`: what was measured of a fuel, or of purchased heat, from a day on until the next one, or to a day."""
 
     carrier: str
     accounts: tuple[AccountName, ...] = ()
@@ -129,14 +129,15 @@ class FuelSection(_Period):
     carbon_content: float | None = Field(default=None, ge=0, lt=0.2)
     oxidation: _Share | None = None
     density: _Density | None = None
+    co2_per_gj: float | None = Field(default=None, ge=0, lt=1)
     to: date | None = None
     by: _Text
     document: _Text
 
     @model_validator(mode="after")
     def _something_is_measured(self) -> "FuelSection":
-        if all(value is None for value in (self.ncv, self.carbon_content, self.oxidation, self.density)):
-            raise ValueError("nothing is measured; give ncv, carbon_content, oxidation or density")
+        if not {"ncv", "carbon_content", "oxidation", "density", "co2_per_gj"} & self.model_fields_set:
+            raise ValueError("nothing is measured; give ncv, carbon_content, oxidation or density; co2_per_gj of heat")
         if self.to is not None and self.to < self.since:
             raise ValueError("'to' lies before 'from'; correct one of them")
         return self

@@ -1,5 +1,6 @@
 """What a plant measured of its fuels comes before the sets, with its evidence."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -29,6 +30,9 @@ def analysis(
     return Measured(
         ncv_gj, ncv_unit, carbon_content, oxidation, density, since, None, "Works laboratory", "Report 2026-17"
     )
+
+
+HEAT = replace(analysis(), co2_t_per_gj=0.06)
 
 
 def burnt(library: FactorLibrary, carrier: str, unit: str, measured: Measured, fuel_set: str = A) -> Conversion:
@@ -96,9 +100,21 @@ def test_another_analysis_has_another_version(library: FactorLibrary) -> None:
     assert first.factor.version != second.factor.version
 
 
+def test_the_suppliers_figure_of_heat_comes_before_the_default(library: FactorLibrary) -> None:
+    # GB/T 32150-2025, 7.5.6: measured first; Shanghai's local figure is 0.06 tCO2/GJ
+    found = burnt(library, "steam", "GJ", HEAT)
+
+    assert (found.co2_kg_per_unit, found.kgce_per_unit) == (60.0, 34.12)
+    assert found.factor.note == "CO2 measured by Works laboratory: Report 2026-17, from 2026-03-01"
+    assert found.factor.confidence == "measured"
+
+
 @pytest.mark.parametrize(
     ("carrier", "unit", "measured", "fuel_set", "what"),
     [
+        ("natural_gas", "Nm3", HEAT, A, "is burnt here"),
+        ("steam", "GJ", analysis(0.0426, "kg"), A, "give co2_per_gj"),
+        ("electricity", "kWh", analysis(0.0426, "kg"), A, "electricity is no fuel"),
         ("diesel", "t", analysis(0.0426, "kg"), "GB/T 2589-2020 A.1", "no carbon content or oxidation"),
         ("compressed_air", "m3", analysis(0.001, "m3"), A, "is no fuel"),
         ("process_gas", "Nm3", analysis(0.0108, "Nm3"), A, "unknown carrier"),
