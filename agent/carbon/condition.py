@@ -1,7 +1,7 @@
 """What a tonne or a cubic metre is worth in the state it passed the meter in.
 
 Steam and hot water (GJ per t or m3): by enthalpy, IAPWS-IF97. Gas (Nm3 per m3): by the law of real gases, as volume
-converters do it (EN 12405-1, 3.2): ``V(0 °C) = V x p / 101.325 kPa x 273.15 K / T / K`` with the relative
+converters do it (EN 12405-1): ``V(0 °C) = V x p / 101.325 kPa x 273.15 K / T / K`` with the relative
 compressibility K = Z/Zn. Pressures are absolute [kPa], temperatures [°C].
 """
 
@@ -24,7 +24,7 @@ WATER_KPA = 1600.0
 """Pressure at which the properties of hot water are taken where none is given: that of the tables of heat meters
 (EN 1434-1); 1 MPa more or less changes the heat by less than a thousandth."""
 _SENSOR_K = 5.0
-"""Saturated steam may read this much too cold: two sensors of class B and a pressure of class 1 together."""
+"""Saturated steam may read this much too cold: the pressure and a thermometer in a pocket are never quite one state."""
 _CRITICAL_MPA = 22.064
 
 
