@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from agent.commands.arguments import add_decode, add_read, add_scan
+from agent.commands.arguments import add_decode, add_read, add_replace, add_revise, add_scan
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -108,6 +108,20 @@ def _intervals(given: Arguments) -> Exit:
     return intervals(given.config, start=given.start, end=given.end, account=given.account, form=given.format)
 
 
+def _replace_meter(given: Arguments) -> Exit:
+    from agent.commands.correct import Replaced, replace_meter
+
+    named = {name: getattr(given, name) for name in Replaced.__dataclass_fields__}
+    return replace_meter(given.config, Replaced(**named), as_json=given.json)
+
+
+def _revise(given: Arguments) -> Exit:
+    from agent.commands.correct import Period, revise
+
+    named = {name: getattr(given, name) for name in Period.__dataclass_fields__}
+    return revise(given.config, Period(**named), sure=given.yes, as_json=given.json)
+
+
 def _store(given: Arguments) -> Exit:
     from agent.commands.store import store
 
@@ -169,6 +183,8 @@ def _parser() -> argparse.ArgumentParser:
     intervals.add_argument("--account", metavar="NAME", help="only this account")
     intervals.add_argument("--format", choices=("table", "csv", "json"), default="table")
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
+    add_replace(command("replace-meter", _replace_meter, "declare a replaced meter or an initial reading", config=True))
+    add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
     store = command("store", _store, "show what waits in the store, and what receivers refused", config=True)
     store.add_argument("--dead-letters", action="store_true", help="list the records that receivers refused for good")
     store.add_argument("--sink", metavar="NAME", help="only the dead letters of this receiver")

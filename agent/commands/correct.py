@@ -1,0 +1,210 @@
+"""`energy-agent replace-meter` and `revise`: corrections, taken by the running agent or done at once without one."""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agent.commands.intervals import parse_time
+from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.table import fixed, print_table, print_text
+from agent.config import SiteConfig, load_config
+from agent.conversions import Conversions, library_of
+from agent.corrections.amend import Body, in_force, reweighed, start_ns
+from agent.corrections.check import refusal
+from agent.corrections.desk import fingerprint
+from agent.corrections.offline import runs, serve
+from agent.corrections.request import Request, Revise, answered, ask, withdraw
+from agent.metering.amount import Declaration
+from agent.plant import Account, build_plant
+from agent.store import StoreError, read_intervals
+from drivers.document import nearest
+
+_QUESTIONS = 2
+_PATIENCE_S = 30.0
+_LONG_S = 600.0
+"""A revision of years takes its time."""
+_LOOK_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """A replaced meter as the command line has it; without `last` an initial reading."""
+
+    account: str
+    at: str
+    last: float | None
+    first: float
+    reason: str
+    author: str
+
+
+def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
+    """Declare that a meter was replaced, or what it showed when its account began."""
+    config = load_config(path)
+    account = _known(config, asked.account)
+    if problem := refusal(asked.account, account):
+        raise CommandError(problem[0])
+    time_ns = parse_time(asked.at, config.site.zone)
+    declared = Declaration(asked.account, time_ns, asked.last, asked.first, _said(asked.reason, "--reason"),
+                           _said(asked.author, "--author"))  # fmt: skip
+    return _done(config, declared, _PATIENCE_S, as_json=as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """What is to be revised as the command line has it."""
+
+    start: str
+    end: str
+    account: str | None
+    reason: str
+    author: str
+
+
+def revise(path: Path, asked: Period, *, sure: int, as_json: bool) -> Exit:
+    """Show what the factors now in force would change in closed intervals, and after asking twice revise them."""
+    config = load_config(path)
+    zone = config.site.zone
+    since_ns, until_ns = parse_time(asked.start, zone), parse_time(asked.end, zone)
+    if until_ns <= since_ns:
+        raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
+    if asked.account:
+        _known(config, asked.account)
+    reason, author = _said(asked.reason, "--reason"), _said(asked.author, "--author")
+    library = library_of(config)
+    changes = list(_changes(config, Conversions(config, library), since_ns, until_ns, asked.account))
+    if not as_json or sure < _QUESTIONS:
+        show(changes, as_json=as_json)
+    if not changes:
+        say("the factors in force say nothing else: nothing to revise")
+        return Exit.DONE
+    if not _agreed(len(changes), sure, as_json=as_json):
+        return Exit.NO
+    request = Revise(since_ns, until_ns, asked.account or "", reason, author, fingerprint(config, library))
+    return _done(config, request, _LONG_S, as_json=as_json)
+
+
+def _changes(
+    config: SiteConfig, conversions: Conversions, since_ns: int, until_ns: int, account: str | None
+) -> Iterable[tuple[Body, Body]]:
+    """Yield each record in force with what it would become."""
+    accounts = {each.name: each for each in _plant(config)}
+    try:
+        found = read_intervals(config.resolve(config.store.path), since_ns, until_ns, account)
+    except StoreError as error:
+        raise CommandError(str(error)) from error
+    records: dict[str, list[Body]] = {}
+    for record in found:
+        body = orjson.loads(record.payload)
+        records.setdefault(body["account"], []).append(body)
+    for name, own in records.items():
+        known = accounts.get(name)
+        if known is None or known.carrier is None:
+            continue
+        for body in in_force(own):
+            if known.unit == body["unit"] and (
+                after := reweighed(body, conversions.at(known, start_ns(body)), "factor_change")
+            ):
+                yield body, after
+
+
+def show(changes: Sequence[tuple[Body, Body]], *, as_json: bool) -> None:
+    """Print what would change, by account and pair of factors."""
+    groups: dict[tuple[str, str, str], list[tuple[Body, Body]]] = {}
+    for before, after in changes:
+        key = (before["account"], _factor(before), _factor(after))
+        groups.setdefault(key, []).append((before, after))
+    rows: list[tuple[str, int, float, float, float, str, str]] = []
+    for (account, old, new), pairs in groups.items():
+        before = sum(body.get("co2_kg", 0.0) for body, _ in pairs)
+        after = sum(body.get("co2_kg", 0.0) for _, body in pairs)
+        rows.append((account, len(pairs), before, after, after - before, old, new))
+    columns = ("account", "intervals", "kg CO2 before", "after", "difference", "factor before", "factor now")
+    if as_json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    elif rows:
+        figures = zip(*(fixed(numbers) for numbers in zip(*(row[2:5] for row in rows), strict=True)), strict=True)
+        shown = [(*row[:2], *numbers, *row[5:]) for row, numbers in zip(rows, figures, strict=True)]
+        print_table("What the factors now in force change", columns, shown, right=columns[1:5])
+
+
+def _factor(body: Body) -> str:
+    used = body.get("factor")
+    return f"{used['set']} {used['id']} {used['value']:g} {used['unit']}" if used else "none"
+
+
+def _agreed(count: int, sure: int, *, as_json: bool) -> bool:
+    if sure < _QUESTIONS and (as_json or not sys.stdin.isatty()):
+        say("nothing was revised: nobody can be asked here: add --yes --yes to revise")
+        return False
+    questions = (
+        f"Revise {count:,} intervals?",
+        "Each gets a new revision, which is delivered and cannot be taken back. Really revise them?",
+    )
+    for question in questions[sure:]:
+        try:
+            yes = input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        except EOFError:
+            yes = False
+        if not yes:
+            say("nothing was revised")
+            return False
+    return True
+
+
+def _done(config: SiteConfig, request: Request, patience_s: float, *, as_json: bool) -> Exit:
+    """Have a request served by the running agent, or without one here; print the answer."""
+    store = config.resolve(config.store.path)
+    if not store.exists():
+        raise CommandError(f"{store}: there is no store yet: start the agent first, or check [store] path")
+    store = store.resolve()
+    try:
+        name = ask(store, request)
+        running = runs(store)
+        if not running:
+            asyncio.run(serve(config))
+    except OSError as error:
+        raise CommandError(f"{store.parent}: {error.strerror}: run this as the user of the agent") from error
+    except StoreError as error:
+        withdraw(store, name)
+        raise CommandError(str(error)) from error
+    found = _wait(store, name, patience_s if running else 0.0)
+    if found is None:
+        say("the running agent has not answered yet: it is done as soon as it does")
+        return Exit.UNREACHABLE
+    if as_json:
+        print_json(found)
+    else:
+        print_text(found["text"])
+    return Exit.DONE if found["done"] else Exit.NO
+
+
+def _wait(store: Path, name: str, patience_s: float) -> dict[str, Any] | None:
+    until = time.monotonic() + patience_s
+    while (found := answered(store, name)) is None and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    return found
+
+
+def _plant(config: SiteConfig) -> tuple[Account, ...]:
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    return (*plant.accounts, *plant.outputs)
+
+
+def _known(config: SiteConfig, name: str) -> Account:
+    accounts = {account.name: account for account in _plant(config)}
+    if name not in accounts:
+        raise CommandError(f"there is no account '{name}': {nearest(name, accounts)}")
+    return accounts[name]
+
+
+def _said(text: str, option: str) -> str:
+    if not text.strip():
+        raise CommandError(f"{option} is empty: an auditor will ask")
+    return text.strip()

@@ -1,0 +1,262 @@
+"""Corrections of a real store: meters that were replaced, factors that changed; asked while the agent runs or stands."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from agent.bookkeeper import Bookkeeper
+from agent.carbon.factors import FactorLibrary
+from agent.commands.correct import Period, Replaced, replace_meter, revise
+from agent.commands.outcome import CommandError, Exit
+from agent.config import SiteConfig, load_config
+from agent.conversions import library_of
+from agent.corrections.desk import Corrections, fingerprint
+from agent.corrections.request import Revise, answered, ask
+from agent.ledger import Ledger
+from agent.metering.amount import Declaration
+from agent.plant import build_plant
+from agent.scribe import Scribe
+from agent.store import Store, read_intervals, record_hash
+from agent.timekeeping import Clocks, Timekeeper
+from tests.agent.desk import START, S
+from tests.agent.frames import DEVICES, SITE, configured, frame
+
+TO_THE_END = START + 10_000 * S
+ACCOUNT = "fan-1/electricity"
+LIBRARY = FactorLibrary.load()
+
+
+@dataclass
+class Office:
+    """The rooms around a real store, and a meter whose counter shows tenths of a kWh."""
+
+    config: SiteConfig
+    store: Store
+    ledger: Ledger
+    bookkeeper: Bookkeeper
+    corrections: Corrections
+
+    def read(self, second: float, counts: int) -> None:
+        time_ns = START + round(second * S)
+        self.ledger.take(frame("fan-1", self.config.profiles["fan-1"], {0x0010: f"{counts:08x}"}, time_ns))
+
+    async def close(self, second: float) -> None:
+        self.bookkeeper.close_due(START + round(second * S))
+        self.bookkeeper.save()
+        await self.store.flush()
+
+    async def asked(self, request: Declaration | Revise) -> dict[str, Any]:
+        path = self.config.resolve(self.config.store.path)
+        name = ask(path, request)
+        await self.corrections.turn()
+        found = answered(path, name)
+        assert found is not None
+        return found
+
+    async def records(self) -> list[dict[str, Any]]:
+        await self.store.flush()
+        return await asyncio.to_thread(_records, self.config)
+
+
+def _records(config: SiteConfig) -> list[dict[str, Any]]:
+    found = read_intervals(config.resolve(config.store.path), 0, TO_THE_END, ACCOUNT)
+    return [orjson.loads(each.payload) for each in found]
+
+
+def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [*{each["start"]: each for each in sorted(records, key=lambda each: each["revision"])}.values()]
+
+
+def total(records: list[dict[str, Any]]) -> float:
+    return round(sum(each["amount"] for each in latest(records)), 6)
+
+
+def site(folder: Path, more: str = "") -> SiteConfig:
+    return configured(folder, f'{SITE}\n[store]\npath = "store.db"\n{DEVICES}\n{more}')
+
+
+@asynccontextmanager
+async def office(config: SiteConfig, second: float = 0.0) -> AsyncIterator[Office]:
+    now_ns = START + round(second * S)
+    keeper = Timekeeper(lambda: Clocks(now_ns, now_ns, 0, True))
+    keeper.look()
+    path = config.resolve(config.store.path)
+    store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
+    await store.open()
+    try:
+        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        ledger = Ledger(config, plant, library_of(config), start_ns=now_ns)
+        bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
+        corrections = Corrections(path, scribe, bookkeeper)
+        corrections.keep(config, ledger)
+        corrections.restore()
+        ledger.restore(store.load_state)
+        yield Office(config, store, ledger, bookkeeper, corrections)
+    finally:
+        await store.close()
+
+
+def declared(second: float, last: float | None, first: float) -> Declaration:
+    return Declaration(ACCOUNT, START + round(second * S), last, first, "calibration", "Li Wei")
+
+
+OLD = [(0, 50_000), (30, 50_100), (60, 50_200), (90, 50_300)]
+NEW = [(400, 120), (430, 220), (460, 320)]
+"""Of another meter, found after an outage of five minutes."""
+
+
+async def _replaced(rooms: Office) -> None:
+    for second, counts in [*OLD, *NEW]:
+        rooms.read(second, counts)
+    await rooms.close(470)
+
+
+async def test_a_replacement_declared_afterwards_revises_the_intervals_it_happened_in(tmp_path: Path) -> None:
+    async with office(site(tmp_path)) as rooms:
+        step = rooms.ledger.books[ACCOUNT].account.resolution
+        await _replaced(rooms)
+        before = await rooms.records()
+        known = round((300 + 100) * step, 6)
+        counted = total(before) + rooms.ledger.books[ACCOUNT].intervals.pending_quanta / 1e6
+        assert round(counted, 6) == round((300 + 200) * step, 6), "nothing is invented"
+        rooms.read(490, 420)
+        await rooms.close(490)
+        open_quanta = rooms.ledger.books[ACCOUNT].intervals.pending_quanta / 1e6
+
+        found = await rooms.asked(declared(200, 50_500 * step, 20 * step))
+        await rooms.corrections.turn()
+
+        after = await rooms.records()
+        assert found["done"]
+        assert round(total(after) + open_quanta, 6) == round((300 + 300) * step + known - 100 * step, 6)
+        revised = [each for each in after if each.get("reason") == "declared_reading"]
+        assert revised
+        assert all(record_hash(each) == each["hash"] for each in revised)
+        (decision,) = revised[-1]["evidence"]["decisions"]
+        assert decision["declared"] == {
+            "time": "2026-11-20T08:03:20.000000Z",
+            "last_reading": 50_500 * step,
+            "first_reading": 20 * step,
+            "reason": "calibration",
+            "author": "Li Wei",
+        }
+        assert decision["start"]["registers"] == f"{50_300:08x}"
+        assert all(each["energy_kwh"] == each["amount"] for each in revised)
+
+
+async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_once(tmp_path: Path) -> None:
+    config = site(tmp_path)
+    given = declared(200, 505.0, 0.2)
+    async with office(config) as rooms:
+        for second, counts in OLD:
+            rooms.read(second, counts)
+        await rooms.close(90)
+        assert (await rooms.asked(given))["text"].startswith("taken: it is booked when the readings change")
+    async with office(config, 300) as rooms:
+        step = rooms.ledger.books[ACCOUNT].account.resolution
+        for second, counts in NEW:
+            rooms.read(second, counts)
+        assert (await rooms.asked(given))["text"] == "this was declared before"
+        await rooms.close(100_000)
+        booked = total(await rooms.records())
+
+    assert booked == round((300 + 200) * step + (505.0 - 50_300 * step) + (120 * step - 0.2), 6)
+
+
+async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount_and_evidence(tmp_path: Path) -> None:
+    config = site(tmp_path)
+    async with office(config) as rooms:
+        for second, counts in OLD:
+            rooms.read(second, counts)
+        await rooms.close(90)
+        (former,) = await rooms.records()
+    (tmp_path / "site.toml").write_text((tmp_path / "site.toml").read_text().replace("CN-AH", "CN-SC"))
+    config = load_config(tmp_path / "site.toml")
+    async with office(config) as rooms:
+        asked = Revise(START, START + 600 * S, "", "moved to Sichuan's grid", "Li Wei", fingerprint(config, LIBRARY))
+        found = await rooms.asked(asked)
+        again = await rooms.asked(asked)
+        first, second = await rooms.records()
+
+    assert (found["revised"], again["revised"]) == (1, 0)
+    assert first == former, "what was recorded stays"
+    assert second["revision"] == 1
+    assert second["reason"] == "factor_change: moved to Sichuan's grid (Li Wei)"
+    assert (second["amount"], second["evidence"]) == (first["amount"], first["evidence"])
+    assert second["co2_kg"] < first["co2_kg"]
+    assert second["factor"] != first["factor"]
+    assert second["previous"] == first["hash"]
+
+
+async def test_whoever_has_seen_the_outcome_of_other_factors_is_refused(tmp_path: Path) -> None:
+    async with office(site(tmp_path)) as rooms:
+        found = await rooms.asked(Revise(START, START + 600 * S, "", "why", "who", "other"))
+
+    assert not found["done"]
+    assert "restart it first" in found["text"]
+
+
+async def test_a_request_that_is_none_is_answered_and_gone(tmp_path: Path) -> None:
+    config = site(tmp_path)
+    (tmp_path / "store.db.request-bad.json").write_text("{")
+    async with office(config) as rooms:
+        await rooms.corrections.turn()
+
+    assert json.loads((tmp_path / "store.db.answer-bad.json").read_text())["done"] is False
+    assert not (tmp_path / "store.db.request-bad.json").exists()
+
+
+def _stopped(tmp_path: Path) -> SiteConfig:
+    config = site(tmp_path)
+
+    async def live() -> None:
+        async with office(config) as rooms:
+            await _replaced(rooms)
+            rooms.read(490, 420)
+            await rooms.close(490)
+
+    asyncio.run(live())
+    return config
+
+
+def test_the_commands_do_their_work_themselves_where_no_agent_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "0")
+    config = _stopped(tmp_path)
+    before = total(_records(config))
+    asked = Replaced(ACCOUNT, "2026-11-20T16:03:20", 505.0, 0.2, "calibration", "Li Wei")
+
+    assert replace_meter(config.path, asked, as_json=False) is Exit.DONE
+
+    assert "booked as soon as their intervals are closed" in capsys.readouterr().out
+    assert round(total(_records(config)) - before, 6) == 505.0 - 503.0 + 1.2 - 0.2
+    config.path.write_text(config.path.read_text().replace("CN-AH", "CN-SC"))
+    period = Period("2026-11-20", "2026-11-21", None, "another grid", "Li Wei")
+    assert revise(config.path, period, sure=0, as_json=False) is Exit.NO
+    assert "nothing was revised" in capsys.readouterr().err
+    assert revise(config.path, period, sure=2, as_json=False) is Exit.DONE
+    assert "fan-1/electricity" in capsys.readouterr().out
+    assert all("factor_change: another grid" in each["reason"] for each in latest(_records(config)))
+
+
+def test_a_mistake_in_a_correction_is_one_line(tmp_path: Path) -> None:
+    config = site(tmp_path)
+    good = Replaced(ACCOUNT, "2026-11-20T16:03:20", 505.0, 0.2, "calibration", "Li Wei")
+    with pytest.raises(CommandError, match="there is no store yet"):
+        replace_meter(config.path, good, as_json=False)
+    for wrong, text in (
+        ({"account": "fan-2/electricity"}, "there is no account"),
+        ({"at": "yesterday"}, "is no time"),
+        ({"reason": " "}, "--reason is empty"),
+    ):
+        fields = {name: getattr(good, name) for name in Replaced.__dataclass_fields__} | wrong
+        with pytest.raises(CommandError, match=text):
+            replace_meter(config.path, Replaced(**fields), as_json=False)
