@@ -14,6 +14,7 @@ from agent.book import AccountBook
 from agent.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
+from agent.metering.counter import Counter
 from agent.metering.interval import IntervalBook
 from agent.saved import UnreadableError
 from agent.store import FOUND, Store
@@ -54,8 +55,11 @@ def _left(book: AccountBook, former: AccountBook) -> Delta | None:
     first, last = _origin(book.intervals), former.source.last
     if first is None or last is None or last.time_ns > first.time_ns:
         return None
-    between = sum(delta.quanta for delta in former.source.book(first))
-    return Delta(last, first, former.intervals.pending_quanta + between, measured=False, rule=Rule.GAP)
+    between = former.source.book(first)
+    if isinstance(former.source, Counter) and not between:
+        return None  # a reading that is held until the next ones explain it
+    quanta = former.intervals.pending_quanta + sum(delta.quanta for delta in between)
+    return Delta(last, first, quanta, measured=False, rule=Rule.GAP)
 
 
 def _origin(intervals: IntervalBook) -> Reading | None:

@@ -67,6 +67,16 @@ def test_it_is_taken_up_once(before: Desk) -> None:
     assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # the same
 
 
+def test_what_the_counter_went_on_by_is_not_guessed_when_it_went_back(before: Desk) -> None:
+    after = Desk(before.config)
+    for after_s in range(500, 560, 10):
+        after.polled(after_s, 300 + after_s)
+    after.store.states[SAVED] = before.store.states[f"account/{NAME}"]
+
+    assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # stands in for a Store
+    assert after.store.states[SAVED]
+
+
 @pytest.mark.parametrize("state", [b"no state", b'{"version":2}'])
 def test_what_nobody_can_read_stays_where_it_is(before: Desk, state: bytes) -> None:
     after = later(before)
