@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:
     """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
     equipment = [Equipment(config, ledger, latest)] if config.equipment else []
-    return (*equipment, TariffFigures(ledger, ledger.tariffs.books.values()))
+    return (*equipment, ledger.checks, TariffFigures(ledger, ledger.tariffs.books.values()))
 
 
 class Figures:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent import rows
+from agent.agreement import CounterChecks
 from agent.book import AccountBook
 from agent.carbon.factors import FactorLibrary
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
@@ -109,6 +110,7 @@ class Ledger:
             *(begun.declaration(zone) for begun in config.initial_readings),
         )
         self.declare(())
+        self.checks = CounterChecks(config, self.books)
         self.position = {account.name: index for index, account in enumerate(tracked)}
         self._by_device: dict[str, list[AccountBook]] = {}
         for book in self.books.values():
@@ -139,6 +141,7 @@ class Ledger:
         for book in self._by_device.get(frame.device, ()):
             for grown in book.take(frame, right=self.clock_right):
                 self._spread(book, grown)
+        self.checks.take(frame)
 
     def _spread(self, book: AccountBook, grown: Growth) -> None:
         outage = self._reader.outage(self.position[book.account.name], grown)

@@ -95,6 +95,13 @@ def _quantity(profile: Profile, name: str, device: str, *, key: str) -> Quantity
     return found
 
 
+def integral_of(quantity: Quantity) -> tuple[str, float] | None:
+    """Return the unit of a power's or flow's integral over hours, and the factor to it; None for anything else."""
+    if quantity.name == "heat_power":
+        return "GJ", _HEAT_GJ_PER_KWH
+    return _INTEGRALS.get(quantity.unit.symbol) if quantity.kind is Kind.GAUGE else None
+
+
 def _account(
     device: DeviceSection, profile: Profile, *, name: str, carrier: str | None, source: str, check: str | None
 ) -> Account:
@@ -102,10 +109,8 @@ def _account(
     point = profile.points[profile.index[source]]
     if quantity.kind is Kind.COUNTER:
         unit, factor = quantity.unit.symbol, 1.0
-    elif quantity.name == "heat_power":
-        unit, factor = "GJ", _HEAT_GJ_PER_KWH
-    elif quantity.unit.symbol in _INTEGRALS:
-        unit, factor = _INTEGRALS[quantity.unit.symbol]
+    elif integral := integral_of(quantity):
+        unit, factor = integral
     else:
         raise PlantError(f"'{source}' is neither a counter nor a power or flow", "name a quantity that can be summed")
     every_s = max(point.every_s or device.every, device.every)

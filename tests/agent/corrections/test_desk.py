@@ -1,4 +1,4 @@
-"""Corrections of a real store: meters that were replaced, factors that changed; asked while the agent runs or stands."""
+"""Corrections of a real store: meters that were replaced, factors that changed; while the agent runs or not."""
 
 import asyncio
 import json
@@ -75,7 +75,8 @@ def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def total(records: list[dict[str, Any]]) -> float:
-    return round(sum(each["amount"] for each in latest(records)), 6)
+    amounts: list[float] = [each["amount"] for each in latest(records)]
+    return round(sum(amounts), 6)
 
 
 def site(folder: Path, more: str = "") -> SiteConfig:
@@ -183,16 +184,16 @@ async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount
         asked = Revise(START, START + 600 * S, "", "moved to Sichuan's grid", "Li Wei", fingerprint(config, LIBRARY))
         found = await rooms.asked(asked)
         again = await rooms.asked(asked)
-        first, second = await rooms.records()
+        first, revised = await rooms.records()
 
     assert (found["revised"], again["revised"]) == (1, 0)
     assert first == former, "what was recorded stays"
-    assert second["revision"] == 1
-    assert second["reason"] == "factor_change: moved to Sichuan's grid (Li Wei)"
-    assert (second["amount"], second["evidence"]) == (first["amount"], first["evidence"])
-    assert second["co2_kg"] < first["co2_kg"]
-    assert second["factor"] != first["factor"]
-    assert second["previous"] == first["hash"]
+    assert revised["revision"] == 1
+    assert revised["reason"] == "factor_change: moved to Sichuan's grid (Li Wei)"
+    assert (revised["amount"], revised["evidence"]) == (first["amount"], first["evidence"])
+    assert revised["co2_kg"] < first["co2_kg"]
+    assert revised["factor"] != first["factor"]
+    assert revised["previous"] == first["hash"]
 
 
 async def test_whoever_has_seen_the_outcome_of_other_factors_is_refused(tmp_path: Path) -> None:
