@@ -18,6 +18,7 @@ from simulators.fault.bus import misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
 
+_ALL = "all"
 _MIX_CHANCE = 0.02
 _LAST_UNIT = 247
 _BAUD = 9600
@@ -32,15 +33,13 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.description = f"Serve one line that misbehaves.\n\n{values.__doc__}"
     command.add_argument("--list", action="store_true", help="explain each fault in one line and end")
     command.add_argument(
-        "--fault",
-        metavar="NAME=P",
-        type=_chance,
-        action="append",
-        default=[],
-        help="strike so large a share of the replies; may be repeated",
+        "scenario",
+        nargs="*",
+        metavar="SCENARIO",
+        type=_chances,
+        help=f"a fault as NAME or NAME=P, which strikes the share P of the replies (default {_MIX_CHANCE:g}); "
+        "or 'all' of them, whose shares later words change",
     )
-    mix = f"every fault with {_MIX_CHANCE:g}, where --fault says no other"
-    command.add_argument("--mix", choices=["all"], help=mix)
     command.add_argument(
         "--timeout", metavar="S", type=_seconds, default=1.0, help="time-out of the reader (default 1)"
     )
@@ -48,14 +47,17 @@ def add_arguments(command: argparse.ArgumentParser) -> None:
     command.add_argument("--baud", type=_baud, help="carry bytes on --serial no faster than so (default: unpaced)")
 
 
-def _chance(text: str) -> tuple[str, float]:
-    name, _, share = text.partition("=")
-    if name not in FAULTS:
-        remedy = nearest(name, FAULTS) or "--list names them all"
+def _chances(text: str) -> dict[str, float]:
+    """Return the share of each fault a word names."""
+    name, given, share = text.partition("=")
+    names = [*FAULTS] if name == _ALL else [name]
+    if names[0] not in FAULTS:
+        remedy = nearest(name, [_ALL, *FAULTS]) or "--list names them all"
         raise argparse.ArgumentTypeError(f"there is no fault '{name}': {remedy}")
     with contextlib.suppress(ValueError):
-        if 0.0 <= float(share) <= 1.0:
-            return name, float(share)
+        chance = float(share) if given else _MIX_CHANCE
+        if 0.0 <= chance <= 1.0:
+            return dict.fromkeys(names, chance)
     raise argparse.ArgumentTypeError(f"'{text}' gives no share from 0 to 1: write {name}=0.05")
 
 
@@ -98,8 +100,7 @@ def explain() -> None:
 @contextlib.asynccontextmanager
 async def serving(arguments: argparse.Namespace, write: Write | None) -> AsyncIterator[None]:
     """Serve the line and say where; each answer is written as a line of JSON; raise NotServed."""
-    chances = dict.fromkeys(FAULTS, _MIX_CHANCE) if arguments.mix else {}
-    chances.update(arguments.fault)
+    chances = {name: chance for word in arguments.scenario for name, chance in word.items()}
     units = Misbehaving(arguments.units, chances, timeout_s=arguments.timeout, seed=arguments.seed)
     if arguments.serial is not None:
         line = LineEntry(name="line", kind="serial", path=arguments.serial, baud=arguments.baud or _BAUD)
@@ -134,7 +135,7 @@ def _print(body: dict[str, Any]) -> None:
     console = _console()
     console.print(f"{body['url']}  seed {body['seed']}, time-out {body['timeout_s']:g} s", soft_wrap=True)
     console.print(f"units {units}", soft_wrap=True)
-    console.print(f"faults: {faults or 'none: name some with --fault, or take --mix all'}", soft_wrap=True)
+    console.print(f"faults: {faults or 'none: name some, or all'}", soft_wrap=True)
     console.print("serving until Ctrl-C")
 
 

@@ -156,7 +156,7 @@ async def test_silence_is_a_time_out_and_costs_no_other_read() -> None:
 def test_the_command_says_where_it_serves_what(
     options: list[str], scheme: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = ["--mix", "all", "--fault", "crc=0.5", "--units", "1-3,17", "--seed", "4", "--timeout", "0.2"]
+    chosen = ["all", "crc=0.5", "--units", "1-3,17", "--seed", "4", "--timeout", "0.2"]
     assert main(["fault", "--json", "--for", "0.05", *chosen, *options]) == 0
 
     said = json.loads(capsys.readouterr().out)
@@ -192,9 +192,9 @@ def test_an_answer_is_logged_with_what_was_done_to_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--fault", "crs=0.1"], "did you mean 'crc'"),
-        (["--fault", "crc"], "write crc=0.05"),
-        (["--fault", "crc=1.5"], "from 0 to 1"),
+        (["crs=0.1"], "did you mean 'crc'"),
+        (["crc="], "write crc=0.05"),
+        (["crc=1.5"], "from 0 to 1"),
         (["--units", "0-3"], "units from 1 to 247"),
         (["--units", "1-99999999999"], "units from 1 to 247"),
         (["--timeout", "0"], "is no time-out"),
