@@ -24,6 +24,7 @@ from drivers.profile import Profile, load_profile
 from simulators.boiler import BoilerRating
 from simulators.meter import MeterRating
 from simulators.motor import MotorRating
+from simulators.pv import PvRating
 from simulators.rating import Rating
 
 DEMO = Path(str(resources.files("simulators"))) / "plants" / "demo.toml"
@@ -75,6 +76,10 @@ class MotorEntry(MotorRating, _Placed):
     """A simulated motor with its drive and its place."""
 
 
+class PvEntry(PvRating, _Placed):
+    """A simulated photovoltaic plant and its place."""
+
+
 class MeterEntry(MeterRating, _Placed):
     """A simulated meter, its place, and the devices behind it."""
 
@@ -93,10 +98,11 @@ class _PlantEntry(BaseModel):
     """Hour of the day at which the simulated clock starts."""
 
 
-DeviceEntry = BoilerEntry | MotorEntry | MeterEntry | ConstantEntry
+DeviceEntry = BoilerEntry | MotorEntry | PvEntry | MeterEntry | ConstantEntry
 _SECTIONS: Mapping[str, type[DeviceEntry]] = {
     "boiler": BoilerEntry,
     "motor": MotorEntry,
+    "pv": PvEntry,
     "meter": MeterEntry,
     "device": ConstantEntry,
 }
@@ -200,14 +206,14 @@ class _Check:
     def _order(self, devices: Mapping[str, DeviceEntry]) -> Iterable[str]:
         """Return the names so that everything a meter feeds stands before it."""
         feeds: dict[str, tuple[str, ...]] = dict.fromkeys(devices, ())
-        electric = [name for name, device in devices.items() if isinstance(device, MotorEntry | MeterEntry)]
+        electric = [name for name, device in devices.items() if isinstance(device, MotorEntry | PvEntry | MeterEntry)]
         for name, device in devices.items():
             if not isinstance(device, MeterEntry):
                 continue
             for index, fed in enumerate(device.feeds):
                 if fed not in electric:
                     keys = (*self._places[name], "feeds", index)
-                    self._report(keys, f"no motor or meter '{fed}' to feed", nearest(fed, electric))
+                    self._report(keys, f"no motor, pv or meter '{fed}' to feed", nearest(fed, electric))
             feeds[name] = tuple(fed for fed in device.feeds if fed in electric)
         try:
             return tuple(graphlib.TopologicalSorter(feeds).static_order())

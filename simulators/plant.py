@@ -20,17 +20,18 @@ from simulators.description import (
     MotorEntry,
     PlantDescription,
     PlantError,
+    PvEntry,
     load_plant,
 )
 from simulators.meter import Consumer, Meter
 from simulators.motor import Motor
+from simulators.pv import Pv
 from simulators.registers import Registers
 from simulators.server import Answering, Served, Unit, serve
 
 __all__ = ["PlantDescription", "PlantError", "SimulatedPlant", "load_plant"]
 
 STEP_S = 0.1
-_STEP_NS = 100_000_000
 _TICK_S = 0.05
 _MAX_CATCH_UP_STEPS = 200
 """At one go, so that a plant that fell behind still answers in between."""
@@ -58,10 +59,17 @@ class _Constant:
 class SimulatedPlant:
     """The devices of a description. `speed` is simulated seconds per second while serving."""
 
-    def __init__(self, description: PlantDescription, *, seed: int = 0, speed: float = 1.0) -> None:
-        """Build the devices; raise ValueError when a device's values do not fit its profile."""
+    def __init__(
+        self, description: PlantDescription, *, seed: int = 0, speed: float = 1.0, step_s: float = STEP_S
+    ) -> None:
+        """Build the devices; raise ValueError when a device's values do not fit its profile.
+
+        Coarse steps are for simulated months: what a device does within one is lost, its books stay right.
+        """
         self.description = description
         self._speed = speed
+        self._step_ns = round(step_s * 1e9)
+        self._replaced: dict[str, dict[str, float]] = {}
         self._devices: dict[str, _Device] = {}
         for entry in description.devices:
             self._devices[entry.name] = self._build(entry, seed)
@@ -75,6 +83,8 @@ class SimulatedPlant:
             return Boiler(entry, seed=seed, name=entry.name, start_hour=start_hour)
         if isinstance(entry, MotorEntry):
             return Motor(entry, seed=seed, name=entry.name, start_hour=start_hour)
+        if isinstance(entry, PvEntry):
+            return Pv(entry, seed=seed, name=entry.name, start_hour=start_hour)
         if isinstance(entry, MeterEntry):
             fed = [self._consumer(name) for name in entry.feeds]
             return Meter(entry, fed, seed=seed, name=entry.name, start_hour=start_hour)
@@ -82,12 +92,12 @@ class SimulatedPlant:
 
     def _consumer(self, name: str) -> Consumer:
         device = self._devices[name]
-        assert isinstance(device, Motor | Meter)  # noqa: S101 - load_plant refused anything else
+        assert isinstance(device, Motor | Pv | Meter)  # noqa: S101 - load_plant refused anything else
         return device
 
     def _unit(self, entry: DeviceEntry) -> Unit:
         try:
-            registers = Registers(self.description.profiles[entry.name], self._devices[entry.name].values)
+            registers = Registers(self.description.profiles[entry.name], lambda: self.values(entry.name))
         except ValueError as error:
             raise ValueError(f"device '{entry.name}' does not fit profile '{entry.profile}': {error}") from error
         shown = self._step
@@ -104,24 +114,35 @@ class SimulatedPlant:
     @property
     def time_s(self) -> float:
         """Simulated seconds since the start."""
-        return self._step * _STEP_NS / 1e9
+        return self._step * self._step_ns / 1e9
 
     def advance(self, dt_s: float) -> None:
         """Let simulated time pass, in whole steps."""
         self._owed_ns += round(dt_s * 1e9)
-        steps, self._owed_ns = divmod(self._owed_ns, _STEP_NS)
+        steps, self._owed_ns = divmod(self._owed_ns, self._step_ns)
         for _ in range(steps):
             self._step += 1
             for device in self._devices.values():
-                device.advance(STEP_S, self.time_s)
+                device.advance(self._step_ns / 1e9, self.time_s)
 
     def books(self) -> dict[str, dict[str, float]]:
         """Return each device's true totals since the start, by counter quantity, in canonical units."""
         return {name: device.books() for name, device in self._devices.items()}
 
     def values(self, device: str) -> Mapping[str, float]:
-        """Return what a device's physics says now, by quantity, in canonical units."""
-        return self._devices[device].values()
+        """Return what a device shows now, by quantity, in canonical units: its physics, by the meter that is in it."""
+        values = self._devices[device].values()
+        offsets = self._replaced.get(device, {})
+        return {name: value - offsets.get(name, 0.0) for name, value in values.items()} if offsets else values
+
+    def replace_meter(self, device: str, first: float = 0.0) -> Mapping[str, float]:
+        """Put another meter into a device, all of whose counters show `first`; return what the old one showed last.
+
+        What the device does goes on, and so do its books.
+        """
+        last, books = self.values(device), self._devices[device].books()
+        self._replaced[device] = {name: true - first for name, true in books.items()}
+        return {name: last[name] for name in books if name in last}
 
     def silence(self, device: str, silent: bool) -> None:  # noqa: FBT001 - called as silence("boiler-1", True)
         """Take a device off its line, or bring it back; what it counts goes on."""
