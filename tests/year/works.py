@@ -92,6 +92,8 @@ class Course:
     agent_off: tuple[int, int] = (0, 0)
     line_down: tuple[int, int] = (0, 0)
     replaced_at: int = -1
+    declared: bool = True
+    """Whether somebody declares the replaced meter."""
 
 
 @dataclass
@@ -225,8 +227,9 @@ class Works:
         time_ns = self.course.start_ns + second * NS
         account = "main-meter/electricity"
         said = Declaration(account, time_ns, last, 12.34, "its seal was broken", "Wang Fang")
-        self._declared.append(said)
-        self.ledger.declare(self._declared)
+        if self.course.declared:
+            self._declared.append(said)
+            self.ledger.declare(self._declared)
 
     def _restart(self, second: int) -> None:
         """Begin again from what the books saved."""
