@@ -13,7 +13,7 @@ DAYS = Course(
     start_ns=NEW_YEAR_NS - DAY_S * NS,
     agent_off=(20_700, 38_700),
     line_down=(DAY_S + 43_200, DAY_S + 57_600),
-    replaced_at=2 * DAY_S + 36_000,
+    replaced_at=2 * DAY_S + 68_400,
 )
 SECONDS = Course(
     seconds=2400,

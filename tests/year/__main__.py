@@ -17,7 +17,7 @@ YEAR = Course(
     step_s=900,
     agent_off=(40 * DAY_S, 40 * DAY_S + 18_000),
     line_down=(100 * DAY_S, 102 * DAY_S),
-    replaced_at=250 * DAY_S + 36_000,
+    replaced_at=250 * DAY_S + 68_400,
 )
 WEEK = Course(
     seconds=7 * DAY_S,
@@ -25,7 +25,7 @@ WEEK = Course(
     start_ns=NEW_YEAR_NS - 3 * DAY_S * NS,
     agent_off=(DAY_S + 30_000, DAY_S + 48_000),
     line_down=(4 * DAY_S, 4 * DAY_S + 7200),
-    replaced_at=5 * DAY_S + 36_000,
+    replaced_at=5 * DAY_S + 68_400,
 )
 
 
