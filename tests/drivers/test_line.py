@@ -350,17 +350,6 @@ async def test_a_late_reply_in_one_piece_with_the_next_one_costs_nothing(
     assert (there.connections, line.stats.bad_replies) == (1, 0)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_a_reply_that_begins_like_the_number_of_a_lost_request_is_taken(
-    transport: str, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("secrets.randbelow", lambda _: 0x0102)
-    async with device(transport, authority, Once(1, lambda _: [])) as there, opened(there.url) as line:
-        with pytest.raises(NoReply):
-            await line.read(1, Block(3, 0, 2))
-        await follow_up(line)
-
-
 @pytest.mark.parametrize("transport", RTU)
 async def test_a_late_reply_still_coming_in_when_the_silence_ends_is_waited_out(
     transport: str, authority: Authority
