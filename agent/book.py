@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from agent.carbon.emission import Conversion
 from agent.columns import Columns, Growth
-from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.conversions import Conversions
+from agent.frame_reader import FrameReader
 from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
@@ -29,9 +29,10 @@ from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.jump import AHEAD_NS
 from agent.metering.pair import IntervalPair
+from agent.metering.tally import Tally
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
-from drivers.reading import Frame, Quality
+from drivers.reading import Frame
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +40,8 @@ _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
 
+_NOT_ENTERED = "bad:not_entered"
+"""Why nothing is known of a time for which nobody has entered an amount."""
 _DAY_NS = 86_400 * 1_000_000_000
 """How long ago a reading is taken to be whose time was wrong."""
 
@@ -58,17 +61,12 @@ class AccountBook:
     ) -> None:
         self.account = account
         self.columns = Columns(column)
-        index = config.profiles[account.device].index
-        self.point = index[account.source.name]
-        self._condition = (
-            ConditionReader(account.condition, index, config.carbon.steam_reference) if account.condition else None
-        )
+        self._reader = FrameReader(account, config, boot_id) if account.feed == "read" else None
         self.last: Reading | None = None
         self._conversions = conversions
-        self._boot = boot_id
         self.changed = True
         self._doubts: dict[str, int] = {}
-        self._lost = ""
+        self._lost = _NOT_ENTERED if account.feed == "entered" else ""
         self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self._declarations: tuple[Declaration, ...] = ()
@@ -80,8 +78,10 @@ class AccountBook:
         # Of other lengths, until all that is in them is closed.
         self._former: list[tuple[float, IntervalBook | IntervalPair]] = []
 
-    def _counter(self) -> Counter | Integral:
+    def _counter(self) -> Counter | Integral | Tally:
         account = self.account
+        if account.feed in {"increment", "entered"}:
+            return Tally(gap_after_s=account.gap_after_s)
         if account.integrates:
             return Integral(max_gap_s=account.gap_after_s)
         counter = Counter(
@@ -110,19 +110,23 @@ class AccountBook:
 
         `right` says that the frame's time is known to be right, and not only believed.
         """
-        if (code := int(frame.quality[self.point])) != Quality.NOT_READ:
-            self._lost = Quality(code).label if code >= Quality.COMM_LOST else ""
-        reading = self._reading(frame)
-        if reading is None:
+        if self._reader is None:
             return
+        if (lost := self._reader.lost(frame)) is not None:
+            self._lost = lost
+        if reading := self._reader.reading(frame):
+            yield from self.receive(reading, right=right)
+
+    def receive(self, reading: Reading, *, right: bool = False) -> Iterator[Growth]:
+        """Book a reading, wherever it comes from; the rest is as for a frame."""
         self.last, time_ns = reading, reading.time_ns
         if reading.doubt:
-            self._doubts[reading.doubt] = frame.monotonic_ns
+            self._doubts[reading.doubt] = reading.monotonic_ns
         self.columns.read(reading)
         self.changed = True
-        if right and self._overtaken(self.last):
+        if right and self._overtaken(reading):
             self.source.set_back(time_ns - _DAY_NS)
-        for delta in self.source.book(self.last):
+        for delta in self.source.book(reading):
             quanta, green = self._booked(delta)
             weight = self._conversions.at(self.account, delta.end.time_ns)
             if grown := self.columns.add(delta, quanta, green, weight):
@@ -134,25 +138,18 @@ class AccountBook:
             )
             self.events.append(Noticed(time_ns, Rule.CLOCK, f"{text} and booked, as estimated, now"))
 
-    def _reading(self, frame: Frame) -> Reading | None:
-        """Return what a frame says of this account, None when it has no value or nothing to weigh it by."""
-        condition, doubtful = None, ""
-        if self._condition:
-            known = self._condition.at(frame)
-            if known is None:
-                return None
-            condition, doubtful = known
-        code = int(frame.quality[self.point])
-        if code >= Quality.COMM_LOST:
-            return None
-        value = float(frame.values[self.point]) * self.account.factor
-        if condition and self.account.integrates:
-            value *= condition.weight
-        registers = frame.raw.get(self.point, b"")
-        # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
-        time_ns = frame.time_ns // 1000 * 1000
-        doubt = Quality(code).label if code else doubtful
-        return Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt, condition)
+    def enter(self, delta: Delta, at: Reading, *, late: bool) -> Growth | None:
+        """Take up what somebody entered; return what grew.
+
+        `at` is when it was entered: then the columns are what they are. If it is `late` for the intervals, whoever
+        calls corrects them.
+        """
+        self.last, self.changed = at, True
+        self._doubts[at.doubt] = at.monotonic_ns
+        self.columns.read(at)
+        if not late and isinstance(self.intervals, IntervalBook):
+            self.intervals.add(delta)
+        return self.columns.add(delta, delta.quanta, 0, None)
 
     def _overtaken(self, reading: Reading) -> bool:
         """Whether the last reading is of a boot whose clock was ahead, and this one has known better for long."""

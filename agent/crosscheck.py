@@ -7,6 +7,7 @@ from pathlib import Path
 from agent.carboncheck import check_carbon
 from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
+from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.sections import (
     AccountSection,
@@ -123,6 +124,10 @@ def _check_outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str,
     """Return each output by name; None for one that is wrong and has been reported."""
     outputs: dict[str, Account | None] = {}
     for index, section in parsed.entries("output", OutputSection).items():
+        if section.device is None:
+            check_arriving(parsed, index, section)
+            outputs[section.name] = output(section, None, None)
+            continue
 
         def form(device: DeviceSection, profile: Profile, section: OutputSection = section) -> Account:
             return output(section, device, profile)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from agent import bodies
 from agent.carbon.emission import Conversion
-from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Reading
+from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Reading, Rule
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
 from agent.record import rfc3339
@@ -23,12 +23,12 @@ WEIGHED = frozenset(
 """Keys of a record that follow from its amount and the factors."""
 
 
-def reading_body(reading: Reading, point: Point) -> bodies.Body:
+def reading_body(reading: Reading, point: Point | None) -> bodies.Body:
     """Return a reading as proof: its time, its value in the account's unit, and for counters the raw number."""
     evidence: bodies.Body = {"time": rfc3339(reading.time_ns), "value": reading.value}
     if reading.doubt:
         evidence["quality"] = reading.doubt
-    if reading.registers:
+    if reading.registers and point:
         raw = raw_number(point.type, reading.registers, point.word_order, point.byte_order)
         # Larger integers have no canonical form (RFC 8785, 3.2.2.3), hence no hash; the registers stay exact.
         evidence |= {"raw": raw if abs(raw) <= _LARGEST_INTEGER else float(raw), "registers": reading.registers.hex()}
@@ -37,7 +37,7 @@ def reading_body(reading: Reading, point: Point) -> bodies.Body:
     return evidence
 
 
-def _proof(closed: ClosedInterval, point: Point) -> bodies.Body:
+def _proof(closed: ClosedInterval, point: Point | None) -> bodies.Body:
     """Return all that an amount follows from."""
     evidence: bodies.Body = {"rules": list(closed.rules)}
     for name in ("open", "open_next", "close", "close_next"):
@@ -52,7 +52,7 @@ def _proof(closed: ClosedInterval, point: Point) -> bodies.Body:
                 "since": rfc3339(step.since_ns),
                 "start": reading_body(step.start, point),
                 "end": reading_body(step.end, point),
-                **declared_body(step.declared),
+                **(entered_body if step.rule is Rule.MANUAL else declared_body)(step.declared),
             }
             for step in closed.decisions
         ]
@@ -69,7 +69,7 @@ def _counted(account: Account, closed: ClosedInterval) -> bodies.Body:
 def interval_body(
     site: str,
     account: Account,
-    point: Point,
+    point: Point | None,
     closed: ClosedInterval,
     weight: Conversion | None,
     certificates: Sequence[str] = (),
@@ -129,3 +129,11 @@ def declared_body(declared: Declaration | None) -> bodies.Body:
     if declared.last is not None:
         said["last_reading"] = declared.last
     return {"declared": {**said, "reason": declared.reason, "author": declared.author}}
+
+
+def entered_body(entered: Declaration | None) -> bodies.Body:
+    """Return what somebody entered, and when, as evidence."""
+    if entered is None:
+        return {}
+    said = {"time": rfc3339(entered.time_ns), "amount": entered.first}
+    return {"entered": {**said, "reason": entered.reason, "author": entered.author}}

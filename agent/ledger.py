@@ -27,7 +27,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
-from agent.metering.amount import NS_PER_S, Declaration, Delta
+from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading
 from agent.metering.declared import Late
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
 from agent.metering.window import MINUTE_NS, Windows
@@ -132,18 +132,24 @@ class Ledger:
         for name, book in self.books.items():
             book.declare([each for each in (*self._configured, *self.declared) if each.account == name])
 
-    def point_of(self, account: Account) -> Point:
-        """Return the point an account is read from."""
-        return self._profiles[account.device].point(account.source.name)
+    def point_of(self, account: Account) -> Point | None:
+        """Return the point an account is read from, None when no device is."""
+        return self._profiles[account.device].point(account.source.name) if account.feed == "read" else None
 
     def take(self, frame: Frame) -> None:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
             for grown in book.take(frame, right=self.clock_right):
-                self._spread(book, grown)
+                self.spread(book, grown)
         self.checks.take(frame)
 
-    def _spread(self, book: AccountBook, grown: Growth) -> None:
+    def receive(self, name: str, reading: Reading) -> None:
+        """Book what another system says of an output."""
+        for grown in self.books[name].receive(reading, right=self.clock_right):
+            self.spread(self.books[name], grown)
+
+    def spread(self, book: AccountBook, grown: Growth) -> None:
+        """Give the windows what grew unseen, over the time it took."""
         outage = self._reader.outage(self.position[book.account.name], grown)
         end_ns = self.timeline.at(outage.end)
         if end_ns is not None:
@@ -153,7 +159,7 @@ class Ledger:
         """Book what is known by now of a change that was booked as unknown; see `AccountBook.explain`."""
         delta, quanta, grown = book.explain(late)
         if grown:
-            self._spread(book, grown)
+            self.spread(book, grown)
         return delta, quanta
 
     def tick(self, monotonic_ns: int) -> bool:

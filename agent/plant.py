@@ -6,6 +6,7 @@ a power or a flow. An output is accounted the same way, but is what the plant ma
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from agent.condition import ConditionError, ConditionSource, condition_source
 from agent.sections import AccountSection, DeviceSection, IntensitySection, OutputSection
@@ -13,6 +14,7 @@ from agent.sections.carbon import Direction
 from drivers.document import nearest
 from drivers.profile import Profile
 from drivers.quantity import Kind, Quantity
+from drivers.unit import UNITS, Unit
 
 _INTEGRALS: dict[str, tuple[str, float]] = {
     "kW": ("kWh", 1.0),
@@ -32,6 +34,10 @@ class PlantError(Exception):
         self.what = what
         self.remedy = remedy
         self.key = key
+
+
+Feed = Literal["read", "total", "increment", "entered"]
+"""Where amounts come from: read from a device, told by another system as a sum or piece by piece, or by people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ class Account:
     direction: Direction = "import"
     condition: ConditionSource | None = None
     """Pressure and temperature by which the counter's unit is weighed; then `unit` is that of the weighed amount."""
+    feed: Feed = "read"
 
     @property
     def integrates(self) -> bool:
@@ -161,9 +168,27 @@ def added_account(section: AccountSection, device: DeviceSection, profile: Profi
     return replace(formed, unit=unit, direction=section.direction, condition=condition)
 
 
-def output(section: OutputSection, device: DeviceSection, profile: Profile) -> Account:
+def output(section: OutputSection, device: DeviceSection | None, profile: Profile | None) -> Account:
     """Return what an `[[output]]` table describes; raise PlantError when it cannot be formed."""
-    return _account(device, profile, name=section.name, carrier=None, source=section.source, check=None)
+    if device and profile and section.source:
+        return _account(device, profile, name=section.name, carrier=None, source=section.source, check=None)
+    unit = section.unit or ""
+    known = UNITS.get(unit) or Unit(unit, "output")
+    return Account(
+        name=section.name,
+        area=section.area,
+        device=section.name,
+        carrier=None,
+        source=Quantity(section.topic or "entered", known, Kind.COUNTER, section.name, section.name),
+        unit=unit,
+        factor=1.0,
+        modulus=None,
+        resolution=0.0,
+        check=None,
+        rated_kw=None,
+        gap_after_s=3 * section.every,
+        feed=section.counts if section.topic else "entered",
+    )
 
 
 def build_plant(
@@ -180,6 +205,9 @@ def build_plant(
         formed[section.name] = added_account(section, by_name[section.device], profiles[section.device])
     return Plant(
         accounts=tuple(formed.values()),
-        outputs=tuple(output(section, by_name[section.device], profiles[section.device]) for section in outputs),
+        outputs=tuple(
+            output(section, by_name.get(section.device or ""), profiles.get(section.device or ""))
+            for section in outputs
+        ),
         intensities=tuple(Intensity(entry.name, entry.accounts, entry.per) for entry in intensities),
     )

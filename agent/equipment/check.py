@@ -32,9 +32,10 @@ def _outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Accou
     devices = {device.name: device for device in parsed.entries("device", DeviceSection).values()}
     found: dict[str, Account | None] = dict.fromkeys(parsed.names("output"))
     for section in parsed.entries("output", OutputSection).values():
-        if section.device in devices and section.device in profiles:
+        device = section.device or ""
+        if not device or (device in devices and device in profiles):
             try:
-                found[section.name] = output(section, devices[section.device], profiles[section.device])
+                found[section.name] = output(section, devices.get(device), profiles.get(device))
             except PlantError:
                 continue  # reported where the output stands
     return found

@@ -52,6 +52,8 @@ class Rule(StrEnum):
     """What was booked at times that had not come, because the clock was wrong: booked when it was set right."""
     INTEGRAL = "integral"
     """The trapezoid of a power or flow between two samples."""
+    MANUAL = "manual"
+    """Entered by somebody for a period: known in sum, estimated in its course."""
 
 
 class Condition(NamedTuple):
@@ -172,8 +174,13 @@ class Delta:
 
     @property
     def measured_s(self) -> float:
-        """Time [s] this delta adds to what was measured."""
-        return self.elapsed_s if self.measured else 0.0
+        """Time [s] this delta adds to what was measured, or was entered by somebody."""
+        return self.elapsed_s if self.accounted else 0.0
+
+    @property
+    def accounted(self) -> bool:
+        """Whether its time is one for which the amount is known: measured, or entered by somebody."""
+        return self.measured or self.rule is Rule.MANUAL
 
     @property
     def since_ns(self) -> int:

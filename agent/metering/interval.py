@@ -275,9 +275,9 @@ class IntervalBook:
     def _joined(self, frontier: Reading, delta: Delta) -> Delta:
         """Return a delta together with what waited, or with a hole before it: then from the frontier on, estimated.
 
-        Only the deltas of integrals may leave holes: nothing is booked there.
+        Only the deltas of integrals, and what people enter, may leave holes: nothing is booked there.
         """
-        if not self._waiting_rules and (delta.start == frontier or delta.rule is Rule.INTEGRAL):
+        if not self._waiting_rules and (delta.start == frontier or delta.rule in {Rule.INTEGRAL, Rule.MANUAL}):
             return delta
         return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule, delta.declared)
 

@@ -95,9 +95,9 @@ class Slot:
             return
         share = course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
         self.quanta += share
-        if delta.measured:
+        if delta.accounted:
             self.measured_ns += max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
-        else:
+        if not delta.measured:
             self.estimated += share
         self.rules.update(rules)
         self.doubts.update(delta.doubts)

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, RootModel, StringConstraints
 
 from agent.schemas.device import FactorMeta, Placed
-from agent.schemas.message import Digest, Figures, Number, QualityText, Recorded, Share, Time
+from agent.schemas.message import Count, Digest, Figures, Number, QualityText, Recorded, Share, Time
 
 _TOGETHER: dict[str, Any] = {
     "dependentRequired": {
@@ -59,7 +59,7 @@ class Weighed(Figures):
     unverified: Literal[True] | None = None
     """There when the figures rest on a factor nobody here has checked."""
     coverage: Share
-    """Share of the time that was measured."""
+    """Share of the time that was measured, or for which somebody entered an amount."""
     estimated: Share
     """Share of the amount whose course was not measured."""
 
@@ -166,6 +166,19 @@ class Declared(Figures):
     """Who declares it."""
 
 
+class Entered(Figures):
+    """An amount that somebody has entered for the time from `start` to `end`."""
+
+    time: Time
+    """When it was entered."""
+    amount: Number
+    """How much, in all [`unit`]."""
+    reason: str
+    """On what ground, such as the number of a weighing list."""
+    author: str
+    """Who entered it."""
+
+
 class Decision(Figures):
     """A step between two readings that was not booked along the plain line between them."""
 
@@ -181,6 +194,8 @@ class Decision(Figures):
     """The reading after the step."""
     declared: Declared | None = None
     """What somebody declared of it, and the amount rests on."""
+    entered: Entered | None = None
+    """What somebody entered for it, and is the amount."""
 
 
 class Evidence(Figures):
@@ -257,3 +272,59 @@ class Interval(Placed, Weighed, Recorded):
     """Hash of the interval record before this one in the agent's chain; the first names 64 zeros."""
     hash: Digest
     """Hash of this record."""
+
+
+class Source(Figures):
+    """Which interval records a roll-up was added up from."""
+
+    from_seq: Count
+    """The lowest number among them."""
+    to_seq: Count
+    """The highest number among them."""
+    hash: str
+    """SHA-256 over their hashes by start, account after account; of one record its own hash, of a month over its
+    days."""
+
+
+class Rollup(Placed, Weighed, Recorded):
+    """The intervals of a period added up, in the revision in force; those of a virtual account also one by one.
+
+    A figure that one of its intervals does not have is absent. A later revision counts, as of intervals.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"dependentRequired": {"ch4_kg": ["n2o_kg"], "shift": ["period"], "scope": ["co2_kg"]}}
+    )
+
+    schema_: Literal["energy-agent/rollup/1"] = Field(alias="schema")
+    period: Literal["interval", "hour", "shift", "day", "month"]
+    """What it covers, by the wall clock of the site; `interval` only of virtual accounts."""
+    shift: str | None = None
+    """Name of the shift."""
+    start: Time
+    """Start, included."""
+    end: Time
+    """End, excluded; an interval belongs to the period it starts in."""
+    revision: Count
+    """0, then one more for each correction; the highest counts."""
+    reason: str | None = None
+    """Why this revision was made: the reason of the interval's."""
+    quality: QualityText
+    """`good` when the period was measured as a whole; else what is in doubt about it."""
+    green_kwh: Number | None = None
+    """Electricity only: the part of the amount that is green by contract."""
+    cost_cny: Number | None = None
+    """What the intervals cost; absent where one of them has no price."""
+    measured_s: Number
+    """Time that was measured [s]; of a virtual account that of its least measured member."""
+    estimated_amount: Number
+    """The part of the amount whose course was not measured [`unit`]."""
+    intervals: Count
+    """How many intervals are in it."""
+    expected: Count
+    """How many intervals the period has; more than `intervals` where some were never recorded or are no more kept."""
+    source: Source
+    output: str | None = None
+    """Name of the output this tells of, which weighs nothing; absent for an account."""
+    virtual: list[str] | None = None
+    """Accounts a virtual account is worked out from; absent for others."""

@@ -4,13 +4,8 @@ What tables say about each other is checked in `agent.crosscheck`.
 """
 
 from agent.sections.carbon import CarbonSection, FuelSection, GreenPowerSection
-from agent.sections.plant import (
-    AccountSection,
-    DeviceSection,
-    IntensitySection,
-    LineSection,
-    OutputSection,
-)
+from agent.sections.output import IntensitySection, OutputSection
+from agent.sections.plant import AccountSection, DeviceSection, LineSection
 from agent.sections.site import (
     CaptureSection,
     HttpSection,

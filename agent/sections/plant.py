@@ -59,19 +59,3 @@ class AccountSection(StateKeys):
     carrier: str
     source: str = Field(alias="from")
     check: str | None = None
-
-
-class OutputSection(Section):
-    """`[[output]]`: what the plant makes."""
-
-    name: Name
-    device: str
-    source: str = Field(alias="from")
-
-
-class IntensitySection(Section):
-    """`[[intensity]]`: accounts per output."""
-
-    name: Name
-    accounts: tuple[str, ...] = Field(min_length=1)
-    per: str

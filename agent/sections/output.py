@@ -1,0 +1,77 @@
+"""The tables of what the plant makes, and of what that takes: `[[output]]` and `[[intensity]]`."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from agent.measure import Duration
+from agent.sections.section import Name, Section
+
+UNIT_KEYS = {
+    "t": "t",
+    "m3": "m3",
+    "Nm3": "nm3",
+    "kWh": "kwh",
+    "GJ": "gj",
+    "count": "count",
+    "m": "m",
+    "m2": "m2",
+    "10kCNY": "10kcny",
+}
+"""Units of outputs that no device counts, with what stands for them in keys; 10kCNY is 10⁴ yuan of value added."""
+_NEEDED_BY_TOPIC = 'say what it counts, like unit = "t" or, for value added, unit = "10kCNY"'
+
+
+def _topic(value: str) -> str:
+    if not value or value.startswith(("/", "$")) or any(sign in value for sign in "+# \t"):
+        raise ValueError(f"'{value}' is no single topic; write it like 'mes/line-1/count', without + and #")
+    return value
+
+
+def _unit(value: str) -> str:
+    if value not in UNIT_KEYS:
+        raise ValueError(f"'{value}' is no unit of an output; use one of {', '.join(UNIT_KEYS)}")
+    return value
+
+
+class OutputSection(Section):
+    """`[[output]]`: what the plant makes, read from a device, told by another system, or entered by people."""
+
+    name: Name
+    device: str | None = None
+    source: str | None = Field(default=None, alias="from")
+    topic: Annotated[str, AfterValidator(_topic)] | None = None
+    entered: bool = Field(default=False, strict=True)
+    unit: Annotated[str, AfterValidator(_unit)] | None = None
+    area: Name = "output"
+    counts: Literal["total", "increment"] = "total"
+    value: str | None = None
+    time: str | None = None
+    every: Duration = 300.0
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> "OutputSection":
+        ways = [key for key in ("device", "topic", "entered") if getattr(self, key)]
+        if len(ways) != 1:
+            what = f"'{ways[0]}' and '{ways[1]}'" if ways else "none of 'device', 'topic', 'entered'"
+            raise ValueError(f"{what}: say with one of them where the amount comes from")
+        if bool(self.device) != bool(self.source):
+            raise ValueError("'device' and 'from' belong together: name the device and the quantity read from it")
+        own = self.model_fields_set
+        foreign = {"unit", "area"} if self.device else set()
+        foreign |= set() if self.topic else {"counts", "value", "time", "every"}
+        if wrong := sorted(own & foreign):
+            raise ValueError(f"'{wrong[0]}' says nothing about an output by '{ways[0]}': remove it")
+        if not self.device and self.unit is None:
+            raise ValueError(f"'unit' is missing: {_NEEDED_BY_TOPIC}")
+        if self.time and not self.value:
+            raise ValueError("'time' without 'value': name the JSON key of the number, too")
+        return self
+
+
+class IntensitySection(Section):
+    """`[[intensity]]`: accounts per output."""
+
+    name: Name
+    accounts: tuple[str, ...] = Field(min_length=1)
+    per: str
