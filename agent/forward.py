@@ -174,7 +174,6 @@ class Forwarder:
         convicted = self._doubt.ended(under_way, after_s=time.monotonic() - self._sent_at)
         if convicted:
             await self._refuse(convicted, _ENDS_CONNECTIONS)
-            self._acknowledged -= 1
             await self._settle([convicted])
 
     async def _turn(self, session: Session) -> bool:
@@ -227,6 +226,7 @@ class Forwarder:
                 taken = [record for record in wanted if record.seq <= session.accepted_through]
                 self._under_way = wanted[len(taken) :]
                 self._doubt.acknowledged(taken)
+                self._acknowledged += len(taken)
                 await self._settle(taken)
                 raise
             self._doubt.acknowledged(wanted)
@@ -234,12 +234,11 @@ class Forwarder:
         for record in wanted:
             if record.seq in rejected:
                 await self._refuse(record, rejected[record.seq])
-        self._acknowledged -= len(batch) - len(wanted) + len(rejected)
+        self._acknowledged += len(wanted) - len(rejected)
         await self._settle(batch)
 
     async def _settle(self, records: Sequence[Record]) -> None:
         if records:
-            self._acknowledged += len(records)
             await self._store.acknowledge(self.sink.name, records[-1].seq)
 
     def _fit(self, count: int, took_s: float) -> None:
