@@ -71,10 +71,9 @@ def judge(
     if not any(isinstance(answer, Exchange) for answer in taken.values()):
         return Guess(profile.name, False, -_NAMED_BITS + named, "none of its registers are there")
     frame = Codec(profile, planned).decode("", taken)
-    there = [
-        at for at in asked if frame.quality[at] not in {Quality.NO_SUCH_ADDRESS, Quality.COMM_LOST, Quality.NOT_READ}
-    ]
-    weights = {at: weight_of(profile.points[at], float(frame.values[at])) for at in there if frame.quality[at] == 0}
+    there = [at for at in asked if frame.quality[at] not in _ABSENT]
+    good = [at for at in there if frame.quality[at] == Quality.GOOD]
+    weights = {at: weight_of(profile.points[at], float(frame.values[at])) for at in good}
     odd = [at for at, weight in weights.items() if weight < 0]
     odd += [at for at in there if frame.quality[at] in {Quality.OUT_OF_RANGE, Quality.INVALID}]
     telling = sum(weight > 0 for weight in weights.values())
