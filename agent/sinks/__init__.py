@@ -1,4 +1,4 @@
-"""Where records go. Each sink is whole in one module: its configuration, its encoding, its sending.
+"""Where records go. Each sink is whole in one module or package: its configuration, its encoding, its sending.
 
 What a sink promises:
 
