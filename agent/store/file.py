@@ -137,7 +137,7 @@ class StoreFile:
         """Delete the smallest damaged files when there are too many: a failing disk must not fill itself."""
         aside = [file for file in self.path.parent.glob(f"{self.path.name}.damaged-*") if file.name[-1].isdigit()]
         for file in sorted(aside, key=lambda file: (file != newest, -file.stat().st_size))[_MOST_ASIDE:]:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", *_BESIDE):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
 
     def note(self, epoch: str, seq: int) -> None:

@@ -10,8 +10,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from agent.store.schema import create
+from agent.store.sizes import PAGE
 
-PAGE = 4096
 LARGEST = 256 << 20
 """Files above this size are not copied: it would take too long [bytes]."""
 
