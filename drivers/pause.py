@@ -41,7 +41,9 @@ async def _exactly(moment: float) -> None:
         raise OSError(ctypes.get_errno(), "timerfd_create")
     try:
         seconds, nanoseconds = divmod(round(moment * _NS), _NS)
-        _libc.timerfd_settime(timer, _ABSOLUTE, ctypes.byref(_Timer(first=_Timespec(seconds, nanoseconds))), None)
+        first = _Timer(first=_Timespec(seconds, nanoseconds))
+        if _libc.timerfd_settime(timer, _ABSOLUTE, ctypes.byref(first), None) < 0:
+            raise OSError(ctypes.get_errno(), "timerfd_settime")  # a timer that is not set never rings
         rung = loop.create_future()
         loop.add_reader(timer, _ring, rung)
         try:

@@ -1,9 +1,11 @@
 import asyncio
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from drivers import pause
 from drivers.pause import sleep_until
 
 pytestmark = pytest.mark.integration
@@ -38,4 +40,15 @@ async def test_a_cancelled_wait_ends_and_leaves_nothing_open() -> None:
         with pytest.raises(asyncio.CancelledError):
             await waiting
 
+    assert open_files() == before
+
+
+async def test_a_timer_that_cannot_be_set_is_an_error_and_no_wait_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = pause._libc.timerfd_create
+    monkeypatch.setattr(pause, "_libc", SimpleNamespace(timerfd_create=create, timerfd_settime=lambda *_: -1))
+    before = open_files()
+
+    with pytest.raises(OSError, match="timerfd_settime"):
+        async with asyncio.timeout(5):
+            await sleep_until(time.monotonic() + 0.01)
     assert open_files() == before
