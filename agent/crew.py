@@ -1,4 +1,7 @@
-"""The jobs that run side by side, by name; each is started again when it fails, and can be ended by itself."""
+"""The jobs that run side by side, by name; each can be ended by itself.
+
+One that fails or returns is started again after a pause: what is to be done now and then need not loop by itself.
+"""
 
 import asyncio
 import contextlib
@@ -20,7 +23,7 @@ class Crew:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def start(self, name: str, job: Job) -> None:
-        """Run a job until it is ended; a name stands for one job at a time."""
+        """Run a job, again and again, until it is ended; a name stands for one job at a time."""
         self._tasks[name] = self._group.create_task(_kept_running(name, job), name=name)
 
     async def end(self, name: str) -> None:

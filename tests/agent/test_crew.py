@@ -55,3 +55,19 @@ async def test_a_job_that_fails_is_logged_and_started_again(
         await third.wait()
 
     assert caplog.messages == ["job failed and is started again"] * 2
+
+
+async def test_a_job_that_returns_is_started_again_after_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_RESTART_S", 0.0)
+    third = asyncio.Event()
+    runs = []
+
+    async def job() -> None:
+        runs.append(1)
+        if len(runs) == 3:
+            third.set()
+
+    async with asyncio.timeout(10), working([("job", job)]):
+        await third.wait()
+
+    assert len(runs) >= 3
