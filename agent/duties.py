@@ -33,7 +33,7 @@ from agent.timekeeping import NS
 
 _log = logging.getLogger(__name__)
 
-NEWEST = "clock"
+_NEWEST = "clock"
 """Name under which the store keeps the newest time (Unix, ns) that was known."""
 _HEALTH_S = 60.0
 _FIRST_HEALTH_S = 15.0
@@ -81,7 +81,7 @@ class Duties:
 
     async def begin(self) -> None:
         """Look at the clocks, and begin to book if the time is known."""
-        self._keeper.not_before_ns = int(self._store.load_state(NEWEST) or 0)
+        self._keeper.not_before_ns = int(self._store.load_state(_NEWEST) or 0)
         self._look()
         if self._keeper.believed:
             await self._begin_to_book()
@@ -162,7 +162,7 @@ class Duties:
             if self._keeper.believed:
                 await self._book_what_waits()
             more = self._asked_all(now) and self._close_due()
-            self._do(now)
+            self._give_signs_of_life(now)
             if not (more and await self._made_room()):
                 await asyncio.sleep(_TURN_S)
 
@@ -184,7 +184,7 @@ class Duties:
         if keeper.believed:
             # What a synchronised clock says stands, also where a wrong one has once written of the future.
             floor_ns = 0 if keeper.clocks.synchronised else keeper.not_before_ns
-            self._store.save_state(NEWEST, b"%d" % max(keeper.now_ns(), floor_ns))
+            self._store.save_state(_NEWEST, b"%d" % max(keeper.now_ns(), floor_ns))
 
     async def finish(self) -> None:
         """Book what still waits, if the time is known, then settle."""
@@ -199,7 +199,8 @@ class Duties:
         self._close_due()
         self._save()
 
-    def _do(self, now: float) -> None:
+    def _give_signs_of_life(self, now: float) -> None:
+        """Tell of store and clock, save, publish the health and feed the watchdog, each when it is time."""
         beats = self._beats
         for alarm in store_alarms(self._store.status(), time.time_ns()):
             self._alarms.set(alarm)
