@@ -130,15 +130,17 @@ class LinePoller:
         """Poll everything once, and from then on the beat; a line that is down ends the round."""
         self._schedule.begin()
         for number, cadence in enumerate(self._schedule.cadences):
-            if cadence.blocks and not cadence.device.breaker.doubtful:
+            if cadence.device.breaker.doubtful:
+                continue
+            if cadence.blocks:
                 await self._poll(cadence)
                 # Many that do not answer must not keep those waiting that have.
                 for _ in range(number):
                     if self._standing.breaker.doubtful or self._schedule.left_s() > 0:
                         break
                     await self._keep_time()
-            if self._standing.breaker.doubtful:
-                break
+                if self._standing.breaker.doubtful:
+                    break
             if not cadence.device.breaker.doubtful:
                 cadence.align(time.time_ns())
         self.overload.begin(time.monotonic())
@@ -151,7 +153,7 @@ class LinePoller:
         if now < self._standing.breaker.retry_at:
             await asyncio.sleep(min(self._standing.breaker.retry_at - now, _LONGEST_SLEEP_S))
             return
-        if self._standing.breaker.doubtful and any(not device.breaker.doubtful for device in self.devices):
+        if self._standing.breaker.doubtful and self._schedule.sure():
             await self._round()
             return
         left_s = self._schedule.left_s()

@@ -45,10 +45,13 @@ class Schedule:
         self.align()
         return True
 
+    def sure(self) -> list[Cadence]:
+        """Return what can be polled of devices that are not in doubt."""
+        return [cadence for cadence in self.cadences if cadence.blocks and not cadence.device.breaker.doubtful]
+
     def next(self) -> Cadence | None:
         """Return the poll that is due first among devices that answer; None when none does."""
-        sure = (c for c in self.cadences if c.due_ns and c.blocks and not c.device.breaker.doubtful)
-        return min(sure, key=_due, default=None)
+        return min((cadence for cadence in self.sure() if cadence.due_ns), key=_due, default=None)
 
     def left_s(self) -> float:
         """Return how long the line is free before such a poll is due [s]; below 0 when it is over its time."""

@@ -17,6 +17,7 @@ from agent.asking import Memory
 from agent.learning import Learned
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.poller import LinePoller
+from agent.schedule import Schedule
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.hint import LineEvidence
@@ -305,6 +306,32 @@ async def test_a_line_that_breaks_within_a_poll_leaves_no_device_half_alive(prof
 
     assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
     assert bench.conditions(2) == [Condition.ONLINE, Condition.OFFLINE]
+
+
+@pytest.mark.usefixtures("pauses")
+async def test_a_line_that_goes_down_while_its_first_device_is_dead_is_tried_again_and_comes_back(
+    profile: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = itertools.count(1)
+    begin = Schedule.begin
+
+    def counted(schedule: Schedule) -> None:
+        assert next(rounds) < 100, "the task turns without ever letting others have theirs"
+        begin(schedule)
+
+    monkeypatch.setattr(Schedule, "begin", counted)
+    line = ScriptedLine(lambda unit, block: silence(unit, block) if unit == 1 else None)
+    bench = Bench(line, {1: 0.05, 2: 0.05}, profile)
+    async with bench.running():
+        await bench.until(lambda: bench.conditions(1) == [Condition.OFFLINE] and line.polls(2) > 2)
+        line.answer = lambda _unit, _block: LineDown("connection refused")
+        await bench.until(lambda: bench.conditions(2) == [Condition.ONLINE, Condition.OFFLINE])
+        asked = len(line.asked)
+        await bench.until(lambda: len(line.asked) >= asked + 3)
+        line.answer = lambda unit, block: silence(unit, block) if unit == 1 else None
+        await bench.until(lambda: bench.conditions(2)[-1] is Condition.ONLINE)
+        line.answer = lambda _unit, _block: None
+        await bench.until(lambda: bench.conditions(1)[-1] is Condition.ONLINE)
 
 
 async def test_what_a_slow_line_cannot_do_is_skipped_and_counted_and_never_queued(profile: Profile) -> None:
