@@ -254,11 +254,11 @@ async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, mon
 
     poller._beat = poller._asker.beat = now - 31 - poller.longest_turn_s
     assert agent.duties.stalled() == ["line hall"]
-    agent.duties._do(now)
+    agent.duties._give_signs_of_life(now)
     assert told == []
 
     poller._beat = now
-    agent.duties._do(now)
+    agent.duties._give_signs_of_life(now)
     assert told == ["WATCHDOG=1"]
 
 
