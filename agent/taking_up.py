@@ -37,14 +37,15 @@ def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[s
     taken, scratch = [], empty()
     with store.transaction():
         for name, state in known.items():
-            book, former = ledger.books[name], scratch.books[name]
+            book, delta = ledger.books[name], None
             with contextlib.suppress(*_UNUSABLE):
-                former.restore(state)
-                if delta := _left(book, former):
-                    _book(ledger, book, delta)
-                    store.save_state(f"{_ACCOUNT}{name}", b"")
-                    store.save_state(*ledger.state(name))
-                    taken.append(name)
+                scratch.books[name].restore(state)
+                delta = _left(book, scratch.books[name])
+            if delta:
+                store.save_state(f"{_ACCOUNT}{name}", b"")  # first: whatever fails now, it is booked no second time
+                _book(ledger, book, delta)
+                store.save_state(*ledger.state(name))
+                taken.append(name)
     return taken
 
 

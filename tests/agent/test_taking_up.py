@@ -77,6 +77,24 @@ def test_what_the_counter_went_on_by_is_not_guessed_when_it_went_back(before: De
     assert after.store.states[SAVED]
 
 
+def test_a_bug_that_meets_the_booking_lets_nothing_be_booked_twice(
+    before: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("a bug")
+
+    after = later(before)
+    book = after.ledger.books[NAME]
+    after.store.states[SAVED] = before.store.states[f"account/{NAME}"]
+    monkeypatch.setattr(book.columns, "add", broken)
+    with pytest.raises(KeyError):
+        take_up(after.store, after.ledger, lambda: Desk(before.config).ledger)  # type: ignore[arg-type]  # stands in for a Store
+    once = book.intervals.pending_quanta
+
+    assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # the same
+    assert book.intervals.pending_quanta == once
+
+
 @pytest.mark.parametrize("state", [b"no state", b'{"version":2}'])
 def test_what_nobody_can_read_stays_where_it_is(before: Desk, state: bytes) -> None:
     after = later(before)
