@@ -29,7 +29,6 @@ _log = logging.getLogger(__name__)
 _READS = (1, 2, 3, 4)
 _READ_PDU = 5
 _ILLEGAL_FUNCTION, _TARGET_SILENT = 1, 11
-_ADDRESSES = 65536
 _CHUNK = 4096
 
 
