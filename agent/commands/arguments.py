@@ -93,6 +93,16 @@ def add_revise(command: argparse.ArgumentParser) -> None:
     _add_said(command)
 
 
+def add_output(command: argparse.ArgumentParser) -> None:
+    """Add what `output` takes."""
+    command.add_argument("name", metavar="NAME", help="the [[output]], one with entered = true")
+    command.add_argument("amount", type=float, metavar="AMOUNT", help="how much was made, in the unit of the output")
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"start of the period, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="its end, which must have passed")
+    _add_said(command)
+
+
 def _add_said(command: argparse.ArgumentParser) -> None:
     command.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in every record it changes")
     command.add_argument("--author", required=True, metavar="NAME", help="who says so; it stands there as well")

@@ -47,13 +47,13 @@ class Replaced:
 def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
     """Declare that a meter was replaced, or what it showed when its account began."""
     config = load_config(path)
-    account = _known(config, asked.account)
+    account = known_account(config, asked.account)
     if problem := refusal(asked.account, account):
         raise CommandError(problem[0])
     time_ns = parse_time(asked.at, config.site.zone)
-    declared = Declaration(asked.account, time_ns, asked.last, asked.first, _said(asked.reason, "--reason"),
-                           _said(asked.author, "--author"))  # fmt: skip
-    return _done(config, declared, _PATIENCE_S, as_json=as_json)
+    declared = Declaration(asked.account, time_ns, asked.last, asked.first, said(asked.reason, "--reason"),
+                           said(asked.author, "--author"))  # fmt: skip
+    return hand_over(config, declared, _PATIENCE_S, as_json=as_json)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def revise(path: Path, asked: Period, *, sure: int, as_json: bool) -> Exit:
     if until_ns <= since_ns:
         raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
     if asked.account:
-        _known(config, asked.account)
-    reason, author = _said(asked.reason, "--reason"), _said(asked.author, "--author")
+        known_account(config, asked.account)
+    reason, author = said(asked.reason, "--reason"), said(asked.author, "--author")
     library = library_of(config)
     changes = list(_changes(config, Conversions(config, library), since_ns, until_ns, asked.account))
     if not as_json or sure < _QUESTIONS:
@@ -87,7 +87,7 @@ def revise(path: Path, asked: Period, *, sure: int, as_json: bool) -> Exit:
     if not _agreed(len(changes), sure, as_json=as_json):
         return Exit.NO
     request = Revise(since_ns, until_ns, asked.account or "", reason, author, fingerprint(config, library))
-    return _done(config, request, _LONG_S, as_json=as_json)
+    return hand_over(config, request, _LONG_S, as_json=as_json)
 
 
 def _changes(
@@ -158,7 +158,7 @@ def _agreed(count: int, sure: int, *, as_json: bool) -> bool:
     return True
 
 
-def _done(config: SiteConfig, request: Request, patience_s: float, *, as_json: bool) -> Exit:
+def hand_over(config: SiteConfig, request: Request, patience_s: float, *, as_json: bool) -> Exit:
     """Have a request served by the running agent, or without one here; print the answer."""
     store = config.resolve(config.store.path)
     if not store.exists():
@@ -197,14 +197,16 @@ def _plant(config: SiteConfig) -> tuple[Account, ...]:
     return (*plant.accounts, *plant.outputs)
 
 
-def _known(config: SiteConfig, name: str) -> Account:
+def known_account(config: SiteConfig, name: str) -> Account:
+    """Return an account or output by name; raise CommandError where there is none."""
     accounts = {account.name: account for account in _plant(config)}
     if name not in accounts:
         raise CommandError(f"there is no account '{name}': {nearest(name, accounts)}")
     return accounts[name]
 
 
-def _said(text: str, option: str) -> str:
+def said(text: str, option: str) -> str:
+    """Return a text that has to say something; raise CommandError when it does not."""
     if not text.strip():
         raise CommandError(f"{option} is empty: an auditor will ask")
     return text.strip()

@@ -45,7 +45,7 @@ def reweighed(record: Mapping[str, Any], weight: Conversion | None, reason: str)
     figures = weighed_body(record["amount"], record.get("green_kwh", 0.0), weight)
     if figures == {key: value for key, value in record.items() if key in WEIGHED}:
         return None
-    return _next(record, reason) | figures
+    return next_revision(record, reason) | figures
 
 
 def explained(
@@ -65,7 +65,7 @@ def explained(
         counted = course(delta, delta.since_ns, end_ns)
         share, share_counted = reached - before, counted - before_counted
         before, before_counted = reached, counted
-        body = _next(record, DECLARED)
+        body = next_revision(record, DECLARED)
         amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
         body["amount"] = amount
         if "counted" in record:
@@ -80,7 +80,8 @@ def explained(
     return found
 
 
-def _next(record: Mapping[str, Any], reason: str) -> Body:
+def next_revision(record: Mapping[str, Any], reason: str) -> Body:
+    """Return a record one revision on, still with its amount and without what follows from it by factors."""
     kept = {key: value for key, value in record.items() if key not in _OWN and key not in WEIGHED}
     return {**kept, "revision": record["revision"] + 1, "reason": reason}
 

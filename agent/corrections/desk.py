@@ -28,6 +28,8 @@ from agent.corrections.request import Request, RequestError, Revise, answer, req
 from agent.ledger import Event, Ledger
 from agent.metering.amount import NS_PER_S, Declaration, quanta
 from agent.metering.declared import Late
+from agent.output.entering import Entries
+from agent.output.entry import Entry
 from agent.record import AGENT
 from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
@@ -62,12 +64,14 @@ class Corrections:
         self._path = path
         self._scribe, self._store = scribe, scribe.store
         self._bookkeeper = bookkeeper
+        self._entries = Entries(scribe, bookkeeper, self._records)
         self._factors = ""
         self._left: set[str] = set()
 
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with a configuration and its ledger."""
         self._ledger, self._factors = ledger, fingerprint(config, ledger.conversions.library)
+        self._entries.keep(config, ledger)
         self._at_once_ns = round(config.interval.length) * NS_PER_S * _READ
 
     def restore(self) -> None:
@@ -112,6 +116,8 @@ class Corrections:
         if isinstance(request, RequestError):
             return Answer(False, str(request))
         _log.info("asked by %s: %s", request.author, request)
+        if isinstance(request, Entry):
+            return Answer(*await self._entries.take(request))
         return await self._revise(request) if isinstance(request, Revise) else self._declare(request)
 
     def _declare(self, declared: Declaration) -> Answer:

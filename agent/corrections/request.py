@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.metering.amount import Declaration
+from agent.output.entry import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Revise:
     factors: str
 
 
-Request = Declaration | Revise
-_KINDS: Mapping[str, type[Declaration | Revise]] = {"declaration": Declaration, "revise": Revise}
+Request = Declaration | Revise | Entry
+_KINDS: Mapping[str, type[Request]] = {"declaration": Declaration, "revise": Revise, "entry": Entry}
 
 
 class RequestError(Exception):

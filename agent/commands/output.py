@@ -1,0 +1,48 @@
+"""`energy-agent output`: what was made in a period, entered by somebody who knows."""
+
+import secrets
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent.commands.correct import hand_over, known_account, said
+from agent.commands.intervals import parse_time
+from agent.commands.outcome import CommandError, Exit
+from agent.config import load_config
+from agent.output.entry import Entry, refusal
+
+_PATIENCE_S = 30.0
+_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What was made as the command line has it."""
+
+    name: str
+    amount: float
+    start: str
+    end: str
+    reason: str
+    author: str
+
+
+def output(path: Path, asked: Made, *, as_json: bool) -> Exit:
+    """Have an amount booked for the output and period somebody names."""
+    config = load_config(path)
+    account = known_account(config, asked.name)
+    zone = config.site.zone
+    entry = Entry(
+        secrets.token_hex(8),
+        asked.name,
+        parse_time(asked.start, zone),
+        parse_time(asked.end, zone),
+        asked.amount,
+        said(asked.reason, "--reason"),
+        said(asked.author, "--author"),
+    )
+    if problem := refusal(entry, account, config):
+        raise CommandError(problem)
+    if entry.end_ns > time.time() * _NS:
+        raise CommandError(f"--to {asked.end} is still to come: enter it when the period is over")
+    return hand_over(config, entry, _PATIENCE_S, as_json=as_json)
