@@ -12,7 +12,7 @@ Invariants:
 - In each lane records go oldest first. After a failure the same records go again: at least once. A subscriber that
   needs one order for all lanes finds it in `seq` and time.
 - A batch is as large as the link carries in half a second, so that no lane waits long for another.
-- A record that ends every connection it is sent on, where nobody says why, is found out and set aside, see `Doubt`.
+- A record that ends every connection it is sent on, where nobody says why, is found out and set aside, see `Suspicion`.
 - Pauses grow with each failure up to a bound, are jittered, and are kept on the monotonic clock. A credential that is
   replaced ends one, so that rotation needs no restart and no patience.
 - One log line when the receiver is lost, one when it is back; everything else is counted. An alarm stands while only
@@ -29,8 +29,8 @@ from typing import Protocol
 
 from agent.record import ALARM, FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
-from agent.sinks.doubt import Doubt
 from agent.store import Lane
+from agent.suspicion import Suspicion
 
 _LOG = logging.getLogger(__name__)
 _MOST = 1000
@@ -95,7 +95,7 @@ class Forwarder:
         self._size = 64
         self._mean_bytes = 0.0
         self._live_after: int | None = None
-        self._doubt = Doubt()
+        self._suspicion = Suspicion()
         self._under_way: list[Record] = []
         self._sent_at = 0.0
         self._up_since: float | None = None
@@ -149,8 +149,8 @@ class Forwarder:
                 await self._pause(self._pause_s(error), credentials)
 
     async def _drain(self, session: Session) -> None:
-        if self._doubt.suspect:
-            await self._try(session, self._doubt.suspect)
+        if self._suspicion.suspect:
+            await self._try(session, self._suspicion.suspect)
         pulse = -1
         while True:
             if not await self._turn(session):
@@ -158,20 +158,20 @@ class Forwarder:
 
     async def _try(self, session: Session, suspect: Record) -> None:
         """Send a record that is suspected of ending connections, and nothing else, when this one has stayed idle."""
-        await asyncio.sleep(self._doubt.calm_s)
+        await asyncio.sleep(self._suspicion.calm_s)
         lane = Lane.URGENT if suspect.kind == ALARM else Lane.NORMAL
         found = await self._store.peek(self.sink.name, 1, lane=lane, after=suspect.seq - 1)
         if [record.seq for record in found] == [suspect.seq]:
             await self._deliver(session, found)
         else:
-            self._doubt.acquit()  # it had to make room meanwhile
+            self._suspicion.acquit()  # it had to make room meanwhile
 
     async def _judge(self, error: SinkUnavailable) -> None:
         """Set aside the record that is convicted by the end of a connection, if one is."""
         under_way, self._under_way = self._under_way, []
         if not error.unsaid:
             return
-        convicted = self._doubt.ended(under_way, after_s=time.monotonic() - self._sent_at)
+        convicted = self._suspicion.ended(under_way, after_s=time.monotonic() - self._sent_at)
         if convicted:
             await self._refuse(convicted, _ENDS_CONNECTIONS)
             await self._settle([convicted])
@@ -203,7 +203,7 @@ class Forwarder:
     @property
     def _at_once(self) -> int:
         """How many records the next batch may have."""
-        return 1 if self._doubt.careful else self._size
+        return 1 if self._suspicion.careful else self._size
 
     def _weigh(self, records: Sequence[Record]) -> None:
         if records:
@@ -225,11 +225,11 @@ class Forwarder:
                 self._size = max(_LEAST, self._size // 2)
                 taken = [record for record in wanted if record.seq <= session.accepted_through]
                 self._under_way = wanted[len(taken) :]
-                self._doubt.acknowledged(taken)
+                self._suspicion.acknowledged(taken)
                 self._acknowledged += len(taken)
                 await self._settle(taken)
                 raise
-            self._doubt.acknowledged(wanted)
+            self._suspicion.acknowledged(wanted)
             self._succeeded()
         for record in wanted:
             if record.seq in rejected:

@@ -9,13 +9,13 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent import suspicion as module
 from agent.board import Board
 from agent.forward import Forwarder
 from agent.record import Record
-from agent.sinks import doubt as doubts
-from agent.sinks.doubt import Doubt
 from agent.sinks.mqtt import MqttConfig, MqttSink, rivals
 from agent.store import Store, read_dead_letters
+from agent.suspicion import Suspicion
 from tests.servers import running_mosquitto
 from tests.torture.proxy import Link, proxied
 
@@ -24,68 +24,68 @@ def records(*seqs: int) -> list[Record]:
     return [Record(seq, "telemetry", "hall/meter", seq, b"{}") for seq in seqs]
 
 
-def suspecting(seq: int = 3) -> Doubt:
-    doubt = Doubt()
+def suspecting(seq: int = 3) -> Suspicion:
+    suspicion = Suspicion()
     for _ in range(2):
-        assert doubt.ended(records(seq), after_s=0.01) is None
-    assert doubt.suspect
-    assert doubt.suspect.seq == seq
-    return doubt
+        assert suspicion.ended(records(seq), after_s=0.01) is None
+    assert suspicion.suspect
+    assert suspicion.suspect.seq == seq
+    return suspicion
 
 
 def test_two_ends_with_the_same_record_foremost_let_the_batch_go_one_by_one() -> None:
-    doubt = Doubt()
-    doubt.ended(records(1, 2, 3), after_s=0.01)
-    assert doubt.careful == 0
-    doubt.ended(records(1, 2, 3), after_s=0.01)
-    assert doubt.careful == 3
-    assert doubt.suspect is None
-    doubt.acknowledged(records(1))
-    doubt.acknowledged(records(2))
-    doubt.ended(records(3), after_s=0.01)
-    doubt.ended(records(3), after_s=0.01)
+    suspicion = Suspicion()
+    suspicion.ended(records(1, 2, 3), after_s=0.01)
+    assert suspicion.careful == 0
+    suspicion.ended(records(1, 2, 3), after_s=0.01)
+    assert suspicion.careful == 3
+    assert suspicion.suspect is None
+    suspicion.acknowledged(records(1))
+    suspicion.acknowledged(records(2))
+    suspicion.ended(records(3), after_s=0.01)
+    suspicion.ended(records(3), after_s=0.01)
 
-    assert doubt.suspect == records(3)[0]
+    assert suspicion.suspect == records(3)[0]
 
 
 def test_ends_that_each_come_a_record_further_raise_no_doubt() -> None:
-    doubt = Doubt()
+    suspicion = Suspicion()
     for seq in range(1, 100):
-        doubt.ended(records(seq, seq + 1), after_s=0.01)
+        suspicion.ended(records(seq, seq + 1), after_s=0.01)
 
-    assert doubt.careful == 0
-    assert doubt.suspect is None
+    assert suspicion.careful == 0
+    assert suspicion.suspect is None
 
 
 def test_three_trials_in_a_row_convict() -> None:
-    doubt = suspecting()
-    assert doubt.ended(records(3), after_s=0.01) is None
-    assert doubt.ended(records(3), after_s=0.01) is None
-    convicted = doubt.ended(records(3), after_s=0.01)
+    suspicion = suspecting()
+    assert suspicion.ended(records(3), after_s=0.01) is None
+    assert suspicion.ended(records(3), after_s=0.01) is None
+    convicted = suspicion.ended(records(3), after_s=0.01)
 
     assert convicted == records(3)[0]
-    assert doubt.suspect is None
+    assert suspicion.suspect is None
 
 
 def test_an_idle_connection_that_ends_acquits() -> None:
-    doubt = suspecting()
-    doubt.ended(records(3), after_s=0.01)
-    doubt.ended(records(3), after_s=0.01)
-    assert doubt.ended([], after_s=0.01) is None
+    suspicion = suspecting()
+    suspicion.ended(records(3), after_s=0.01)
+    suspicion.ended(records(3), after_s=0.01)
+    assert suspicion.ended([], after_s=0.01) is None
 
-    assert doubt.suspect is None
+    assert suspicion.suspect is None
 
 
 def test_an_acknowledgement_acquits() -> None:
-    doubt = suspecting()
-    doubt.ended(records(3), after_s=0.01)
-    doubt.acknowledged(records(3))
+    suspicion = suspecting()
+    suspicion.ended(records(3), after_s=0.01)
+    suspicion.acknowledged(records(3))
 
-    assert doubt.suspect is None
+    assert suspicion.suspect is None
 
 
 def test_the_longer_it_takes_to_end_a_connection_the_longer_one_must_have_been_idle() -> None:
-    quick, slow = suspecting(), Doubt()
+    quick, slow = suspecting(), Suspicion()
     for _ in range(2):
         slow.ended(records(3), after_s=4.0)
 
@@ -98,19 +98,19 @@ def test_the_longer_it_takes_to_end_a_connection_the_longer_one_must_have_been_i
 )
 def test_no_link_however_bad_convicts_a_good_record(life_s: float, answer_s: float) -> None:
     chance = random.Random(5)  # noqa: S311  # moments, not secrets
-    doubt, delivered, tried = Doubt(), 0, 0
+    suspicion, delivered, tried = Suspicion(), 0, 0
     for _ in range(30_000):
         left_s = chance.expovariate(1 / life_s)
-        if doubt.suspect:
+        if suspicion.suspect:
             tried += 1
-            left_s -= doubt.calm_s
-        waiting = records(*range(delivered + 1, delivered + 1 + (1 if doubt.suspect or doubt.careful else 8)))
+            left_s -= suspicion.calm_s
+        waiting = records(*range(delivered + 1, delivered + 1 + (1 if suspicion.suspect or suspicion.careful else 8)))
         if left_s < 0:
-            assert doubt.ended([], after_s=0.0) is None
+            assert suspicion.ended([], after_s=0.0) is None
         elif left_s < answer_s:
-            assert doubt.ended(waiting, after_s=left_s) is None
+            assert suspicion.ended(waiting, after_s=left_s) is None
         else:
-            doubt.acknowledged(waiting)
+            suspicion.acknowledged(waiting)
             delivered = waiting[-1].seq
 
     assert delivered
@@ -158,7 +158,7 @@ async def delivered(store: Store) -> None:
 async def test_a_record_larger_than_the_broker_takes_holds_nothing_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, setting: str, version: str
 ) -> None:
-    monkeypatch.setattr(doubts, "_CALM_S", 0.1)
+    monkeypatch.setattr(module, "_CALM_S", 0.1)
     monkeypatch.setattr(rivals, "_DOUBT_S", 0.05)
     with running_mosquitto(tmp_path, settings=f"{setting} 2000\nmax_queued_messages 0") as broker:
         async with (
@@ -183,7 +183,7 @@ async def test_a_record_larger_than_the_broker_takes_holds_nothing_back(
 async def test_a_link_that_is_cut_again_and_again_sets_no_record_aside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doubts, "_CALM_S", 0.4)
+    monkeypatch.setattr(module, "_CALM_S", 0.4)
     monkeypatch.setattr(rivals, "_DOUBT_S", 0.05)
     with running_mosquitto(tmp_path, settings="max_queued_messages 0") as broker:
         link = Link(broker.port, cut_every_s=0.15, lost=0.3)

@@ -25,7 +25,7 @@ _CALMER = 30
 """A connection must stay idle for so many times as long as the record before took to end one."""
 
 
-class Doubt:
+class Suspicion:
     """What is known against the records of one sink."""
 
     def __init__(self) -> None:
