@@ -194,7 +194,7 @@ class AccountBook:
     @property
     def changes_explained(self) -> list[Late]:
         """Changes of the counter that were booked as unknown and are declared by now."""
-        return self.source.declared.late() if isinstance(self.source, Counter) else []
+        return self.source.explained() if isinstance(self.source, Counter) else []
 
     @property
     def late(self) -> list[Late]:

@@ -133,6 +133,11 @@ def elapsed_ns(earlier: Reading, later: Reading) -> int:
     return later.time_ns - earlier.time_ns
 
 
+def rise_of(earlier: Reading, later: Reading) -> int:
+    """Return by how much a counter rose between two readings [quanta]; below zero where it fell."""
+    return quanta(later.value) - quanta(earlier.value)
+
+
 @dataclass(frozen=True, slots=True)
 class Delta:
     """An amount booked between two successive accepted readings.

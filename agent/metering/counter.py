@@ -30,8 +30,9 @@ from agent.metering.amount import (
     Rule,
     elapsed_ns,
     quanta,
+    rise_of,
 )
-from agent.metering.declared import Declared
+from agent.metering.declared import Declared, Late
 from agent.metering.limit import RateLimit
 
 _CONFIRMATIONS = 2
@@ -163,15 +164,19 @@ class Counter:
         )
 
     def _declaration(self, last: Reading, reading: Reading, rule: Rule | None) -> Declaration | None:
-        """Return the declared replacement that leads to a reading, None when none does.
-
-        Out of line it takes two readings: one alone may be wrong.
-        """
+        """Return the replacement that leads to a reading; out of line it takes two, for one alone may be wrong."""
         if not self.declared.pending or not (rule or (self._held and self._continues(last, reading))):
             return None
         first = self._held[0] if rule is None else reading
-        passed_s = elapsed_ns(last, first) / NS_PER_S + self._late_s
-        return self.declared.leading(last, first, rule, lambda shown: self._limit.allowed(quanta(shown), passed_s))
+        return self.declared.leading(last, first, rule, self._within)
+
+    def explained(self) -> list[Late]:
+        """Return the changes booked as unknown that are declared by now."""
+        return self.declared.late(self._within)
+
+    def _within(self, value: float, seconds: float) -> float:
+        """Return the rise [quanta] believed from a value within a time."""
+        return self._limit.allowed(quanta(value), seconds + self._late_s)
 
     def _replace(self, last: Reading, readings: Sequence[Reading], declaration: Declaration) -> Sequence[Delta]:
         """Book across a replacement what is declared of it, and what was read since."""
@@ -188,7 +193,7 @@ class Counter:
 
     def _line(self, last: Reading, reading: Reading) -> Rule | None:
         """Return the rule by which a reading follows the last accepted one, None when it does not."""
-        rise = _rise(last, reading)
+        rise = rise_of(last, reading)
         if rise < 0:
             if self._modulus is None:
                 return None
@@ -211,7 +216,7 @@ class Counter:
         return elapsed_ns(last, reading) / NS_PER_S + self._still_s
 
     def _accept(self, last: Reading, reading: Reading, rule: Rule) -> Delta:
-        rise = _rise(last, reading)
+        rise = rise_of(last, reading)
         if rule is Rule.ROLLOVER:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(last, reading)
@@ -235,7 +240,7 @@ class Counter:
         if not self._held and ahead:
             self._tell(reading, Rule.IMPLAUSIBLE, f"{last.value:.15g} -> {reading.value:.15g} is too much: held")
         level = self._held[0] if self._held else reading
-        dip = not ahead and -_rise(last, reading) <= self._limit.dip and not _near_zero(last, level)
+        dip = not ahead and -rise_of(last, reading) <= self._limit.dip and not _near_zero(last, level)
         if dip or not self._held or not self._continues(last, reading):
             self._held = [reading]
             return ()
@@ -255,20 +260,19 @@ class Counter:
             return False
         if reading.value > last.value:
             return True
-        return self._small_step(self._held[-1], reading) and 2 * _rise(first, reading) <= -_rise(last, first)
+        return self._small_step(self._held[-1], reading) and 2 * rise_of(first, reading) <= -rise_of(last, first)
 
     def _small_step(self, earlier: Reading, later: Reading) -> bool:
-        passed_s = elapsed_ns(earlier, later) / NS_PER_S
-        still_s = 0.0
+        passed_s, still_s = elapsed_ns(earlier, later) / NS_PER_S, 0.0
         if len(self._held) > 1 and self._held[-2].value == earlier.value:
             still_s = min(elapsed_ns(self._held[-2], later) / NS_PER_S, _STILL_S)
-        return _rise(earlier, later) <= self._limit.allowed(quanta(earlier.value), max(passed_s, still_s))
+        return rise_of(earlier, later) <= self._limit.allowed(quanta(earlier.value), max(passed_s, still_s))
 
     def _decide_ahead(self, last: Reading) -> Sequence[Delta]:
         """Settle held readings above the last accepted one: real after all, another counter, or still in doubt."""
         first, newest = self._held[0], self._held[-1]
-        jump = _rise(last, first) / QUANTA_PER_UNIT / self._gathering_s(last, first)
-        follow = _rise(first, newest) / QUANTA_PER_UNIT / (elapsed_ns(first, newest) / NS_PER_S)
+        jump = rise_of(last, first) / QUANTA_PER_UNIT / self._gathering_s(last, first)
+        follow = rise_of(first, newest) / QUANTA_PER_UNIT / (elapsed_ns(first, newest) / NS_PER_S)
         if jump <= _STEADY * follow:
             if self._limit.confirm(max(jump, follow)):
                 text = f"readings rise steadily by {follow * 3600:g} per hour, more than expected: booked"
@@ -312,7 +316,3 @@ class Counter:
 
 def _near_zero(last: Reading, reading: Reading) -> bool:
     return 0 <= reading.value <= _RESET_SHARE * last.value
-
-
-def _rise(earlier: Reading, later: Reading) -> int:
-    return quanta(later.value) - quanta(earlier.value)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Reading, Rule, quanta
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Reading, Rule, elapsed_ns, quanta
 
 NEAR_NS = 86_400 * NS_PER_S
 """How far from the declared time the readings may change: people round, and clocks differ."""
@@ -33,6 +33,15 @@ class Change:
             return None
         away_ns = max(0, self.last.time_ns - declaration.time_ns, declaration.time_ns - self.first.time_ns)
         return away_ns if away_ns <= NEAR_NS else None
+
+    def plausible(self, declaration: Declaration, allowed: Callable[[float, float], float]) -> bool:
+        """Whether both meters may have counted in the time of the step what is declared of them."""
+        if self.last is None or declaration.last is None:
+            return True
+        seconds = elapsed_ns(self.last, self.first) / NS_PER_S
+        old = quanta(declaration.last) - quanta(self.last.value)
+        new = quanta(self.first.value) - quanta(declaration.first)
+        return old <= allowed(self.last.value, seconds) and new <= allowed(declaration.first, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +87,22 @@ class Declared:
         return next((each for each in self._pending if change.distance_ns(each) is not None), None)
 
     def leading(
-        self, last: Reading, first: Reading, rule: Rule | None, allowed: Callable[[float], float]
+        self, last: Reading, first: Reading, rule: Rule | None, allowed: Callable[[float, float], float]
     ) -> Declaration | None:
         """Return the replacement that leads from the last accepted reading to another, None when none does.
 
-        `rule` is that by which the other one is in line, None where it is not; `allowed` says by how much [quanta]
-        the counter may have risen from a value since the last accepted reading.
+        `rule` is that by which the other one is in line, None where it is not; `allowed` is that of `late`.
         """
+        seconds = elapsed_ns(last, first) / NS_PER_S
         for each in self._pending:
+            change = Change(last, first, Rule.REPLACEMENT)
+            away_ns = change.distance_ns(each) if each.last is not None else None
             rise = quanta(first.value) - quanta(each.first)
-            if each.last is None or each.last < last.value or rise < 0 or rise > allowed(each.first):
+            if away_ns is None or rise > allowed(each.first, seconds):
                 continue
             crossed = last.time_ns < each.time_ns <= first.time_ns
-            near = crossed or min(abs(each.time_ns - one.time_ns) for one in (last, first)) <= NEAR_NS
             own = rule is Rule.NORMAL and each.first < last.value  # the old meter goes on
-            if not own and (crossed if rule else near):
+            if not own and (crossed if rule else not away_ns or change.plausible(each, allowed)):
                 return each
         return None
 
@@ -100,12 +110,20 @@ class Declared:
         """Remember a change for which nothing is declared yet."""
         self._changes = [*self._changes, Change(last, first, rule)][-_MOST_CHANGES:]
 
-    def late(self) -> list[Late]:
-        """Return the changes that are explained now, each with the nearest declaration."""
+    def late(self, allowed: Callable[[float, float], float]) -> list[Late]:
+        """Return the changes that are explained now, each with the nearest declaration.
+
+        `allowed` says by how much [quanta] the counter may rise from a value within so many seconds: whoever is
+        mistaken in the time must be right in the amount.
+        """
         found = []
         free = list(self._changes)
         for each in self._pending:
-            near = [(away, index) for index, one in enumerate(free) if (away := one.distance_ns(each)) is not None]
+            near = [
+                (away, index)
+                for index, one in enumerate(free)
+                if (away := one.distance_ns(each)) is not None and (not away or one.plausible(each, allowed))
+            ]
             if near:
                 found.append(Late(free.pop(min(near)[1]), each))
         return found

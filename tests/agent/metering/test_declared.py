@@ -99,7 +99,7 @@ def test_what_was_declared_is_booked_once_whatever_is_started_or_declared_again(
     more = booked(again, [at(690, 15.5)])
 
     assert again.declared.pending == []
-    assert not again.declared.late()
+    assert not again.explained()
     assert total([*deltas, *more]) == KNOWN + quanta(1.0)
 
 
@@ -110,14 +110,14 @@ def test_a_replacement_nobody_had_declared_can_be_explained_later_once() -> None
 
     made.restore(json.loads(json.dumps(made.state())))
     made.declared.declare([declared(300, 5003.5, 12.0)])
-    (late,) = made.declared.late()
+    (late,) = made.explained()
 
     assert (late.change.last, late.change.first) == (OLD[-1], NEW[0])
     assert total(deltas) + late.quanta == KNOWN
     made.declared.use(late.declaration, late.change.last, late.change.first)
-    assert not made.declared.late()
+    assert not made.explained()
     made.declared.declare([late.declaration])
-    assert not made.declared.late()
+    assert not made.explained()
 
 
 @pytest.mark.parametrize(
@@ -128,7 +128,7 @@ def test_a_declaration_the_readings_contradict_books_nothing(last: float, first:
     made = counter(declared(300, last, first))
 
     assert total(booked(made, [*OLD, *NEW])) == quanta(4.0), why
-    assert not made.declared.late()
+    assert not made.explained()
 
 
 def test_an_initial_reading_books_what_was_counted_before_the_first_poll() -> None:
@@ -145,6 +145,6 @@ def test_an_initial_reading_declared_later_explains_the_first_poll() -> None:
     booked(made, OLD)
     made.declared.declare([declared(-3600, None, 4990.0)])
 
-    (late,) = made.declared.late()
+    (late,) = made.explained()
 
     assert (late.change.last, late.quanta) == (None, quanta(10.0))
