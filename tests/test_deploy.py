@@ -47,6 +47,19 @@ def test_the_example_configuration_shows_every_table() -> None:
     }  # fmt: skip
 
 
+def test_the_examples_behind_a_number_sign_have_no_mistake(tmp_path: Path) -> None:
+    site = tmp_path / "site.toml"
+    site.write_text(re.sub(r"^#(?=[a-z\[])", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE), "utf-8")
+
+    try:
+        load_config(site)
+    except ConfigError as error:
+        pytest.fail(str(error))
+
+    shown = set(tomllib.loads(site.read_text(encoding="utf-8")))
+    assert {"equipment", "calendar", "tariff", "carbon", "fuel", "green_power"} <= shown
+
+
 # --- the installer
 
 FAKE_PYTHON = """#!/bin/sh
