@@ -15,7 +15,11 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """The state of one named condition at one place (`area/device`, or `agent`)."""
+    """The state of one named condition at one place (`area/device`, or `agent`).
+
+    One that is about a value says which, against which `limit`, in which `unit`; `unknown` that the value it is active
+    for is not measured any more. `told_ns` is when that came to be, where it is not `since_ns`.
+    """
 
     key: str
     name: str
@@ -24,6 +28,11 @@ class Alarm:
     since_ns: int
     text: str
     text_zh: str
+    value: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    unknown: bool = False
+    told_ns: int | None = None
 
 
 class AlarmBook:
@@ -35,10 +44,15 @@ class AlarmBook:
     def __iter__(self) -> Iterator[Alarm]:
         return iter(self._alarms.values())
 
+    def find(self, key: str, name: str) -> Alarm | None:
+        """Return the state of an alarm, None of one that was never active."""
+        return self._alarms.get((key, name))
+
     def set(self, alarm: Alarm) -> bool:
-        """Take a state in; return whether it is news: a change between active and not."""
+        """Take a state in; return whether it is news: a change between active and not, or of what is known of it."""
         before = self._alarms.get((alarm.key, alarm.name))
-        if alarm.active == (before is not None and before.active):
+        same = alarm.active == (before is not None and before.active)
+        if same and (before is None or not alarm.active or alarm.unknown == before.unknown):
             return False
         self._alarms[alarm.key, alarm.name] = alarm
         return True

@@ -44,6 +44,10 @@ class AlarmDesk:
         """Return the alarms that are active, longest first."""
         return self._alarms.active()
 
+    def find(self, key: str, name: str) -> Alarm | None:
+        """Return the latest state of an alarm, None of one that was never active."""
+        return self._alarms.find(key, name)
+
     def set(self, alarm: Alarm) -> None:
         """Record and publish an alarm that has become active or has ended since the wall clock said so.
 
@@ -80,11 +84,12 @@ class AlarmDesk:
             "active": alarm.active,
             "severity": str(alarm.severity),
             "since": rfc3339(alarm.since_ns),
+            **_measured(alarm),
             "text": alarm.text,
             "text_zh": alarm.text_zh,
         }
         with self._scribe.store.transaction():
-            payload = self._scribe.record("alarm", alarm.key, alarm.since_ns, body)
+            payload = self._scribe.record("alarm", alarm.key, _time_of(alarm), body)
             self._board.put(_topic(alarm), payload)
             self._save(alarm, payload)
 
@@ -144,6 +149,18 @@ class AlarmDesk:
                 self.set(replace(alarm, active=False, since_ns=time_ns, text=text, text_zh=text_zh))
             self._alarms.forget(alarm)
             self._board.put(_topic(alarm), b"")
+
+
+def _time_of(alarm: Alarm) -> int:
+    return alarm.since_ns if alarm.told_ns is None else alarm.told_ns
+
+
+def _measured(alarm: Alarm) -> dict[str, Any]:
+    """Return what the record of an alarm that is about a value says of it."""
+    said: dict[str, Any] = {key: number for key in ("value", "limit") if (number := getattr(alarm, key)) is not None}
+    if said:
+        said["unit"] = alarm.unit
+    return said | {"unknown": True} if alarm.unknown else said
 
 
 def _alone(state: bytes) -> list[dict[str, Any]]:

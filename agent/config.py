@@ -28,6 +28,7 @@ from agent.sections import (
 from agent.sections.equipment import EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
+from agent.sections.warning import AlarmSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from agent.tables import Parsed
@@ -64,6 +65,7 @@ class SiteConfig:
     tariffs: tuple[TariffSection, ...]
     replacements: tuple[ReplacementSection, ...]
     initial_readings: tuple[InitialReadingSection, ...]
+    alarms: tuple[AlarmSection, ...]
     windows: WindowsSection
     interval: IntervalSection
     mqtt: MqttConfig | None
@@ -106,6 +108,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
         replacements=tuple(parsed.entries("replacement", ReplacementSection).values()),
         initial_readings=tuple(parsed.entries("initial_reading", InitialReadingSection).values()),
+        alarms=tuple(parsed.entries("alarm", AlarmSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),
         interval=parsed.table("interval", IntervalSection) or IntervalSection(),
         mqtt=parsed.table("mqtt", MqttConfig),

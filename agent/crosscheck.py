@@ -18,6 +18,7 @@ from agent.sections import (
 )
 from agent.tables import Parsed
 from agent.tariff.check import check_tariffs
+from agent.warning.check import check_alarms
 from drivers.document import nearest
 from drivers.errors import ProfileError
 from drivers.profile import Profile, load_profile
@@ -37,11 +38,12 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
+    check_alarms(parsed, profiles, accounts.keys() | parsed.names("account"))
     return profiles
 
 
 def _check_unique(parsed: Parsed) -> None:
-    for key in ("line", "device", "account", "output", "intensity", "tariff"):
+    for key in ("line", "device", "account", "output", "intensity", "tariff", "alarm"):
         seen: dict[str, int] = {}
         for index, entry in enumerate(parsed.raw_entries(key)):
             name = str(entry.get("name", ""))

@@ -28,6 +28,7 @@ from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
 from agent.scribe import Scribe
 from agent.waiting import Held, Waiting
+from agent.warning.desk import Warnings
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
@@ -47,6 +48,7 @@ class Recorder:
         self._profiles: Mapping[str, object] = {}
         self._untold: dict[str, Callable[[], None]] = {}
         self._latest = Latest()
+        self._warnings = Warnings(scribe, alarms)
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: dict[tuple[str, int], frozenset[int]] = {}
@@ -64,6 +66,7 @@ class Recorder:
         self._latest.configure(config.profiles, kept)
         self._profiles = profiles
         self.figures = Figures(figure_sources(config, ledger, self._latest.of))
+        self._warnings.configure(config)
 
     def forget(self, key: str) -> None:
         """Forget a device (`area/device`) that has left the configuration, and remove what is retained of it."""
@@ -116,6 +119,7 @@ class Recorder:
             frame = reserved(frame, Quality.CLOCK_UNSYNCED)
         self._ledger.take(frame)
         self._latest.take(frame, cadence.index)
+        self._warnings.frame(frame)
         valued = int((frame.quality < Quality.COMM_LOST).sum())
         self._scribe.counts["frames"] += 1
         self._scribe.counts["values"] += valued
@@ -213,8 +217,10 @@ class Recorder:
                 body = bodies.intensity_window(self._scribe.site, intensity, self._ledger, figures, now_ns)
                 self.latest_windows.append(body)
                 self._scribe.record("window", AGENT, now_ns, body)
-        for figure in self.figures.at(now_ns):
+        worked_out = list(self.figures.at(now_ns))
+        for figure in worked_out:
             self._scribe.record("figure", figure.place, now_ns, figure.body(self._scribe.site))
+        self._warnings.figures(worked_out, self._keeper.monotonic_of(self._keeper.wall_ns()), now_ns)
 
     def health(self, body: dict[str, Any]) -> None:
         """Record the agent's own figures."""

@@ -130,6 +130,10 @@ class Alarm(Recorded):
     """What was measured, in the unit of the quantity, where the condition is about one."""
     limit: Number | None = None
     """What it was held against, in the same unit."""
+    unit: str | None = None
+    """Unit of both; empty for a pure number."""
+    unknown: Literal[True] | None = None
+    """The value is not measured any more; what it was before still holds."""
     text: str
     """What to tell people, in English."""
     text_zh: str | None = None

@@ -1,0 +1,93 @@
+"""`[[alarm]]`: conditions on a reading, a figure or an account that somebody must know of."""
+
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from agent.alarm import Severity
+from agent.measure import Duration, Pause
+from agent.sections.section import AccountName, Name, Section
+
+MARGIN = 0.02
+"""Share of a limit by which a value must come back inside, where no `margin` is given."""
+
+
+class _Limits(Section):
+    quantity: str | None = None
+    figure: str | None = None
+    span: str | None = None
+    above: float | None = Field(None, allow_inf_nan=False)
+    below: float | None = Field(None, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _limited(self) -> "_Limits":
+        if self.above is None and self.below is None:
+            raise ValueError("there is no limit; add 'above' or 'below'")
+        if self.above is not None and self.below is not None and self.below >= self.above:
+            raise ValueError(f"'below' {self.below:g} is not less than 'above' {self.above:g}; swap them")
+        return self
+
+
+class WhileSection(_Limits):
+    """`while` of an alarm: it is looked at only while another quantity or figure lies beyond a limit."""
+
+    @model_validator(mode="after")
+    def _of_one(self) -> "WhileSection":
+        if (self.quantity is None) == (self.figure is None):
+            raise ValueError("'while' is about one thing; give either 'quantity' or 'figure'")
+        return self
+
+
+class AlarmSection(_Limits):
+    """`[[alarm]]`: raised when a value lies beyond a limit for some time."""
+
+    name: Name
+    device: str | None = None
+    area: str | None = None
+    account: AccountName | None = None
+    margin: float | None = Field(None, ge=0, allow_inf_nan=False)
+    lasting: Pause = Field(60.0, alias="for")
+    severity: Severity = Severity.WARNING
+    change_in: Duration | None = None
+    drift_from: Duration | None = None
+    condition: WhileSection | None = Field(None, alias="while")
+
+    @property
+    def hysteresis(self) -> float:
+        """By how much a value must come back inside [its unit]."""
+        if self.margin is not None:
+            return self.margin
+        return MARGIN * max(abs(limit) for limit in (self.above, self.below) if limit is not None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _while_is_a_table(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "while" in value and not isinstance(value["while"], dict):
+            raise ValueError("'while' is a table; write it like { quantity = \"active_power\", above = 5.0 }")
+        return value
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> "AlarmSection":
+        if sum(each is not None for each in (self.quantity, self.figure, self.account)) != 1:
+            raise ValueError("an alarm is about one thing; give one of 'quantity', 'figure' and 'account'")
+        if self.quantity is not None and self.device is None:
+            raise ValueError("'quantity' is one of a device; add 'device'")
+        if self.device is not None and self.area is not None:
+            raise ValueError("'device' has its area already; remove 'area'")
+        if self.account is not None and (self.device or self.area or self.condition):
+            raise ValueError("'account' says where it is; remove 'device', 'area' and 'while'")
+        return self
+
+    @model_validator(mode="after")
+    def _held_against_one_thing(self) -> "AlarmSection":
+        if self.account is not None and (self.change_in or self.drift_from):
+            raise ValueError("an account is held against the week before; remove 'change_in' and 'drift_from'")
+        if self.change_in and self.drift_from:
+            raise ValueError("'change_in' and 'drift_from' are two alarms; make two")
+        if self.drift_from and self.figure is None:
+            raise ValueError("'drift_from' needs a figure; add 'figure'")
+        if self.condition and self.condition.quantity and self.device is None:
+            raise ValueError("'while' names a quantity, which is one of a device; add 'device'")
+        if self.above is not None and self.below is not None and self.above - self.below < 2 * self.hysteresis:
+            raise ValueError("nothing lies inside both limits by the margin; give a smaller 'margin'")
+        return self

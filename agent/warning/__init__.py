@@ -1,0 +1,1 @@
+"""Early warning: conditions on readings, figures and budgets that somebody must know of."""

@@ -1,0 +1,123 @@
+"""What a configuration watches: its own `[[alarm]]` tables, and what is watched without being asked."""
+
+from collections.abc import Iterator
+
+from agent.agreement import FIGURE as COUNTER_CHECK
+from agent.alarm import Severity
+from agent.config import SiteConfig
+from agent.plant import Account, build_plant
+from agent.record import AGENT
+from agent.sections import DeviceSection
+from agent.sections.equipment import FeederSection, MotorSection
+from agent.sections.warning import AlarmSection, WhileSection
+from agent.warning.rule import Rule
+from agent.warning.text import figure_label
+from agent.warning.watch import Guard, Value, Watch
+from drivers.quantity import VOCABULARY
+
+_S = 1_000_000_000
+_GAP_POLLS = 3
+"""Polls that may be missed before nothing is known; accounts count their gaps alike."""
+_FIGURE_EVERY_S = 60.0
+"""Some figures come once a minute, however often windows are published."""
+_DEVIATION_PERCENT = 5.0
+_IDLE_PERCENT = 20.0
+_RUNNING = 0.01
+"""Share of rated power above which a motor runs."""
+_POWER_FACTOR = 0.85
+_LOADED = 0.05
+"""Share of rated power below which a power factor says nothing."""
+
+
+def watches(config: SiteConfig) -> tuple[Watch, ...]:
+    """Return all that is watched; an `[[alarm]]` takes the place of what is built in with its name and place."""
+    places = {device.name: f"{device.area}/{device.name}" for device in config.devices}
+    declared = [_declared(config, section, places) for section in config.alarms if section.account is None]
+    found = {(watch.key, watch.name): watch for watch in (*_built_in(config, places), *declared)}
+    return tuple(found.values())
+
+
+def figure_gap_ns(config: SiteConfig) -> int:
+    """Return how long a figure may stay away before it is not known [ns]."""
+    return round(_GAP_POLLS * max(config.windows.publish, _FIGURE_EVERY_S) * _S)
+
+
+def _quantity_gap_ns(config: SiteConfig, device: DeviceSection, word: str) -> int:
+    profile = config.profiles[device.name]
+    every_s = profile.points[profile.index[word]].every_s or device.every
+    return round(_GAP_POLLS * max(every_s, device.every) * _S)
+
+
+def _gap_ns(config: SiteConfig, device: str | None, word: str | None) -> int:
+    section = next((each for each in config.devices if each.name == device), None)
+    return _quantity_gap_ns(config, section, word) if section and word else figure_gap_ns(config)
+
+
+def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -> Watch:
+    key = places[section.device] if section.device else AGENT
+    place = section.area or key
+    quantity = VOCABULARY.get(section.quantity or "")
+    label, label_zh = (quantity.label, quantity.label_zh) if quantity else figure_label(section.figure or "")
+    gap_ns = _gap_ns(config, section.device, section.quantity)
+    rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), gap_ns)
+    return Watch(
+        name=section.name,
+        key=key,
+        value=Value(place, section.quantity or "", section.figure or "", section.span),
+        rule=rule,
+        severity=section.severity,
+        unit=quantity.unit.symbol.removeprefix("1") if quantity else "",
+        label=label,
+        label_zh=label_zh,
+        change_s=section.change_in,
+        drift_s=section.drift_from,
+        guard=_guard(config, section, section.condition, place) if section.condition else None,
+    )
+
+
+def _guard(config: SiteConfig, section: AlarmSection, guard: WhileSection, place: str) -> Guard:
+    gap_ns = _gap_ns(config, section.device, guard.quantity)
+    value = Value(place, guard.quantity or "", guard.figure or "", guard.span)
+    return Guard(value, Rule(guard.above, guard.below, gap_ns=gap_ns))
+
+
+def _built_in(config: SiteConfig, places: dict[str, str]) -> Iterator[Watch]:
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    for key in dict.fromkeys(account.key for account in plant.accounts if _checked(account)):
+        rule = Rule(_DEVIATION_PERCENT, -_DEVIATION_PERCENT, 1.0, 30 * 60 * _S, figure_gap_ns(config))
+        yield _built("counter-check", key, COUNTER_CHECK, rule)
+    for section in config.equipment:
+        if isinstance(section, MotorSection):
+            power = _power_of(config, section.electricity_account.partition("/")[0])
+            if power:
+                running = _above(config, places, power, _RUNNING * section.rated_power)
+                rule = Rule(None, _IDLE_PERCENT, 2.0, 15 * 60 * _S, figure_gap_ns(config))
+                yield _built("idle-motor", places[section.device], "motor_load_rate", rule, running)
+        elif isinstance(section, FeederSection):
+            power = _power_of(config, section.device)
+            rated_kw = next(device.rated_power for device in config.devices if device.name == section.device)
+            loaded = _above(config, places, power, _LOADED * rated_kw) if power and rated_kw else None
+            rule = Rule(None, _POWER_FACTOR, 0.01, 15 * 60 * _S, figure_gap_ns(config))
+            yield _built("low-power-factor", places[section.device], "power_factor", rule, loaded, span="now")
+
+
+def _checked(account: Account) -> bool:
+    return account.check is not None and not account.integrates
+
+
+def _power_of(config: SiteConfig, device: str) -> str:
+    """Return a device that reads its power, empty when it does not."""
+    return device if "active_power" in config.profiles[device].index else ""
+
+
+def _above(config: SiteConfig, places: dict[str, str], device: str, limit_kw: float) -> Guard:
+    gap_ns = _gap_ns(config, device, "active_power")
+    return Guard(Value(places[device], "active_power"), Rule(limit_kw, gap_ns=gap_ns))
+
+
+def _built(
+    name: str, key: str, figure: str, rule: Rule, guard: Guard | None = None, *, span: str | None = None
+) -> Watch:
+    label, label_zh = figure_label(figure)
+    value = Value(key, figure=figure, span=span)
+    return Watch(name, key, value, rule, Severity.WARNING, "", label, label_zh, guard=guard, built_in=True)

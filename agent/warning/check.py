@@ -1,0 +1,45 @@
+"""What `[[alarm]]` says about other tables: devices, quantities and figures that must exist."""
+
+from collections.abc import Collection, Mapping
+
+from agent.sections import DeviceSection
+from agent.sections.warning import AlarmSection
+from agent.tables import Parsed
+from agent.warning.text import FIGURES
+from drivers.document import nearest
+from drivers.profile import Profile
+from drivers.quantity import VOCABULARY, Kind
+
+
+def check_alarms(parsed: Parsed, profiles: Mapping[str, Profile], accounts: Collection[str]) -> None:
+    """Note every contradiction in `parsed.problems`."""
+    names = parsed.names("device")
+    areas = {device.area for device in parsed.entries("device", DeviceSection).values()}
+    for index, section in parsed.entries("alarm", AlarmSection).items():
+        where = ("alarm", index)
+        if section.device is not None and section.device not in names:
+            parsed.report((*where, "device"), f"no device '{section.device}'", nearest(section.device, names))
+        if section.area is not None and section.area not in areas:
+            parsed.report((*where, "area"), f"no area '{section.area}'", nearest(section.area, areas))
+        if section.account is not None and section.account not in accounts:
+            parsed.report((*where, "account"), f"no account '{section.account}'", nearest(section.account, accounts))
+        profile = profiles.get(section.device or "")
+        for key, named in (((*where,), section), ((*where, "while"), section.condition)):
+            if named and named.quantity is not None and profile:
+                _check_quantity(parsed, (*key, "quantity"), named.quantity, profile)
+            if named and named.figure is not None:
+                _check_figure(parsed, (*key, "figure"), named.figure)
+
+
+def _check_quantity(parsed: Parsed, where: tuple[str | int, ...], word: str, profile: Profile) -> None:
+    if word not in profile.index:
+        known = [name for name in profile.index if not name.startswith("_")]
+        parsed.report(where, f"'{word}' is not read from this device", nearest(word, known))
+    elif word not in VOCABULARY or VOCABULARY[word].kind is Kind.TEXT:
+        parsed.report(where, f"'{word}' is no number", "name a quantity that is one")
+
+
+def _check_figure(parsed: Parsed, where: tuple[str | int, ...], name: str) -> None:
+    """Report a name that looks like that of a figure but is none; others may come from tables of other rooms."""
+    if name not in FIGURES and not any(name.startswith(f"{known}_") for known in FIGURES):
+        parsed.report(where, f"there is no figure '{name}'", nearest(name, FIGURES))
