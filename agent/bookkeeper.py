@@ -11,7 +11,7 @@ Invariants:
 import contextlib
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 from agent import bodies
@@ -44,6 +44,8 @@ class Bookkeeper:
         """The record of the youngest closed interval of each account and output, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
         self._failing: set[str] = set()
+        self.followers: list[Callable[[str, bodies.Body], None]] = []
+        """Told of each interval record, by account, in the transaction in which it is appended."""
 
     def keep(self, ledger: Ledger) -> None:
         """Go on with another ledger."""
@@ -118,6 +120,8 @@ class Bookkeeper:
         former = self.latest_intervals.get(account.name)
         if former is None or body["start"] >= former["start"]:
             self.latest_intervals[account.name] = body
+        for follow in self.followers:
+            follow(account.name, body)
         return len(payload)
 
     def save_book(self, book: AccountBook) -> None:

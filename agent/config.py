@@ -28,6 +28,7 @@ from agent.sections import (
 from agent.sections.equipment import EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
+from agent.sections.virtual import ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -66,6 +67,8 @@ class SiteConfig:
     replacements: tuple[ReplacementSection, ...]
     initial_readings: tuple[InitialReadingSection, ...]
     alarms: tuple[AlarmSection, ...]
+    shifts: tuple[ShiftSection, ...]
+    virtual: tuple[VirtualSection, ...]
     windows: WindowsSection
     interval: IntervalSection
     mqtt: MqttConfig | None
@@ -108,6 +111,8 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
         replacements=tuple(parsed.entries("replacement", ReplacementSection).values()),
         initial_readings=tuple(parsed.entries("initial_reading", InitialReadingSection).values()),
+        shifts=tuple(parsed.entries("shift", ShiftSection).values()),
+        virtual=tuple(parsed.entries("virtual", VirtualSection).values()),
         alarms=tuple(parsed.entries("alarm", AlarmSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),
         interval=parsed.table("interval", IntervalSection) or IntervalSection(),

@@ -9,6 +9,7 @@ from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
+from agent.rollup.check import check_rollups
 from agent.sections import (
     AccountSection,
     DeviceSection,
@@ -39,11 +40,12 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
     check_alarms(parsed, profiles, accounts.keys() | parsed.names("account"))
+    check_rollups(parsed, accounts, outputs)
     return profiles
 
 
 def _check_unique(parsed: Parsed) -> None:
-    for key in ("line", "device", "account", "output", "intensity", "tariff", "alarm"):
+    for key in ("line", "device", "account", "output", "intensity", "tariff", "shift", "virtual", "alarm"):
         seen: dict[str, int] = {}
         for index, entry in enumerate(parsed.raw_entries(key)):
             name = str(entry.get("name", ""))

@@ -15,7 +15,8 @@ HEALTH = "health"
 GAP = "gap"
 EVENT = "event"
 FIGURE = "figure"
-KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE)
+ROLLUP = "rollup"
+KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE, ROLLUP)
 
 AGENT = "agent"
 """Key of the records that concern the agent itself."""

@@ -84,6 +84,8 @@ def _accounted(config: SiteConfig) -> tuple[Any, ...]:
         config.tariffs,
         config.replacements,
         config.initial_readings,
+        config.shifts,
+        config.virtual,
         config.windows,
         config.interval,
     )

@@ -36,6 +36,7 @@ from agent.presence import post_meta, post_status
 from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.reload import difference
+from agent.rollup.derived import Derived
 from agent.scribe import Scribe
 from agent.store import Store, StoreError
 from agent.taking_up import take_up
@@ -66,6 +67,9 @@ class Agent:
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
+        self.derived = Derived(self.scribe)
+        self.derived.keep(config, self.ledger)
+        self.bookkeeper.followers.append(self.derived.note)
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
         self.corrections.keep(config, self.ledger)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
@@ -109,6 +113,7 @@ class Agent:
             stack.push_async_callback(self.store.close)
             self.corrections.restore()
             self.ledger.restore(self.store.load_state)
+            self.derived.restore()
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
             await self.duties.begin()
@@ -130,6 +135,7 @@ class Agent:
             ("ticker", self.duties.tick_for_ever),
             ("books", self.duties.keep_books),
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
+            ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
             ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
         ]
@@ -218,6 +224,7 @@ class Agent:
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
         self.corrections.keep(config, ledger)
+        self.derived.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 

@@ -24,6 +24,7 @@ from agent.sections import (
 from agent.sections.equipment import EQUIPMENT, EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
+from agent.sections.virtual import ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -54,6 +55,8 @@ LISTS: dict[str, type[BaseModel]] = {
     "replacement": ReplacementSection,
     "initial_reading": InitialReadingSection,
     "alarm": AlarmSection,
+    "shift": ShiftSection,
+    "virtual": VirtualSection,
 }
 VARIANTS: dict[str, Mapping[str, type[BaseModel]]] = {"equipment": EQUIPMENT}
 """By name of a list: what its tables are by their `kind`; one of an unknown kind is held to what all have."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel
 
-from agent.schemas.account import Interval, Window
+from agent.schemas.account import Interval, Rollup, Window
 from agent.schemas.agent import Gap, Health, Status
 from agent.schemas.device import Alarm, Event, Meta, State, Telemetry
 from agent.schemas.figure import Figure
@@ -15,6 +15,7 @@ MESSAGES: Mapping[str, type[BaseModel]] = {
     "window": Window,
     "figure": Figure,
     "interval": Interval,
+    "rollup": Rollup,
     "meta": Meta,
     "state": State,
     "alarm": Alarm,
@@ -57,6 +58,7 @@ CHANNELS = (
     Channel("window", f"{_DEVICE}/window", "Rolling sums of an account."),
     Channel("figure", f"{_DEVICE}/figure", "What is worked out of a device, such as an efficiency."),
     Channel("interval", f"{_DEVICE}/interval", "The record of account."),
+    Channel("rollup", f"{_DEVICE}/rollup", "The intervals of an account added up."),
     Channel("event", f"{_DEVICE}/event", "What an engineer or auditor must be able to find about an account."),
     Channel("alarm", f"{_DEVICE}/alarm/{{alarm}}", "A condition of a device has begun or ended.", retained=True),
     Channel("figure", "{area}/figure", "What is worked out of an area."),

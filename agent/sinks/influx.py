@@ -5,8 +5,8 @@ the fields its numbers. Every field is a float, except the counts in `COUNTS`, w
 field never changes. A quality is the number of its reason in `drivers.reading.Quality`: `quality` of an amount, for a
 value of telemetry that is not good `quality_` and its key. Other texts and nested objects but telemetry's `values`
 are left out: they stand in the record itself. Where two records of one device and moment must not overwrite each
-other, the contract's tags tell them apart: the name of an intensity or figure stands in `account`; an alarm's name
-begins its fields.
+other, the contract's tags tell them apart: the name of an intensity or figure stands in `account`, the period of a
+roll-up, or the name of a shift, in `span`; an alarm's name begins its fields.
 """
 
 import asyncio
@@ -25,12 +25,12 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from agent.record import ALARM, FIGURE, GAP, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, GAP, INTERVAL, ROLLUP, TELEMETRY, WINDOW, Record
 from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 from drivers.reading import Quality
 
-COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq"})
-_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE})
+COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq", "intervals", "expected"})
+_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE, ROLLUP})
 _CODES: dict[object, float] = {quality.label: float(quality) for quality in Quality}
 _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
@@ -83,6 +83,8 @@ def line(record: Record) -> str | None:
     body: dict[str, object] = orjson.loads(record.payload)
     if name := body.get("intensity", body.get("figure")):
         body["account"] = name
+    if record.kind == ROLLUP:
+        body["span"] = body.get("shift", body["period"])
     prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])

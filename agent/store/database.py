@@ -191,13 +191,13 @@ class Database:
         """Return how many refused records are kept, by sink."""
         return count_refused(self._connection)
 
-    def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
-        """Return the interval records that start in [start_ns, end_ns), in the order they were booked."""
-        return select_intervals(self._connection, start_ns, end_ns)
+    def intervals(self, kind: str, start_ns: int, end_ns: int) -> list[Record]:
+        """Return intervals or roll-ups that start in [start_ns, end_ns), in the order they were booked."""
+        return select_intervals(self._connection, kind, start_ns, end_ns)
 
-    def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
-        """Return the first interval records that start in [start_ns, end_ns), by start and number."""
-        return select_first_intervals(self._connection, start_ns, end_ns, limit)
+    def first_intervals(self, kind: str, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+        """Return the first intervals or roll-ups that start in [start_ns, end_ns), by start and number."""
+        return select_first_intervals(self._connection, kind, start_ns, end_ns, limit)
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return the oldest intact rows of the ring behind `after_ns`."""

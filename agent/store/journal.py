@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from agent.record import Record
+from agent.record import INTERVAL, Record
 from agent.store.settled import Lane
 from agent.store.status import StoreStatus
 from agent.store.told import Stamp, wall
@@ -137,20 +137,22 @@ class Store:
             await self._pulsed.wait()
         return self._pulse
 
-    async def intervals(self, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
-        """Return committed interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked.
+    async def intervals(
+        self, start_ns: int, end_ns: int, account: str | None = None, *, kind: str = INTERVAL
+    ) -> list[Record]:
+        """Return committed intervals or roll-ups that start in [start_ns, end_ns) (Unix, ns), as they were booked.
 
         Raises StoreError when the file cannot be read.
         """
-        found = await asyncio.wrap_future(self._writer.submit(lambda: self._writer.intervals(start_ns, end_ns)))
+        found = await asyncio.wrap_future(self._writer.submit(lambda: self._writer.intervals(kind, start_ns, end_ns)))
         return of_account(found, account)
 
-    async def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
-        """Return the first `limit` committed interval records that start in [start_ns, end_ns), by start and number.
+    async def first_intervals(self, start_ns: int, end_ns: int, limit: int, *, kind: str = INTERVAL) -> list[Record]:
+        """Return the first `limit` committed records of a kind that start in [start_ns, end_ns), by start and number.
 
         Fewer mean that there are no more. Raises StoreError when the file cannot be read.
         """
-        found = self._writer.submit(lambda: self._writer.first_intervals(start_ns, end_ns, limit))
+        found = self._writer.submit(lambda: self._writer.first_intervals(kind, start_ns, end_ns, limit))
         return await asyncio.wrap_future(found)
 
     def listen(self, listener: Callable[[Record], None]) -> None:

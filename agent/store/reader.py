@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from agent.record import Record
+from agent.record import INTERVAL, Record
 from agent.store.dead_letter import DeadLetter, count_refused, select_refused
 from agent.store.journal import of_account
 from agent.store.ledger import dropped_by
@@ -26,12 +26,15 @@ from agent.store.status import SinkStatus, StoreStatus
 _Result = TypeVar("_Result")
 
 
-def read_intervals(path: Path, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
-    """Return the interval records that start in [start_ns, end_ns) (Unix, ns), as they were booked.
+def read_intervals(
+    path: Path, start_ns: int, end_ns: int, account: str | None = None, *, kind: str = INTERVAL
+) -> list[Record]:
+    """Return the intervals or roll-ups that start in [start_ns, end_ns) (Unix, ns), as they were booked.
 
     Raises StoreError when there is no readable store.
     """
-    return of_account(_reading(path, lambda connection: select_intervals(connection, start_ns, end_ns)), account)
+    found = _reading(path, lambda connection: select_intervals(connection, kind, start_ns, end_ns))
+    return of_account(found, account)
 
 
 def read_status(path: Path) -> StoreStatus:

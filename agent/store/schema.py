@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agent.record import ALARM, FIGURE, INTERVAL, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, INTERVAL, ROLLUP, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
 from agent.store.ledger import Ledger
 from agent.store.settled import Lane, Lanes, Settled
@@ -24,6 +24,7 @@ SCHEMA_VERSION = 2
 TABLES = ("telemetry", "window", "event", "alarm", "interval")
 """Classes of records in the order in which they are dropped; each is a table of its own, so that dropping the
 oldest of a class removes whole pages and needs no index."""
+_KEPT_AS = {FIGURE: WINDOW, ROLLUP: INTERVAL}
 LANE_OF = {name: Lane.URGENT if name == ALARM else Lane.NORMAL for name in TABLES}
 """The lane of each table."""
 
@@ -89,9 +90,9 @@ def look_through(connection: sqlite3.Connection) -> None:
 
 
 def table(kind: str) -> str:
-    """Return the class, and table, of a kind of record; figures are kept for as long as windows."""
-    if kind == FIGURE:
-        return WINDOW
+    """Return the class, and table, of a kind of record; figures are kept as long as windows, roll-ups as intervals."""
+    if kind in _KEPT_AS:
+        return _KEPT_AS[kind]
     return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
 
 
@@ -144,20 +145,23 @@ def check_order(rows: Sequence[Row], low: int) -> None:
         raise sqlite3.DatabaseError("its records are out of order")
 
 
-def select_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int) -> list[Record]:
-    """Return the intact interval records that start in [start_ns, end_ns), in the order they were booked."""
+def select_intervals(connection: sqlite3.Connection, kind: str, start_ns: int, end_ns: int) -> list[Record]:
+    """Return the intact intervals or roll-ups that start in [start_ns, end_ns), in the order they were booked."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? ORDER BY seq",  # noqa: S608  # our own names
-        (start_ns, end_ns),
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind = ? ORDER BY seq",  # noqa: S608  # our own names
+        (start_ns, end_ns, kind),
     )
     return from_rows(rows)[0]
 
 
-def select_first_intervals(connection: sqlite3.Connection, start_ns: int, end_ns: int, limit: int) -> list[Record]:
-    """Return the first intact interval records that start in [start_ns, end_ns), by start and number."""
+def select_first_intervals(
+    connection: sqlite3.Connection, kind: str, start_ns: int, end_ns: int, limit: int
+) -> list[Record]:
+    """Return the first intact intervals or roll-ups that start in [start_ns, end_ns), by start and number."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? ORDER BY time_ns, seq",  # noqa: S608  # our own names
-        (start_ns, end_ns),
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind = ? "  # noqa: S608  # our own names
+        "ORDER BY time_ns, seq",
+        (start_ns, end_ns, kind),
     )
     intact = (record for row in rows for record in from_rows([row])[0])
     return list(itertools.islice(intact, limit))

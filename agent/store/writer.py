@@ -117,13 +117,13 @@ class Writer:
             self.deliveries.touch()
         return found
 
-    def intervals(self, start_ns: int, end_ns: int) -> list[Record]:
+    def intervals(self, kind: str, start_ns: int, end_ns: int) -> list[Record]:
         """Return committed interval records (in the thread); raise StoreError when they cannot be read."""
-        return self._must_read(lambda database: database.intervals(start_ns, end_ns))
+        return self._must_read(lambda database: database.intervals(kind, start_ns, end_ns))
 
-    def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+    def first_intervals(self, kind: str, start_ns: int, end_ns: int, limit: int) -> list[Record]:
         """Return the first committed interval records (in the thread); raise StoreError when they cannot be read."""
-        return self._must_read(lambda database: database.first_intervals(start_ns, end_ns, limit))
+        return self._must_read(lambda database: database.first_intervals(kind, start_ns, end_ns, limit))
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return committed rows of the ring (in the thread); raise StoreError when they cannot be read."""

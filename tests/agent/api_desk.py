@@ -42,11 +42,11 @@ class Shelf:
         """Write a record of account."""
         return self.add("interval", start_ns, account=account, revision=revision)
 
-    async def first_intervals(self, start_ns: int, end_ns: int, limit: int) -> list[Record]:
+    async def first_intervals(self, start_ns: int, end_ns: int, limit: int, *, kind: str = "interval") -> list[Record]:
         self.asked.append((start_ns, end_ns, limit))
         if self.degraded:
             raise StoreError(f"store.db: {self.degraded}")
-        within = [r for r in self.records if r.kind == "interval" and start_ns <= r.time_ns < end_ns]
+        within = [r for r in self.records if r.kind == kind and start_ns <= r.time_ns < end_ns]
         return sorted(within, key=lambda record: (record.time_ns, record.seq))[:limit]
 
     def listen(self, listener: Callable[[Record], None]) -> None:

@@ -1,0 +1,293 @@
+"""What is added up from the interval records in the store: hours, shifts, days, months, and virtual accounts.
+
+Invariants:
+
+- All of it follows from the records in force alone, so nothing is counted twice whatever happens; a period is recorded
+  together with the progress that says so, and is recorded again only where it says something else than before.
+- A period is added up once the intervals of its account reach its end; when one of them is revised later, it is again.
+- A turn reads one day at most, or the days of one month, and appends no more than the store has room for.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from agent.config import SiteConfig
+from agent.corrections.amend import start_ns as start_of
+from agent.ledger import Ledger
+from agent.plant import Account
+from agent.record import INTERVAL as INTERVAL_RECORD
+from agent.record import ROLLUP
+from agent.rollup.calendars import calendar_of
+from agent.rollup.periods import DAY, Span
+from agent.rollup.progress import Progress, earliest
+from agent.rollup.reading import Kept, in_force
+from agent.rollup.total import Part, Sum, rollup_body, same_figures
+from agent.rollup.virtual import VirtualAccount, virtual_accounts
+from agent.saved import UnreadableError
+from agent.scribe import Scribe
+from agent.store import StoreError
+
+_log = logging.getLogger(__name__)
+
+_STATE = "derived/"
+_TURN_S = 1.0
+_ROOM_BYTES = 1 << 20
+_LATE = "late_data"
+_LATEST_NS = 1 << 62
+
+Body = dict[str, Any]
+_Key = tuple[str, Span]
+
+
+@dataclass(slots=True)
+class _Step:
+    """Periods of some accounts to be added up together, all read from [since_ns, until_ns)."""
+
+    since_ns: int
+    until_ns: int
+    spans: dict[str, list[Span]]
+    month: bool = False
+    """Whether it is made of days instead of intervals."""
+    day_ns: int | None = None
+    """The day that is added up again; None for what is new."""
+    sums: dict[_Key, Sum] = field(default_factory=dict)
+    former: dict[_Key, Body] = field(default_factory=dict)
+    next_ns: int = 0
+    """Start of the next interval of any account after a whole day without one; then nothing ends before its day."""
+
+    def add(self, name: str, start_ns: int, part: Part) -> None:
+        """Add what starts at a time to every period of an account it belongs to."""
+        for span in self.spans[name]:
+            if span.start_ns <= start_ns < span.end_ns:
+                self.sums.setdefault((name, span), Sum()).add(part)
+
+    def remember(self, start_ns: int, bodies: Mapping[Kept, Body]) -> None:
+        """Take note of what was recorded of periods that start at a time."""
+        for key, body in bodies.items():
+            for span in self.spans.get(key.account, ()):
+                if (span.period, span.name, span.start_ns) == (key.period, key.shift, start_ns):
+                    self.former[key.account, span] = body
+
+
+class Derived:
+    """Adds up what the bookkeeper has recorded."""
+
+    def __init__(self, scribe: Scribe) -> None:
+        self._scribe, self._store = scribe, scribe.store
+        self._progress: dict[str, Progress] = {}
+        self._noted: dict[str, int] = {}
+        self._told = ""
+
+    def keep(self, config: SiteConfig, ledger: Ledger) -> None:
+        """Go on with a configuration and its ledger, and with what was saved of their accounts."""
+        tracked = (*ledger.plant.accounts, *ledger.plant.outputs)
+        self._accounts: dict[str, Account | VirtualAccount] = {account.name: account for account in tracked}
+        virtual = virtual_accounts(config.virtual, tracked)
+        self._accounts |= {account.name: account for account in virtual}
+        self._followed: dict[str, list[str]] = {}
+        for account in virtual:
+            for member in account.members:
+                self._followed.setdefault(member, []).append(account.name)
+        self._virtual = virtual
+        self._calendar = calendar_of(config)
+        self._progress = {name: each for name, each in self._progress.items() if name in self._accounts}
+
+    def restore(self) -> None:
+        """Continue where earlier runs have been."""
+        for name, state in self._store.load_states(_STATE).items():
+            if (account := name.removeprefix(_STATE)) in self._accounts:
+                try:
+                    self._progress.setdefault(account, Progress.restored(state))
+                except UnreadableError as error:
+                    _log.error("the saved state '%s' cannot be read: %s; its periods begin anew", name, error)
+
+    def note(self, account: str, body: Mapping[str, Any]) -> None:
+        """Take note of an interval record, in the transaction in which it is appended."""
+        start, end = start_of(body), start_of({"start": body["end"]})
+        reason = str(body.get("reason", _LATE))
+        progress = self._progress.setdefault(account, Progress(done_ns=start))
+        progress.to_ns = max(progress.to_ns, end)
+        for name in (account, *self._followed.get(account, ())):
+            self._noted[name] = min(start, self._noted.get(name, start))
+            of_name = self._progress.get(name)
+            if of_name is None:
+                continue
+            if start < of_name.done_ns:
+                of_name.days[self._calendar.midnight(self._calendar.day(start))] = reason
+            self._save(name)
+
+    async def run_for_ever(self, ready: Callable[[], bool]) -> None:
+        """Add up what there is, once a second or as long as there is more, while the agent is `ready` to record."""
+        while True:
+            more = False
+            if ready():
+                try:
+                    more = await self.turn()
+                    self._told = ""
+                except StoreError as error:
+                    if str(error) != self._told:
+                        _log.error("periods cannot be added up: %s; it is tried again", error)
+                    self._told = str(error)
+            await asyncio.sleep(0 if more else _TURN_S)
+
+    async def turn(self) -> bool:
+        """Add up what is next; return whether there was something."""
+        self._begin_virtual()
+        step = self._next()
+        if step is None or self._store.room < _ROOM_BYTES:
+            return False
+        self._noted.clear()
+        calendar = self._calendar
+        await self._store.flush()
+        await self._read(step)
+        if calendar is self._calendar:
+            self._record(step)
+        return True
+
+    def _begin_virtual(self) -> None:
+        """Let virtual accounts follow their members, from the first whole interval on."""
+        for account in self._virtual:
+            members = [self._progress.get(name) for name in account.members]
+            to_ns = min(each.to_ns if each else 0 for each in members)
+            if to_ns:
+                start_ns = self._calendar.interval(to_ns - 1).start_ns
+                self._progress.setdefault(account.name, Progress(done_ns=start_ns)).to_ns = to_ns
+
+    def _next(self) -> _Step | None:
+        """Return what is to be added up first: what is new, then days and then months that have changed."""
+        now_ns, ends = self._scribe.keeper.now_ns(), {}
+        for name, each in self._progress.items():
+            if each.done_ns > now_ns:  # the clock was ahead
+                each.done_ns = self._calendar.midnight(self._calendar.day(now_ns))
+            if (end := self._next_end(name, each.done_ns)) <= min(each.to_ns, now_ns):
+                ends[name] = end
+        if ends:
+            end = min(ends.values())
+            names = [name for name, due in ends.items() if due == end]
+            return _step({name: self._ending(name, end) for name in names}, end)
+        if (day := earliest(self._progress, "days")) is not None:
+            names = [name for name, each in self._progress.items() if day in each.days]
+            return _step({name: self._again(name, day) for name in names}, day, day_ns=day)
+        if (month := earliest(self._progress, "months")) is not None:
+            span = self._calendar.month(month)
+            spans = {name: [span] for name, each in self._progress.items() if month in each.months}
+            return _Step(span.start_ns, span.end_ns, spans, month=True)
+        return None
+
+    def _next_end(self, name: str, done_ns: int) -> int:
+        end_ns = self._calendar.next_end(done_ns)
+        return min(end_ns, self._calendar.interval(done_ns).end_ns) if self._is_virtual(name) else end_ns
+
+    def _ending(self, name: str, end_ns: int) -> list[Span]:
+        interval = [self._calendar.interval(end_ns - 1)] if self._is_virtual(name) else []
+        return [*interval, *self._calendar.ending(end_ns)]
+
+    def _again(self, name: str, day_ns: int) -> list[Span]:
+        """Return all periods with a part in a day that were added up before."""
+        day = self._calendar.day(day_ns)
+        own = self._calendar.intervals(day) if self._is_virtual(name) else ()
+        done_ns = self._progress[name].done_ns
+        return [span for span in (*own, *self._calendar.overlapping(day)) if span.end_ns <= done_ns]
+
+    def _is_virtual(self, name: str) -> bool:
+        return isinstance(self._accounts[name], VirtualAccount)
+
+    async def _read(self, step: _Step) -> None:
+        """Read what a step adds up, and what was recorded of its periods before."""
+        kind, empty = ROLLUP if step.month else INTERVAL_RECORD, True
+        async for start, bodies in in_force(self._store, step.since_ns, step.until_ns, kind=kind):
+            empty = False
+            parts = self._days(step.spans, bodies) if step.month else self._parts(step.spans, bodies)
+            for name, part in parts.items():
+                if part.unit == self._accounts[name].unit:
+                    step.add(name, start, part)
+        if empty and any(span.period == DAY for spans in step.spans.values() for span in spans):
+            following = await self._store.first_intervals(step.until_ns, _LATEST_NS, 1)
+            step.next_ns = following[0].time_ns if following else 0
+        until_ns = step.since_ns + 1 if step.month else step.until_ns
+        async for start, bodies in in_force(self._store, step.since_ns, until_ns, kind=ROLLUP):
+            step.remember(start, bodies)
+
+    def _days(self, wanted: Iterable[str], bodies: Mapping[Kept, Body]) -> dict[str, Part]:
+        return {
+            key.account: Part.of(body) for key, body in bodies.items() if key.period == DAY and key.account in wanted
+        }
+
+    def _parts(self, wanted: Iterable[str], bodies: Mapping[Kept, Body]) -> dict[str, Part]:
+        """Return what the records of one start say of the accounts that are wanted, virtual ones among them."""
+        asked = {name: self._accounts[name] for name in wanted}
+        members = {m for each in asked.values() if isinstance(each, VirtualAccount) for m in each.members}
+        known = {
+            key.account: Part.of(body, start_of({"start": body["end"]}))
+            for key, body in bodies.items()
+            if key.account in asked or key.account in members
+        }
+        found = {name: part for name, part in known.items() if name in asked}
+        for name, account in asked.items():
+            if isinstance(account, VirtualAccount) and (part := account.of(known)):
+                found[name] = part
+        return found
+
+    def _record(self, step: _Step) -> None:
+        """Record the periods of a step, each account's together with its progress."""
+        for name, spans in step.spans.items():
+            progress = self._progress.get(name)
+            if progress is None or self._noted.get(name, step.until_ns) < step.until_ns:
+                continue  # what was recorded meanwhile was not read: once more, then
+            months, days = progress.months, progress.days
+            reason = months.get(step.since_ns, "") if step.month else days.get(step.day_ns or 0, "")
+            with self._store.transaction():
+                differ = [span for span in spans if self._differs((name, span), step, reason)]
+                if step.month:
+                    months.pop(step.since_ns, None)
+                elif step.day_ns is not None:
+                    days.pop(step.day_ns, None)
+                    for month in {self._calendar.month(span.start_ns) for span in differ if span.period == DAY}:
+                        if month.end_ns <= progress.done_ns:
+                            months[month.start_ns] = reason
+                else:
+                    month = self._calendar.month(step.until_ns - 1)
+                    day_ns = self._calendar.midnight(self._calendar.day(step.next_ns))
+                    progress.done_ns = max(step.until_ns, day_ns if step.next_ns else 0)
+                    if month.end_ns <= progress.done_ns:
+                        months[month.start_ns] = ""
+                self._save(name)
+
+    def _differs(self, key: _Key, step: _Step, reason: str) -> bool:
+        """Record a period unless it was recorded so before; return whether it was not."""
+        if key not in step.sums:
+            return False
+        account, span, former = self._accounts[key[0]], key[1], step.former.get(key)
+        body = rollup_body(self._head(account), span, step.sums[key].total, self._calendar.expected(span))
+        if former and (same_figures(former, body) or former["intervals"] > body["intervals"]):
+            return False  # nothing new, or what it was added up from is no more kept as a whole
+        body["revision"] = former["revision"] + 1 if former else 0
+        if former:
+            body["reason"] = reason or _LATE
+        self._scribe.record(ROLLUP, account.key, span.start_ns, body)
+        return True
+
+    def _head(self, account: Account | VirtualAccount) -> Body:
+        head: Body = {
+            "site": self._scribe.site,
+            "area": account.area,
+            "device": account.device,
+            "account": account.name,
+        }
+        if isinstance(account, VirtualAccount):
+            head["virtual"] = list(account.members)
+        elif account.carrier is None:
+            head["output"] = account.name
+        return head
+
+    def _save(self, name: str) -> None:
+        self._store.save_state(f"{_STATE}{name}", self._progress[name].state())
+
+
+def _step(spans: dict[str, list[Span]], until_ns: int, *, day_ns: int | None = None) -> _Step:
+    every = [span for each in spans.values() for span in each]
+    since_ns = min((span.start_ns for span in every), default=until_ns)
+    return _Step(since_ns, max((span.end_ns for span in every), default=until_ns), spans, day_ns=day_ns)

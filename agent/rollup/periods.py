@@ -1,0 +1,123 @@
+"""The hours, shifts, days and months of a site's wall clock.
+
+An hour, like an interval, is counted in real time from local midnight, so a day on which clocks change has 23 or 25;
+where the clocks change by half an hour the last is cut at midnight. A shift belongs to the day it begins on.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from agent.metering.amount import NS_PER_S
+
+INTERVAL = "interval"
+HOUR = "hour"
+SHIFT = "shift"
+DAY = "day"
+MONTH = "month"
+PERIODS = (INTERVAL, HOUR, SHIFT, DAY, MONTH)
+"""What records are added up to; intervals are those of virtual accounts."""
+_HOUR_S = 3600
+
+
+class Span(NamedTuple):
+    """One period [start_ns, end_ns) (Unix); a shift has a name."""
+
+    period: str
+    name: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """A shift on each day; one that does not end after it begins ends on the next day."""
+
+    name: str
+    begin: time
+    end: time
+
+
+class Calendar:
+    """The periods of a time zone, for intervals of `length_s`: an interval belongs to the periods it starts in."""
+
+    def __init__(self, zone: ZoneInfo, length_s: float, shifts: Sequence[Shift] = ()) -> None:
+        self._zone, self._shifts = zone, tuple(shifts)
+        self.length_ns = round(length_s * NS_PER_S)
+        self._hours = _HOUR_S * NS_PER_S % self.length_ns == 0
+        self.of_day = lru_cache(maxsize=128)(self._of_day)
+
+    def day(self, time_ns: int) -> date:
+        """Return the local day of a moment."""
+        utc = datetime.fromtimestamp(0, UTC) + timedelta(seconds=time_ns // NS_PER_S)
+        return utc.astimezone(self._zone).date()
+
+    def midnight(self, day: date) -> int:
+        """Return when a local day begins [Unix ns]."""
+        return self._at(day, time())
+
+    def month(self, time_ns: int) -> Span:
+        """Return the local month around a moment."""
+        first = self.day(time_ns).replace(day=1)
+        following = (first + timedelta(days=32)).replace(day=1)
+        return Span(MONTH, "", self.midnight(first), self.midnight(following))
+
+    def _of_day(self, day: date) -> tuple[Span, ...]:
+        """Return the hours, shifts and the day that begin on a local day."""
+        begin, end, step = self.midnight(day), self.midnight(day + timedelta(days=1)), _HOUR_S * NS_PER_S
+        hours = range(begin, end, step) if self._hours else ()
+        shifts = [
+            Span(SHIFT, each.name, self._at(day, each.begin), self._at(self._end_day(day, each), each.end))
+            for each in self._shifts
+        ]
+        return (*(Span(HOUR, "", at, min(at + step, end)) for at in hours), *shifts, Span(DAY, "", begin, end))
+
+    def next_end(self, after_ns: int) -> int:
+        """Return when the next hour, shift or day ends."""
+        return min(span.end_ns for span in self._around(after_ns) if span.end_ns > after_ns)
+
+    def ending(self, end_ns: int) -> list[Span]:
+        """Return the hours, shifts and the day that end at a moment."""
+        return [span for span in self._around(end_ns) if span.end_ns == end_ns]
+
+    def overlapping(self, day: date) -> list[Span]:
+        """Return the hours, shifts and the day that have a part in a local day."""
+        begin = self.midnight(day)
+        found = (*self.of_day(day - timedelta(days=1)), *self.of_day(day))
+        return [span for span in found if span.end_ns > begin]
+
+    def intervals(self, day: date) -> Iterator[Span]:
+        """Yield the intervals of a local day."""
+        begin, end = self.midnight(day), self.midnight(day + timedelta(days=1))
+        for at in range(begin, end, self.length_ns):
+            yield Span(INTERVAL, "", at, min(at + self.length_ns, end))
+
+    def interval(self, time_ns: int) -> Span:
+        """Return the interval around a moment."""
+        day = self.day(time_ns)
+        begin, end = self.midnight(day), self.midnight(day + timedelta(days=1))
+        start = time_ns - (time_ns - begin) % self.length_ns
+        return Span(INTERVAL, "", start, min(start + self.length_ns, end))
+
+    def expected(self, span: Span) -> int:
+        """Return how many intervals start within a period."""
+        day, count = self.day(span.start_ns), 0
+        while (begin := self.midnight(day)) < span.end_ns:
+            day += timedelta(days=1)
+            since, until = max(begin, span.start_ns), min(self.midnight(day), span.end_ns)
+            count += -((begin - until) // self.length_ns) + ((begin - since) // self.length_ns)
+        return count
+
+    def _around(self, time_ns: int) -> Iterator[Span]:
+        day = self.day(time_ns)
+        for offset in (-2, -1, 0, 1):
+            yield from self.of_day(day + timedelta(days=offset))
+
+    def _end_day(self, day: date, shift: Shift) -> date:
+        return day if shift.end > shift.begin else day + timedelta(days=1)
+
+    def _at(self, day: date, local: time) -> int:
+        return int(datetime.combine(day, local, self._zone).timestamp()) * NS_PER_S

@@ -1,0 +1,77 @@
+"""Virtual accounts: sums and differences of accounts, or a fixed share of one, interval by interval."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from agent.plant import Account
+from agent.rollup.total import Part, side_by_side
+from agent.sections.virtual import VirtualSection
+
+_SITE = "site"
+"""Area of a virtual account whose members are in several."""
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualAccount:
+    """What is worked out from the accounts in `plus`, less those in `minus`.
+
+    `share` is from where to where its part of them goes: the shares of one account follow each other in the order of
+    the configuration, so that those that make 1 add up to the whole, to the last digit.
+    """
+
+    name: str
+    area: str
+    device: str
+    unit: str
+    plus: tuple[str, ...]
+    minus: tuple[str, ...]
+    share: tuple[Fraction, Fraction] | None
+
+    @property
+    def key(self) -> str:
+        """Where its records belong: area and device."""
+        return f"{self.area}/{self.device}"
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The accounts it is worked out from."""
+        return (*self.plus, *self.minus)
+
+    def of(self, parts: Mapping[str, Part]) -> Part | None:
+        """Return what it comes to; None when a member is missing, or is counted in another unit or time."""
+        found = [parts.get(name) for name in self.members]
+        known = [part for part in found if part is not None and part.unit == self.unit]
+        if len(known) < len(found) or len({part.end_ns for part in known}) > 1:
+            return None
+        if self.share:
+            return known[0].portion(*self.share)
+        taken = len(self.plus)
+        return side_by_side([*known[:taken], *(part.negative for part in known[taken:])])
+
+
+def virtual_accounts(sections: Sequence[VirtualSection], accounts: Iterable[Account]) -> list[VirtualAccount]:
+    """Return the virtual accounts of a checked configuration."""
+    by_name = {account.name: account for account in accounts}
+    given: dict[str, Fraction] = {}
+    found = []
+    for section in sections:
+        first = by_name[section.members[0]]
+        areas = {by_name[name].area for name in section.members}
+        share = None
+        if section.share:
+            since = given.get(section.share.of, Fraction())
+            share = (since, since + Fraction(str(section.share.factor)))
+            given[section.share.of] = share[1]
+        found.append(
+            VirtualAccount(
+                name=section.name,
+                area=section.area or (areas.pop() if len(areas) == 1 else _SITE),
+                device=section.name.partition("/")[0],
+                unit=first.unit,
+                plus=(section.share.of,) if section.share else section.sum,
+                minus=section.minus,
+                share=share,
+            )
+        )
+    return found

@@ -1,0 +1,56 @@
+"""The tables of what is added up: shifts, and virtual accounts."""
+
+from datetime import time
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
+
+from agent.sections.section import AccountName, Name, Section
+
+_FORM = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
+
+def _clock(value: Any) -> Any:
+    try:
+        return time.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"'{value}' is no time of the day; write one like '22:00'") from error
+
+
+_Clock = Annotated[time, BeforeValidator(_clock), WithJsonSchema({"type": "string", "pattern": _FORM})]
+
+
+class ShiftSection(Section):
+    """`[[shift]]`: a shift on each day, by the site's wall clock; one may end on the next day."""
+
+    name: Name
+    begin: _Clock = Field(alias="from")
+    end: _Clock = Field(alias="to")
+
+
+class ShareSection(Section):
+    """`share` of a `[[virtual]]`: a fixed part of an account."""
+
+    of: AccountName
+    factor: float = Field(gt=0, le=1)
+
+
+class VirtualSection(Section):
+    """`[[virtual]]`: accounts added up, less others, or a share of one."""
+
+    name: AccountName
+    area: Name | None = None
+    sum: tuple[AccountName, ...] = ()
+    minus: tuple[AccountName, ...] = ()
+    share: ShareSection | None = None
+
+    @model_validator(mode="after")
+    def _sum_or_share(self) -> "VirtualSection":
+        if bool(self.sum) == bool(self.share) or (self.share and self.minus):
+            raise ValueError("give either sum (and minus), or share")
+        return self
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The accounts it is worked out from."""
+        return (self.share.of,) if self.share else (*self.sum, *self.minus)

@@ -1,0 +1,196 @@
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.agent.rollup.shelf import FAN, GAS, Works
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MIDNIGHT = int(datetime(2026, 11, 30, tzinfo=SHANGHAI).timestamp())
+NIGHT_SHIFT = """
+[[shift]]
+name = "night"
+from = "22:00"
+to = "06:00"
+"""
+VIRTUAL = """
+[[virtual]]
+name = "hall/third"
+share = { of = "fan-1/electricity", factor = 0.3333 }
+
+[[virtual]]
+name = "hall/rest"
+share = { of = "fan-1/electricity", factor = 0.6667 }
+"""
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Works:
+    return Works(tmp_path, NIGHT_SHIFT)
+
+
+async def test_an_hour_is_recorded_once_its_last_interval_is(works: Works) -> None:
+    for quarter in range(3):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_001, energy_kwh=1.5, co2_kg=0.1, scope=2)
+    await works.settle()
+    assert works.shelf.rollups(FAN, "hour") == []
+
+    works.interval(
+        MIDNIGHT + 2700, 2, energy_kwh=0.25, co2_kg=0.2, scope=2, coverage=0.5, quality="uncertain:incomplete"
+    )
+    await works.settle()
+    await works.settle()
+    (hour,) = works.shelf.rollups(FAN, "hour")
+    figures = {
+        key: hour[key] for key in ("amount", "energy_kwh", "co2_kg", "scope", "coverage", "intervals", "expected")
+    }
+    assert figures == {
+        "amount": 3.000005, "energy_kwh": 4.75, "co2_kg": 0.5, "scope": 2, "coverage": 0.875, "intervals": 4,
+        "expected": 4,
+    }  # fmt: skip
+    assert (hour["revision"], hour["quality"], hour["source"]["from_seq"]) == (0, "uncertain:incomplete", 1)
+
+
+async def test_a_figure_that_one_interval_lacks_the_hour_lacks_too(works: Works) -> None:
+    for quarter in range(4):
+        works.interval(
+            MIDNIGHT + quarter * 900, 1, **({"co2_kg": 1.0, "cost_cny": 2.0} if quarter else {"cost_cny": 1.0})
+        )
+    await works.settle()
+    (hour,) = works.shelf.rollups(FAN, "hour")
+    assert "co2_kg" not in hour
+    assert hour["cost_cny"] == 7.0
+
+
+async def test_an_estimated_share_is_weighed_by_the_amounts(works: Works) -> None:
+    for quarter, (amount, estimated) in enumerate([(3_000_000, 0.0), (1_000_000, 1.0), (0, 0.0), (0, 0.0)]):
+        works.interval(MIDNIGHT + quarter * 900, amount, estimated=estimated)
+    await works.settle()
+    (hour,) = works.shelf.rollups(FAN, "hour")
+    assert (hour["estimated"], hour["estimated_amount"], hour["quality"]) == (0.25, 1.0, "uncertain:estimated")
+
+
+async def test_shifts_over_midnight_days_and_months_add_up_as_they_end(works: Works) -> None:
+    for quarter in range(-96, 97):
+        works.interval(MIDNIGHT + 86_400 + quarter * 900, 1_000_000)
+    await works.settle()
+    nights = works.shelf.rollups(FAN, "shift")
+    assert [(night["shift"], night["amount"], night["expected"]) for night in nights] == [
+        ("night", 24.0, 32),
+        ("night", 32.0, 32),
+    ]
+    assert [day["amount"] for day in works.shelf.rollups(FAN, "day")] == [96.0, 96.0]
+    (month,) = works.shelf.rollups(FAN, "month")
+    assert (month["amount"], month["intervals"], month["expected"]) == (96.0, 96, 30 * 96)
+    assert month["coverage"] == pytest.approx(1 / 30, abs=1e-6)
+    assert month["end"] == "2026-11-30T16:00:00.000000Z"
+
+
+async def test_a_revised_interval_revises_every_period_it_is_in_and_no_other(works: Works) -> None:
+    for quarter in range(97):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    await works.settle()
+    before = len(works.shelf.kept)
+    works.interval(MIDNIGHT + 900, 5_000_000, reason="declared_reading")
+    await works.settle()
+    new = [works.shelf.bodies("rollup")[-n] for n in range(len(works.shelf.kept) - before - 1, 0, -1)]
+    assert [(body["period"], body["revision"], body["reason"]) for body in new] == [
+        ("shift", 1, "declared_reading"), ("hour", 1, "declared_reading"), ("day", 1, "declared_reading"),
+        ("month", 1, "declared_reading"),
+    ]  # fmt: skip
+    assert [body["amount"] for body in new] == [28.0, 8.0, 100.0, 100.0]
+
+
+async def test_a_period_whose_intervals_are_no_more_kept_is_not_made_smaller(works: Works) -> None:
+    for quarter in range(5):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    await works.settle()
+    works.shelf.kept = [record for record in works.shelf.kept if record.seq > 2]
+    works.interval(MIDNIGHT + 2700, 2_000_000)
+    await works.settle()
+    (hour,) = works.shelf.rollups(FAN, "hour")
+    assert (hour["amount"], hour["revision"]) == (4.0, 0)
+
+
+async def test_a_clock_that_was_ahead_leaves_no_periods_that_have_not_come(works: Works) -> None:
+    works.interval(MIDNIGHT + 86_400 * 400, 1_000_000)
+    works.desk.now_ns = MIDNIGHT * 10**9
+    works.derived._progress[FAN].done_ns = (MIDNIGHT + 86_400 * 400) * 10**9
+    works.desk.keeper.now_ns = lambda: (MIDNIGHT + 3600) * 10**9  # type: ignore[method-assign]  # set right again
+    for quarter in range(4):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    await works.settle()
+    assert [hour["amount"] for hour in works.shelf.rollups(FAN, "hour")] == [4.0]
+
+
+async def test_what_is_recorded_while_a_period_is_read_is_not_left_out(
+    works: Works, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for quarter in range(4):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    read, once = works.derived._read, [1]
+
+    async def meanwhile(step: object) -> None:
+        await read(step)  # type: ignore[arg-type]  # handed through
+        if once:
+            once.clear()
+            works.interval(MIDNIGHT, 3_000_000)
+
+    monkeypatch.setattr(works.derived, "_read", meanwhile)
+    await works.settle()
+    assert [hour["amount"] for hour in works.shelf.rollups(FAN, "hour")] == [6.0]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["closed", "closed", "closed", "revised", "skipped", "restart", "turn"]),
+        st.integers(-(10**9), 10**12),
+        st.integers(0, 10**9),
+    ),
+    min_size=1,
+    max_size=60,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, zone=st.sampled_from(["Asia/Shanghai", "Europe/Berlin", "Australia/Lord_Howe"]))
+async def test_intervals_hours_shifts_days_months_and_virtual_accounts_agree_to_the_last_quantum(
+    tmp_path: Path, steps: list[tuple[str, int, int]], zone: str
+) -> None:
+    works = Works(tmp_path, NIGHT_SHIFT + VIRTUAL, zone=zone)
+    # Three hours before the clocks are set back in Berlin; in Lord Howe they are set on another day.
+    at = int(datetime(2026, 10, 24, 21, tzinfo=UTC).timestamp())
+    written: list[int] = []
+    for what, amount, choice in steps:
+        if what == "closed":
+            works.interval(at, amount)
+            written.append(at)
+            at += 900
+        elif what == "revised" and written:
+            works.interval(written[choice % len(written)], amount)
+        elif what == "skipped":
+            at += 900 * (1 + choice % 50)
+        elif what == "restart":
+            works.begin()
+        else:
+            await works.derived.turn()
+    works.begin()
+    end = int(datetime(2026, 12, 1, 14, tzinfo=UTC).timestamp())
+    works.interval(end, 0)
+    works.interval(end + 900, 0)
+    await works.settle()
+
+    truth = sum(round(body["amount"] * 10**6) for body in works.newest.values())
+    for period in ("hour", "day", "month"):
+        found = works.shelf.rollups(FAN, period)
+        assert sum(round(body["amount"] * 10**6) for body in found) == truth, period
+        assert sum(body["intervals"] for body in found) == len(works.newest) - 2
+    parts = {name: works.shelf.rollups(name, "interval") for name in ("hall/third", "hall/rest")}
+    for third, rest in zip(*parts.values(), strict=True):
+        start = int(datetime.fromisoformat(third["start"]).timestamp())
+        whole = round(works.newest[FAN, start]["amount"] * 10**6)
+        assert round(third["amount"] * 10**6) + round(rest["amount"] * 10**6) == whole
+    assert GAS not in {body["account"] for body in works.shelf.bodies("rollup")}
