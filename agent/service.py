@@ -29,6 +29,7 @@ from agent.duties import Duties
 from agent.forward import Forwarder
 from agent.ledger import Ledger
 from agent.notify import notify
+from agent.output.listening import Listener
 from agent.plant import build_plant
 from agent.poller import LinePoller
 from agent.polling import line_poller
@@ -74,6 +75,8 @@ class Agent:
         self.corrections.keep(config, self.ledger)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
+        self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
+        self.listener.keep(config, self.ledger)
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
         self.duties = Duties(
             scribe=self.scribe,
@@ -136,6 +139,7 @@ class Agent:
             ("books", self.duties.keep_books),
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
             ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
+            ("outputs", self.listener.run_for_ever),
             ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
         ]
@@ -225,6 +229,7 @@ class Agent:
         self.bookkeeper.keep(ledger)
         self.corrections.keep(config, ledger)
         self.derived.keep(config, ledger)
+        self.listener.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 

@@ -67,7 +67,7 @@ class MqttSink:
         """Connect, and publish what is retained; raise SinkUnavailable with one clear reason when that fails."""
         connection = self._connection()
         try:
-            await self._connect(connection)
+            await self.connect(connection)
             connected_s = time.monotonic()
             session = MqttSession(connection, self._base, self._board, self._doubted)
             try:
@@ -91,7 +91,7 @@ class MqttSink:
             config.host,
             config.port,
             username=config.username,
-            password=self._secret(config.password_file),
+            password=self.secret(config.password_file),
             identifier=self._rivals.client_id,
             protocol=aiomqtt.ProtocolVersion.V5 if five else aiomqtt.ProtocolVersion.V311,
             **(_remembered() if five else {"clean_session": True}),
@@ -99,13 +99,14 @@ class MqttSink:
             timeout=_CONNECT_S,
             keepalive=KEEPALIVE_S,
             max_inflight_messages=0,  # the window is ours; paho would queue beyond its own
-            tls_context=self._tls() if config.tls else None,
+            tls_context=self.tls() if config.tls else None,
             # What was sent over a link that died silently is given up by the kernel; a link without traffic, or one
             # that stalls behind a proxy, by a ping that stays without answer.
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, KEEPALIVE_S * 1000)],
         )
 
-    def _secret(self, file: str | None) -> str | None:
+    def secret(self, file: str | None) -> str | None:
+        """Return what stands in a file of the configuration; raise SinkUnavailable where it cannot be read."""
         if file is None:
             return None
         try:
@@ -125,7 +126,8 @@ class MqttSink:
             properties.ContentType = "application/json"
         return aiomqtt.Will(f"{self._base}/agent/status", payload, qos=1, retain=True, properties=properties)
 
-    def _tls(self) -> ssl.SSLContext:
+    def tls(self) -> ssl.SSLContext:
+        """Return how connections are encrypted; raise SinkUnavailable where certificates cannot be used."""
         config = self._config
         file = "the system's authorities"
         try:
@@ -148,7 +150,8 @@ class MqttSink:
         reason = f"{file} is encrypted, and nobody is there to type its pass phrase: give one without"
         raise SinkUnavailable(reason, hold=True)
 
-    async def _connect(self, connection: "Connection") -> None:
+    async def connect(self, connection: "Connection") -> None:
+        """Open a connection; raise SinkUnavailable with one clear reason when that fails."""
         entering = asyncio.ensure_future(connection.__aenter__())
         try:
             await asyncio.wait((entering, connection.lost), return_when=asyncio.FIRST_COMPLETED)

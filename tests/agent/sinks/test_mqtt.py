@@ -662,7 +662,7 @@ async def test_a_plain_broker_behind_mqtts_is_recognised(tmp_path: Path) -> None
 async def test_tls_before_1_2_is_refused(tmp_path: Path) -> None:
     with running_mosquitto(tmp_path, tls=True) as broker:
         assert broker.authority is not None
-        context = sink_of(broker.url, tmp_path, ca_file=str(broker.authority.file))._tls()
+        context = sink_of(broker.url, tmp_path, ca_file=str(broker.authority.file)).tls()
 
     assert context.minimum_version.name == "TLSv1_2"
     assert context.check_hostname
