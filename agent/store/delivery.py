@@ -55,11 +55,6 @@ class Deliveries:
         self._from_memory: dict[str, set[int]] = {sink: set() for sink in sinks}
         self._most = dict.fromkeys(sinks, _FEW)
 
-    @property
-    def floor(self) -> int:
-        """Every sink has everything up to here."""
-        return min((settled.cursor for lanes in self.settled.values() for settled in lanes.values()), default=0)
-
     def restore(self, settled: dict[str, Lanes]) -> None:
         """Take up what a file says of the sinks that are still there."""
         self.settled |= {sink: lanes for sink, lanes in settled.items() if sink in self.settled}
