@@ -114,9 +114,7 @@ class Agent:
         async with contextlib.AsyncExitStack() as stack:
             await self.store.open()
             stack.push_async_callback(self.store.close)
-            self.corrections.restore()
-            self.ledger.restore(self.store.load_state)
-            self.derived.restore()
+            self._restore_books()
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
             await self.duties.begin()
@@ -131,6 +129,30 @@ class Agent:
                     notify("READY=1")
                     await stop.wait()
                 await self._say_goodbye()
+
+    def _restore_books(self) -> None:
+        self.corrections.restore()
+        self.ledger.restore(self.store.load_state)
+        self.derived.restore()
+
+    async def correct(self) -> None:
+        """Serve the requests for corrections in place of an agent that does not run; nothing is polled or sent.
+
+        Raises StoreError when the store cannot be used, or the time is not known.
+        """
+        self.keeper.look()
+        if not self.keeper.believed:
+            raise StoreError("the machine's clock is not known to be right yet: try again later")
+        await self.store.open()
+        try:
+            self._restore_books()
+            await self.corrections.turn()
+            while await self.derived.turn():
+                pass
+            self.bookkeeper.save()
+            await self.store.flush()
+        finally:
+            await self.store.close()
 
     def _duties(self) -> list[tuple[str, Job]]:
         polling = [(_polling(poller), poller.run) for poller in self.pollers if poller.devices]
@@ -172,7 +194,8 @@ class Agent:
 
     async def _take_over(self, config: SiteConfig) -> None:
         """Become an agent of this configuration, or stay that of the former if the API cannot listen."""
-        change = difference(self.config, config)
+        other_factors = library_of(config).sets() != self.ledger.conversions.library.sets()
+        change = difference(self.config, config, other_factors=other_factors)
         if change.api and not await self._listen(config):
             return
         # Built before anything ends, so that a failure leaves everything as it was.

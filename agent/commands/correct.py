@@ -18,10 +18,10 @@ from agent.conversions import Conversions, library_of
 from agent.corrections.amend import Body, in_force, reweighed, start_ns
 from agent.corrections.check import refusal
 from agent.corrections.desk import fingerprint
-from agent.corrections.offline import runs, serve
-from agent.corrections.request import Request, Revise, answered, ask, withdraw
+from agent.corrections.request import Request, Revise, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
 from agent.plant import Account, build_plant
+from agent.service import Agent
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
 
@@ -166,9 +166,9 @@ def hand_over(config: SiteConfig, request: Request, patience_s: float, *, as_jso
     store = store.resolve()
     try:
         name = ask(store, request)
-        running = runs(store)
+        running = in_use(store)
         if not running:
-            asyncio.run(serve(config))
+            asyncio.run(Agent(config).correct())
     except OSError as error:
         raise CommandError(f"{store.parent}: {error.strerror}: run this as the user of the agent") from error
     except StoreError as error:

@@ -14,6 +14,8 @@ from typing import Any
 
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
+from agent.store import StoreError
+from agent.store.place import lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,15 @@ def ask(store: Path, request: Request) -> str:
     fields = {field: getattr(request, field) for field in request.__dataclass_fields__}
     _put(_place(store, "request", name), {"kind": kind, **fields})
     return name
+
+
+def in_use(store: Path) -> bool:
+    """Return whether an agent has a store open. Raises OSError where that cannot be told."""
+    try:
+        os.close(lock(store))
+    except StoreError:
+        return True
+    return False
 
 
 def requests(store: Path) -> Iterator[tuple[str, Request | RequestError]]:
