@@ -1,10 +1,15 @@
 """What lies between two configurations: which parts of a running agent stay, end, begin or change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from agent.config import SiteConfig
+
+_NOT_ACCOUNTED = frozenset(
+    {"path", "digest", "store", "lines", "equipment", "alarms", "mqtt", "influx", "capture", "http"}
+)
+"""What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,11 @@ def needs_new_start(before: SiteConfig, after: SiteConfig) -> str:
     return ""
 
 
-def difference(before: SiteConfig, after: SiteConfig) -> Difference:
-    """Return what is to be done so that an agent with one configuration becomes one with the other."""
+def difference(before: SiteConfig, after: SiteConfig, *, other_factors: bool = False) -> Difference:
+    """Return what is to be done so that an agent with one configuration becomes one with the other.
+
+    `other_factors` says whether the factor files are others by now: they stand beside the configuration.
+    """
     old, new = _lines(before), _lines(after)
     kept = tuple(name for name in new if old.get(name) == new[name])
     return Difference(
@@ -54,7 +62,7 @@ def difference(before: SiteConfig, after: SiteConfig) -> Difference:
         lines_ended=tuple(name for name in old if name not in kept),
         sinks=tuple(name for name in ("mqtt", "influx") if getattr(before, name) != getattr(after, name)),
         api=before.http != after.http,
-        ledger=_accounted(before) != _accounted(after),
+        ledger=other_factors or _accounted(before) != _accounted(after),
         ticker=before.windows != after.windows,
         gone=tuple(key for key in _keys(before) if key not in _keys(after)),
     )
@@ -71,24 +79,10 @@ def _lines(config: SiteConfig) -> Mapping[str, Any]:
     }
 
 
-def _accounted(config: SiteConfig) -> tuple[Any, ...]:
-    """Return all that the ledger depends on."""
-    return (
-        config.site,
-        config.devices,
-        {name: profile.digest for name, profile in config.profiles.items()},
-        config.accounts,
-        config.outputs,
-        config.intensities,
-        config.calendar,
-        config.tariffs,
-        config.replacements,
-        config.initial_readings,
-        config.shifts,
-        config.virtual,
-        config.windows,
-        config.interval,
-    )
+def _accounted(config: SiteConfig) -> dict[str, Any]:
+    """Return all that the ledger may depend on: the rest is named, so that what is added later counts until it is."""
+    chosen = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _NOT_ACCOUNTED}
+    return chosen | {"profiles": {name: profile.digest for name, profile in config.profiles.items()}}
 
 
 def _keys(config: SiteConfig) -> tuple[str, ...]:

@@ -24,6 +24,15 @@ line = "{line}"
 unit = 1
 profile = "{profile}"
 """
+GREEN = """
+[[green_power]]
+certificate = "GEC-1"
+contract = "2026-1"
+accounts = ["fan/electricity"]
+share = 0.5
+from = 2026-01-01
+to = 2026-12-31
+"""
 MQTT = '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
 
 
@@ -91,6 +100,8 @@ def test_a_changed_profile_is_a_changed_device(tmp_path: Path) -> None:
     [
         ('\n[windows]\npublish = "5s"\n', {"ledger": True, "ticker": True}),
         ('\n[interval]\nlength = "5min"\n', {"ledger": True}),
+        ('\n[carbon]\ngwp = "AR6"\n', {"ledger": True}),
+        (GREEN, {"ledger": True}),
         ('\n[http]\nlisten = "127.0.0.1:0"\n', {"api": True}),
     ],
 )

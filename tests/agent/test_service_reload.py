@@ -218,6 +218,22 @@ async def test_other_windows_and_intervals_keep_what_is_known(works: Works) -> N
     assert works.hall.connections == works.yard.connections == 1
 
 
+async def test_a_factor_file_that_has_changed_weighs_what_is_booked_from_then_on(works: Works) -> None:
+    def factor(value: float) -> str:
+        return (
+            f'id = "works"\ntitle = "w"\ntitle_zh = "厂"\nissuer = "w"\nsource = "{value}"\nncv_unit = "MJ"\n'
+            f'[fuel]\nnatural_gas = {{ en = "gas", zh = "气", unit = "Nm3", ncv = {value}, '
+            'carbon_content = 0.015, oxidation = 1.0, confidence = "measured" }\n'
+        )
+
+    (works.folder / "factors").mkdir()
+    for ncv in (36.0, 35.0):
+        (works.folder / "factors" / "works.toml").write_text(factor(ncv), encoding="utf-8")
+        await works.takes_over(works.config())
+
+        assert works.agent.ledger.conversions.library.row("works", "natural_gas").ncv == ncv
+
+
 async def test_the_last_of_several_requests_counts_and_each_is_answered(
     works: Works, monkeypatch: pytest.MonkeyPatch
 ) -> None:
