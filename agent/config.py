@@ -29,7 +29,7 @@ from agent.sections.equipment import EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import ShiftSection, VirtualSection
-from agent.sections.warning import AlarmSection
+from agent.sections.warning import AlarmSection, BudgetSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from agent.tables import Parsed
@@ -43,6 +43,10 @@ class ConfigError(Exception):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(sorted(set(problems)))
+
+
+SINKS = ("mqtt", "influx")
+"""Tables that each describe a receiver, which is known by the same name in the store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class SiteConfig:
     replacements: tuple[ReplacementSection, ...]
     initial_readings: tuple[InitialReadingSection, ...]
     alarms: tuple[AlarmSection, ...]
+    budgets: tuple[BudgetSection, ...]
     shifts: tuple[ShiftSection, ...]
     virtual: tuple[VirtualSection, ...]
     windows: WindowsSection
@@ -80,6 +85,11 @@ class SiteConfig:
     def resolve(self, path: str) -> Path:
         """Return a path of the file, relative ones taken from the file's own folder."""
         return self.path.parent / path
+
+    @property
+    def sinks(self) -> tuple[str, ...]:
+        """Names of the receivers there are."""
+        return tuple(name for name in SINKS if getattr(self, name) is not None)
 
     @property
     def telemetry_every_s(self) -> float:
@@ -114,6 +124,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         shifts=tuple(parsed.entries("shift", ShiftSection).values()),
         virtual=tuple(parsed.entries("virtual", VirtualSection).values()),
         alarms=tuple(parsed.entries("alarm", AlarmSection).values()),
+        budgets=tuple(parsed.entries("budget", BudgetSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),
         interval=parsed.table("interval", IntervalSection) or IntervalSection(),
         mqtt=parsed.table("mqtt", MqttConfig),

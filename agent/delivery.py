@@ -7,7 +7,7 @@ from functools import partial
 from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
 from agent.board import Board
-from agent.config import SiteConfig
+from agent.config import SINKS, SiteConfig
 from agent.forward import Forwarder
 from agent.record import AGENT
 from agent.sinks.influx import InfluxSink
@@ -28,7 +28,7 @@ def forwarders(config: SiteConfig, store: Store, board: Board, alarms: AlarmDesk
 
 def end_alarms_of_others(present: Sequence[Forwarder], alarms: AlarmDesk) -> None:
     """End the alarms of sinks that an earlier run had and this one has not: nobody else would."""
-    for name in {MqttSink.name, InfluxSink.name} - {forwarder.sink.name for forwarder in present}:
+    for name in {*SINKS} - {forwarder.sink.name for forwarder in present}:
         _tell(alarms, name, "")
 
 

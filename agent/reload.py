@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from agent.config import SiteConfig
+from agent.config import SINKS, SiteConfig
 
-_NOT_ACCOUNTED = frozenset(
-    {"path", "digest", "store", "lines", "equipment", "alarms", "mqtt", "influx", "capture", "http"}
-)
+_NOT_ACCOUNTED = frozenset({"path", "digest", "store", "lines", "equipment", "alarms", "capture", "http", *SINKS})
 """What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
 
 
@@ -43,9 +41,9 @@ def needs_new_start(before: SiteConfig, after: SiteConfig) -> str:
         return "[site]"
     if before.store != after.store:
         return "[store]"
-    for name in ("mqtt", "influx"):
+    for name in SINKS:
         # The store keeps a cursor for each sink it was opened with.
-        if (getattr(before, name) is None) != (getattr(after, name) is None):
+        if (name in before.sinks) != (name in after.sinks):
             return f"[{name}]"
     return ""
 
@@ -60,7 +58,7 @@ def difference(before: SiteConfig, after: SiteConfig, *, other_factors: bool = F
     return Difference(
         lines_kept=kept,
         lines_ended=tuple(name for name in old if name not in kept),
-        sinks=tuple(name for name in ("mqtt", "influx") if getattr(before, name) != getattr(after, name)),
+        sinks=tuple(name for name in SINKS if getattr(before, name) != getattr(after, name)),
         api=before.http != after.http,
         ledger=other_factors or _accounted(before) != _accounted(after),
         ticker=before.windows != after.windows,

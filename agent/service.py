@@ -62,7 +62,7 @@ class Agent:
             commit_every_s=config.store.commit_every,
             site=config.site.name,
             stamp=self.keeper.stamp,
-            sinks=[name for name, section in (("mqtt", config.mqtt), ("influx", config.influx)) if section],
+            sinks=config.sinks,
         )
         self.ledger = self._ledger(config)
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
@@ -162,6 +162,7 @@ class Agent:
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
             ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
             ("outputs", self.listener.run_for_ever),
+            ("budgets", lambda: self.recorder.accounted.run_for_ever(lambda: self.recorder.settled)),
             ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
         ]
