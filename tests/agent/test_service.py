@@ -324,7 +324,7 @@ async def test_health_is_told_in_figures_that_can_be_encoded(tmp_path: Path, mon
     monkeypatch.setattr(agent.recorder, "health", told.append)
     agent.recorder.begin()
 
-    agent.duties._do(time.monotonic() + 60)
+    agent.duties._give_signs_of_life(time.monotonic() + 60)
 
     assert orjson.loads(orjson.dumps(told[0]))["lines"][0]["line"] == "hall"
 
