@@ -176,7 +176,9 @@ class Corrections:
 
     async def _revise(self, asked: Revise) -> Answer:
         if asked.factors != self._factors:
-            text = "the agent runs with another configuration or other factor files than these: restart it first"
+            text = (
+                "the agent runs with another configuration or other factor files than these: reload or restart it first"
+            )
             return Answer(False, text)
         revised, left = 0, 0
         reason = f"factor_change: {asked.reason} ({asked.author})"

@@ -201,7 +201,7 @@ async def test_whoever_has_seen_the_outcome_of_other_factors_is_refused(tmp_path
         found = await rooms.asked(Revise(START, START + 600 * S, "", "why", "who", "other"))
 
     assert not found["done"]
-    assert "restart it first" in found["text"]
+    assert "reload or restart it first" in found["text"]
 
 
 async def test_a_request_that_is_none_is_answered_and_gone(tmp_path: Path) -> None:
