@@ -106,7 +106,9 @@ def _status(given: Arguments) -> Exit:
 def _intervals(given: Arguments) -> Exit:
     from agent.commands.intervals import intervals
 
-    return intervals(given.config, start=given.start, end=given.end, account=given.account, form=given.format)
+    return intervals(
+        given.config, start=given.start, end=given.end, account=given.account, form=given.format, every=given.every
+    )
 
 
 def _replace_meter(given: Arguments) -> Exit:
@@ -189,7 +191,9 @@ def _parser() -> argparse.ArgumentParser:
     intervals.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     intervals.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
     intervals.add_argument("--account", metavar="NAME", help="only this account")
-    intervals.add_argument("--format", choices=("table", "csv", "json"), default="table")
+    intervals.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+    every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
+    intervals.add_argument("--every", metavar="PERIOD", help=every)
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
     add_replace(command("replace-meter", _replace_meter, "declare a replaced meter or an initial reading", config=True))
     add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))

@@ -18,6 +18,9 @@ FIGURE = "figure"
 ROLLUP = "rollup"
 KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE, ROLLUP)
 
+OF_ACCOUNT = "*"
+"""Intervals and roll-ups, where records of account are asked for by kind."""
+
 AGENT = "agent"
 """Key of the records that concern the agent itself."""
 

@@ -4,24 +4,29 @@ Records are ordered by start, account and revision, and a cursor names the last 
 wherever it is, and records that are added meanwhile move none.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from agent.record import Record
+from agent.record import INTERVAL as INTERVAL_RECORD
+from agent.record import OF_ACCOUNT, Record
+from agent.rollup.export import csv_text, parquet_bytes
+from agent.rollup.periods import INTERVAL, PERIODS
+from agent.rollup.reading import whole_starts
 from agent.store import Store
 
 PAGE = 1000
 LARGEST_PAGE = 10_000
-PARAMETERS = ("from", "to", "account", "revisions", "limit", "after")
+PARQUET = "application/vnd.apache.parquet"
+FORMATS = ("json", "csv", "parquet")
+PARAMETERS = ("from", "to", "account", "every", "format", "revisions", "limit", "after")
 
 _NS = 1_000_000_000
 _LATEST_NS = 1 << 63
-_READ = 500
-"""Records read from the store at once."""
 _EXAMPLE = "2026-11-20T08:00 (the site's time) or 2026-11-20T08:00:00Z"
 
 Key = tuple[int, str, int]
@@ -40,6 +45,9 @@ class Question:
     """Whether only the revision in force is wanted."""
     limit: int
     after: Key
+    every: str | None
+    """Which period; None for the records of account alone."""
+    form: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +73,16 @@ def question(query: Mapping[str, str], zone: ZoneInfo) -> Question:
         latest=revisions == "latest",
         limit=_limit(query.get("limit", str(PAGE))),
         after=_key(query["after"]) if "after" in query else _BEFORE_ALL,
+        every=_one_of(query, "every", PERIODS) if "every" in query else None,
+        form=_one_of({"format": "json", **query}, "format", FORMATS),
     )
 
 
 async def page(store: Store, asked: Question) -> Page:
     """Return the first records that answer a question; raise StoreError when the store cannot be read."""
     found: list[tuple[Key, Record]] = []
-    async for group in _whole_starts(store, max(asked.start_ns, asked.after[0]), asked.end_ns):
+    kind = OF_ACCOUNT if asked.every else INTERVAL_RECORD
+    async for group in whole_starts(store, max(asked.start_ns, asked.after[0]), asked.end_ns, kind=kind):
         found += _chosen(group, asked)
         if len(found) > asked.limit:
             break
@@ -80,26 +91,11 @@ async def page(store: Store, asked: Question) -> Page:
     return Page([record.payload for _, record in shown], cursor)
 
 
-async def _whole_starts(store: Store, start_ns: int, end_ns: int) -> AsyncIterator[list[Record]]:
-    """Yield all records by start, a few at a time; those of one start together."""
-    most = _READ
-    while True:
-        records = await store.first_intervals(start_ns, end_ns, most)
-        if len(records) < most:
-            yield records
-            return
-        cut_ns = records[-1].time_ns
-        whole = [record for record in records if record.time_ns < cut_ns]
-        if whole:
-            yield whole
-            start_ns = cut_ns
-        else:
-            most *= 2
-
-
 def _chosen(records: list[Record], asked: Question) -> list[tuple[Key, Record]]:
     """Return those of some whole starts that answer, in order."""
-    keyed = [(_key_of(record), record) for record in records]
+    bodies = [(orjson.loads(record.payload), record) for record in records]
+    period = asked.every or INTERVAL
+    keyed = [(_key_of(body, record), record) for body, record in bodies if body.get("period", INTERVAL) == period]
     wanted = [entry for entry in keyed if asked.account in {None, entry[0][1]}]
     if asked.latest:
         newest = {key[:2]: (key, record) for key, record in sorted(wanted, key=_by_key)}
@@ -111,8 +107,7 @@ def _by_key(entry: tuple[Key, Record]) -> Key:
     return entry[0]
 
 
-def _key_of(record: Record) -> Key:
-    body = orjson.loads(record.payload)
+def _key_of(body: Mapping[str, Any], record: Record) -> Key:
     return record.time_ns, body["account"], body["revision"]
 
 
@@ -130,6 +125,12 @@ def _key(cursor: str) -> Key:
     if abs(key[0]) >= _LATEST_NS:
         raise ValueError(f"after={cursor}: take it from the link to the next page as it is")
     return key
+
+
+def _one_of(query: Mapping[str, str], name: str, known: Sequence[str]) -> str:
+    if query[name] not in known:
+        raise ValueError(f"{name}={query[name]}: use {', '.join(known)}")
+    return query[name]
 
 
 def _limit(text: str) -> int:
@@ -153,3 +154,13 @@ def _time_ns(query: Mapping[str, str], name: str, zone: ZoneInfo) -> int:
     if abs(found) >= _LATEST_NS:
         raise ValueError(f"{name}={text} is too far away: write a time like {_EXAMPLE}")
     return found
+
+
+def content(found: Page, form: str) -> tuple[bytes, str]:
+    """Return a page in the form that is asked for, and its type; raise NoParquetError."""
+    if form == "json":
+        return b"[" + b",".join(found.payloads) + b"]", "application/json"
+    records = [orjson.loads(payload) for payload in found.payloads]
+    if form == "csv":
+        return csv_text(records).encode(), "text/csv"
+    return parquet_bytes(records), PARQUET

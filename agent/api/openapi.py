@@ -9,10 +9,11 @@ from pydantic.json_schema import models_json_schema
 
 from agent import __version__
 from agent.api.answers import ActiveAlarm, AgentState, DeviceState, Error, Life
-from agent.api.intervals import LARGEST_PAGE, PAGE
+from agent.api.intervals import FORMATS, LARGEST_PAGE, PAGE, PARQUET
 from agent.api.stream import EVENTS, MOST_READERS
 from agent.metrics import CONTENT_TYPE
-from agent.schemas.account import AccountWindow, IntensityWindow, Interval
+from agent.rollup.periods import PERIODS
+from agent.schemas.account import AccountWindow, IntensityWindow, Interval, Rollup
 from agent.schemas.classes import MESSAGES
 from agent.schemas.message import Document, WireKeys
 
@@ -38,6 +39,7 @@ _STREAM = (
     "last event is `end`: the agent ends, or the reader was too slow. "
     f"At most {MOST_READERS} readers are served."
 )
+_FILE: Document = {"schema": {"type": "string"}}
 _WINDOWS = {AccountWindow: "AccountFigures", IntensityWindow: "IntensityFigures"}
 """Windows as they are at the moment: no records yet, so without number."""
 
@@ -82,8 +84,8 @@ def _paths() -> dict[str, _Path]:
         "/api/v1/alarms": _Path("alarms", "The active alarms, longest first.", _list(ActiveAlarm.__name__)),
         "/api/v1/intervals": _Path(
             "intervals",
-            "Records of account by start, account and revision.",
-            _list(Interval.__name__),
+            "Records of account, one by one or added up, by start, account and revision.",
+            {**_list(Interval.__name__, Rollup.__name__), "text/csv": _FILE, PARQUET: _FILE},
             _intervals_parameters(),
             errors=[400, 503],
             headers={"Link": _LINK},
@@ -199,6 +201,8 @@ _STREAM_PARAMETERS = (
 def _intervals_parameters() -> list[Document]:
     time, text = {"type": "string", "examples": ["2026-11-20T08:00", "2026-11-20T00:00:00Z"]}, {"type": "string"}
     limit = {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}
+    every = {"type": "string", "enum": list(PERIODS)}
+    form = {"type": "string", "enum": list(FORMATS), "default": FORMATS[0]}
     revisions = {"type": "string", "enum": ["latest", "all"], "default": "latest"}
     return [
         _query(
@@ -206,6 +210,8 @@ def _intervals_parameters() -> list[Document]:
         ),
         _query("to", "Records that start before this time.", time, required=True),
         _query("account", "One account; all without it.", {**text, "examples": ["boiler-1/natural_gas"]}),
+        _query("every", "Added up by which period; without it the records of account alone.", every),
+        _query("format", "What the answer is; Parquet needs the extra `parquet`.", form),
         _query("revisions", "`latest`: for each interval the revision in force. `all`: every one.", revisions),
         _query("limit", "Records on a page.", limit),
         _query("after", "Where the page begins, from the link to it.", text),

@@ -17,12 +17,13 @@ from zoneinfo import ZoneInfo
 import orjson
 from aiohttp import web
 
-from agent.api.intervals import page, question
+from agent.api.intervals import content, page, question
 from agent.api.openapi import openapi
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
 from agent.metrics import CONTENT_TYPE, exposition
 from agent.recorder import Recorder
+from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection
 from agent.store import Store, StoreError
 
@@ -198,7 +199,11 @@ class LocalApi:
             return _error(503, f"store: {error}")
         except TimeoutError:
             return _error(503, f"the store did not answer within {_STORE_S:g} s: is its disk overloaded?")
-        answer = web.Response(body=b"[" + b",".join(found.payloads) + b"]", content_type="application/json")
+        try:
+            body, content_type = await asyncio.to_thread(content, found, asked.form)
+        except NoParquetError as error:
+            return _error(503, str(error))
+        answer = web.Response(body=body, content_type=content_type)
         if found.cursor:
             following = request.rel_url.update_query(after=found.cursor)
             answer.headers["Link"] = f'<{following}>; rel="next"'

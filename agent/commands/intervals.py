@@ -1,6 +1,5 @@
-"""`energy-agent intervals`: the records of account of a period, from the store."""
+"""`energy-agent intervals`: the records of account of a period, from the store, one by one or added up."""
 
-import csv
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -12,25 +11,14 @@ import orjson
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
+from agent.measure import seconds
 from agent.plant import build_plant
+from agent.record import INTERVAL as INTERVAL_RECORD
+from agent.record import OF_ACCOUNT
+from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
+from agent.rollup.periods import INTERVAL, PERIODS
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
-
-COLUMNS = (
-    "start",
-    "end",
-    "account",
-    "revision",
-    "amount",
-    "unit",
-    "energy_kwh",
-    "kgce",
-    "co2_kg",
-    "co2_market_kg",
-    "coverage",
-    "estimated",
-    "quality",
-)
 
 
 def parse_time(text: str, zone: ZoneInfo) -> int:
@@ -49,45 +37,73 @@ def parse_time(text: str, zone: ZoneInfo) -> int:
 
 def latest_revisions(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the record in force for each account and interval: the one with the highest revision."""
-    latest: dict[tuple[str, str], dict[str, Any]] = {}
+    latest: dict[tuple[str, str, str], dict[str, Any]] = {}
     for record in records:
-        key = (record["account"], record["start"])
+        key = (record["account"], record["start"], record.get("shift", ""))
         if key not in latest or record["revision"] >= latest[key]["revision"]:
             latest[key] = record
     return sorted(latest.values(), key=lambda record: (record["start"], record["account"]))
 
 
-def intervals(path: Path, *, start: str, end: str, account: str | None, form: str) -> Exit:
-    """Print the closed intervals that start within [start, end)."""
+def period_of(every: str, length_s: float) -> str:
+    """Return the period that `--every` names; raise ValueError for one that is not recorded."""
+    if every in PERIODS:
+        return every
+    try:
+        if seconds(every) == length_s:
+            return INTERVAL
+    except ValueError:
+        pass  # said below, with what there is
+    raise ValueError(f"'{every}' is not recorded: use {', '.join(PERIODS)}, or the length of the intervals")
+
+
+def intervals(path: Path, *, start: str, end: str, account: str | None, form: str, every: str | None = None) -> Exit:
+    """Print the closed intervals, or other periods, that start within [start, end)."""
     config = load_config(path)
     zone = config.site.zone
     start_ns, end_ns = parse_time(start, zone), parse_time(end, zone)
     if end_ns <= start_ns:
         raise CommandError(f"--to {end} is not after --from {start}: give the end of the period with --to")
     try:
-        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, account)
-    except StoreError as error:
+        period = period_of(every, config.interval.length) if every else None
+        kind = OF_ACCOUNT if period else INTERVAL_RECORD
+        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, account, kind=kind)
+    except (StoreError, ValueError) as error:
         raise CommandError(str(error)) from error
     if account is not None and not found:
         _expect_known(account, config)
-    records = latest_revisions([orjson.loads(record.payload) for record in found])
+    bodies = [orjson.loads(record.payload) for record in found]
+    records = latest_revisions([body for body in bodies if body.get("period", INTERVAL) == (period or INTERVAL)])
     if form == "json":
         print_json(records)
     elif form == "csv":
-        writer = csv.writer(sys.stdout, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows([record.get(column, "") for column in COLUMNS] for record in records)
+        sys.stdout.write(csv_text(records))
+    elif form == "parquet":
+        _write_parquet(records)
     elif records:
         show(config.site.name, records, zone)
     else:
-        say(f"no closed interval starts between {start} and {end}")
+        say(f"no closed {period or INTERVAL} starts between {start} and {end}")
     return Exit.DONE
+
+
+def _write_parquet(records: list[dict[str, Any]]) -> None:
+    """Write a Parquet file to standard output, unless that is a terminal."""
+    if sys.stdout.isatty():
+        raise CommandError("a Parquet file is nothing to read: write it to a file with > FILE.parquet")
+    try:
+        content = parquet_bytes(records)
+    except NoParquetError as error:
+        raise CommandError(str(error)) from error
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
 
 
 def _expect_known(account: str, config: SiteConfig) -> None:
     """Raise CommandError for an account that the configuration does not have; one that it had once may have records."""
     plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-    names = [entry.name for entry in (*plant.accounts, *plant.outputs)]
+    names = [*(entry.name for entry in (*plant.accounts, *plant.outputs)), *(entry.name for entry in config.virtual)]
     if account not in names:
         raise CommandError(f"there is no account '{account}': {nearest(account, names)}")
 

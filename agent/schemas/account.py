@@ -87,7 +87,7 @@ class IntensityWindow(Recorded):
     model_config = ConfigDict(
         json_schema_extra={
             "not": {"anyOf": [{"required": ["account"]}, {"required": ["device"]}]},
-            "patternProperties": {"^(energy_kwh|kgce|co2_kg|co2_market_kg)_per_[a-z0-9_]+$": {"type": "number"}},
+            "patternProperties": {"^(energy_kwh|kgce|co2_kg|co2_market_kg|water_m3)_per_[a-z0-9_]+$": {"type": "number"}},
         }
     )
 
@@ -112,6 +112,8 @@ class IntensityWindow(Recorded):
     """CO2 [kg], electricity by location; absent when that of an account is not known."""
     co2_market_kg: Number | None = None
     """CO2 [kg], electricity by what was contracted; absent when that of an account is not known."""
+    water_m3: Number | None = None
+    """Water of the accounts of water [m3]; absent where the intensity has none."""
     incomplete: list[str] | None = None
     """Accounts whose CO2 is not known, which is why it is not given here."""
     coverage: Share
@@ -231,6 +233,7 @@ class Rollup(Placed, Weighed, Recorded):
     expected: Count
     """How many intervals the period has; more than `intervals` where some were never recorded or are no more kept."""
     source: Source
+    """What it was added up from."""
     output: str | None = None
     """Name of the output this tells of, which weighs nothing; absent for an account."""
     virtual: list[str] | None = None

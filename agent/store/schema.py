@@ -148,7 +148,7 @@ def check_order(rows: Sequence[Row], low: int) -> None:
 def select_intervals(connection: sqlite3.Connection, kind: str, start_ns: int, end_ns: int) -> list[Record]:
     """Return the intact intervals or roll-ups that start in [start_ns, end_ns), in the order they were booked."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind = ? ORDER BY seq",  # noqa: S608  # our own names
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind GLOB ? ORDER BY seq",  # noqa: S608  # our own names
         (start_ns, end_ns, kind),
     )
     return from_rows(rows)[0]
@@ -159,7 +159,7 @@ def select_first_intervals(
 ) -> list[Record]:
     """Return the first intact intervals or roll-ups that start in [start_ns, end_ns), by start and number."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind = ? "  # noqa: S608  # our own names
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind GLOB ? "  # noqa: S608  # our own names
         "ORDER BY time_ns, seq",
         (start_ns, end_ns, kind),
     )

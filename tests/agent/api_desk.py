@@ -46,7 +46,7 @@ class Shelf:
         self.asked.append((start_ns, end_ns, limit))
         if self.degraded:
             raise StoreError(f"store.db: {self.degraded}")
-        within = [r for r in self.records if r.kind == kind and start_ns <= r.time_ns < end_ns]
+        within = [r for r in self.records if kind in {r.kind, "*"} and start_ns <= r.time_ns < end_ns]
         return sorted(within, key=lambda record: (record.time_ns, record.seq))[:limit]
 
     def listen(self, listener: Callable[[Record], None]) -> None:

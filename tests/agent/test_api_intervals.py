@@ -169,7 +169,7 @@ async def test_a_store_that_cannot_be_read_is_no_empty_store(tmp_path: Path) -> 
 
 
 async def test_a_disk_that_hangs_does_not_let_the_caller_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def hangs(*_: object) -> list[Any]:
+    async def hangs(*_: object, **_given: object) -> list[Any]:
         await asyncio.Event().wait()
         return []
 

@@ -82,6 +82,10 @@ name = "steam"
 accounts = ["boiler-1/natural_gas", "main-meter/electricity"]
 per = "steam"
 
+[[virtual]]
+name = "boiler-1/half"
+share = { of = "boiler-1/natural_gas", factor = 0.5 }
+
 [windows]
 spans = ["1min"]
 
@@ -193,6 +197,10 @@ async def messages(folder: Path) -> list[Body]:
         post_meta(agent.board, agent.config, agent.ledger, START_NS)
         post_status(agent.board, agent.config.site.name, "online", agent.keeper)
         run_a_plant(agent)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(agent.keeper, "now_ns", lambda: START_NS + 300 * 10**9)
+            while await agent.derived.turn():
+                pass
         agent.recorder.health(snapshot.health(agent.snapshot()))
         lost = Losses()
         lost.add(3, 9, {"telemetry": 5, "window": 1}, "store full")
@@ -309,6 +317,8 @@ WRONG: list[tuple[str, str, Change]] = [
     ("interval", "half a byte", lambda body: body["evidence"]["close_next"].update(registers="0012d64")),
     ("interval", "no rules", lambda body: body["evidence"].pop("rules")),
     ("interval", "a revision before the first", lambda body: body.update(revision=-1)),
+    ("rollup", "another period", lambda body: body.update(period="year")),
+    ("rollup", "nothing it comes from", lambda body: body.pop("source")),
     ("state", "an unknown state", lambda body: body.update(state="sleeping")),
     ("status", "an unknown state", lambda body: body.update(state="degraded")),
     ("alarm", "an area without device", lambda body: body.pop("device")),
@@ -430,7 +440,7 @@ def test_asyncapi_has_one_channel_for_each_class_of_device_and_agent() -> None:
     assert document["asyncapi"] == "3.0.0"
     assert sorted(addresses) == sorted(
         [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("meta", "state", "telemetry", "window", "interval")]
-        + [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("figure", "event", "alarm/{alarm}")]
+        + [f"{{root}}/{{site}}/{{area}}/{{device}}/{end}" for end in ("rollup", "figure", "event", "alarm/{alarm}")]
         + ["{root}/{site}/{area}/figure"]
         + [f"{{root}}/{{site}}/agent/{end}" for end in ("status", "health", "gap", "window", "figure", "event")]
         + ["{root}/{site}/agent/alarm/{alarm}"]

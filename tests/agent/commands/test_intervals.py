@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from agent.cli import main
-from agent.commands.intervals import COLUMNS, latest_revisions, parse_time, show
+from agent.commands.intervals import latest_revisions, parse_time, show
 from agent.commands.outcome import CommandError
+from agent.rollup.export import COLUMNS
 from agent.store import Store
 from tests.agent.commands.terminal import on_terminal
 from tests.agent.frames import DEVICES, SITE, configured
