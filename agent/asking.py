@@ -21,14 +21,12 @@ from dataclasses import dataclass
 from agent.breaker import Breaker
 from agent.learning import Learned, search
 from agent.polled import Cadence, PolledDevice
-from drivers.errors import LineDown, LineError, NoReply, Refused
+from drivers.errors import GATEWAY_CODES, LineDown, LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block, Exchange
 
 _log = logging.getLogger(__name__)
 
-_GATEWAY_CODES = (10, 11)
-"""Exceptions by which a gateway says that the device behind it did not answer."""
 _ILLEGAL_CODES = (2, 3)
 """Exceptions by which a device says that it has no such registers, or not so many at once."""
 _BUSY_CODES = (5, 6)
@@ -286,7 +284,7 @@ class Asker:
 
 def silent(error: LineError) -> bool:
     """Whether the device itself did not answer, which a gateway may say in its place."""
-    return isinstance(error, NoReply) or (isinstance(error, Refused) and error.code in _GATEWAY_CODES)
+    return isinstance(error, NoReply) or (isinstance(error, Refused) and error.code in GATEWAY_CODES)
 
 
 def _illegal(result: Exchange | LineError) -> bool:

@@ -27,6 +27,8 @@ _EXCEPTIONS = {
     10: "gateway path unavailable",
     11: "gateway target device failed to respond",
 }
+GATEWAY_CODES = frozenset({10, 11})
+"""Exceptions by which a gateway says that the device behind it did not answer."""
 
 
 class DriverError(Exception):

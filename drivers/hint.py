@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from drivers.errors import GATEWAY_CODES
 from drivers.guard import SHORTEST_RTU_FRAME, crc16, data_bytes
 from drivers.reading import Exchange, Outcome
 
 _RAW = 64
-_GATEWAY_CODES = frozenset({10, 11})
 _DAMAGED_SHARE = 0.1
 _ASCII_START = 0x3A
 _TIMES = 1.5
@@ -162,7 +162,7 @@ def _of_a_working_line(seen: LineEvidence) -> Hint | None:
     if damaged > _DAMAGED_SHARE * (seen.accepted + failed):
         return _DAMAGED
     if not seen.accepted:
-        return _GATEWAY if _GATEWAY_CODES.issuperset(seen.refusals) else _REFUSED
+        return _GATEWAY if GATEWAY_CODES.issuperset(seen.refusals) else _REFUSED
     if seen.strangers:
         return _CROSS_TALK
     return _ONE_SILENT if seen.silent else None

@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.commissioning.guesses import Guess, constant, judge, questions
-from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.errors import GATEWAY_CODES, BadReply, LineDown, LineError, NoReply, Refused
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange
 
-_NOBODY = frozenset({10, 11})
-"""Exceptions by which a gateway says that there is no such unit behind it."""
 _MANY = 8
 
 
@@ -69,7 +67,7 @@ async def _ask(asks: Asks, unit: int, block: Block, known: Sweep) -> None:
     try:
         exchange = await asks.read(unit, block)
     except Refused as refusal:
-        if refusal.code in _NOBODY or refusal.exchange is None:
+        if refusal.code in GATEWAY_CODES or refusal.exchange is None:
             return
         exchange = refusal.exchange
     except NoReply:
