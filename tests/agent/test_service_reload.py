@@ -234,7 +234,7 @@ async def test_a_factor_file_that_has_changed_weighs_what_is_booked_from_then_on
         assert works.agent.ledger.conversions.library.row("works", "natural_gas").ncv == ncv
 
 
-async def test_the_last_of_several_requests_counts_and_each_is_answered(
+async def test_the_last_of_several_requests_counts_and_is_answered(
     works: Works, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[str] = []
