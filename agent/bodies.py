@@ -11,13 +11,12 @@ import numpy as np
 
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
-from agent.plant import Account, Intensity
+from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, WindowFigures
+from agent.plant import Account
 from agent.record import rfc3339
 from drivers.profile import Profile
 from drivers.quantity import Kind
 from drivers.reading import Frame, Quality
-from drivers.unit import UNITS
 
 Body = dict[str, Any]
 
@@ -151,63 +150,9 @@ def share(part: float, whole: float) -> float:
     return rounded(min(1.0, abs(part / whole))) if whole else 0.0
 
 
-def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: WindowFigures, time_ns: int) -> Body:
-    """Return energy and emission per output over one span; the intensities are absent while nothing is made."""
-    output = ledger.books[intensity.output].account
-    produced = figures.values[:, ledger.position[intensity.output]]
-    energy = kgce = co2 = market = 0.0
-    covered = coverage(produced, figures)
-    estimated = _estimated(produced)
-    unverified = False
-    without_co2 = []
-    for name in intensity.accounts:
-        values = figures.values[:, ledger.position[name]]
-        weight = ledger.conversions.at(ledger.books[name].account, time_ns)
-        if weight is not None:
-            energy += float(values[AMOUNT]) * weight.kwh_per_unit
-            kgce += float(values[AMOUNT]) * weight.kgce_per_unit
-            unverified = unverified or weight.unverified
-        if weight is None or weight.co2_kg_per_unit is None:
-            without_co2.append(name)
-        co2 += float(values[CO2_KG])
-        market += float(values[CO2_MARKET_KG])
-        covered = min(covered, coverage(values, figures))
-        estimated = max(estimated, _estimated(values))
-    made = float(produced[AMOUNT])
-    spent = {"energy_kwh": energy, "kgce": kgce}
-    if not without_co2:
-        spent |= {"co2_kg": co2, "co2_market_kg": market}
-    body: Body = {
-        "schema": "energy-agent/window/1",
-        "site": site,
-        "intensity": intensity.name,
-        "span": figures.span,
-        "time": rfc3339(time_ns),
-        "output": intensity.output,
-        "output_amount": rounded(made),
-        "output_unit": output.unit,
-        **{key: rounded(amount) for key, amount in spent.items()},
-        "coverage": covered,
-        "estimated": estimated,
-        **_window_quality(covered, estimated, *_doubts(intensity, ledger, figures)),
-    }
-    if without_co2:
-        body["incomplete"] = without_co2
-    if unverified:
-        body["unverified"] = True
-    if made > 0:
-        per = UNITS[output.unit].key or output.unit
-        body |= {f"{key}_per_{per}": rounded(amount / made) for key, amount in spent.items()}
-    return body
-
-
 def _window_quality(covered: float, estimated: float, *doubts: str) -> Body:
     quality = interval_quality(covered, estimated, *doubts)
     return {} if quality == "good" else {"quality": quality}
-
-
-def _doubts(intensity: Intensity, ledger: Ledger, figures: WindowFigures) -> list[str]:
-    return [figures.doubts.get(ledger.position[name], "") for name in (intensity.output, *intensity.accounts)]
 
 
 def interval_quality(covered: float, estimated: float, *doubts: str) -> str:

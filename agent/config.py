@@ -27,6 +27,7 @@ from agent.sections import (
 )
 from agent.sections.equipment import EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
+from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
@@ -65,6 +66,7 @@ class SiteConfig:
     green_power: tuple[GreenPowerSection, ...]
     outputs: tuple[OutputSection, ...]
     intensities: tuple[IntensitySection, ...]
+    targets: tuple[TargetSection, ...]
     equipment: tuple[EquipmentSection, ...]
     calendar: CalendarSection
     tariffs: tuple[TariffSection, ...]
@@ -116,6 +118,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         green_power=tuple(parsed.entries("green_power", GreenPowerSection).values()),
         outputs=tuple(parsed.entries("output", OutputSection).values()),
         intensities=tuple(parsed.entries("intensity", IntensitySection).values()),
+        targets=tuple(parsed.entries("target", TargetSection).values()),
         equipment=tuple(parsed.entries("equipment", EquipmentSection).values()),
         calendar=parsed.table("calendar", CalendarSection) or CalendarSection(),
         tariffs=tuple(parsed.entries("tariff", TariffSection).values()),

@@ -7,16 +7,11 @@ from pathlib import Path
 from agent.carboncheck import check_carbon
 from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
+from agent.intensity.check import check_intensities
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.rollup.check import check_rollups
-from agent.sections import (
-    AccountSection,
-    DeviceSection,
-    IntensitySection,
-    LineSection,
-    OutputSection,
-)
+from agent.sections import AccountSection, DeviceSection, LineSection, OutputSection
 from agent.tables import Parsed
 from agent.tariff.check import check_tariffs
 from agent.warning.check import check_alarms
@@ -34,7 +29,7 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     profiles = _load_profiles(parsed, folder)
     accounts = _check_accounts(parsed, profiles)
     outputs = _check_outputs(parsed, profiles)
-    _check_intensities(parsed, set(accounts), profiles)
+    check_intensities(parsed, accounts, profiles)
     check_equipment(parsed, profiles, accounts)
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
@@ -160,19 +155,3 @@ def _formed(
     except PlantError as error:
         parsed.report((key, index, error.key), error.what, error.remedy)
         return None
-
-
-def _check_intensities(parsed: Parsed, accounts: set[str], profiles: Mapping[str, Profile]) -> None:
-    accounts = accounts | parsed.names("account")
-    outputs = parsed.names("output")
-    for index, section in parsed.entries("intensity", IntensitySection).items():
-        for position, name in enumerate(section.accounts):
-            device = name.partition("/")[0]
-            broken = device in parsed.names("device") and device not in profiles
-            where = ("intensity", index, "accounts", position)
-            if name not in accounts and not broken:
-                parsed.report(where, f"no account '{name}'", nearest(name, accounts))
-            if name in section.accounts[:position]:
-                parsed.report(where, f"account '{name}' stands twice and would count twice", "keep one")
-        if section.per not in outputs:
-            parsed.report(("intensity", index, "per"), f"no output '{section.per}'", nearest(section.per, outputs))

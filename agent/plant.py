@@ -78,11 +78,12 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Intensity:
-    """Energy and emission of some accounts per amount of an output."""
+    """Energy and emission of some accounts per amount of an output, and the water of others."""
 
     name: str
     accounts: tuple[str, ...]
     output: str
+    water: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,5 +210,5 @@ def build_plant(
             output(section, by_name.get(section.device or ""), profiles.get(section.device or ""))
             for section in outputs
         ),
-        intensities=tuple(Intensity(entry.name, entry.accounts, entry.per) for entry in intensities),
+        intensities=tuple(Intensity(entry.name, entry.accounts, entry.per, entry.water) for entry in intensities),
     )

@@ -22,12 +22,14 @@ from agent.board import Board
 from agent.config import SiteConfig
 from agent.doubt import reserved
 from agent.figures import Figures, figure_sources
+from agent.intensity.rolling import intensity_window
 from agent.latest import Latest
 from agent.ledger import Ledger
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, rfc3339
 from agent.scribe import Scribe
 from agent.waiting import Held, Waiting
+from agent.warning.accounted import Accounted
 from agent.warning.desk import Warnings
 from drivers.reading import Frame, Quality
 
@@ -49,6 +51,7 @@ class Recorder:
         self._untold: dict[str, Callable[[], None]] = {}
         self._latest = Latest()
         self._warnings = Warnings(scribe, alarms)
+        self.accounted = Accounted(scribe)
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: dict[tuple[str, int], frozenset[int]] = {}
@@ -65,7 +68,8 @@ class Recorder:
         self.waiting.keep_only(kept)
         self._latest.configure(config.profiles, kept)
         self._profiles = profiles
-        self.figures = Figures(figure_sources(config, ledger, self._latest.of))
+        self.accounted.keep(config, ledger)
+        self.figures = Figures((*figure_sources(config, ledger, self._latest.of), self.accounted))
         self._warnings.configure(config)
 
     def forget(self, key: str) -> None:
@@ -214,7 +218,7 @@ class Recorder:
                 self.latest_windows.append(body)
                 self._scribe.record("window", account.key, now_ns, body)
             for intensity in self._ledger.plant.intensities:
-                body = bodies.intensity_window(self._scribe.site, intensity, self._ledger, figures, now_ns)
+                body = intensity_window(self._scribe.site, intensity, self._ledger, figures, now_ns)
                 self.latest_windows.append(body)
                 self._scribe.record("window", AGENT, now_ns, body)
         worked_out = list(self.figures.at(now_ns))

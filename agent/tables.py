@@ -23,6 +23,7 @@ from agent.sections import (
 )
 from agent.sections.equipment import EQUIPMENT, EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
+from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection
@@ -50,6 +51,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "green_power": GreenPowerSection,
     "output": OutputSection,
     "intensity": IntensitySection,
+    "target": TargetSection,
     "equipment": EquipmentSection,
     "tariff": TariffSection,
     "replacement": ReplacementSection,

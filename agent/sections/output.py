@@ -1,8 +1,9 @@
-"""The tables of what the plant makes, and of what that takes: `[[output]]` and `[[intensity]]`."""
+"""The tables of what the plant makes and of what that takes: `[[output]]`, `[[intensity]]` and `[[target]]`."""
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from agent.measure import Duration
 from agent.sections.section import Name, Section
@@ -74,4 +75,46 @@ class IntensitySection(Section):
 
     name: Name
     accounts: tuple[str, ...] = Field(min_length=1)
+    water: tuple[str, ...] = ()
     per: str
+
+
+def _change(value: object) -> float:
+    """Return a change like "-13.5%" as a share of the base."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        share = float(text.removesuffix("%")) / 100 if text.endswith("%") else math.nan
+    except ValueError:
+        share = math.nan
+    if not -1 <= share <= 1:
+        raise ValueError(f"'{value}' is no change; write one like '-13.5%'")
+    return share
+
+
+Change = Annotated[float, BeforeValidator(_change), WithJsonSchema({"type": "string", "examples": ["-13.5%"]})]
+
+
+class TargetSection(Section):
+    """`[[target]]`: by how much an intensity is to change against a year that was."""
+
+    intensity: str
+    base_year: int = Field(ge=1990, le=2100, strict=True)
+    by: int = Field(ge=1990, le=2100, strict=True)
+    base_energy_kwh: float | None = Field(default=None, gt=0)
+    base_kgce: float | None = Field(default=None, gt=0)
+    base_co2_kg: float | None = Field(default=None, gt=0)
+    energy: Change | None = None
+    co2: Change | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _with_what_it_is_held_to(self) -> "TargetSection":
+        if self.energy is None and self.co2 is None:
+            raise ValueError("neither 'energy' nor 'co2': say by how much one of them is to change, like '-13.5%'")
+        if self.energy is not None and (self.base_energy_kwh is None) == (self.base_kgce is None):
+            raise ValueError("'energy' needs one of 'base_energy_kwh' and 'base_kgce': what one unit took in base_year")
+        if self.co2 is not None and self.base_co2_kg is None:
+            raise ValueError("'co2' needs 'base_co2_kg': what one unit emitted in base_year")
+        if self.by <= self.base_year:
+            raise ValueError(f"'by' {self.by} is not after 'base_year' {self.base_year}")
+        return self

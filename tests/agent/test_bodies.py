@@ -11,6 +11,7 @@ from agent.carbon.emission import Conversion
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.conversions import Conversions
+from agent.intensity.rolling import intensity_window
 from agent.interval_body import interval_body
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
 from agent.metering.amount import Reading
@@ -128,7 +129,7 @@ def test_coverage_is_of_the_whole_span_and_never_more_than_all_of_it(config: Sit
 
 def intensity(config: SiteConfig, **columns: dict[int, float]) -> dict[str, Any]:
     ledger = ledger_of(config)
-    return bodies.intensity_window("works", ledger.plant.intensities[0], ledger, figures(ledger, columns), NOW)
+    return intensity_window("works", ledger.plant.intensities[0], ledger, figures(ledger, columns), NOW)
 
 
 def test_an_intensity_is_everything_spent_by_what_was_made(config: SiteConfig) -> None:
