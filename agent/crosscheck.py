@@ -34,13 +34,13 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
-    check_alarms(parsed, profiles, accounts.keys() | parsed.names("account"))
+    check_alarms(parsed, profiles, accounts.keys() | parsed.names("account") | parsed.names("virtual"))
     check_rollups(parsed, accounts, outputs)
     return profiles
 
 
 def _check_unique(parsed: Parsed) -> None:
-    for key in ("line", "device", "account", "output", "intensity", "tariff", "shift", "virtual", "alarm"):
+    for key in ("line", "device", "account", "output", "intensity", "tariff", "shift", "virtual", "alarm", "budget"):
         seen: dict[str, int] = {}
         for index, entry in enumerate(parsed.raw_entries(key)):
             name = str(entry.get("name", ""))

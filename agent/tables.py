@@ -26,7 +26,7 @@ from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import ShiftSection, VirtualSection
-from agent.sections.warning import AlarmSection
+from agent.sections.warning import AlarmSection, BudgetSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from drivers.document import Document, Problem, nearest
@@ -57,6 +57,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "replacement": ReplacementSection,
     "initial_reading": InitialReadingSection,
     "alarm": AlarmSection,
+    "budget": BudgetSection,
     "shift": ShiftSection,
     "virtual": VirtualSection,
 }

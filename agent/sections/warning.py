@@ -1,10 +1,9 @@
 """`[[alarm]]`: conditions on a reading, a figure or an account that somebody must know of."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from agent.alarm import Severity
 from agent.measure import Duration, Pause
 from agent.sections.section import AccountName, Name, Section
 
@@ -47,7 +46,7 @@ class AlarmSection(_Limits):
     account: AccountName | None = None
     margin: float | None = Field(None, ge=0, allow_inf_nan=False)
     lasting: Pause = Field(60.0, alias="for")
-    severity: Severity = Severity.WARNING
+    severity: Literal["info", "warning", "critical"] = "warning"
     change_in: Duration | None = None
     drift_from: Duration | None = None
     condition: WhileSection | None = Field(None, alias="while")
@@ -90,4 +89,33 @@ class AlarmSection(_Limits):
             raise ValueError("'while' names a quantity, which is one of a device; add 'device'")
         if self.above is not None and self.below is not None and self.above - self.below < 2 * self.hysteresis:
             raise ValueError("nothing lies inside both limits by the margin; give a smaller 'margin'")
+        return self
+
+
+class BudgetSection(Section):
+    """`[[budget]]`: what some accounts may use of energy or emit in a day, a month or a year of the site's calendar."""
+
+    name: Name
+    accounts: tuple[AccountName, ...] = Field(min_length=1)
+    per: Literal["day", "month", "year"]
+    energy_kwh: float | None = Field(None, gt=0, allow_inf_nan=False)
+    co2_kg: float | None = Field(None, gt=0, allow_inf_nan=False)
+    yellow: float = Field(80.0, gt=0, lt=100)
+
+    @property
+    def key(self) -> str:
+        """Key of what is limited in records."""
+        return "energy_kwh" if self.energy_kwh is not None else "co2_kg"
+
+    @property
+    def amount(self) -> float:
+        """The budget, in the unit of its key."""
+        return self.energy_kwh or self.co2_kg or 0.0
+
+    @model_validator(mode="after")
+    def _of_one_thing(self) -> "BudgetSection":
+        if (self.energy_kwh is None) == (self.co2_kg is None):
+            raise ValueError("a budget is about one thing; give either 'energy_kwh' or 'co2_kg'")
+        if len(set(self.accounts)) < len(self.accounts):
+            raise ValueError("an account stands twice and would count twice; keep one")
         return self

@@ -10,6 +10,8 @@ from agent.record import AGENT
 from agent.sections import DeviceSection
 from agent.sections.equipment import FeederSection, MotorSection
 from agent.sections.warning import AlarmSection, WhileSection
+from agent.warning.accounted import budgets_of
+from agent.warning.budget import budget_figure, week_figure
 from agent.warning.rule import Rule
 from agent.warning.text import figure_label
 from agent.warning.watch import Guard, Value, Watch
@@ -29,11 +31,17 @@ _LOADED = 0.05
 """Share of rated power below which a power factor says nothing."""
 
 
+_PER = {"day": "日", "month": "月", "year": "年"}
+
+
 def watches(config: SiteConfig) -> tuple[Watch, ...]:
     """Return all that is watched; an `[[alarm]]` takes the place of what is built in with its name and place."""
     places = {device.name: f"{device.area}/{device.name}" for device in config.devices}
+    weekly = [_weekly(config, section, places) for section in config.alarms if section.account is not None]
     declared = [_declared(config, section, places) for section in config.alarms if section.account is None]
-    found = {(watch.key, watch.name): watch for watch in (*_built_in(config, places), *declared)}
+    found = {
+        (watch.key, watch.name): watch for watch in (*_built_in(config, places), *_budgets(config), *declared, *weekly)
+    }
     return tuple(found.values())
 
 
@@ -65,7 +73,7 @@ def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str])
         key=key,
         value=Value(place, section.quantity or "", section.figure or "", section.span),
         rule=rule,
-        severity=section.severity,
+        severity=Severity(section.severity),
         unit=quantity.unit.symbol.removeprefix("1") if quantity else "",
         label=label,
         label_zh=label_zh,
@@ -73,6 +81,35 @@ def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str])
         drift_s=section.drift_from,
         guard=_guard(config, section, section.condition, place) if section.condition else None,
     )
+
+
+def _weekly(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -> Watch:
+    account = section.account or ""
+    virtual = account in {each.name for each in config.virtual}
+    key = AGENT if virtual else places[account.partition("/")[0]]
+    rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), figure_gap_ns(config))
+    label, label_zh = f"{account} against the same hour a week before", f"{account} 与上周同一小时的偏差"
+    value = Value(key, figure=week_figure(account))
+    return Watch(section.name, key, value, rule, Severity(section.severity), "%", label, label_zh)
+
+
+def _budgets(config: SiteConfig) -> Iterator[Watch]:
+    """Yield two alarms of each budget: one for yellow, one for red."""
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    places = {account.name: account.key for account in (*plant.accounts, *plant.outputs)}
+    for budget in budgets_of(config, places):
+        value = Value(budget.place, figure=budget_figure(budget.name))
+        label, label_zh = (
+            f"budget {budget.name} of the {budget.per} used",
+            f"预算 {budget.name} 本{_PER[budget.per]}已用",
+        )
+        for color, limit, severity in (
+            ("yellow", budget.yellow, Severity.WARNING),
+            ("red", 100.0, Severity.CRITICAL),
+        ):
+            rule = Rule(above=limit, gap_ns=figure_gap_ns(config))
+            name = f"budget-{budget.name}-{color}"
+            yield Watch(name, budget.place, value, rule, severity, "%", label, label_zh)
 
 
 def _guard(config: SiteConfig, section: AlarmSection, guard: WhileSection, place: str) -> Guard:

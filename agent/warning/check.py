@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from agent.sections import DeviceSection
-from agent.sections.warning import AlarmSection
+from agent.sections.warning import AlarmSection, BudgetSection
 from agent.tables import Parsed
 from agent.warning.text import FIGURES
 from drivers.document import nearest
@@ -29,6 +29,14 @@ def check_alarms(parsed: Parsed, profiles: Mapping[str, Profile], accounts: Coll
                 _check_quantity(parsed, (*key, "quantity"), named.quantity, profile)
             if named and named.figure is not None:
                 _check_figure(parsed, (*key, "figure"), named.figure)
+    _check_budgets(parsed, accounts)
+
+
+def _check_budgets(parsed: Parsed, accounts: Collection[str]) -> None:
+    for index, budget in parsed.entries("budget", BudgetSection).items():
+        for position, name in enumerate(budget.accounts):
+            if name not in accounts:
+                parsed.report(("budget", index, "accounts", position), f"no account '{name}'", nearest(name, accounts))
 
 
 def _check_quantity(parsed: Parsed, where: tuple[str | int, ...], word: str, profile: Profile) -> None:
@@ -40,6 +48,7 @@ def _check_quantity(parsed: Parsed, where: tuple[str | int, ...], word: str, pro
 
 
 def _check_figure(parsed: Parsed, where: tuple[str | int, ...], name: str) -> None:
-    """Report a name that looks like that of a figure but is none; others may come from tables of other rooms."""
-    if name not in FIGURES and not any(name.startswith(f"{known}_") for known in FIGURES):
-        parsed.report(where, f"there is no figure '{name}'", nearest(name, FIGURES))
+    """Report a figure that nothing gives."""
+    known = [*FIGURES, *(f"budget_{budget.replace('-', '_')}" for budget in parsed.names("budget"))]
+    if name not in known and not any(name.startswith(f"{each}_") for each in known):
+        parsed.report(where, f"there is no figure '{name}'", nearest(name, known))
