@@ -14,6 +14,7 @@ from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.window import Windows
 from agent.plant import build_plant
+from agent.warning.build import watches
 from drivers.plan import plan
 
 
@@ -70,14 +71,33 @@ def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
     return found
 
 
+def alarms_of(config: SiteConfig) -> list[dict[str, Any]]:
+    """Return what is watched, and whether that is so without being asked."""
+    return [
+        {
+            "alarm": watch.name,
+            "place": watch.key,
+            "of": watch.value.quantity or watch.value.figure,
+            "above": watch.rule.above,
+            "below": watch.rule.below,
+            "for_s": watch.rule.for_ns / 1e9,
+            "severity": str(watch.severity),
+            "built_in": watch.built_in,
+        }
+        for watch in watches(config)
+    ]
+
+
 def check(path: Path, *, as_json: bool) -> Exit:
     """Validate a configuration; raises ConfigError with every problem."""
     config = load_config(path)
     now_ns = time.time_ns()
     lines, memory, accounts = plan_of(config), memory_of(config), accounts_of(config, now_ns)
     overloaded = [line for line in lines if line["load_percent"] > FULL * 100]
+    alarms = alarms_of(config)
     if as_json:
-        print_json({"path": str(path), "lines": lines, "accounts": accounts, "memory": memory, "ok": not overloaded})
+        found = {"path": str(path), "lines": lines, "accounts": accounts, "alarms": alarms, "memory": memory}
+        print_json({**found, "ok": not overloaded})
     for line in overloaded:
         say(
             f"{config.path.name}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
@@ -90,6 +110,7 @@ def check(path: Path, *, as_json: bool) -> Exit:
         _show_notes(lines, config)
         _show_accounts(accounts)
         _show_factors(accounts, datetime.fromtimestamp(now_ns // 10**9, config.site.zone))
+        _show_alarms(alarms)
         print_text(f"\nMemory of the rings: {memory['ring_bytes'] / 2**20:.2f} MiB in {memory['columns']} columns")
     return Exit.NO if overloaded else Exit.DONE
 
@@ -146,6 +167,24 @@ def _show_accounts(accounts: list[dict[str, Any]]) -> None:
         (account["account"], account["carrier"] or "(output)", account["from"], account["unit"]) for account in accounts
     ]
     print_table("\nAccounts", columns, rows)
+
+
+def _show_alarms(alarms: list[dict[str, Any]]) -> None:
+    """Print what is watched beside the loss of devices."""
+    rows = [
+        (
+            alarm["alarm"],
+            alarm["place"],
+            alarm["of"],
+            " ".join(f"{word} {alarm[word]:g}" for word in ("above", "below") if alarm[word] is not None),
+            f"{alarm['for_s']:g} s",
+            alarm["severity"],
+            "built in" if alarm["built_in"] else "",
+        )
+        for alarm in alarms
+    ]
+    if rows:
+        print_table("\nAlarms", ("alarm", "place", "of", "limit", "for", "severity", ""), rows, right=("for",))
 
 
 def _show_factors(accounts: list[dict[str, Any]], now: datetime) -> None:
