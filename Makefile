@@ -11,7 +11,7 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
 # A machine without a time server would have the agent wait ten minutes after a boot before it records.
 export ENERGY_AGENT_CLOCK_WAIT_S := 0
 
-.PHONY: demo test bench check fuzz lock soak torture clean
+.PHONY: demo test year bench check fuzz lock soak torture clean
 
 demo: $(VENV)/.demo
 	@exec $(BIN)/energy-agent demo $(ARGS)
@@ -32,6 +32,9 @@ bench: $(VENV)/.dev
 soak: $(VENV)/.dev
 	@deploy/setup.sh servers
 	@$(WITH_TOOLS) $(BIN)/python -m tests.soak $(ARGS)
+
+year: $(VENV)/.dev
+	@$(BIN)/python -m tests.year $(ARGS)
 
 torture: $(VENV)/.dev
 	@deploy/setup.sh servers
