@@ -37,6 +37,7 @@ from agent.presence import post_meta, post_status
 from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.reload import difference
+from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe
 from agent.store import Store, StoreError
@@ -68,7 +69,7 @@ class Agent:
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
-        self.derived = Derived(self.scribe)
+        self.derived = Derived(self.scribe, Billed(self.store, self.ledger))
         self.derived.keep(config, self.ledger)
         self.bookkeeper.followers.append(self.derived.note)
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)

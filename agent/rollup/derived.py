@@ -20,6 +20,7 @@ from agent.ledger import Ledger
 from agent.plant import Account
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import ROLLUP
+from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
 from agent.rollup.periods import DAY, Span
 from agent.rollup.progress import Progress, earliest
@@ -75,8 +76,8 @@ class _Step:
 class Derived:
     """Adds up what the bookkeeper has recorded."""
 
-    def __init__(self, scribe: Scribe) -> None:
-        self._scribe, self._store = scribe, scribe.store
+    def __init__(self, scribe: Scribe, billed: Billed) -> None:
+        self._scribe, self._store, self._billed = scribe, scribe.store, billed
         self._progress: dict[str, Progress] = {}
         self._noted: dict[str, int] = {}
         self._told = ""
@@ -92,11 +93,13 @@ class Derived:
             for member in account.members:
                 self._followed.setdefault(member, []).append(account.name)
         self._virtual = virtual
+        self._billed.keep(ledger)
         self._calendar = calendar_of(config)
         self._progress = {name: each for name, each in self._progress.items() if name in self._accounts}
 
     def restore(self) -> None:
         """Continue where earlier runs have been."""
+        self._billed.restore()
         for name, state in self._store.load_states(_STATE).items():
             if (account := name.removeprefix(_STATE)) in self._accounts:
                 try:
@@ -106,10 +109,12 @@ class Derived:
 
     def note(self, account: str, body: Mapping[str, Any]) -> None:
         """Take note of an interval record, in the transaction in which it is appended."""
+        self._billed.note(account, body)
         start, end = start_of(body), start_of({"start": body["end"]})
         reason = str(body.get("reason", _LATE))
         progress = self._progress.setdefault(account, Progress(done_ns=start))
         progress.to_ns = max(progress.to_ns, end)
+        self._begin_virtual()
         for name in (account, *self._followed.get(account, ())):
             self._noted[name] = min(start, self._noted.get(name, start))
             of_name = self._progress.get(name)
@@ -134,8 +139,9 @@ class Derived:
             await asyncio.sleep(0 if more else _TURN_S)
 
     async def turn(self) -> bool:
-        """Add up what is next; return whether there was something."""
-        self._begin_virtual()
+        """Add up what is next; return whether there was something. Raises StoreError."""
+        if await self._billed.turn():
+            return True
         step = self._next()
         if step is None or self._store.room < _ROOM_BYTES:
             return False

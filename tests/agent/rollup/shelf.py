@@ -9,6 +9,7 @@ import orjson
 
 from agent.config import SiteConfig
 from agent.record import INTERVAL, Record, rfc3339
+from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from tests.agent.desk import Desk, Notebook
 from tests.agent.frames import DEVICES, SITE, configured
@@ -32,8 +33,15 @@ class Shelf(Notebook):
         return record
 
     async def first_intervals(self, start_ns: int, end_ns: int, limit: int, *, kind: str = INTERVAL) -> list[Record]:
-        within = [r for r in self.kept if r.kind == kind and start_ns <= r.time_ns < end_ns]
+        within = [r for r in self.kept if kind in {r.kind, "*"} and start_ns <= r.time_ns < end_ns]
         return sorted(within, key=lambda record: (record.time_ns, record.seq))[:limit]
+
+    async def intervals(self, start_ns: int, end_ns: int, account: str | None = None) -> list[Record]:
+        found = await self.first_intervals(start_ns, end_ns, 1 << 30)
+        return [record for record in found if orjson.loads(record.payload)["account"] == account]
+
+    def load_state(self, name: str) -> bytes | None:
+        return self.states.get(name)
 
     async def flush(self) -> None:
         """All is committed."""
@@ -61,8 +69,9 @@ class Works:
     def begin(self) -> None:
         """Start an agent, maybe once more."""
         self.desk = Desk(self.config, self.shelf)
-        self.derived = Derived(self.desk.scribe)
+        self.derived = Derived(self.desk.scribe, Billed(self.shelf, self.desk.ledger))  # type: ignore[arg-type]  # stands in for a Store
         self.derived.keep(self.config, self.desk.ledger)
+        self.desk.ledger.restore(self.shelf.states.get)
         self.derived.restore()
         self.desk.bookkeeper.followers.append(self.derived.note)
 
@@ -89,6 +98,7 @@ class Works:
         self.desk.keeper.look()
         with self.shelf.transaction():
             self.desk.bookkeeper.append(booked, start_s * S, body)
+            self.desk.bookkeeper.save_book(self.desk.ledger.books[account])
 
     async def settle(self) -> None:
         """Add up all there is."""

@@ -1,5 +1,6 @@
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -56,9 +57,8 @@ async def test_an_hour_is_recorded_once_its_last_interval_is(works: Works) -> No
 
 async def test_a_figure_that_one_interval_lacks_the_hour_lacks_too(works: Works) -> None:
     for quarter in range(4):
-        works.interval(
-            MIDNIGHT + quarter * 900, 1, **({"co2_kg": 1.0, "cost_cny": 2.0} if quarter else {"cost_cny": 1.0})
-        )
+        co2: dict[str, Any] = {"co2_kg": 1.0} if quarter else {}
+        works.interval(MIDNIGHT + quarter * 900, 1, cost_cny=1.75, **co2)
     await works.settle()
     (hour,) = works.shelf.rollups(FAN, "hour")
     assert "co2_kg" not in hour
