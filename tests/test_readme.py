@@ -77,8 +77,8 @@ def test_both_languages_have_the_same_sections_and_figures(page: str) -> None:
 @pytest.mark.parametrize("page", GUIDES)
 def test_every_command_that_is_named_exists(page: str, language: str, capsys: pytest.CaptureFixture[str]) -> None:
     content = text(page, language)
-    named = set(re.findall(r"energy-agent ([a-z]+)", "\n".join(shell_commands(content))))
-    named |= set(re.findall(r"`energy-agent ([a-z]+)", content))
+    named = set(re.findall(r"energy-agent ([a-z][a-z-]+)", "\n".join(shell_commands(content))))
+    named |= set(re.findall(r"`energy-agent ([a-z][a-z-]+)", content))
 
     assert named
     for command in named:
