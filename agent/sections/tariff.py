@@ -1,7 +1,6 @@
 """The tables of what electricity costs: the calendar of the site, and tariffs with their periods and prices."""
 
 import itertools
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
@@ -15,6 +14,8 @@ from agent.sections.section import AccountName, Name, Section
 
 PERIODS = ("sharp", "peak", "flat", "valley", "deep_valley")
 _DAY_MIN = 24 * 60
+_MOST_CNY = 1e9
+"""Beyond it, and without a bound, a number is no price: no float can hold every integer that TOML can."""
 _LONGEST_RANGE = 366
 _LEAP_YEAR = 2024
 """A year in which every day of every year occurs."""
@@ -71,7 +72,7 @@ def hours_of(text: str) -> list[tuple[int, int]]:
 
 
 def _money(value: object) -> Decimal:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MOST_CNY:
         raise ValueError(f"'{value}' is no price; write a number of yuan, like 0.6519")
     return Decimal(repr(value))
 

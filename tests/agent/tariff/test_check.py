@@ -95,6 +95,7 @@ def test_a_right_tariff_is_taken_with_prices_to_the_last_digit(tmp_path: Path) -
         ("valley = 0.43\n", "", "the price from 2026-02-01 on lacks 'valley'"),
         ("peak = 0.85\n", "peak = inf\n", "'inf' is no price"),
         ("peak = 0.85\n", 'peak = "0.85"\n', "'0.85' is no price"),
+        ("peak = 0.85\n", f"peak = 1{'0' * 400}\n", "is no price"),
         ("until = 2026-01-31", "until = 2026-02-01", "from 2026-01-01 and from 2026-02-01 on overlap"),
         ("until = 2026-01-31", "until = 2025-01-31", "'until' 2025-01-31 lies before 'from' 2026-01-01"),
         ('reactive = ["main-reactive"]\n', "", "'power_factor' needs 'reactive'"),
