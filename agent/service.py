@@ -29,6 +29,7 @@ from agent.duties import Duties
 from agent.forward import Forwarder
 from agent.ledger import Ledger
 from agent.notify import notify
+from agent.intensity.publishing import Intensities
 from agent.output.listening import Listener
 from agent.plant import build_plant
 from agent.poller import LinePoller
@@ -78,6 +79,8 @@ class Agent:
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
         self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
         self.listener.keep(config, self.ledger)
+        self.intensities = Intensities(self.scribe, self.bookkeeper)
+        self.intensities.keep(config, self.ledger)
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
         self.duties = Duties(
             scribe=self.scribe,
@@ -163,6 +166,7 @@ class Agent:
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
             ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
             ("outputs", self.listener.run_for_ever),
+            ("intensities", lambda: self.intensities.run_for_ever(lambda: self.recorder.settled)),
             ("budgets", lambda: self.recorder.accounted.run_for_ever(lambda: self.recorder.settled)),
             ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
@@ -255,6 +259,7 @@ class Agent:
         self.corrections.keep(config, ledger)
         self.derived.keep(config, ledger)
         self.listener.keep(config, ledger)
+        self.intensities.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 

@@ -93,6 +93,22 @@ def add_revise(command: argparse.ArgumentParser) -> None:
     _add_said(command)
 
 
+def add_intensity(command: argparse.ArgumentParser) -> None:
+    """Add what `intensity` takes."""
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+    command.add_argument(
+        "--every",
+        choices=("interval", "hour", "shift", "day", "month"),
+        default="day",
+        help="length of the periods; day by default",
+    )
+    command.add_argument("--intensity", dest="name", metavar="NAME", help="only this [[intensity]]")
+    command.add_argument("--format", dest="form", choices=("table", "csv", "json"), default="table")
+    command.add_argument("--json", action="store_const", const="json", dest="form", help="same as --format json")
+
+
 def add_output(command: argparse.ArgumentParser) -> None:
     """Add what `output` takes."""
     command.add_argument("name", metavar="NAME", help="the [[output]], one with entered = true")

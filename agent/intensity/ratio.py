@@ -78,7 +78,7 @@ def ratio(members: Members, made: Made) -> Body:
         body["incomplete"] = lacking
     if any(each.unverified for each in every):
         body["unverified"] = True
-    if made.amount > 0:
+    if rounded(made.amount) > 0:
         per = per_key(made.unit)
         body |= {f"{key}_per_{per}": rounded(amount / made.amount) for key, amount in spent.items()}
     return body
