@@ -21,15 +21,15 @@ from dataclasses import dataclass
 from agent.breaker import Breaker
 from agent.learning import Learned, search
 from agent.polled import Cadence, PolledDevice
-from drivers.errors import GATEWAY_CODES, LineDown, LineError, NoReply, Refused
+from drivers.errors import GATEWAY_CODES, ExceptionCode, LineDown, LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block, Exchange
 
 _log = logging.getLogger(__name__)
 
-_ILLEGAL_CODES = (2, 3)
+_ILLEGAL_CODES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
 """Exceptions by which a device says that it has no such registers, or not so many at once."""
-_BUSY_CODES = (5, 6)
+_BUSY_CODES = (ExceptionCode.ACKNOWLEDGE, ExceptionCode.DEVICE_BUSY)
 _IDENTIFY_EVERY_S = 600.0
 _ROUNDS = 8
 """Learning one thing may bring another to light, so many times in one poll at most."""

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from drivers.encoding import encode
-from drivers.errors import LineError, Refused
+from drivers.errors import GATEWAY_CODES, ExceptionCode, LineError, Refused
 from drivers.plan import PlannedBlock
 from drivers.point import Point
 from drivers.profile import Profile
@@ -29,8 +29,6 @@ from drivers.reading import Block, Exchange, Frame, Outcome, Quality
 from drivers.scaling import POWERS, Floats, Positions, Qualities, Scaling
 
 __all__ = ["Codec", "encode"]
-
-_ILLEGAL_DATA_ADDRESS = 2
 
 
 class Codec:
@@ -226,13 +224,20 @@ def _failure(answer: Exchange | LineError | None, block: Block) -> Quality | Non
     """Return the quality that an unread block gives its points, None when its data can be used."""
     if answer is None:
         return Quality.NOT_READ
+    if isinstance(answer, Refused):
+        return _refusal(answer.code)
     if isinstance(answer, LineError):
-        refused = isinstance(answer, Refused) and answer.code == _ILLEGAL_DATA_ADDRESS
-        return Quality.NO_SUCH_ADDRESS if refused else Quality.COMM_LOST
-    if answer.outcome is Outcome.EXCEPTION and answer.exception == _ILLEGAL_DATA_ADDRESS:
-        return Quality.NO_SUCH_ADDRESS
+        return Quality.COMM_LOST
+    if answer.outcome is Outcome.EXCEPTION:
+        return _refusal(answer.exception)
     sound = answer.outcome is Outcome.OK and len(answer.data) == _data_bytes(block)
     return None if sound else Quality.COMM_LOST
+
+
+def _refusal(code: int) -> Quality:
+    if code == ExceptionCode.ILLEGAL_DATA_ADDRESS:
+        return Quality.NO_SUCH_ADDRESS
+    return Quality.COMM_LOST if code in GATEWAY_CODES else Quality.REFUSED
 
 
 def _last(exchanges: Mapping[Block, Exchange | LineError]) -> Exchange:

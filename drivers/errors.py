@@ -11,23 +11,32 @@ DriverError
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 from drivers.document import Problem
 from drivers.reading import Exchange
 
-_EXCEPTIONS = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    7: "negative acknowledge",
-    8: "memory parity error",
-    10: "gateway path unavailable",
-    11: "gateway target device failed to respond",
-}
-GATEWAY_CODES = frozenset({10, 11})
+
+class ExceptionCode(IntEnum):
+    """The Modbus exceptions by which a device, or a gateway, refuses a request; a device may invent others."""
+
+    ILLEGAL_FUNCTION = 1
+    ILLEGAL_DATA_ADDRESS = 2
+    ILLEGAL_DATA_VALUE = 3
+    DEVICE_FAILURE = 4
+    ACKNOWLEDGE = 5
+    """It takes longer than the reply may wait."""
+    DEVICE_BUSY = 6
+    NEGATIVE_ACKNOWLEDGE = 7
+    MEMORY_PARITY_ERROR = 8
+    GATEWAY_PATH_UNAVAILABLE = 10
+    GATEWAY_TARGET_DEVICE_FAILED_TO_RESPOND = 11
+
+
+_NAMES = {int(code): code.name.lower().replace("_", " ") for code in ExceptionCode}
+GATEWAY_CODES = frozenset(
+    {ExceptionCode.GATEWAY_PATH_UNAVAILABLE, ExceptionCode.GATEWAY_TARGET_DEVICE_FAILED_TO_RESPOND}
+)
 """Exceptions by which a gateway says that the device behind it did not answer."""
 
 
@@ -71,5 +80,5 @@ class Refused(LineError):
     """Raised when the device answered with a Modbus exception."""
 
     def __init__(self, code: int, exchange: Exchange) -> None:
-        super().__init__(f"Modbus exception {code} ({_EXCEPTIONS.get(code, 'unknown')})", exchange)
+        super().__init__(f"Modbus exception {code} ({_NAMES.get(code, 'unknown')})", exchange)
         self.code = code

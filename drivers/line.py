@@ -37,7 +37,7 @@ from collections.abc import Callable
 
 from drivers import identification
 from drivers.endpoint import Endpoint
-from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.errors import BadReply, ExceptionCode, LineDown, LineError, NoReply, Refused
 from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
 from drivers.hint import LineEvidence, PortErrors, evidence
 from drivers.linestats import LineStats
@@ -61,8 +61,8 @@ _REMEMBERED = 32
 """Exchanges from which a line's trouble is judged."""
 _MOST_PARTS = 16
 """Replies that one identification may be spread over."""
-_UNKNOWN_CATEGORY = (2, 3)
-"""Exceptions of devices that give only the basic objects: illegal address or value."""
+_UNKNOWN_CATEGORY = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
+"""Exceptions of devices that give only the basic objects."""
 
 
 class Line:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 class Quality(IntEnum):
     """Why a value can be trusted, or not; one byte per value.
 
-    0 is good, 1-99 uncertain (a value is there, with a reservation), 100 and above bad (no value: NaN).
+    0 is good, 1-99 uncertain (a value is there, with a reservation), 100-254 bad (no value: NaN), and 255 of what was
+    not asked for. The numbers are stored: a new reason takes a number that none ever had.
     """
 
     GOOD = 0
@@ -27,7 +28,7 @@ class Quality(IntEnum):
     INCOMPLETE = 51
     """Of an amount: part of its time was not measured."""
     COMM_LOST = 100
-    """No reply, or none that provably belongs to the request."""
+    """No reply, or none that provably belongs to the request; a gateway may say so for the device behind it."""
     NOT_AVAILABLE = 101
     """The device itself said so, with a raw value its profile lists as `missing`, or a NaN."""
     OUT_OF_RANGE = 102
@@ -37,7 +38,9 @@ class Quality(IntEnum):
     IDENTITY_MISMATCH = 104
     """Another device answered than the one expected."""
     NO_SUCH_ADDRESS = 105
-    """The device does not have it, and says so."""
+    """The device does not have it: it says so with exception 2, or it was learned that it refuses it."""
+    REFUSED = 106
+    """The device answered with another exception: busy, failed, or it takes no such request."""
     NOT_READ = 255
     """Not due in this poll: says nothing about the quantity."""
 

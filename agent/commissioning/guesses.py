@@ -26,7 +26,7 @@ _ANSWERED = 0.7
 _ODD = 0.05
 _SHOWN = ("voltage_l1", "voltage", "frequency", "active_power", "steam_pressure", "output_frequency", "dc_voltage")
 _FEW = 3
-_ABSENT = frozenset({Quality.NO_SUCH_ADDRESS, Quality.COMM_LOST, Quality.NOT_READ})
+_ABSENT = frozenset({Quality.NO_SUCH_ADDRESS, Quality.REFUSED, Quality.COMM_LOST, Quality.NOT_READ})
 
 
 @dataclass(frozen=True, slots=True)

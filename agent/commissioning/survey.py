@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from drivers.errors import BadReply, LineError, NoReply, Refused
+from drivers.errors import BadReply, ExceptionCode, LineError, NoReply, Refused
 from drivers.reading import Block, Exchange
 
 _MOST = 125
 _LAST = 0xFFFF
-_ILLEGAL_FUNCTION = 1
-_UNREADABLE = frozenset({2, 3, 4})
+_UNREADABLE = frozenset(
+    {ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE, ExceptionCode.DEVICE_FAILURE}
+)
 """Exceptions by which devices say that something of a block does not exist: most say 2, some 3 or 4."""
 _TRIES = 2
 _PROBE = 2
@@ -114,7 +115,7 @@ async def survey(
             # Tables go on behind a short hole more often than anywhere else.
             ahead = [*range(end + 1, end + 16), *range((end // 16 + 2) * 16, end + _AHEAD, 16)]
             probes[number + 1 : number + 1] = ahead
-        if isinstance(found.refusal, Refused) and found.refusal.code == _ILLEGAL_FUNCTION:
+        if isinstance(found.refusal, Refused) and found.refusal.code == ExceptionCode.ILLEGAL_FUNCTION:
             break
         silences = silences + 1 if not heard and isinstance(found.refusal, NoReply) else 0
         if silences == _SILENCES:

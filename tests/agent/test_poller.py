@@ -246,7 +246,7 @@ async def test_a_device_that_cannot_read_one_block_is_degraded_and_keeps_the_oth
     assert condition is Condition.DEGRADED
     assert "address 0x0064" in reason
     assert "device failure" in reason
-    assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD, Quality.COMM_LOST]
+    assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD, Quality.REFUSED]
     assert bench.devices[1].failures == 0
 
 
