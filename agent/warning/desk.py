@@ -99,7 +99,8 @@ class Warnings:
         self._take(new, at_ns, time_ns)
         for watched in self._watched.values():
             if watched.watch.value not in new:
-                self._hold(watched, Sample(at_ns, None), time_ns)
+                applies = self._applies(watched.watch, at_ns) is not False
+                self._hold(watched, Sample(at_ns, None, applies), time_ns)
 
     def _named(self, value: Value, unit: str) -> None:
         for watched in self._watched.values():
@@ -116,7 +117,7 @@ class Warnings:
                     number = watched.seen(at_ns, time_ns, number)
                     self._keep(watched, at_ns)
                 known = number if applies is not None else None
-                self._hold(watched, Sample(at_ns, known, applies=bool(applies)), time_ns)
+                self._hold(watched, Sample(at_ns, known, applies is not False), time_ns)
 
     def _applies(self, watch: Watch, at_ns: int) -> bool | None:
         """Whether an alarm is looked at now; None where that is not known."""
@@ -134,8 +135,8 @@ class Warnings:
         active = before is not None and before.active
         state = evaluate(watch.rule, replace(watched.state, active=active), sample)
         watched.state = state
-        if state.active != active and state.value is not None:
-            self._tell(watched, state.value, time_ns, applies=sample.applies)
+        if state.active != active:
+            self._tell(watched, before, time_ns, applies=sample.applies)
         elif before and active and state.known is before.unknown:
             told = (before.text, before.text_zh)
             if not state.known:
@@ -145,14 +146,17 @@ class Warnings:
             known = replace(before, unknown=not state.known, text=told[0], text_zh=told[1], told_ns=time_ns)
             self._alarms.tell(known)
 
-    def _tell(self, watched: Watched, value: float, time_ns: int, *, applies: bool) -> None:
-        watch, limit = watched.watch, watched.watch.rule.limit(value)
-        if watched.state.active:
-            told = text.raised(watch, watched.unit, value, limit)
+    def _tell(self, watched: Watched, before: Alarm | None, time_ns: int, *, applies: bool) -> None:
+        """Tell that an alarm is raised or has ended; `before` is what was told of it last."""
+        watch, state, unit = watched.watch, watched.state, watched.unit
+        value = state.value if state.value is not None or before is None else before.value
+        limit = watch.rule.limit(value or 0.0)
+        if state.active:
+            told = text.raised(watch, unit, value or 0.0, limit)
         else:
-            told = text.ended(watch, watched.unit, value, limit, applies=applies)
-        alarm = Alarm(watch.key, watch.name, watched.state.active, watch.severity, time_ns, *told)
-        self._alarms.tell(replace(alarm, value=value, limit=limit, unit=watched.unit))
+            told = text.ended(watch, unit, value or 0.0, limit, applies=applies)
+        alarm = Alarm(watch.key, watch.name, state.active, watch.severity, time_ns, *told)
+        self._alarms.tell(replace(alarm, value=value, limit=limit, unit=unit))
 
     def _begin(self, time_ns: int) -> None:
         """End the alarms nobody watches any more, and take up long-term means; once for each configuration."""

@@ -5,6 +5,7 @@ Invariants:
 - An alarm is raised, and ends, only when every value of a whole `for_ns` says so; values further apart than `gap_ns`
   do not make up a duration.
 - What is not known neither raises nor ends an alarm: the state stays what it was, and says that it is not known.
+  Only where the rule is known not to apply, no value is needed for the alarm to end.
 - Times are those of the monotonic clock at the readings, so a step of the wall clock changes nothing.
 """
 
@@ -66,10 +67,13 @@ def evaluate(rule: Rule, state: State, sample: Sample) -> State:
     if sample.at_ns < seen_ns:
         return state
     lost = sample.at_ns - seen_ns > rule.gap_ns
-    if sample.value is None:
+    if sample.value is None and sample.applies:
         return replace(state, seen_ns=seen_ns, known=state.known and not lost)
-    value = sample.value
-    turns = (not sample.applies or rule.settled(value)) if state.active else (sample.applies and rule.beyond(value))
+    value = state.value if sample.value is None else sample.value
+    if not sample.applies or value is None:
+        turns = state.active
+    else:
+        turns = rule.settled(value) if state.active else rule.beyond(value)
     begun_ns = sample.at_ns if lost or state.turning_ns is None else state.turning_ns
     if turns and sample.at_ns - begun_ns >= rule.for_ns:
         return State(not state.active, True, value, sample.at_ns)

@@ -174,3 +174,33 @@ def test_a_reading_is_watched_at_every_poll(tmp_path: Path) -> None:
             assert desk.alarms.active() == []
     (alarm,) = desk.alarms.active()
     assert (alarm.name, alarm.value, alarm.limit, alarm.unit) == ("overcurrent", 11.5, 10.0, "kW")
+
+
+IDLE = """
+[[equipment]]
+kind = "motor"
+device = "fan-1"
+rated_power = "75 kW"
+rated_efficiency = 94.5
+"""
+
+
+def powered(desk: Desk, warnings: Warnings, power_kw: float, at_s: float) -> None:
+    shown = frame("fan-1", desk.profile, {}, START + round(at_s * S))
+    values = shown.values.copy()
+    values[desk.profile.index["active_power"]] = power_kw
+    warnings.frame(replace(shown, values=values))
+
+
+def test_an_idle_motor_is_told_and_is_no_more_when_it_stops_and_has_no_load_rate(tmp_path: Path) -> None:
+    watcher = Watcher(tmp_path, alarms=IDLE)
+    for at_s in range(0, 960, 60):
+        powered(watcher.desk, watcher.warnings, 3.0, at_s)
+        watcher.figure("motor_load_rate", 1.5, at_s)
+    assert watcher.active == ["idle-motor"]
+    for at_s in range(960, 1921, 60):
+        powered(watcher.desk, watcher.warnings, 0.0, at_s)
+        watcher.figure("motor_load_rate", None, at_s)
+    assert watcher.active == []
+    body = watcher.desk.posted(f"{PLACE}/alarm/idle-motor")
+    assert body["text"] == "fan-1: motor load rate is not looked at now"

@@ -69,6 +69,12 @@ def test_an_alarm_that_does_not_apply_any_more_ends() -> None:
     assert not any(state.active for state in run(HOT, stopped))
 
 
+def test_an_alarm_that_does_not_apply_ends_without_any_value() -> None:
+    stopped = [Sample(10 * S * index, None, applies=False) for index in range(7)]
+    states = run(HOT, stopped, State(active=True))
+    assert [state.active for state in states] == [True] * 6 + [False]
+
+
 def test_a_sample_older_than_the_last_changes_nothing() -> None:
     state = run(HOT, [Sample(100 * S, 90.0)])[0]
     assert evaluate(HOT, state, Sample(99 * S, 20.0)) == state
@@ -99,7 +105,7 @@ def test_every_change_is_backed_by_a_whole_duration_of_values_without_a_gap(rule
         if before.active == after.active:
             continue
         now_ns = samples[index].at_ns
-        known = [sample for sample in samples[: index + 1] if sample.value is not None]
+        known = [sample for sample in samples[: index + 1] if sample.value is not None or not sample.applies]
         backing: list[Sample] = []
         for sample in reversed(known):
             value = sample.value or 0.0
@@ -126,5 +132,5 @@ def test_between_limit_and_margin_nothing_changes(rule: Rule, samples: list[Samp
     for index, (before, after) in enumerate(pairwise(states)):
         value = samples[index].value
         between = value is not None and not rule.beyond(value) and not rule.settled(value)
-        if value is None or (between and samples[index].applies):
+        if samples[index].applies and (value is None or between):
             assert before.active == after.active
