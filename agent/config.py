@@ -29,7 +29,7 @@ from agent.sections.equipment import EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
-from agent.sections.virtual import ShiftSection, VirtualSection
+from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -76,6 +76,7 @@ class SiteConfig:
     budgets: tuple[BudgetSection, ...]
     shifts: tuple[ShiftSection, ...]
     virtual: tuple[VirtualSection, ...]
+    balances: tuple[BalanceSection, ...]
     windows: WindowsSection
     interval: IntervalSection
     mqtt: MqttConfig | None
@@ -126,6 +127,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         initial_readings=tuple(parsed.entries("initial_reading", InitialReadingSection).values()),
         shifts=tuple(parsed.entries("shift", ShiftSection).values()),
         virtual=tuple(parsed.entries("virtual", VirtualSection).values()),
+        balances=tuple(parsed.entries("balance", BalanceSection).values()),
         alarms=tuple(parsed.entries("alarm", AlarmSection).values()),
         budgets=tuple(parsed.entries("budget", BudgetSection).values()),
         windows=parsed.table("windows", WindowsSection) or WindowsSection(),

@@ -20,6 +20,11 @@ from drivers.errors import ProfileError
 from drivers.profile import Profile, load_profile
 
 _SERIAL_UNITS = 247
+_NAMED = (
+    *("line", "device", "account", "output", "intensity", "tariff"),
+    *("shift", "virtual", "balance", "alarm", "budget"),
+)
+"""Lists whose tables have a name of their own."""
 
 
 def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
@@ -40,7 +45,7 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
 
 
 def _check_unique(parsed: Parsed) -> None:
-    for key in ("line", "device", "account", "output", "intensity", "tariff", "shift", "virtual", "alarm", "budget"):
+    for key in _NAMED:
         seen: dict[str, int] = {}
         for index, entry in enumerate(parsed.raw_entries(key)):
             name = str(entry.get("name", ""))

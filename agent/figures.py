@@ -11,6 +11,7 @@ from agent.equipment.source import Equipment
 from agent.figure import Figure, FigureSource
 from agent.latest import LatestOf
 from agent.ledger import Ledger
+from agent.rollup.balance import Balances
 from agent.tariff.figures import TariffFigures
 
 _log = logging.getLogger(__name__)
@@ -19,7 +20,8 @@ _log = logging.getLogger(__name__)
 def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:
     """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
     equipment = [Equipment(config, ledger, latest)] if config.equipment else []
-    return (*equipment, ledger.checks, TariffFigures(ledger, ledger.tariffs.books.values()))
+    balances, tariffs = Balances(config.balances, ledger), TariffFigures(ledger, ledger.tariffs.books.values())
+    return (*equipment, ledger.checks, tariffs, balances)
 
 
 class Figures:

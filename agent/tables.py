@@ -25,7 +25,7 @@ from agent.sections.equipment import EQUIPMENT, EquipmentSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
-from agent.sections.virtual import ShiftSection, VirtualSection
+from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
@@ -60,6 +60,7 @@ LISTS: dict[str, type[BaseModel]] = {
     "budget": BudgetSection,
     "shift": ShiftSection,
     "virtual": VirtualSection,
+    "balance": BalanceSection,
 }
 VARIANTS: dict[str, Mapping[str, type[BaseModel]]] = {"equipment": EQUIPMENT}
 """By name of a list: what its tables are by their `kind`; one of an unknown kind is held to what all have."""

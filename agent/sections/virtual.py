@@ -1,4 +1,4 @@
-"""The tables of what is added up: shifts, and virtual accounts."""
+"""The tables of what is added up: shifts, virtual accounts and balances."""
 
 from datetime import time
 from typing import Annotated, Any
@@ -54,3 +54,14 @@ class VirtualSection(Section):
     def members(self) -> tuple[str, ...]:
         """The accounts it is worked out from."""
         return (self.share.of,) if self.share else (*self.sum, *self.minus)
+
+
+class BalanceSection(Section):
+    """`[[balance]]`: what comes in by some accounts, and what of it others meter."""
+
+    name: Name
+    area: Name | None = None
+    incoming: tuple[AccountName, ...] = Field(min_length=1)
+    metered: tuple[AccountName, ...] = ()
+    accuracy: float = Field(default=0.02, gt=0, lt=1)
+    """Share by which each meter may be wrong: 0.01 for class 1."""

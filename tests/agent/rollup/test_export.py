@@ -37,6 +37,8 @@ async def works(tmp_path: Path) -> Works:
     await store.open()
     for record in works.shelf.kept:
         store.append(record.kind, record.key, record.time_ns, orjson.loads(record.payload))
+        if not record.seq % 50:
+            await store.flush()  # the queue is bounded
     await store.close()
     return works
 
