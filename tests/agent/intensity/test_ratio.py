@@ -24,9 +24,9 @@ def record(account: str, amount: float, unit: str, **more: Any) -> dict[str, Any
 def steam_plant(made: float = 120.0) -> dict[str, dict[str, Any]]:
     """Return a day of the boiler house: 9000 Nm3 of gas, 1500 kWh of its fan, 130 m3 of water."""
     records = [
-        # 9000 Nm3 x 38.931 MJ/Nm3 = 350 379 MJ = 97 327.5 kWh = 11 955.226 9 kgce (29.3076 MJ/kgce);
-        # CO2: 350.379 GJ x 0.0153 tC/GJ x 0.99 x 44/12 = 19.459 649 t
-        record("boiler-1/natural_gas", 9000.0, "Nm3", energy_kwh=97327.5, kgce=11955.2269, co2_kg=19459.649),
+        # 9000 Nm3 x 38.931 MJ/Nm3 = 350 379 MJ = 97 327.5 kWh = 11 955.226 6 kgce (29.3076 MJ/kgce);
+        # CO2: 350.379 GJ x 0.0153 tC/GJ x 0.99 x 44/12 = 19.459 699 3 t
+        record("boiler-1/natural_gas", 9000.0, "Nm3", energy_kwh=97327.5, kgce=11955.2266, co2_kg=19459.6993),
         # 1500 kWh x 0.1229 = 184.35 kgce; 1500 kWh x 0.6553 kg/kWh = 982.95 kg, market 0.6096 -> 914.4 kg
         record("fan-1/electricity", 1500.0, "kWh", energy_kwh=1500.0, kgce=184.35, co2_kg=982.95, co2_market_kg=914.4),
         record("feed/water", 130.0, "m3", energy_kwh=272.28, kgce=33.423),
@@ -41,9 +41,9 @@ def test_a_day_of_the_steam_plant_by_hand() -> None:
     assert body["output_amount"] == 120.0
     assert body["energy_kwh"] == 98827.5
     assert body["energy_kwh_per_t"] == 823.5625  # 98 827.5 / 120
-    assert body["kgce_per_t"] == 101.163141  # (11 955.226 9 + 184.35) / 120
-    assert body["co2_kg_per_t"] == 170.354992  # (19 459.649 + 982.95) / 120
-    assert body["co2_market_kg_per_t"] == 169.783742  # gas counts the same in both: (19 459.649 + 914.4) / 120
+    assert body["kgce_per_t"] == 101.163138  # (11 955.226 6 + 184.35) / 120
+    assert body["co2_kg_per_t"] == 170.355411  # (19 459.699 3 + 982.95) / 120
+    assert body["co2_market_kg_per_t"] == 169.784161  # gas counts the same in both: (19 459.699 3 + 914.4) / 120
     assert body["water_m3_per_t"] == 1.083333  # 130 / 120
     assert (body["period"], body["start"], body["coverage"]) == ("day", DAY["start"], 1.0)
 
@@ -53,7 +53,7 @@ def test_value_added_is_an_output_like_any_other() -> None:
     records["steam"] = record("steam", 25.0, "10kCNY", quality="uncertain:manual", estimated=1.0)
     body = intensity_of_period(STEAM, records)
 
-    assert body["kgce_per_10kcny"] == 485.583076  # 12 139.576 9 kgce / 25
+    assert body["kgce_per_10kcny"] == 485.583064  # 12 139.576 6 kgce / 25
     assert (body["quality"], body["estimated"]) == ("uncertain:manual", 1.0), "what was entered shows in the total"
 
 
