@@ -208,7 +208,9 @@ class Database:
         if tables:
             check_owner(self._connection, path, tables)
         if not tables:
-            # Must stand before the first table; it lets a file shrink that was allowed more before.
+            # Both must stand before the first table. An SQLite may be built with other pages than all sums here are
+            # made for; the second lets a file shrink that was allowed more before.
+            self._connection.execute(f"PRAGMA page_size = {PAGE}")
             self._connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         for setting in (
             "journal_mode = WAL",

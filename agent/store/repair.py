@@ -38,6 +38,7 @@ def repaired(source: Path) -> Iterator[Path | None]:
 
 def _first_page(pages: int) -> bytes:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA page_size = {PAGE}")
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         create(connection)
         page = bytearray(connection.serialize()[:PAGE])

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -287,3 +288,24 @@ async def test_a_disk_that_damages_every_write_degrades_the_store(tmp_path: Path
 
         assert len(aside(tmp_path)) == 1
         assert [record.kind for record in await everything(store)] == ["telemetry", "event", *["telemetry"] * 3]
+
+
+async def test_a_store_has_the_pages_its_sums_are_made_for_whatever_sqlite_makes_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = sqlite3.connect
+
+    def otherwise_built(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.execute("PRAGMA page_size = 8192")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", otherwise_built)
+    path = tmp_path / "store.db"
+    await filled(path, 200)
+    with closing(connect(path)) as connection:
+        assert connection.execute("PRAGMA page_size").fetchone() == (PAGE,)
+
+    zero(path, 0)
+    async with opened(path) as store:
+        assert len([record for record in await everything(store) if record.seq <= 200]) == 110
