@@ -44,6 +44,7 @@ class Bookkeeper:
         """The record of the youngest closed interval of each account and output, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
         self._failing: set[str] = set()
+        self._begun: set[str] = set()
         self.followers: list[Callable[[str, bodies.Body], None]] = []
         """Told of each interval record, by account, in the transaction in which it is appended."""
 
@@ -52,6 +53,14 @@ class Bookkeeper:
         self._ledger = ledger
         self._order = deque(ledger.books.values())
         self._layouts_saved = False
+
+    @property
+    def unsaved_begin(self) -> bool:
+        """Whether an account was read whose first reading of this run is not saved yet.
+
+        Without its first reading nobody could tell after a crash what a new account has counted since.
+        """
+        return any(book.last is not None and name not in self._begun for name, book in self._ledger.books.items())
 
     def close_due(self, now_ns: int) -> bool:
         """Record intervals that are due, as many as there is room for; return whether more may be due.
@@ -132,6 +141,8 @@ class Bookkeeper:
             self.tell(told)
         book.events = []
         self._scribe.store.save_state(*self._ledger.state(account.name))
+        if book.last is not None:
+            self._begun.add(account.name)
         for name, state in self._ledger.tariffs.unsaved():
             self._scribe.store.save_state(name, state)
 

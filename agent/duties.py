@@ -207,7 +207,7 @@ class Duties:
         if self._keeper.believed:
             newest_ns, behind = self._keeper.not_before_ns, self._keeper.behind
             self._alarms.set(behind_alarm(newest_ns, time.time_ns(), behind=behind))
-        if now - beats.save >= _SAVE_S:
+        if now - beats.save >= _SAVE_S or self._bookkeeper.unsaved_begin:
             beats.save = now
             self._save()
         if now - beats.health >= _HEALTH_S:

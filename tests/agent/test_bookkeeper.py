@@ -188,6 +188,19 @@ def test_only_books_that_have_changed_are_saved_again(desk: Desk) -> None:
     assert dict(again.ledger.states()) == dict(desk.ledger.states())
 
 
+def test_the_first_reading_of_an_account_asks_to_be_saved_and_later_ones_do_not(desk: Desk) -> None:
+    desk.bookkeeper.save()
+    assert not desk.bookkeeper.unsaved_begin
+
+    desk.polled(0)
+    assert desk.bookkeeper.unsaved_begin
+    desk.bookkeeper.save()
+    assert not desk.bookkeeper.unsaved_begin
+
+    desk.polled(1, 1001)
+    assert not desk.bookkeeper.unsaved_begin
+
+
 def test_what_a_counter_noticed_is_told_with_the_books_that_are_saved(desk: Desk) -> None:
     for after_s, counts in ((0, 100_000), (10, 100_010), (20, 5), (30, 15), (40, 25)):
         desk.polled(after_s, counts)
