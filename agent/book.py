@@ -32,7 +32,7 @@ from agent.metering.pair import IntervalPair
 from agent.metering.tally import Tally
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
-from drivers.reading import Frame
+from drivers.reading import Frame, Quality
 
 _log = logging.getLogger(__name__)
 
@@ -40,8 +40,6 @@ _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
 
-_NOT_ENTERED = "bad:not_entered"
-"""Why nothing is known of a time for which nobody has entered an amount."""
 _DAY_NS = 86_400 * 1_000_000_000
 """How long ago a reading is taken to be whose time was wrong."""
 
@@ -66,7 +64,7 @@ class AccountBook:
         self._conversions = conversions
         self.changed = True
         self._doubts: dict[str, int] = {}
-        self._lost = _NOT_ENTERED if account.feed == "entered" else ""
+        self._lost = Quality.NOT_ENTERED.label if account.feed == "entered" else ""
         self._behind_since_ns: int | None = None
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self._declarations: tuple[Declaration, ...] = ()

@@ -27,6 +27,8 @@ class Quality(IntEnum):
     """Of an amount: part of it was not measured."""
     INCOMPLETE = 51
     """Of an amount: part of its time was not measured."""
+    MANUAL = 52
+    """Of an amount: somebody entered it, nothing has counted it."""
     COMM_LOST = 100
     """No reply, or none that provably belongs to the request; a gateway may say so for the device behind it."""
     NOT_AVAILABLE = 101
@@ -41,6 +43,8 @@ class Quality(IntEnum):
     """The device does not have it: it says so with exception 2, or it was learned that it refuses it."""
     REFUSED = 106
     """The device answered with another exception: busy, failed, or it takes no such request."""
+    NOT_ENTERED = 107
+    """Of an amount: nobody has entered one for this time."""
     NOT_READ = 255
     """Not due in this poll: says nothing about the quantity."""
 

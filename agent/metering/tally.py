@@ -15,8 +15,9 @@ from agent.metering.amount import (
     elapsed_ns,
     quanta,
 )
+from drivers.reading import Quality
 
-MANUAL = "uncertain:manual"
+MANUAL = Quality.MANUAL.label
 """What is in doubt about an amount that somebody entered: nothing has counted it."""
 _MOMENT_NS = 1000
 

@@ -19,7 +19,7 @@ from tests.agent.frames import DEVICES, SITE, configured, frame
 from tests.modbus_rig import Chunk, Request, rig
 from tests.servers import Broker, Database, Subscriber, running_mosquitto, running_victoria_metrics
 
-OF_AMOUNTS = {Quality.ESTIMATED, Quality.INCOMPLETE}
+OF_AMOUNTS = {Quality.ESTIMATED, Quality.INCOMPLETE, Quality.MANUAL, Quality.NOT_ENTERED}
 REASONS = [quality for quality in Quality if quality not in {Quality.GOOD, Quality.NOT_READ, *OF_AMOUNTS}]
 COUNTER = "active_energy_import_kwh"
 
