@@ -12,6 +12,7 @@ Invariants:
 import asyncio
 import itertools
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -131,15 +132,18 @@ class Stream:
         self._readers: dict[asyncio.Future[None], asyncio.Transport | None] = {}
         """Each reader's connection, by what tells that it has gone."""
         self._watch: asyncio.Task[None] | None = None
+        self._unlisten: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begin to take in what happens; the store must be open."""
         self._ring = Ring(self._store.last_seq)
-        self._store.listen(self._take)
+        self._unlisten = self._store.listen(self._take)
         self._watch = asyncio.create_task(self._watch_board(self._board.since(0)[0]), name="stream of the board")
 
     async def stop(self) -> None:
         """Say goodbye to every reader; those that do not read are cut off."""
+        if self._unlisten:
+            self._unlisten()
         if self._watch:
             self._watch.cancel()
         self._ring.close()

@@ -55,6 +55,10 @@ class Batch:
     """What no record tells yet."""
 
 
+def unheard(_: Record) -> None:
+    """Take a record that nobody listens for."""
+
+
 class Backlog:
     """The queue between the agent's loop and the writer thread."""
 
@@ -67,7 +71,7 @@ class Backlog:
         self.untold = Untold()
         self.dropped: Counter[str] = Counter()
         self.first_ns = 0
-        self.on_record: Callable[[Record], None] = lambda _: None
+        self.on_record: Callable[[Record], None] = unheard
         """Called with each record that has got its number, in whichever thread gave it; must not raise or wait."""
         self._max_bytes = max_bytes
         self._site = site

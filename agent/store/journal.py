@@ -10,6 +10,7 @@ from pathlib import Path
 import orjson
 
 from agent.record import INTERVAL, Record
+from agent.store.backlog import unheard
 from agent.store.settled import Lane
 from agent.store.status import StoreStatus
 from agent.store.told import Stamp, wall
@@ -155,19 +156,25 @@ class Store:
         found = self._writer.submit(lambda: self._writer.first_intervals(kind, start_ns, end_ns, limit))
         return await asyncio.wrap_future(found)
 
-    def listen(self, listener: Callable[[Record], None]) -> None:
+    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
         """Let the loop call `listener` with each record from now on, in the order of their numbers.
 
-        That is before they are committed. A listener that fails costs the store nothing.
+        That is before they are committed. A listener that fails costs the store nothing. There is one at
+        a time: a new one takes the place of the former. Return what ends it.
         """
-        loop = asyncio.get_running_loop()
+        loop, backlog = asyncio.get_running_loop(), self._writer.backlog
 
         def tell(record: Record) -> None:
             # The last record may come while the loop is already closing.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(listener, record)
 
-        self._writer.backlog.on_record = tell
+        def end() -> None:
+            if backlog.on_record is tell:
+                backlog.on_record = unheard
+
+        backlog.on_record = tell
+        return end
 
     def now_ns(self) -> int | None:
         """Return the time now (Unix, ns) by which records of the store are stamped; None while it is not known."""

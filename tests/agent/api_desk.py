@@ -49,8 +49,9 @@ class Shelf:
         within = [r for r in self.records if kind in {r.kind, "*"} and start_ns <= r.time_ns < end_ns]
         return sorted(within, key=lambda record: (record.time_ns, record.seq))[:limit]
 
-    def listen(self, listener: Callable[[Record], None]) -> None:
+    def listen(self, listener: Callable[[Record], None]) -> Callable[[], None]:
         self.listeners.append(listener)
+        return self.listeners.clear
 
     def status(self) -> StoreStatus:
         return StoreStatus(degraded=self.degraded)

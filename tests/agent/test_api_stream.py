@@ -212,6 +212,14 @@ async def test_the_stream_ends_with_the_agent_after_everything_that_was_written(
     assert found[-1][2] == {"reason": "the agent ends"}
 
 
+async def test_an_api_that_has_stopped_is_told_of_no_record(tmp_path: Path) -> None:
+    async with serving({}, tmp_path) as caller:
+        listening = len(caller.shelf.listeners)
+        await caller.api.stop()
+
+        assert (listening, len(caller.shelf.listeners)) == (1, 0)
+
+
 async def test_a_reader_that_does_not_read_does_not_keep_the_agent_from_ending(tmp_path: Path) -> None:
     async with serving({}, tmp_path) as caller:
         _, writer = await slow_reader(caller)

@@ -92,3 +92,19 @@ async def test_a_listener_that_fails_costs_the_store_nothing(tmp_path: Path) -> 
 
         assert await store.peek("mqtt", 10) == [record]
     assert [str(error) for error in caught] == ["a bug"]
+
+
+async def test_a_listener_that_has_ended_is_told_nothing_and_takes_no_place_from_the_next(tmp_path: Path) -> None:
+    former: list[Record] = []
+    latter: list[Record] = []
+    async with opened(tmp_path) as store:
+        end = store.listen(former.append)
+        end()
+        store.append("telemetry", "hall/meter", 1, {"x": 1})
+        store.listen(latter.append)
+        end()
+        record = store.append("telemetry", "hall/meter", 2, {"x": 2})
+        await asyncio.sleep(0)
+
+    assert former == []
+    assert latter == [record]
