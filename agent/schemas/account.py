@@ -87,7 +87,9 @@ class IntensityWindow(Recorded):
     model_config = ConfigDict(
         json_schema_extra={
             "not": {"anyOf": [{"required": ["account"]}, {"required": ["device"]}]},
-            "patternProperties": {"^(energy_kwh|kgce|co2_kg|co2_market_kg|water_m3)_per_[a-z0-9_]+$": {"type": "number"}},
+            "patternProperties": {
+                "^(energy_kwh|kgce|co2_kg|co2_market_kg|water_m3)_per_[a-z0-9_]+$": {"type": "number"}
+            },
         }
     )
 

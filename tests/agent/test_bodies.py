@@ -200,7 +200,9 @@ def test_a_counter_too_large_for_canonical_json_still_gives_a_record_that_can_be
     config: SiteConfig, registers: str, raw: float
 ) -> None:
     (ledger_account, *_) = ledger_of(config).plant.accounts
-    point = replace(ledger_of(config).point_of(ledger_account), type="uint64", length=4)
+    source = ledger_of(config).point_of(ledger_account)
+    assert source is not None
+    point = replace(source, type="uint64", length=4)
     read = Reading(NOW, 0, 1.0, bytes.fromhex(registers))
     closed = ClosedInterval(NOW, NOW + 60 * S, 0, 0, 60.0, read, None, read, None, (), (), 0, "")
 

@@ -189,16 +189,14 @@ def test_only_books_that_have_changed_are_saved_again(desk: Desk) -> None:
 
 
 def test_the_first_reading_of_an_account_asks_to_be_saved_and_later_ones_do_not(desk: Desk) -> None:
-    desk.bookkeeper.save()
-    assert not desk.bookkeeper.unsaved_begin
+    asked = []
+    for after_s in (0, 1):
+        desk.polled(after_s, 1000 + after_s)
+        asked.append(desk.bookkeeper.unsaved_begin)
+        desk.bookkeeper.save()
+        asked.append(desk.bookkeeper.unsaved_begin)
 
-    desk.polled(0)
-    assert desk.bookkeeper.unsaved_begin
-    desk.bookkeeper.save()
-    assert not desk.bookkeeper.unsaved_begin
-
-    desk.polled(1, 1001)
-    assert not desk.bookkeeper.unsaved_begin
+    assert asked == [True, False, False, False]
 
 
 def test_what_a_counter_noticed_is_told_with_the_books_that_are_saved(desk: Desk) -> None:
