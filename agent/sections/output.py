@@ -55,18 +55,18 @@ class OutputSection(Section):
         ways = [key for key in ("device", "topic", "entered") if getattr(self, key)]
         if len(ways) != 1:
             what = f"'{ways[0]}' and '{ways[1]}'" if ways else "none of 'device', 'topic', 'entered'"
-            raise ValueError(f"{what}: say with one of them where the amount comes from")
+            raise ValueError(f"{what}; say with one of them where the amount comes from")
         if bool(self.device) != bool(self.source):
-            raise ValueError("'device' and 'from' belong together: name the device and the quantity read from it")
+            raise ValueError("'device' and 'from' belong together; name the device and the quantity read from it")
         own = self.model_fields_set
         foreign = {"unit", "area"} if self.device else set()
         foreign |= set() if self.topic else {"counts", "value", "time", "every"}
         if wrong := sorted(own & foreign):
-            raise ValueError(f"'{wrong[0]}' says nothing about an output by '{ways[0]}': remove it")
+            raise ValueError(f"'{wrong[0]}' says nothing about an output by '{ways[0]}'; remove it")
         if not self.device and self.unit is None:
-            raise ValueError(f"'unit' is missing: {_NEEDED_BY_TOPIC}")
+            raise ValueError(f"'unit' is missing; {_NEEDED_BY_TOPIC}")
         if self.time and not self.value:
-            raise ValueError("'time' without 'value': name the JSON key of the number, too")
+            raise ValueError("'time' without 'value'; name the JSON key of the number, too")
         return self
 
 
@@ -110,11 +110,13 @@ class TargetSection(Section):
     @model_validator(mode="after")
     def _with_what_it_is_held_to(self) -> "TargetSection":
         if self.energy is None and self.co2 is None:
-            raise ValueError("neither 'energy' nor 'co2': say by how much one of them is to change, like '-13.5%'")
+            raise ValueError("neither 'energy' nor 'co2'; say by how much one of them is to change, like '-13.5%'")
         if self.energy is not None and (self.base_energy_kwh is None) == (self.base_kgce is None):
-            raise ValueError("'energy' needs one of 'base_energy_kwh' and 'base_kgce': what one unit took in base_year")
+            raise ValueError(
+                "'energy' needs one of 'base_energy_kwh' and 'base_kgce'; write what one unit took in base_year"
+            )
         if self.co2 is not None and self.base_co2_kg is None:
-            raise ValueError("'co2' needs 'base_co2_kg': what one unit emitted in base_year")
+            raise ValueError("'co2' needs 'base_co2_kg'; write what a unit emitted in that year")
         if self.by <= self.base_year:
-            raise ValueError(f"'by' {self.by} is not after 'base_year' {self.base_year}")
+            raise ValueError(f"'by' {self.by} is not after 'base_year' {self.base_year}; swap them")
         return self
