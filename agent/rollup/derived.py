@@ -96,6 +96,7 @@ class Derived:
         self._billed.keep(ledger)
         self._calendar = calendar_of(config)
         self._progress = {name: each for name, each in self._progress.items() if name in self._accounts}
+        self.restore()
 
     def restore(self) -> None:
         """Continue where earlier runs have been."""
