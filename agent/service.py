@@ -27,9 +27,9 @@ from agent.crew import Job, working
 from agent.delivery import end_alarms_of_others, forwarders
 from agent.duties import Duties
 from agent.forward import Forwarder
+from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
 from agent.notify import notify
-from agent.intensity.publishing import Intensities
 from agent.output.listening import Listener
 from agent.plant import build_plant
 from agent.poller import LinePoller
