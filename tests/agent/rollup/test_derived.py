@@ -23,8 +23,12 @@ name = "hall/third"
 share = { of = "fan-1/electricity", factor = 0.3333 }
 
 [[virtual]]
+name = "hall/other"
+share = { of = "fan-1/electricity", factor = 0.3333 }
+
+[[virtual]]
 name = "hall/rest"
-share = { of = "fan-1/electricity", factor = 0.6667 }
+share = { of = "fan-1/electricity", factor = 0.3334 }
 """
 
 
@@ -188,9 +192,10 @@ async def test_intervals_hours_shifts_days_months_and_virtual_accounts_agree_to_
         found = works.shelf.rollups(FAN, period)
         assert sum(round(body["amount"] * 10**6) for body in found) == truth, period
         assert sum(body["intervals"] for body in found) == len(works.newest) - 2
-    parts = {name: works.shelf.rollups(name, "interval") for name in ("hall/third", "hall/rest")}
-    for third, rest in zip(*parts.values(), strict=True):
-        start = int(datetime.fromisoformat(third["start"]).timestamp())
+    shares = [works.shelf.rollups(name, "interval") for name in ("hall/third", "hall/other", "hall/rest")]
+    assert {len(share) for share in shares} == {len(works.newest)}
+    for parts in zip(*shares, strict=True):
+        start = int(datetime.fromisoformat(parts[0]["start"]).timestamp())
         whole = round(works.newest[FAN, start]["amount"] * 10**6)
-        assert round(third["amount"] * 10**6) + round(rest["amount"] * 10**6) == whole
+        assert sum(round(part["amount"] * 10**6) for part in parts) == whole
     assert GAS not in {body["account"] for body in works.shelf.bodies("rollup")}

@@ -123,4 +123,4 @@ async def test_the_length_of_the_intervals_names_them(works: Works, capsys: pyte
     times = ["--from", "2026-11-30", "--to", "2026-12-01", "--every", "15min", "--json"]
     assert main(["intervals", str(works.config.path), *times]) == 0
     found = {record["account"] for record in orjson.loads(capsys.readouterr().out)}
-    assert found == {FAN, GAS, "hall/third", "hall/rest"}
+    assert found == {FAN, GAS, "hall/third", "hall/other", "hall/rest"}
