@@ -197,19 +197,18 @@ class Ledger:
                 try:
                     book.restore(state)
                 except UnreadableError as error:
-                    self._leave(_state_name(name), state, error, f"account {name} begins anew", book.account)
+                    self.leave(_state_name(name), state, error, f"account {name} begins anew", book.account)
         for name, (unread, why) in self.tariffs.restore(load).items():
-            self._leave(name, unread, why, "the months of this tariff begin anew")
+            self.leave(name, unread, why, "the months of this tariff begin anew")
         layouts = load(LAYOUTS)
         if layouts is not None:
             try:
                 self.layouts = rows.layouts_of(unpack(layouts))
             except UnreadableError as error:
-                self._leave(LAYOUTS, layouts, error, _WINDOWS_ANEW)
+                self.leave(LAYOUTS, layouts, error, _WINDOWS_ANEW)
 
-    def _leave(
-        self, name: str, state: bytes, error: UnreadableError, what: str, account: Account | None = None
-    ) -> None:
+    def leave(self, name: str, state: bytes, error: UnreadableError, what: str, account: Account | None = None) -> None:
+        """Have a state that cannot be read set aside and told of, with what follows from that."""
         text = f"the saved state '{name}' cannot be read: {error}; it is set aside, and {what}"
         _log.error("%s", text)
         key = account.key if account else AGENT
@@ -282,7 +281,7 @@ class Ledger:
             except UnreadableError as error:
                 unread.append((row, error))
         if unread:
-            self._leave(f"row (and {len(unread) - 1} more)", *unread[0], _WINDOWS_ANEW)
+            self.leave(f"row (and {len(unread) - 1} more)", *unread[0], _WINDOWS_ANEW)
         return [row for row in known if row is not None]
 
     def take_over(self, former: "Ledger", load: Callable[[str], bytes | None]) -> None:

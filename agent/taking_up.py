@@ -5,18 +5,16 @@ those of the run before are only read. What they had in no interval yet, and wha
 last reading and the first of the books that go on, is booked as estimated with the next reading, so nothing is lost.
 """
 
-import contextlib
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from agent.book import AccountBook
 from agent.ledger import Ledger
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.interval import IntervalBook
-from agent.saved import UnreadableError
+from agent.saved import ASIDE, UnreadableError, set_aside
 from agent.store import FOUND, Store
 
 _log = logging.getLogger(__name__)
@@ -28,7 +26,8 @@ _UNUSABLE = (UnreadableError, KeyError, TypeError, ValueError, IndexError, Attri
 def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[str]:
     """Book what the found states of accounts left, and forget them; return the names of these accounts.
 
-    `empty` gives an empty ledger of the same configuration. A state of which nothing can be told stays where it is.
+    `empty` gives an empty ledger of the same configuration. A state of which nothing can be told yet
+    stays where it is; one that cannot be read is set aside and told of.
     """
     states = {name.removeprefix(_ACCOUNT): state for name, state in store.load_states(_ACCOUNT).items() if state}
     known = {name: state for name, state in states.items() if name in ledger.books}
@@ -38,9 +37,11 @@ def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[s
     with store.transaction():
         for name, state in known.items():
             book, delta = ledger.books[name], None
-            with contextlib.suppress(*_UNUSABLE):
+            try:
                 scratch.books[name].restore(state)
                 delta = _left(book, scratch.books[name])
+            except _UNUSABLE as error:
+                _leave(store, ledger, name, state, error)
             if delta:
                 store.save_state(f"{_ACCOUNT}{name}", b"")  # first: whatever fails now, it is booked no second time
                 _book(ledger, book, delta)
@@ -53,7 +54,7 @@ def _left(book: AccountBook, former: AccountBook) -> Delta | None:
     """Return what a former book left and what was counted until the other began, None when that cannot be told."""
     if not (isinstance(book.intervals, IntervalBook) and isinstance(former.intervals, IntervalBook)):
         return None
-    first, last = _origin(book.intervals), former.source.last
+    first, last = book.intervals.origin, former.source.last
     if first is None or last is None or last.time_ns > first.time_ns:
         return None
     between = former.source.book(first)
@@ -63,9 +64,14 @@ def _left(book: AccountBook, former: AccountBook) -> Delta | None:
     return Delta(last, first, quanta, measured=False, rule=Rule.GAP)
 
 
-def _origin(intervals: IntervalBook) -> Reading | None:
-    origin: Any = intervals.state()["origin"]
-    return Reading.restored(origin) if origin else None
+def _leave(store: Store, ledger: Ledger, name: str, state: bytes, error: Exception) -> None:
+    found = f"{_ACCOUNT}{name}"
+    if not isinstance(error, UnreadableError):
+        error = UnreadableError(f"it holds something else ({error!r})")
+    store.save_state(f"{ASIDE}{found}", set_aside(state, error))
+    store.save_state(found, b"")
+    what = f"what the run before left open of account {name} is not booked"
+    ledger.leave(found, state, error, what, ledger.books[name].account)
 
 
 def _book(ledger: Ledger, book: AccountBook, delta: Delta) -> None:

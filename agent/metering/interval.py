@@ -68,7 +68,7 @@ class IntervalBook:
         self._waited_ns = 0
         self._newest: Reading | None = None  # of those that wait
         self._booked = 0  # all that is in intervals
-        self._origin: Reading | None = None
+        self.origin: Reading | None = None  # the first of the account
         self._jumps: list[Jump] = []
         self._highest = 0  # revision of any interval
         self._withdrawn: tuple[int, int, int] = (0, 0, 0)  # from, to [ns] and revision, while it is under way
@@ -87,7 +87,7 @@ class IntervalBook:
             slot.see(delta.start)
             self._slot = slot
             self._closed_to_ns = slot.start_ns
-            self._frontier = self._origin = delta.start
+            self._frontier = self.origin = delta.start
             if delta.rule is Rule.FIRST:
                 slot.rules.add(str(delta.rule))
                 return
@@ -114,7 +114,7 @@ class IntervalBook:
         that reading, together with what waits. Return how much that is [quanta], None when it cannot be told apart:
         then the readings go on waiting.
         """
-        reading, origin = self._newest, self._origin
+        reading, origin = self._newest, self.origin
         if reading is None or origin is None:
             return None
         # Rather one that ends with it: a reading at the start of an interval proves what was before.
@@ -139,7 +139,7 @@ class IntervalBook:
         self._slot.revision = max(self._slot.revision, again)
         self._booked += self._waiting
         self._frontier, self._newest, self._waiting, self._waiting_rules, self._waited_ns = reading, None, 0, [], 0
-        self._origin, self._jumps = min(origin, reading, key=lambda each: each.time_ns), []
+        self.origin, self._jumps = min(origin, reading, key=lambda each: each.time_ns), []
         return moved
 
     def _withdraw(self, from_ns: int) -> None:
@@ -251,7 +251,7 @@ class IntervalBook:
             "waited_ns": self._waited_ns,
             "newest": state_of(self._newest),
             "booked": self._booked,
-            "origin": state_of(self._origin),
+            "origin": state_of(self.origin),
             "jumps": [jump.state() for jump in self._jumps],
             "revisions": [self._highest, self._withdrawn, self._again],
             "ready": [[isinstance(each, Stretch), each.state()] for each in self._ready],
@@ -265,7 +265,7 @@ class IntervalBook:
         self._waiting = state["waiting"]
         self._waiting_rules = list(state["waiting_rules"])
         self._waited_ns, self._newest = state["waited_ns"], restored(state["newest"])
-        self._booked, self._origin = state["booked"], restored(state["origin"])
+        self._booked, self.origin = state["booked"], restored(state["origin"])
         self._jumps = [Jump.restored(jump) for jump in state["jumps"]]
         self._highest, withdrawn, again = state["revisions"]
         self._withdrawn, self._again = tuple(withdrawn), tuple(again)

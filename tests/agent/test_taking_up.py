@@ -1,5 +1,6 @@
 """What the books of an earlier run left is booked when they turn up while the agent runs."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -96,9 +97,22 @@ def test_a_bug_that_meets_the_booking_lets_nothing_be_booked_twice(
 
 
 @pytest.mark.parametrize("state", [b"no state", b'{"version":2}'])
-def test_what_nobody_can_read_stays_where_it_is(before: Desk, state: bytes) -> None:
+def test_what_nobody_can_read_is_set_aside_and_told_once(before: Desk, state: bytes) -> None:
     after = later(before)
     after.store.states[SAVED] = state
+    for _ in range(3):
+        assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # stands in for a Store
+        after.bookkeeper.save()
+
+    assert after.store.states[SAVED] == b""
+    assert json.loads(after.store.states[f"aside/{SAVED}"])["state"] == state.decode()
+    told = [body for body in after.store.bodies("event") if body["rule"] == "unreadable"]
+    assert [(body["account"], "cannot be read" in body["text"]) for body in told] == [(NAME, True)]
+
+
+def test_what_can_be_told_only_after_a_reading_waits_for_it(before: Desk) -> None:
+    after = Desk(before.config)
+    after.store.states[SAVED] = before.store.states[f"account/{NAME}"]
 
     assert take_up(after.store, after.ledger, lambda: Desk(before.config).ledger) == []  # type: ignore[arg-type]  # stands in for a Store
-    assert after.store.states[SAVED] == state
+    assert after.store.states[SAVED]
