@@ -15,6 +15,7 @@ from tests.agent.frames import DEVICES, SITE, configured
 
 COMMANDS = (
     "run", "check", "read", "scan", "decode", "devices", "factors", "status", "intervals", "store", "schema", "demo",
+    "replace-meter", "revise", "intensity", "output",
 )  # fmt: skip
 
 
