@@ -49,10 +49,10 @@ class AlarmBook:
         return self._alarms.get((key, name))
 
     def set(self, alarm: Alarm) -> bool:
-        """Take a state in; return whether it is news: a change between active and not, or of what is known of it."""
+        """Take a state in; return whether it is news: active or not, known or not, or told at a later time."""
         before = self._alarms.get((alarm.key, alarm.name))
         same = alarm.active == (before is not None and before.active)
-        if same and (before is None or not alarm.active or alarm.unknown == before.unknown):
+        if same and (before is None or not alarm.active or _as_told(alarm, before)):
             return False
         self._alarms[alarm.key, alarm.name] = alarm
         return True
@@ -64,3 +64,7 @@ class AlarmBook:
     def active(self) -> list[Alarm]:
         """Return the alarms that are active, longest first."""
         return sorted((alarm for alarm in self if alarm.active), key=lambda alarm: alarm.since_ns)
+
+
+def _as_told(alarm: Alarm, before: Alarm) -> bool:
+    return alarm.unknown == before.unknown and alarm.told_ns in (None, before.told_ns)

@@ -60,6 +60,14 @@ class AlarmDesk:
         else:
             self._waiting[alarm.key, alarm.name] = (alarm, since_ns)
 
+    def restate(self, alarm: Alarm) -> None:
+        """Record and publish an alarm as `set` does, and also one that stands but has another text by now."""
+        before, keeper = self.find(alarm.key, alarm.name), self._scribe.keeper
+        if before is None or not (before.active and alarm.active):
+            self.set(alarm)
+        elif keeper.believed and alarm.text != before.text:
+            self.tell(replace(alarm, since_ns=before.since_ns, told_ns=keeper.now_ns()))
+
     def begin(self) -> None:
         """Record and publish what has waited for the time to be known."""
         waiting, self._waiting = self._waiting, {}

@@ -34,7 +34,7 @@ def end_alarms_of_others(present: Sequence[Forwarder], alarms: AlarmDesk) -> Non
 
 def _tell(alarms: AlarmDesk, sink: str, reason: str) -> None:
     """Raise or end the alarm of a sink that waits for an operator."""
-    alarms.set(
+    alarms.restate(
         Alarm(
             AGENT,
             f"delivery_{sink}",

@@ -85,7 +85,7 @@ class Forwarder:
         longest_pause_s: float = _LONGEST_PAUSE_S,
         alarm: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`alarm` is told why only an operator can help, and "" when that has passed."""
+        """`alarm` is told why only an operator can help, until then of every failure, and "" when that has passed."""
         self.sink = sink
         self._store = store
         self._first_pause_s = first_pause_s
@@ -102,6 +102,7 @@ class Forwarder:
         self._lost = False
         self._last_error = ""
         self._alarm = alarm
+        self._held = False
         self._calm = False
         """Whether the alarm is known to have ended: that of an earlier run may still stand."""
 
@@ -258,7 +259,7 @@ class Forwarder:
     def _succeeded(self) -> None:
         self._failures = 0
         if not self._calm:
-            self._calm = True
+            self._calm, self._held = True, False
             self._alarm("")
         if self._up_since is None:
             self._up_since = time.monotonic()
@@ -275,7 +276,8 @@ class Forwarder:
         self._lost = True
         self._last_error = error.reason
         if error.hold:
-            self._calm = False
+            self._calm, self._held = False, True
+        if self._held:
             self._alarm(error.reason)
 
     async def _pause(self, pause_s: float, credentials: object) -> None:

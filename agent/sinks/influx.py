@@ -49,6 +49,10 @@ _HOLD = {
     403: "the token may not write to this bucket: check token_file and the token's rights",
     404: "there is no such bucket or organisation: check bucket, org and url",
 }
+_NO_TOKEN = {
+    401: "the database wants a token: set [influx] token_file",
+    403: "without a token the agent may not write to this bucket: set [influx] token_file",
+}
 _ALL_REFUSED = 50
 """So many refused lines without one accepted in a batch are a mistake of the set-up, not of the records."""
 
@@ -254,7 +258,8 @@ class InfluxSession:
         except ApiException as error:
             message = error.message
             text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
-            return _judge(error.status, text, error.retry_after)
+            hold = _HOLD if self._config.token_file else _HOLD | _NO_TOKEN
+            return _judge(error.status, text, error.retry_after, hold)
         except (ClientError, TimeoutError, OSError) as error:
             raise SinkUnavailable(self._explain(error)) from error
         if status not in _WRITTEN:
@@ -275,12 +280,15 @@ class InfluxSession:
         return f"{url}: {' '.join(_cause(cause)[:200].split())}: check url and the network"
 
 
-def _judge(status: int, message: str, retry_after: str | None) -> str:
-    """Return the reason when lines were refused; raise SinkUnavailable when the database takes none at the moment."""
+def _judge(status: int, message: str, retry_after: str | None, hold: Mapping[int, str]) -> str:
+    """Return the reason when lines were refused; raise SinkUnavailable when the database takes none at the moment.
+
+    `hold` says what an operator must do about a status.
+    """
     if status in {400, 413, 422}:
         return f"HTTP {status}: {message}"[:500]
-    if status in _HOLD:
-        raise SinkUnavailable(_HOLD[status], hold=True)
+    if status in hold:
+        raise SinkUnavailable(hold[status], hold=True)
     raise SinkUnavailable(f"the database answers HTTP {status}", retry_after_s=_seconds(retry_after))
 
 

@@ -1,5 +1,6 @@
 """What becomes of alarms, across restarts and for receivers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -36,6 +37,19 @@ def test_an_alarm_that_was_active_when_the_agent_ended_ends_when_its_cause_does(
     after.becomes(Condition.ONLINE, after_s=60)
     assert after.posted("boiler-house/fan-1/alarm/comm_lost")["active"] is False
     assert after.store.states[COMM_LOST] == b"{}"
+
+
+def test_an_alarm_that_stands_for_another_cause_is_told_anew_and_stands_since_the_first(desk: Desk) -> None:
+    lost = Alarm("agent", "delivery_influx", True, Severity.WARNING, START, "wrong token", "令牌错误")
+
+    for text in ("wrong token", "wrong token", "HTTP 503", "HTTP 503"):
+        desk.alarms.restate(replace(lost, text=text, since_ns=lost.since_ns + 1_000_000_000))
+
+    told = desk.store.bodies("alarm")
+    assert [(body["text"], body["active"]) for body in told] == [("wrong token", True), ("HTTP 503", True)]
+    assert told[0]["since"] == told[1]["since"]
+    assert told[0]["time_ns"] != told[1]["time_ns"], "neither overwrites the other in a database"
+    assert desk.alarms.active()[0].text == "HTTP 503"
 
 
 def test_the_alarm_of_a_device_that_has_left_the_configuration_is_removed(desk: Desk) -> None:

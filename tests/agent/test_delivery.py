@@ -43,7 +43,7 @@ url = "http://127.0.0.1:1"
 class Desk:
     said: list[Alarm] = field(default_factory=list)
 
-    def set(self, alarm: Alarm) -> None:
+    def restate(self, alarm: Alarm) -> None:
         self.said.append(alarm)
 
 

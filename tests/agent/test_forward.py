@@ -253,6 +253,22 @@ async def test_an_alarm_stands_from_when_only_an_operator_can_help_until_somethi
     assert said == ["wrong password", ""]
 
 
+async def test_an_alarm_that_stands_says_why_nothing_is_delivered_now() -> None:
+    said: list[str] = []
+    shelf, receiver = Shelf(records(1, 10)), Receiver(refuse=SinkUnavailable("wrong password", hold=True))
+    forwarder = Forwarder(shelf, receiver, first_pause_s=0.001, longest_pause_s=0.001, alarm=said.append)
+    task = asyncio.create_task(forwarder.run())
+    await until(lambda: bool(said))
+    sessions = receiver.sessions
+    receiver.file, receiver.refuse = 2, SinkUnavailable("busy")
+    await until(lambda: receiver.sessions > sessions + 1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert said[:2] == ["wrong password", "busy"]
+
+
 async def test_the_alarm_of_an_earlier_run_ends_with_the_first_success() -> None:
     said: list[str] = []
     shelf = Shelf(records(1, 10))

@@ -289,6 +289,20 @@ async def test_everything_else_holds_the_records(tmp_path: Path, status: int, re
         assert len(script.requests) == 1
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_database_that_wants_a_token_names_the_key_to_set_or_the_file_to_check(
+    tmp_path: Path, status: int
+) -> None:
+    (tmp_path / "token").write_text("wrong")
+    script = Script(lambda _: web.Response(status=status))
+    async with session_with(script, tmp_path) as session:
+        with pytest.raises(SinkUnavailable, match=r": set \[influx\] token_file$"):
+            await session.send([record(1)])
+    async with session_with(script, tmp_path, token_file="token") as session:  # noqa: S106 -- a file's name
+        with pytest.raises(SinkUnavailable, match=": check token_file"):
+            await session.send([record(1)])
+
+
 async def test_a_database_cannot_ask_for_silence_without_end(tmp_path: Path) -> None:
     script = Script(lambda _: web.Response(status=503, headers={"Retry-After": "9" * 20}))
     async with session_with(script, tmp_path) as session:
