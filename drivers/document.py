@@ -17,6 +17,8 @@ from pydantic import BaseModel, ValidationError
 
 Key = str | int
 _Model = TypeVar("_Model", bound=BaseModel)
+_MOST_BYTES = 1_000_000
+"""Largest file that is read: a configuration of hundreds of devices has a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,7 +69,7 @@ class Document:
     def load(cls, path: Path) -> "Document":
         """Read and parse a file; raise DocumentError when that fails."""
         try:
-            text = path.read_bytes().decode()
+            text = _bounded(path).decode()
         except OSError as error:
             reason = error.strerror or str(error)
             raise DocumentError(Problem(str(path), 0, f"cannot be read ({reason})", "check path and rights")) from error
@@ -111,6 +113,18 @@ class Document:
             return self.problem(path, f"{name}: must be a table", "write { key = value }")
         what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
         return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
+
+
+def _bounded(path: Path) -> bytes:
+    """Return what is in a file; raise DocumentError for one that need not end, OSError as reading does."""
+    # Asked before opening: a pipe that nobody writes into would hold that up for ever.
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise DocumentError(Problem(str(path), 0, "is no regular file", "name a TOML file"))
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise DocumentError(Problem(str(path), 0, "is larger than 1 MB", "check that it is the file you mean"))
+    return content
 
 
 def _dotted(path: Iterable[Key]) -> str:

@@ -1,4 +1,5 @@
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,25 @@ def test_files_that_cannot_be_read_give_one_clear_line(tmp_path: Path) -> None:
         "DIR: cannot be read (Is a directory): check path and rights",
         "DIR/latin.toml: is not UTF-8 text: save it as UTF-8",
     ]
+
+
+def test_what_never_ends_or_is_no_document_in_size_is_refused_unread(tmp_path: Path) -> None:
+    pipe, large, full = tmp_path / "pipe.toml", tmp_path / "large.toml", tmp_path / "full.toml"
+    os.mkfifo(pipe)
+    large.write_bytes(b"#" * 1_000_001)
+    full.write_bytes(b"#" * 1_000_000)
+    seen = []
+    for path in (Path("/dev/null"), pipe, large):
+        with pytest.raises(DocumentError) as caught:
+            Document.load(path)
+        seen.append(str(caught.value).replace(str(tmp_path), "DIR"))
+
+    assert seen == [
+        "/dev/null: is no regular file: name a TOML file",
+        "DIR/pipe.toml: is no regular file: name a TOML file",
+        "DIR/large.toml: is larger than 1 MB: check that it is the file you mean",
+    ]
+    assert Document.load(full).data == {}
 
 
 def test_a_byte_order_mark_does_not_matter_but_counts_in_the_digest(tmp_path: Path) -> None:
