@@ -22,7 +22,7 @@ from agent.metering.amount import Reading
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
-from agent.record import rfc3339
+from agent.record import event_body
 from agent.saved import ASIDE
 from agent.scribe import Scribe
 
@@ -148,10 +148,8 @@ class Bookkeeper:
 
     def tell(self, event: Event) -> None:
         """Record something noticed."""
-        body = {"schema": "energy-agent/event/1", "site": self._scribe.site}
-        if event.account:
-            body["account"] = event.account
-        body |= {"time": rfc3339(event.time_ns), "rule": event.rule, "text": event.text}
+        account = {"account": event.account} if event.account else {}
+        body = event_body(self._scribe.site, event.time_ns, **account, rule=event.rule, text=event.text)
         self._scribe.record("event", event.key, event.time_ns, body)
 
     def save(self, row_at: Moment | None = None) -> None:

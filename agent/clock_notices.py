@@ -3,7 +3,7 @@
 from typing import Any
 
 from agent.alarm import Alarm, Severity
-from agent.record import AGENT, rfc3339
+from agent.record import AGENT, event_body, rfc3339
 from agent.timekeeping import NS, Step
 
 
@@ -11,12 +11,8 @@ def step_event(site: str, step: Step) -> dict[str, Any]:
     """Return the body of the event record that tells of a step of the wall clock."""
     by_s = round(step.by_ns / NS, 6)
     then = "times go with it" if step.followed else "times go on by the monotonic clock, nobody has synchronised it"
-    return {
-        **_head(site, "clock_step", step.time_ns),
-        "by_s": by_s,
-        "followed": step.followed,
-        "text": f"the clock was set by {by_s:+} s: {then}",
-    }
+    text = f"the clock was set by {by_s:+} s: {then}"
+    return event_body(site, step.time_ns, name="clock_step", by_s=by_s, followed=step.followed, text=text)
 
 
 def given_up_event(site: str, time_ns: int, frames: int) -> dict[str, Any]:
@@ -25,11 +21,7 @@ def given_up_event(site: str, time_ns: int, frames: int) -> dict[str, Any]:
         f"{frames} polls made before the time was known were not kept: "
         "of what counters say no amount is lost, but when it was used is known less exactly"
     )
-    return {**_head(site, "polls_given_up", time_ns), "polls": frames, "text": text}
-
-
-def _head(site: str, name: str, time_ns: int) -> dict[str, Any]:
-    return {"schema": "energy-agent/event/1", "site": site, "time": rfc3339(time_ns), "name": name}
+    return event_body(site, time_ns, name="polls_given_up", polls=frames, text=text)
 
 
 def behind_alarm(newest_ns: int, now_ns: int, *, behind: bool) -> Alarm:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -55,6 +56,12 @@ def encode(body: Mapping[str, object]) -> bytes:
             if value is None or (isinstance(value, float) and not math.isfinite(value)):
                 raise ValueError(f"a record's '{path}' is {value}; leave a missing value out")
     return payload
+
+
+def event_body(site: str, time_ns: int, **said: object) -> dict[str, Any]:
+    """Return what an event record says: where, when (Unix, ns), and what is `said` of it. A store may know no site."""
+    where = {"site": site} if site else {}
+    return {"schema": "energy-agent/event/1", **where, "time": rfc3339(time_ns), **said}
 
 
 def rfc3339(time_ns: int) -> str:

@@ -26,7 +26,7 @@ from agent.intensity.rolling import intensity_window
 from agent.latest import Latest
 from agent.ledger import Ledger
 from agent.polled import Cadence, Condition, PolledDevice
-from agent.record import AGENT, rfc3339
+from agent.record import AGENT, event_body, rfc3339
 from agent.scribe import Scribe
 from agent.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
@@ -156,8 +156,7 @@ class Recorder:
 
         def tell() -> None:
             time_ns = self._keeper.at(monotonic_ns)
-            head = {"schema": "energy-agent/event/1", "site": self._scribe.site, "time": rfc3339(time_ns)}
-            body = {**head, "name": "device_learned", "text": told}
+            body = event_body(self._scribe.site, time_ns, name="device_learned", text=told)
             self._scribe.record("event", key, time_ns, body, monotonic_ns=monotonic_ns)
 
         self._tell(f"{key} {text}", tell)

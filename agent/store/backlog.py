@@ -21,13 +21,12 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from agent.record import AGENT, EVENT, GAP, INTERVAL, KINDS, Record, encode
+from agent.record import AGENT, EVENT, GAP, INTERVAL, KINDS, Record, encode, event_body
 from agent.store.chain import seal
 from agent.store.losses import Losses
 from agent.store.schema import lane_of
 from agent.store.settled import Lane
 from agent.store.told import Stamp, Told, Untold, wall
-from agent.store.trouble import event
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
@@ -242,7 +241,7 @@ class Backlog:
     def _tell_events(self) -> None:
         while self.untold.events and (stamp := self._stamp(self.untold.events[0].monotonic_ns)):
             told = self.untold.events.pop(0)
-            self._tell(EVENT, event(stamp[0], told.name, told.text), *stamp)
+            self._tell(EVENT, event_body(self._site, stamp[0], name=told.name, text=told.text), *stamp)
 
     def _tell_losses(self) -> None:
         losses = self.untold.losses

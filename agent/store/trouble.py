@@ -1,9 +1,9 @@
-"""What an operator must know of the store: alarms of the agent, and events."""
+"""What an operator must know of the store: alarms of the agent, and what became of a damaged file."""
 
 from collections.abc import Mapping
 
 from agent.alarm import Alarm, Severity
-from agent.record import AGENT, rfc3339
+from agent.record import AGENT
 from agent.store.status import StoreStatus
 
 
@@ -55,8 +55,3 @@ def damage_text(set_aside: str, kept: Mapping[str, int]) -> str:
     counts = ", ".join(f"{count} {kind}" for kind, count in sorted(kept.items()))
     what = f"kept of it: {counts}" if counts else "no record in it could be kept"
     return f"the store was damaged; it was set aside as {set_aside} and a new one started; {what}"
-
-
-def event(now_ns: int, name: str, text: str) -> dict[str, object]:
-    """Return what an event record says that tells of the store."""
-    return {"schema": "energy-agent/event/1", "time": rfc3339(now_ns), "name": name, "text": text}

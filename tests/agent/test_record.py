@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.record import encode, rfc3339
+from agent.record import encode, event_body, rfc3339
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -48,3 +48,10 @@ def test_numpy_numbers_are_written_like_pythons() -> None:
 )
 def test_times_have_microseconds_and_are_never_rounded_up(time_ns: int, text: str) -> None:
     assert rfc3339(time_ns) == text
+
+
+def test_an_event_says_where_and_when_it_was_and_a_store_of_no_site_only_when() -> None:
+    head = {"schema": "energy-agent/event/1", "time": "1970-01-01T00:00:01.500000Z", "name": "started"}
+
+    assert event_body("works", 1_500_000_000, name="started") == head | {"site": "works"}
+    assert event_body("", 1_500_000_000, name="started") == head
