@@ -1,10 +1,13 @@
 """What the amounts of a site's accounts weigh in energy and emission, by day."""
 
+from dataclasses import replace
 from datetime import date, datetime
 
 from agent.beside import Beside, GreenPool, GreenPower, Weighing
+from agent.carbon.condition import Matter
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.steam import SteamReference
 from agent.config import SiteConfig
 from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
@@ -28,6 +31,7 @@ class Conversions:
             coal_rates={rate.year: (rate.kgce_per_kwh, rate.document) for rate in config.carbon.coal_rate},
         )
         self._fuels = config.fuels
+        self._steam_reference = config.carbon.steam_reference
         self._pool = GreenPool(config.green_power)
         self._known: dict[tuple[str, date], Conversion] = {}
 
@@ -44,7 +48,7 @@ class Conversions:
         if key not in self._known:
             if len(self._known) >= _MOST_CONVERSIONS:
                 self._known.clear()
-            self._known[key] = conversion(
+            found = conversion(
                 self.library,
                 carrier=account.carrier,
                 unit=account.unit,
@@ -53,7 +57,16 @@ class Conversions:
                 direction=account.direction,
                 measured=measured(self._fuels, account.name, account.carrier, day),
             )
+            self._known[key] = replace(found, unverified=True) if self._above_unverified(account) else found
         return self._known[key]
+
+    def _above_unverified(self, account: Account) -> bool:
+        """Return whether the heat of an account counts above a reference that nobody checked against its source."""
+        source = account.condition
+        if source is None or self._steam_reference is not SteamReference.FEED_WATER:
+            return False
+        # Hot water with a return counts above the return, whatever the reference.
+        return source.matter is Matter.STEAM or (source.matter is Matter.HOT_WATER and source.returned is None)
 
     def beside(self, account: Account) -> Beside | None:
         """Return what is booked beside an account's amount, newly begun; None for most accounts."""

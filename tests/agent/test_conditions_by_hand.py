@@ -187,6 +187,20 @@ def test_a_reference_that_is_measured_takes_the_feed_water_off(tmp_path: Path) -
     assert interval.quanta / QUANTA_PER_UNIT == pytest.approx(10 * 2.3917, abs=0.004)
 
 
+@pytest.mark.parametrize(("reference", "marked"), [("none", False), ("feed_water_83.74", True)])
+def test_heat_above_an_unverified_reference_is_marked(tmp_path: Path, reference: str, marked: bool) -> None:  # noqa: FBT001  # a case, not a switch
+    # 10 t at 1.000 325 MPa and 200.0 °C: 28.283 GJ, less 10 t x 83.74 kJ/kg = 0.8374 GJ of feed water
+    desk = Desk(tmp_path, f'\n[carbon]\nsteam_reference = "{reference}"\n' + BOILER)
+    desk.steam(EIGHT, 50_000)
+    desk.steam(EIGHT + QUARTER, 60_000)
+    (interval,) = desk.closed("boiler-1/steam", EIGHT + QUARTER)
+
+    body = desk.body("boiler-1/steam", interval)
+
+    assert body["amount"] == pytest.approx(28.283 - (0.8374 if marked else 0.0), abs=0.004)
+    assert body.get("unverified", False) is marked
+
+
 def test_gas_of_an_actual_meter_is_counted_at_zero_degrees(tmp_path: Path) -> None:
     # 100 m3 at 300 kPa above 101.325 kPa and 20 °C: 100 x 401.325 / 101.325 x 273.15 / 293.15 = 369.0548 Nm3
     #   x 38.931 MJ/Nm3 / 3.6 = 3991.02 kWh;  x 38.931 x 0.0153 x 0.99 x 44/12 = 797.966 kg
