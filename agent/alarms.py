@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
-from agent.record import AGENT, rfc3339
+from agent.record import AGENT, event_body, rfc3339
 from agent.saved import ASIDE, UnreadableError, pack, set_aside, unpack
 from agent.scribe import Scribe
 
@@ -76,8 +76,8 @@ class AlarmDesk:
         unread, self._unread = self._unread, []
         for text in unread:
             now_ns = self._scribe.keeper.now_ns()
-            body = {"schema": "energy-agent/event/1", "site": self._scribe.site, "time": rfc3339(now_ns)}
-            self._scribe.record("event", AGENT, now_ns, {**body, "name": "state_unreadable", "text": text})
+            body = event_body(self._scribe.site, now_ns, name="state_unreadable", text=text)
+            self._scribe.record("event", AGENT, now_ns, body)
 
     def tell(self, alarm: Alarm) -> None:
         """Record and publish an alarm that has become active or has ended, whose time is final."""
