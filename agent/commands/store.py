@@ -16,6 +16,7 @@ from agent.config import load_config
 from agent.measure import bytes_text
 from agent.record import rfc3339
 from agent.store import DeadLetter, StoreError, StoreStatus, discard_dead_letters, read_dead_letters, read_status
+from drivers.document import nearest
 
 _NS = 1_000_000_000
 _QUESTIONS = 2
@@ -41,6 +42,8 @@ def store(
             overview(read_status(file), file, config.store.max_size, zone, as_json=as_json)
             return Exit.DONE
         letters = read_dead_letters(file, sink)
+        if sink is not None and not letters:
+            _expect_known(sink, {*config.sinks, *read_status(file).sinks})
         if listing:
             show(letters, zone, as_json=as_json)
         if export:
@@ -48,6 +51,12 @@ def store(
         return _discard(file, sink, letters, sure) if discard else Exit.DONE
     except StoreError as error:
         raise CommandError(str(error)) from error
+
+
+def _expect_known(sink: str, known: set[str]) -> None:
+    """Raise CommandError for a sink that neither the configuration nor the store has; one of either may be without."""
+    if sink not in known:
+        raise CommandError(f"there is no sink '{sink}': {nearest(sink, known) or 'none is configured'}")
 
 
 def overview(status: StoreStatus, file: Path, max_size: int, zone: ZoneInfo, *, as_json: bool) -> None:

@@ -98,6 +98,17 @@ def test_dead_letters_are_listed_with_their_reasons(path: Path, capsys: pytest.C
     assert one[2].endswith("HTTP 400: field type conflict")
 
 
+@pytest.mark.parametrize("action", [["--dead-letters"], ["--discard", "--yes", "--yes"], ["--export", "none.jsonl"]])
+def test_a_sink_that_is_not_there_is_named_with_those_that_are(
+    path: Path, capsys: pytest.CaptureFixture[str], action: list[str]
+) -> None:
+    assert main(["store", str(path), *action, "--sink", "nope"]) == 2
+
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "there is no sink 'nope': known: influx, mqtt\n")
+    assert left(path) == {"mqtt": 2, "influx": 1}
+
+
 def test_dead_letters_are_exported_whole(path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["store", str(path), "--export", str(tmp_path / "refused.jsonl"), "--sink", "mqtt"]) == 0
     assert "2 dead letters written" in capsys.readouterr().err
