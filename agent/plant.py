@@ -71,6 +71,11 @@ class Account:
         return self.source.kind is Kind.GAUGE
 
     @property
+    def leaves(self) -> bool:
+        """Whether what it counts leaves the site, so that its energy and emission are below zero."""
+        return self.direction == "export"
+
+    @property
     def key(self) -> str:
         """Where records of this account belong: area and device."""
         return f"{self.area}/{self.device}"

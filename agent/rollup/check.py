@@ -29,6 +29,10 @@ def check_rollups(
         _check_members(parsed, ("virtual", index), section.members, {**outputs, **accounts})
         if section.name in accounts or section.name in parsed.names("account"):
             parsed.report(("virtual", index, "name"), f"'{section.name}' is an account already", "rename one")
+        known = [account for name in section.sum if (account := accounts.get(name))]
+        if len({account.leaves for account in known}) > 1:
+            what = "its sum holds both what comes in and what leaves the site"
+            parsed.report(("virtual", index, "sum"), what, "name in minus what leaves the site")
         if section.share:
             of = section.share.of
             given[of] = given.get(of, Fraction()) + Fraction(str(section.share.factor))

@@ -22,6 +22,8 @@ SUMMED = (
     *("ch4_kg", "n2o_kg", "co2e_kg", "cost_cny"),
 )
 """Keys whose values add up."""
+_COUNTED = frozenset({"amount", "cost_cny"})
+"""Keys whose values are above zero also for what leaves the site."""
 _ALIKE = ("scope", "gwp")
 """Keys a total has where all its records say the same."""
 _DERIVED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete"})
@@ -86,10 +88,15 @@ class Part:
         sums = {key: cut(amount) for key, amount in self.sums.items()}
         return replace(self, sums=sums, green=cut(self.green), estimated=cut(self.estimated))
 
-    @property
-    def negative(self) -> "Part":
-        """The same to be taken away; what is estimated of it stays estimated."""
-        return replace(self, sums={key: -amount for key, amount in self.sums.items()}, green=-self.green)
+    def taken_away(self, *, opposed: bool) -> "Part":
+        """Return the same to be taken away; what is estimated of it stays estimated.
+
+        `opposed` is what leaves the site where the rest comes in, or the reverse: its energy and emission have the
+        other sign already, and only its amount and its price are turned.
+        """
+        kept = self.sums.keys() - _COUNTED if opposed else frozenset[str]()
+        sums = {key: amount if key in kept else -amount for key, amount in self.sums.items()}
+        return replace(self, sums=sums, green=-self.green)
 
 
 class Sum:

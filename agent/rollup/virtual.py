@@ -27,6 +27,8 @@ class VirtualAccount:
     plus: tuple[str, ...]
     minus: tuple[str, ...]
     share: tuple[Fraction, Fraction] | None
+    opposed: frozenset[str]
+    """Those in `minus` that leave the site where those in `plus` do not, or the reverse."""
 
     @property
     def key(self) -> str:
@@ -47,7 +49,8 @@ class VirtualAccount:
         if self.share:
             return known[0].portion(*self.share)
         taken = len(self.plus)
-        return side_by_side([*known[:taken], *(part.negative for part in known[taken:])])
+        away = zip(self.minus, known[taken:], strict=True)
+        return side_by_side([*known[:taken], *(part.taken_away(opposed=name in self.opposed) for name, part in away)])
 
 
 def virtual_accounts(sections: Sequence[VirtualSection], accounts: Iterable[Account]) -> list[VirtualAccount]:
@@ -72,6 +75,7 @@ def virtual_accounts(sections: Sequence[VirtualSection], accounts: Iterable[Acco
                 plus=(section.share.of,) if section.share else section.sum,
                 minus=section.minus,
                 share=share,
+                opposed=frozenset(name for name in section.minus if by_name[name].leaves is not first.leaves),
             )
         )
     return found
