@@ -68,16 +68,7 @@ class Document:
     @classmethod
     def load(cls, path: Path) -> "Document":
         """Read and parse a file; raise DocumentError when that fails."""
-        try:
-            text = _bounded(path).decode()
-        except OSError as error:
-            reason = error.strerror or str(error)
-            raise DocumentError(Problem(str(path), 0, f"cannot be read ({reason})", "check path and rights")) from error
-        except UnicodeDecodeError as error:
-            raise DocumentError(Problem(str(path), 0, "is not UTF-8 text", "save it as UTF-8")) from error
-        except ValueError as error:
-            raise DocumentError(Problem(str(path), 0, f"cannot be a file ({error})", "correct the path")) from error
-        return cls(str(path), text)
+        return cls(str(path), read_document(path))
 
     def line(self, *keys: Key) -> int:
         """Return the line of the innermost of `keys` that stands in the file, 1 when none does."""
@@ -113,6 +104,19 @@ class Document:
             return self.problem(path, f"{name}: must be a table", "write { key = value }")
         what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
         return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
+
+
+def read_document(path: Path) -> str:
+    """Return the text of a file; raise DocumentError when it has none, or no end."""
+    try:
+        return _bounded(path).decode()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DocumentError(Problem(str(path), 0, f"cannot be read ({reason})", "check path and rights")) from error
+    except UnicodeDecodeError as error:
+        raise DocumentError(Problem(str(path), 0, "is not UTF-8 text", "save it as UTF-8")) from error
+    except ValueError as error:
+        raise DocumentError(Problem(str(path), 0, f"cannot be a file ({error})", "correct the path")) from error
 
 
 def _bounded(path: Path) -> bytes:

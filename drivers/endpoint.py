@@ -165,4 +165,9 @@ def _host_and_port(url: str, scheme: str, parts: SplitResult) -> tuple[str, int]
         )
     if port == 0:
         raise EndpointError(f"'{url}': port 0 cannot be connected to: give a number from 1 to 65535")
+    try:
+        parts.hostname.encode("idna")
+    except UnicodeError as error:
+        remedy = "write an address such as 10.0.0.5, or the name as the network knows it"
+        raise EndpointError(f"'{url}': the host name '{parts.hostname}' is not possible: {remedy}") from error
     return parts.hostname, port

@@ -8,6 +8,7 @@ from pathlib import Path
 from agent.commands.outcome import CommandError
 from agent.commissioning.profile_text import NewPoint, skeleton, with_point
 from agent.commissioning.verdicts import Verdict
+from drivers.document import DocumentError, read_document
 from drivers.errors import ProfileError
 from drivers.profile import load_profile
 
@@ -26,9 +27,11 @@ def add_points(path: Path, function: int, words: Mapping[int, int], recognised: 
         return
     points = [new_point(verdict, function) for verdict in recognised]
     try:
-        text = path.read_text(encoding="utf-8") if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise CommandError(f"{path}: cannot be read ({error}): give --profile another file") from error
+        text = read_document(path) if path.exists() else ""
+    except DocumentError as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{path}: cannot be read ({error.strerror}): give --profile another file") from error
     if text:
         _check(path)
     else:

@@ -76,6 +76,8 @@ def _oldest(connection: sqlite3.Connection, lane: Lane, settled: Settled) -> lis
 def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
     if not path.exists():
         raise StoreError(f"{path}: there is no store yet: start the agent first, or check [store] path")
+    if path.is_dir():
+        raise StoreError(f"{path}: is a folder: name a file in it as [store] path")
     path = path.resolve()  # the log is beside the file itself
     # A closed store has no log, and where its folder may not be written only `immutable` opens it.
     quiet = not path.with_name(path.name + "-wal").exists()

@@ -118,6 +118,23 @@ def test_a_mistake_is_one_line_with_its_remedy(
     assert err.count("\n") == 1
 
 
+def test_a_profile_that_is_no_text_or_no_file_is_one_line_without_words_of_python(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bin.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "dir.toml").mkdir()
+    (tmp_path / "zero.toml").symlink_to("/dev/null")
+    for name in ("bin", "dir", "zero"):
+        path = str(tmp_path / f"{name}.toml")
+        assert main(["decode", "4366", "0000", "--as", "voltage_l1=230.0", "--profile", path]) == 2
+
+    assert capsys.readouterr().err.replace(str(tmp_path), "DIR").splitlines() == [
+        "DIR/bin.toml: is not UTF-8 text: save it as UTF-8",
+        "DIR/dir.toml: cannot be read (Is a directory): check path and rights",
+        "DIR/zero.toml: is no regular file: name a TOML file",
+    ]
+
+
 @pytest.mark.parametrize("arguments", [["--count", "0"], ["--address", "0x10000"], ["--function", "6"]])
 def test_numbers_out_of_their_limits_are_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

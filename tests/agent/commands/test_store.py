@@ -98,7 +98,7 @@ def test_dead_letters_are_listed_with_their_reasons(path: Path, capsys: pytest.C
     assert one[2].endswith("HTTP 400: field type conflict")
 
 
-@pytest.mark.parametrize("action", [["--dead-letters"], ["--discard", "--yes", "--yes"], ["--export", "none.jsonl"]])
+@pytest.mark.parametrize("action", [["--dead-letters"], ["--discard", "--yes", "--yes"], ["--export", "/dev/null"]])
 def test_a_sink_that_is_not_there_is_named_with_those_that_are(
     path: Path, capsys: pytest.CaptureFixture[str], action: list[str]
 ) -> None:
@@ -177,6 +177,11 @@ def test_what_cannot_be_done_is_one_line(path: Path, capsys: pytest.CaptureFixtu
     (path.parent / "store.db").unlink()
     assert main(["store", str(path)]) == 2
 
-    first, second = capsys.readouterr().err.splitlines()
+    (path.parent / "store.db").mkdir()
+    assert main(["store", str(path)]) == 2
+    assert main(["intervals", str(path), "--from", "2026-11-20", "--to", "2026-11-21"]) == 2
+
+    first, second, *others = capsys.readouterr().err.splitlines()
     assert first.startswith("--sink chooses dead letters")
     assert "there is no store yet" in second
+    assert others == [f"{path.parent / 'store.db'}: is a folder: name a file in it as [store] path"] * 2
