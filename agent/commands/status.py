@@ -95,7 +95,7 @@ def _show_clock(clock: dict[str, Any]) -> None:
 
 
 def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
-    columns = ("line", "link", "busy %", "planned %", "requests", "time-outs", "late p99", "url")
+    columns = ("line", "link", "busy %", "planned %", "requests", "time-outs", "late p99")
     rows = [
         (
             line["line"],
@@ -105,12 +105,12 @@ def _show_lines(lines: Sequence[dict[str, Any]]) -> None:
             line["requests"],
             line["timeouts"],
             f"{line['lateness_p99_ms']:g} ms",
-            line["url"],
         )
         for line in lines
     ]
     print_table("\nLines", columns, rows, right=("busy %", "planned %", "late p99"))
-    _show_reasons((line["line"], line["reason"]) for line in lines)
+    # A URL is one long word, which no column of a table could fold.
+    _show_reasons((line["line"], line[key]) for line in lines for key in ("url", "reason"))
 
 
 def _show_devices(devices: Sequence[dict[str, Any]], now: datetime) -> None:

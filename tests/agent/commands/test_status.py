@@ -15,6 +15,7 @@ from agent.commands.status import show
 from agent.config import SiteConfig
 from agent.service import Agent
 from tests.agent.api_desk import serving
+from tests.agent.commands.terminal import on_terminal
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import free_port
 
@@ -124,6 +125,16 @@ def test_an_account_shows_what_it_booked_and_its_last_closed_interval(
         "boiler-1/natural_gas  412.500 Nm3  11:59:59  11:30:00  4,460.80  891.900     99.8",
         "steam                     6.250 t",
     ]
+
+
+def test_the_lines_fit_a_terminal_whatever_their_urls(config: SiteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = on_terminal(monkeypatch)
+    state = Agent(config).snapshot()
+    url = "tls://gateway.boiler-house.works.example:802?ca=/etc/ca.pem"
+    show({**state, "lines": [state["lines"][0] | {"url": url}]}, config, datetime.now(config.site.zone))
+
+    assert f"  hall: {url}" in terminal.lines
+    assert max(map(len, terminal.lines)) <= 80
 
 
 def test_reasons_stand_below_the_tables(config: SiteConfig, capsys: pytest.CaptureFixture[str]) -> None:
