@@ -50,12 +50,21 @@ class TariffFigures:
             return Figure(
                 "demand", place, _WINDOW, time_ns, "kW", None, missing=("a whole window of readings",), coverage=0.0
             )
-        start_ns = time_ns - round(found.over_s * NS_PER_S)
-        if note and start_ns >= start_of(month_of(time_ns - 1, tariff.schedule.zone), tariff.schedule.zone):
-            book.see(Peak(found.kw, time_ns, found.coverage, found.estimated))
+        end_ns = self._end(time_ns)
+        start_ns = end_ns - round(found.over_s * NS_PER_S)
+        if note and start_ns >= start_of(month_of(end_ns - 1, tariff.schedule.zone), tariff.schedule.zone):
+            book.see(Peak(found.kw, end_ns, found.coverage, found.estimated))
         inputs = {"energy_kwh": _round(found.kw * found.over_s / 3600), "time_s": _round(found.over_s)}
         known = (found.coverage, found.estimated)
         return _power("demand", place, _WINDOW, time_ns, found.kw, inputs=inputs, known=known)
+
+    def _end(self, time_ns: int) -> int:
+        """Return when the window ends that is looked at: in the first tick of a minute, at its beginning.
+
+        Ticks come a little late, and the window that ends with a month would else belong to none.
+        """
+        late_ns = time_ns % _MINUTE_NS
+        return time_ns - late_ns if late_ns < self._ledger.windows.tick_s * NS_PER_S else time_ns
 
     def _forecast(self, book: TariffBook, place: str, time_ns: int) -> Figure:
         tariff = book.tariff

@@ -89,6 +89,18 @@ def test_the_last_quarter_of_a_month_still_counts_for_it(tmp_path: Path) -> None
     assert works.last("demand_max/month") is None
 
 
+def test_the_last_quarter_counts_though_figures_are_worked_out_a_little_after_midnight(tmp_path: Path) -> None:
+    works = Works(tmp_path, "2026-11-30T23:30")
+    works.now_ns += 12_000_000
+    works.runs(15, 100.0)
+    works.runs(15, 400.0)
+    works.runs(1 / 6, 100.0)  # the poll at midnight
+    # Only the window from 23:45 to 24:00 has 400 kW throughout; the one a minute before has 14 min of it: 380 kW.
+    november = works.books.books["grid"].month(clock("2026-11-30T12:00")).peak
+    assert november is not None
+    assert november.kw == pytest.approx(400.0, abs=0.5)
+
+
 def test_what_concerns_the_month_is_told_once_a_minute(tmp_path: Path) -> None:
     works = Works(tmp_path, "2026-11-20T08:00")
     works.runs(10, 360.0)
