@@ -15,6 +15,7 @@ from tests.torture.faults import faults
 from tests.torture.kills import kills
 from tests.torture.links import links
 from tests.torture.lossy import lossy
+from tests.torture.misbehaving import misbehaving
 from tests.torture.outage import outage
 from tests.torture.overload import overload
 from tests.torture.signals import hup, terms
@@ -56,6 +57,11 @@ CASES: Mapping[str, Case] = {
         faults,
         {"reads": 4000, "lines": 48, "processes": 1},
         {"reads": 1_000_000, "lines": 48, "processes": 2},
+    ),
+    "misbehaving": Case(
+        misbehaving,
+        {"seconds": 5.0, "chance": 0.01, "longest_s": 1.0},
+        {"seconds": 600.0, "chance": 0.01, "longest_s": 10.0},
     ),
     "crowded": Case(
         crowded,
