@@ -15,11 +15,12 @@ Body = dict[str, Any]
 def intensity_of_period(intensity: Intensity, records: Mapping[str, Body]) -> Body:
     """Return energy, emission and water per output of one period.
 
-    `records` are those of the period by account and output. Where that of a member or of the output is missing there
-    is no figure, and `missing` names them.
+    `records` are those of the period by account and output. Where that of a member or of the output is missing, or
+    does not hold all its intervals, there is no figure, and `missing` names them: they are of unequal time.
     """
     names = (intensity.output, *intensity.accounts, *intensity.water)
     missing = [name for name in names if name not in records]
+    missing = missing or not_whole({name: records[name] for name in names})
     body: Body = {"intensity": intensity.name}
     if first := next((records[name] for name in names if name in records), None):
         body |= {key: first[key] for key in ("period", "shift", "start", "end") if key in first}
@@ -43,6 +44,11 @@ def intensities(intensity: Intensity, records: Iterable[Body]) -> list[Body]:
             key = (record["start"], record.get("period", ""), record.get("shift", ""))
             periods.setdefault(key, {})[record["account"]] = record
     return [intensity_of_period(intensity, periods[key]) for key in sorted(periods)]
+
+
+def not_whole(records: Mapping[str, Body]) -> list[str]:
+    """Return of which accounts the roll-up lacks intervals of its period."""
+    return [name for name, record in records.items() if record.get("intervals") != record.get("expected")]
 
 
 def _spent(name: str, record: Body) -> Spent:

@@ -15,14 +15,13 @@ from agent.corrections.amend import start_ns as start_of
 from agent.figure import Figure
 from agent.intensity.period import intensity_of_period
 from agent.intensity.ratio import CO2, ENERGY, WATER, per_key
+from agent.intensity.shared import Shared, Stretch, together
 from agent.intensity.target import YEAR, progress
 from agent.ledger import Ledger
 from agent.plant import Intensity
-from agent.record import AGENT, FIGURE, ROLLUP
+from agent.record import AGENT, FIGURE
 from agent.rollup.calendars import calendar_of
-from agent.rollup.periods import DAY, INTERVAL, MONTH, Span
-from agent.rollup.reading import in_force
-from agent.rollup.total import Part, Sum, rollup_body
+from agent.rollup.periods import DAY, INTERVAL, Span
 from agent.scribe import Scribe
 from agent.store import StoreError
 
@@ -56,6 +55,7 @@ class Intensities:
         """Go on with a configuration and its ledger."""
         self._ledger, self._targets = ledger, config.targets
         self._calendar = calendar_of(config)
+        self._shared = Shared(self._store, self._calendar)
         self._turns = 0
 
     async def run_for_ever(self, ready: Callable[[], bool]) -> None:
@@ -93,14 +93,13 @@ class Intensities:
     async def _periods(self, intensity: Intensity, now_ns: int) -> None:
         """Tell of the day and the month before this."""
         today = self._calendar.day(now_ns)
-        starts = {
-            DAY: self._calendar.midnight(today - timedelta(days=1)),
-            MONTH: self._calendar.midnight((today.replace(day=1) - timedelta(days=1)).replace(day=1)),
-        }
-        for period, start_ns in starts.items():
-            if records := await self._records(intensity, start_ns, period):
-                body = intensity_of_period(intensity, records)
-                self._tell(f"{intensity.name} {period}", [*figures_of(intensity, body, self._unit(intensity), period)])
+        yesterday = self._calendar.midnight(today - timedelta(days=1))
+        last_month = self._calendar.midnight(today.replace(day=1) - timedelta(days=1))
+        spans = (Span(DAY, "", yesterday, self._calendar.midnight(today)), self._calendar.month(last_month))
+        for span in spans:
+            if records := await self._shared.period(names_of(intensity), span):
+                body, what = intensity_of_period(intensity, records), f"{intensity.name} {span.period}"
+                self._tell(what, [*figures_of(intensity, body, self._unit(intensity), span.period)])
 
     async def _year(self, intensity: Intensity, now_ns: int) -> None:
         """Tell how far the year so far is from its target."""
@@ -112,50 +111,21 @@ class Intensities:
     async def year(self, intensity: Intensity, now_ns: int) -> tuple[Body, int, int]:
         """Return the intensity of the year so far, how many days are in it, and when the last of them ends [Unix ns].
 
-        Months and days count for which every account and the output have a record: what is spent then belongs to what
-        is made then.
+        What counts is the time of which every account and the output have all records: what is spent then belongs to
+        what is made then.
         """
         calendar, names = self._calendar, names_of(intensity)
-        sums = {name: Sum() for name in names}
         since_ns = calendar.midnight(date(calendar.day(now_ns).year, 1, 1))
-        month, share, end_ns = calendar.month(since_ns), 0.0, since_ns
+        month = calendar.month(since_ns)
+        stretches: list[Stretch] = []
         while month.start_ns < now_ns:
-            whole = await self._records(intensity, month.start_ns, MONTH) if month.end_ns <= now_ns else {}
-            periods = [(month.end_ns, whole)] if names <= whole.keys() else await self._days(intensity, month, now_ns)
-            for until_ns, records in periods:
-                for name in names:
-                    sums[name].add(Part.of(records[name]))
-                begin, end = (calendar.day(time_ns) for time_ns in (start_of(records[intensity.output]), until_ns))
-                share += min(each["intervals"] / each["expected"] for each in records.values()) * (end - begin).days
-                end_ns = until_ns
+            stretches += await self._shared.stretches(names, month, now_ns)
             month = calendar.month(month.end_ns)
-        if end_ns == since_ns:
+        if not stretches:
             return {"output": intensity.output, "missing": sorted(names)}, 0, now_ns
-        span = Span(YEAR, "", since_ns, end_ns)
-        records = {name: rollup_body({"account": name}, span, sums[name].total, 0) for name in names}
-        return intensity_of_period(intensity, records), int(share), end_ns
-
-    async def _days(self, intensity: Intensity, month: Span, now_ns: int) -> list[tuple[int, dict[str, Body]]]:
-        """Return the ended days of a month of which all have a record, each with its end [Unix ns]."""
-        found: list[tuple[int, dict[str, Body]]] = []
-        day = self._calendar.day(month.start_ns)
-        while True:
-            start_ns, day = self._calendar.midnight(day), day + timedelta(days=1)
-            end_ns = self._calendar.midnight(day)
-            if end_ns > min(now_ns, month.end_ns):
-                return found
-            records = await self._records(intensity, start_ns, DAY)
-            if names_of(intensity) <= records.keys():
-                found.append((end_ns, records))
-
-    async def _records(self, intensity: Intensity, start_ns: int, period: str) -> dict[str, Body]:
-        """Return the roll-ups of a period that starts at a time by account, those of the intensity."""
-        found: dict[str, Body] = {}
-        async for _, bodies in in_force(self._store, start_ns, start_ns + 1, kind=ROLLUP):
-            for key, body in bodies.items():
-                if key.period == period and key.account in names_of(intensity):
-                    found[key.account] = body
-        return found
+        end_ns = stretches[-1].end_ns
+        records = together(names, Span(YEAR, "", since_ns, end_ns), stretches)
+        return intensity_of_period(intensity, records), int(sum(each.days for each in stretches)), end_ns
 
     def _unit(self, intensity: Intensity) -> str:
         return self._ledger.books[intensity.output].account.unit
@@ -200,7 +170,7 @@ def figures_of(intensity: Intensity, body: Body, unit: str, span: str) -> Iterat
 
 def _missing(body: Body, key: str) -> tuple[str, ...]:
     if "missing" in body:
-        return tuple(f"a record of {name}" for name in body["missing"])
+        return tuple(f"a whole record of {name}" for name in body["missing"])
     if key in CO2 and "incomplete" in body:
         return tuple(f"a CO2 factor of {name}" for name in body["incomplete"])
     return (f"an amount of {body['output']}",)

@@ -60,8 +60,13 @@ class Office:
         self.intensities = Intensities(self.scribe, self.bookkeeper)
         self.intensities.keep(config, ledger)
 
-    def rolled_up(self, period: str, since_ns: int, until_ns: int, made: float, energy: float = 900.0) -> None:
-        """Record what was made, and what gas and fan took together [kWh, and a fifth of that in kg of CO2]."""
+    def rolled_up(
+        self, period: str, since_ns: int, until_ns: int, made: float, energy: float = 900.0, counted: int = 96
+    ) -> None:
+        """Record what was made, and what gas and fan took together [kWh, and a fifth of that in kg of CO2].
+
+        Of the output there are `counted` of 96 intervals.
+        """
         ends = (datetime.fromtimestamp(time_ns // S, UTC).isoformat() for time_ns in (since_ns, until_ns))
         head = dict(zip(("start", "end"), ends, strict=True)) | {"period": period, "revision": 0}
         known = {"coverage": 1.0, "estimated": 0.0, "quality": "good", "intervals": 96, "expected": 96}
@@ -72,7 +77,20 @@ class Office:
             figures = {"amount": spent, "unit": unit, "energy_kwh": spent, "kgce": spent / 8, "co2_kg": spent / 5}
             self.scribe.record("rollup", "hall/x", since_ns, {**head, "account": account, **figures, **known})
         output = {"account": "steam", "output": "steam", "amount": made, "unit": "t"}
+        known |= {
+            "intervals": counted,
+            "coverage": counted / 96,
+            "measured_s": (until_ns - since_ns) / S * counted / 96,
+        }
         self.scribe.record("rollup", "hall/x", since_ns, {**head, **output, **known})
+
+    def interval(self, account: str, since_ns: int, amount: float) -> None:
+        """Record a quarter of an hour of the fan, the boiler or the output."""
+        ends = (datetime.fromtimestamp(time_ns // S, UTC).isoformat() for time_ns in (since_ns, since_ns + 900 * S))
+        body = dict(zip(("start", "end"), ends, strict=True)) | {"account": account, "revision": 0, "amount": amount}
+        body |= {"unit": "t"} if account == "steam" else {"unit": "kWh", "energy_kwh": amount, "kgce": 0.0}
+        body |= {"coverage": 1.0, "estimated": 0.0, "quality": "good"}
+        self.scribe.record("interval", "hall/x", since_ns, body)
 
     async def figures(self) -> dict[tuple[str, str], dict[str, Any]]:
         await self.store.flush()
@@ -114,6 +132,48 @@ async def test_the_year_so_far_is_held_against_its_target(tmp_path: Path) -> Non
     assert (month["value"], month["unit"]) == (900.0, "kWh/t")
     assert "value" not in day
     assert day["missing"] == ["an amount of steam"]
+
+
+async def test_what_is_spent_while_the_output_is_not_counted_belongs_to_nothing_made(tmp_path: Path) -> None:
+    async with office(tmp_path) as rooms:
+        # 1000 kWh and 100 t a day; of 31 days of energy the output was counted on the last 12 only
+        rooms.rolled_up("month", midnight(1, 1), midnight(2, 1), made=1200.0, energy=31000.0, counted=37)
+        for day in range(20, 32):
+            rooms.rolled_up("day", midnight(1, day), midnight(1, day) + 86400 * S, made=100.0, energy=1000.0)
+        found = await rooms.figures()
+
+    month, year = found["intensity_steam_energy", "month"], found["target_steam_energy", "year"]
+    assert month["value"] == 10.0, "not 31 000 kWh / 1200 t = 25.83"
+    assert month["coverage"] == pytest.approx(12 / 31, abs=1e-6)
+    assert year["inputs"]["energy_kwh_per_t"] == 10.0
+    assert year["inputs"]["days"] == 12.0
+
+
+async def test_of_a_day_in_which_the_output_was_counted_for_an_hour_that_hour_counts(tmp_path: Path) -> None:
+    async with office(tmp_path) as rooms:
+        begin = midnight(2, 2)
+        rooms.rolled_up("day", begin, midnight(2, 3), made=4.0, energy=960.0, counted=4)
+        for quarter in range(8):
+            rooms.interval("boiler-1/natural_gas", begin + quarter * 900 * S, 7.5)
+            rooms.interval("fan-1/electricity", begin + quarter * 900 * S, 2.5)
+            if quarter >= 4:
+                rooms.interval("steam", begin + quarter * 900 * S, 1.0)
+        found = await rooms.figures()
+
+    day = found["intensity_steam_energy", "day"]
+    assert (day["value"], day["inputs"]["output_t"]) == (10.0, 4.0)
+    assert day["coverage"] == pytest.approx(4 / 96, abs=1e-6)
+    assert found["target_steam_energy", "year"]["inputs"]["days"] == 0.0
+
+
+async def test_where_no_time_is_shared_there_is_no_intensity(tmp_path: Path) -> None:
+    async with office(tmp_path) as rooms:
+        rooms.rolled_up("month", midnight(1, 1), midnight(2, 1), made=1200.0, energy=31000.0, counted=37)
+        found = await rooms.figures()
+
+    assert "value" not in found["intensity_steam_energy", "month"]
+    assert found["intensity_steam_energy", "month"]["missing"] == ["a whole record of steam"]
+    assert "value" not in found["target_steam_energy", "year"]
 
 
 async def test_a_year_without_a_whole_day_has_no_figure_and_says_why(tmp_path: Path) -> None:

@@ -74,6 +74,16 @@ def test_without_the_record_of_a_member_there_is_nothing_and_it_is_named() -> No
     assert not [key for key in body if "energy" in key or "_per_" in key]
 
 
+def test_records_of_unequal_time_have_no_ratio_and_what_lacks_intervals_is_named() -> None:
+    whole = {"intervals": 2976, "expected": 2976}
+    records = {name: each | whole for name, each in steam_plant().items()}
+    records["steam"] |= {"intervals": 1152}
+    body = intensity_of_period(STEAM, records)
+
+    assert body["missing"] == ["steam"]
+    assert not [key for key in body if "energy" in key or "_per_" in key]
+
+
 def test_without_a_co2_factor_of_a_member_there_is_no_co2_and_it_is_named() -> None:
     records = steam_plant()
     del records["fan-1/electricity"]["co2_kg"], records["fan-1/electricity"]["co2_market_kg"]
