@@ -101,5 +101,7 @@ def against_last_week(
     amounts = [hour.sums["amount"] / QUANTA_PER_UNIT for hour in (now, before)]
     value = round((amounts[0] / amounts[1] - 1.0) * _PERCENT, _DECIMALS)
     inputs = {"last_hour": amounts[0], "a_week_before": amounts[1]}
-    coverage = round(min(1.0, now.measured_us / (hour_s * _US_PER_S)), _DECIMALS)
-    return Figure(name, place, "hour", time_ns, "%", value, inputs=inputs, coverage=coverage)
+    known = [_known([hour], 1, hour_s) for hour in (now, before)]
+    coverage, estimated = min(each[0] for each in known), max(each[1] for each in known)
+    unverified = now.unverified or before.unverified
+    return Figure(name, place, "hour", time_ns, "%", value, "", inputs, (), coverage, estimated, unverified)

@@ -160,6 +160,18 @@ async def test_an_hour_is_held_against_the_same_hour_a_week_before(plant: Plant)
     assert (found.value, found.missing) == (None, (f"{FAN}: the same hour a week before as measured",))
 
 
+@pytest.mark.parametrize("doubtful", [13, 20])
+async def test_what_is_estimated_or_unverified_of_either_hour_shows_in_their_comparison(
+    plant: Plant, doubtful: int
+) -> None:
+    doubt = {"estimated_amount": 5.0, "unverified": True, "measured_s": 3420.0}
+    for day in (13, 20):
+        plant.shelf.keep(FAN, plant.at(day, 7), 1, 20.0, period="hour", **(doubt if day == doubtful else {}))
+    found = (await plant.look(20, 8, 20))["last_week_deviation_electricity"]
+    # 5 of 20 kWh, 3420 of 3600 s
+    assert (found.value, found.estimated, found.unverified, found.coverage) == (0.0, 0.25, True, 0.95)
+
+
 async def test_the_alarms_of_budgets_and_weeks_are_raised_and_end(plant: Plant) -> None:
     warnings = Warnings(plant.desk.scribe, plant.desk.alarms)
     warnings.configure(plant.desk.config)
