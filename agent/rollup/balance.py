@@ -26,6 +26,7 @@ class _Amounts:
     missing: tuple[str, ...]
     coverage: float
     estimated: float
+    unverified: bool
 
 
 class Balances:
@@ -42,7 +43,7 @@ class Balances:
                     yield from self._balance(section, window, time_ns)
 
     def _balance(self, section: BalanceSection, window: WindowFigures, time_ns: int) -> Iterator[Figure]:
-        amounts = self._amounts((*section.incoming, *section.metered), window)
+        amounts = self._amounts((*section.incoming, *section.metered), window, time_ns)
         books = self._ledger.books
         unit = books[section.incoming[0]].account.unit
         by: dict[str, float] = {}
@@ -68,6 +69,7 @@ class Balances:
                 missing=() if known else amounts.missing or (f"an amount of {section.name} to divide by",),
                 coverage=amounts.coverage,
                 estimated=amounts.estimated,
+                unverified=amounts.unverified,
             )
 
         if section.metered:
@@ -87,7 +89,9 @@ class Balances:
         if {"charge", "discharge"} & by.keys():
             yield figure("storage_net", unit, by.get("discharge", 0.0) - by.get("charge", 0.0), inputs)
 
-    def _amounts(self, names: Sequence[str], window: WindowFigures) -> _Amounts:
+    def _amounts(self, names: Sequence[str], window: WindowFigures, time_ns: int) -> _Amounts:
+        ledger = self._ledger
+        weights = [ledger.conversions.at(ledger.books[name].account, time_ns) for name in names]
         columns = {name: window.values[:, self._ledger.position[name]] for name in names}
         covered = {name: bodies.coverage(values, window) for name, values in columns.items()}
         return _Amounts(
@@ -95,4 +99,5 @@ class Balances:
             tuple(name for name, share in covered.items() if not share),
             min(covered.values()),
             max(bodies.share(float(values[ESTIMATED]), float(values[AMOUNT])) for values in columns.values()),
+            any(weight.unverified for weight in weights if weight),
         )

@@ -1,14 +1,17 @@
 """A substation with a meter before and two behind it: what nobody meters, and when the meters disagree."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.carbon.conversion import Conversion
 from agent.columns import AMOUNT, ESTIMATED, MEASURED_S
+from agent.conversions import Conversions
 from agent.figure import Figure
 from agent.figures import figure_sources
 from agent.ledger import Ledger
-from agent.plant import build_plant
+from agent.plant import Account, build_plant
 from agent.rollup.balance import Balances
 from tests.agent.desk import LIBRARY, START, S
 from tests.agent.frames import SITE, configured
@@ -102,6 +105,21 @@ def test_without_readings_of_a_meter_there_is_no_balance(tmp_path: Path) -> None
     found = told(tmp_path, BALANCE, {"main/electricity": 100.0}, unmeasured="press/electricity")
     assert {figure.value for figure in found.values()} == {None}
     assert found["substation_rest"].missing == ("press/electricity",)
+
+
+@pytest.mark.parametrize(("doubted", "shown"), [("pump/electricity", True), ("roof/electricity", False)])
+def test_a_balance_says_that_a_factor_of_its_accounts_was_not_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, doubted: str, *, shown: bool
+) -> None:
+    known = Conversions.at
+
+    def at(conversions: Conversions, account: Account, time_ns: int) -> Conversion | None:
+        found = known(conversions, account, time_ns)
+        return replace(found, unverified=True) if found and account.name == doubted else found
+
+    monkeypatch.setattr(Conversions, "at", at)
+    found = told(tmp_path, BALANCE, {"main/electricity": 100.0})
+    assert {figure.unverified for figure in found.values()} == {shown}
 
 
 def test_own_generation_is_used_or_fed_in(tmp_path: Path) -> None:
