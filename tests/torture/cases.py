@@ -65,8 +65,10 @@ CASES: Mapping[str, Case] = {
     ),
     "crowded": Case(
         crowded,
-        {"seconds": 9.0, "speed": 4.0, "every_s": 1.5},
-        {"seconds": 600.0, "speed": 1.0, "every_s": 2.5},
+        # In small a line four times as fast shares two cores with the other cases: a dead device that costs its
+        # neighbours their polls still shows, the promised 5 % do not.
+        {"seconds": 9.0, "speed": 4.0, "every_s": 1.5, "kept": 0.85},
+        {"seconds": 600.0, "speed": 1.0, "every_s": 2.5, "kept": 0.95},
     ),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 5}),
 }
