@@ -158,7 +158,7 @@ class LinePoller:
             return
         left_s = self._schedule.left_s()
         doubtful = [device for device in self.devices if device.breaker.doubtful]
-        waiting = min(doubtful, key=_retry_at, default=None)
+        waiting = min(doubtful, key=_turn, default=None)
         if waiting and waiting.breaker.retry_at <= now and self._may_wait_for(waiting, now, left_s):
             await self._try_again(waiting)
         elif left_s <= 0:
@@ -314,5 +314,6 @@ class LinePoller:
         self._on_overload(active, self.overload.text(name), self.overload.text_zh(name))
 
 
-def _retry_at(device: PolledDevice) -> float:
-    return device.breaker.retry_at
+def _turn(device: PolledDevice) -> tuple[bool, float]:
+    # Whoever most likely lost but one reply does not wait behind the dead.
+    return not (device.breaker.forgiven and device.answered), device.breaker.retry_at

@@ -693,3 +693,25 @@ async def test_the_exchanges_of_a_poll_share_a_number_and_repeats_are_counted(pr
     assert first == [(0, 1), (100, 1), (100, 2)], "a refusal is asked for again before it is believed"
     assert [(poll, address) for _, poll, address, _ in line.numbers[3:]] == [(2, 0), (3, 0)]
     assert len(bench.remembered) == 1
+
+
+async def test_a_device_that_lost_one_reply_does_not_wait_behind_a_dead_one(profile: Profile) -> None:
+    lost: list[int] = []
+
+    def answer(unit: int, block: Block) -> LineError | None:
+        return silence(unit, block) if unit == 1 or unit in lost else None
+
+    line = ScriptedLine(answer, takes_s=0.005)
+    bench = Bench(line, {1: 0.1, 2: 0.1, 3: 0.1}, profile)
+    async with bench.running():
+        await bench.until(lambda: bench.conditions(1) == [Condition.OFFLINE] and line.polls(2) > 2)
+        lost.append(2)
+        await bench.until(lambda: bench.devices[2].breaker.doubtful)
+        lost.clear()
+        # The dead one is due, and has used up what the line can spare for it.
+        bench.devices[1].breaker.retry_at = time.monotonic()
+        bench.poller._budget.free_at = time.monotonic() + 60
+        reached, dead = line.polls(2) + 5, line.polls(1)
+        await bench.until(lambda: line.polls(2) >= reached, timeout_s=5)
+
+    assert line.polls(1) == dead
