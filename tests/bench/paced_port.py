@@ -4,6 +4,7 @@ Prints the path of the port; a line on standard input ends it, and it prints how
 silence that the specification wants between frames.
 """
 
+import itertools
 import os
 import select
 import sys
@@ -17,6 +18,7 @@ from drivers.endpoint import parse_endpoint
 _REQUEST = 8
 _LUMP_S = 0.001
 _SPIN_S = 0.0003
+_READINGS = itertools.count(1)
 
 
 def _until(moment: float) -> None:
@@ -30,7 +32,8 @@ def _until(moment: float) -> None:
 
 def _reply(request: bytes) -> bytes:
     count = int.from_bytes(request[4:6], "big")
-    body = request[:2] + bytes((2 * count,)) + bytes(2 * count)
+    # As those of a meter at work, the values of two replies differ; equal ones would be listened behind for a repeat.
+    body = request[:2] + bytes((2 * count,)) + next(_READINGS).to_bytes(2, "big") * count
     return body + int(calculate_crc(body)).to_bytes(2, "big")
 
 
