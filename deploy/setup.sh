@@ -73,9 +73,10 @@ fill_environment() {
 install_servers() {
     missing=
     for pair in mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics \
-        systemd-analyze:systemd; do
+        systemd-analyze:systemd tshark:tshark tcpdump:tcpdump mbpoll:mbpoll openssl:openssl; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
+    ldconfig -p | grep -q 'libmodbus\.so\.5' || missing="$missing libmodbus5" # a library has no command
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || install_packages $missing
 }
