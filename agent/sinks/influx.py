@@ -26,7 +26,7 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from agent.record import ALARM, FIGURE, GAP, INTERVAL, ROLLUP, TELEMETRY, WINDOW, Record
-from agent.sinks import SinkRejected, SinkUnavailable, file_marks
+from agent.sinks import SinkRejected, SinkUnavailable, file_marks, library
 from drivers.reading import Quality
 
 COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq", "intervals", "expected"})
@@ -143,24 +143,23 @@ class InfluxSink:
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator["InfluxSession"]:
         """Make a client; whether the database answers shows with the first records."""
-        # Importing the library costs memory and a quarter of a second: only for those who configured it.
-        library = await asyncio.to_thread(importlib.import_module, "influxdb_client.client.influxdb_client_async")
-        service = importlib.import_module("influxdb_client.service.write_service")
+        # Importing the library costs memory and time: only for those who configured it.
+        await asyncio.to_thread(library.load)
         answer = importlib.import_module("agent.sinks.answer")
-        config = self._config
-        async with library.InfluxDBClientAsync(
-            url=config.url,
-            token=self._token(),
-            org=config.org,
-            timeout=round(_TIMEOUT_S * 1000),
-            client_session_kwargs={
+        client = library.client(
+            self._config.url,
+            self._token(),
+            timeout_s=_TIMEOUT_S,
+            tls=self._tls(),
+            session={
                 "response_class": answer.BriefAnswer,
                 "headers": {"Accept-Encoding": "identity"},  # of a few words; an answer that swells is not wanted
             },
-            allow_redirects=False,  # a redirected POST becomes a GET, whose success would say nothing
-            ssl_context=self._tls(),
-        ) as client:
-            yield InfluxSession(service.WriteService(client.api_client), config)
+        )
+        try:
+            yield InfluxSession(library.writer(client), self._config)
+        finally:
+            await client.close()
 
     def _token(self) -> str:
         file = self._config.token_file
