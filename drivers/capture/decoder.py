@@ -1,0 +1,274 @@
+"""From the blocks of a file back to exchanges and notes.
+
+Invariants:
+- What our own encoder wrote comes out equal; packets of others go through `foreign`.
+- A block that makes no sense ends the file: it raises CutOff.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from drivers.capture import packets, pcapng
+from drivers.capture.comment import Remarks, read_comment
+from drivers.capture.encoder import APPLICATION, EXCHANGE
+from drivers.capture.foreign import Assembler
+from drivers.capture.frames import answer, asked, body_of
+from drivers.capture.items import Captured, Note, Section
+from drivers.capture.stream import Block, CutOff, Packet
+from drivers.reading import Block as Asked
+from drivers.reading import Exchange, Outcome
+
+_NS = 1_000_000_000
+_MOST_CACHED = 4096
+_TAGS = len(packets.upper_pdu(bytes(4), outbound=True))
+_BINARY = 0x80
+Item = Section | Captured | Note
+
+
+@dataclass(slots=True)
+class _Interface:
+    link: int
+    name: str = ""
+    url: str = ""
+    unit_ns: tuple[int, int] = (1000, 1)
+    """Numerator and denominator of the nanoseconds in a unit of time."""
+    offset_ns: int = 0
+    polls: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def serial(self) -> bool:
+        """Whether frames are RTU."""
+        return self.link == pcapng.LINK_UPPER_PDU
+
+
+@dataclass(slots=True)
+class _Request:
+    """A request whose reply is the next packet."""
+
+    interface: int
+    time_ns: int
+    frame: bytes
+    unit: int
+    block: Asked
+
+
+class Decoder:
+    """Reads one file, given block by block."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._section: dict[str, str] | None = None
+        self._interfaces: list[_Interface] = []
+        self._begun = False
+        self._count = 0
+        self._request: _Request | None = None
+        self._beside: dict[bytes, tuple[Remarks, bool] | None] = {}
+        self._asked: dict[bytes, tuple[int, Asked]] = {}
+        self._pieces: list[str] = []
+        self._assembler = Assembler()
+
+    def take(self, part: Block | Packet) -> Iterator[Item]:
+        """Yield what a block adds: mostly one item or none."""
+        if isinstance(part, Packet):
+            yield from self._begin()
+            yield from self._foreign(part.link, part.time_ns, part.data)
+        elif part.kind == pcapng.PACKET:
+            if not self._begun:
+                yield from self._begin()
+            yield from self._packet(part)
+        elif part.kind == pcapng.SECTION_HEADER:
+            self._head(part)
+        elif part.kind == pcapng.INTERFACE:
+            self._interfaces.append(_interface(part))
+        elif part.kind == pcapng.JOURNAL and self._section:
+            yield from self._begin()
+            yield from self._journal(part.body)
+
+    def end(self) -> Iterator[Item]:
+        """Yield what is known once nothing follows."""
+        yield from self._begin()
+        yield from map(self._counted, self._assembler.end())
+        if self._request:
+            raise CutOff(0, "the file ends between a request and its reply")
+
+    def _head(self, part: Block) -> None:
+        told = dict(pcapng.read_options(part.body[16:], part.order))
+        application = told.get(pcapng.APPLICATION, b"").decode("utf-8", "replace")
+        self._section = None
+        self._interfaces, self._request, self._begun = [], None, False
+        if application.startswith(APPLICATION):
+            about = told.get(pcapng.COMMENT, b"").decode("utf-8", "replace")
+            self._section = dict(word.partition(" ")[::2] for word in about.split("; "))
+            self._section["version"] = application.removeprefix(APPLICATION).strip()
+
+    def _begin(self) -> Iterator[Item]:
+        """Yield the head of a section once its interfaces are known."""
+        if self._begun:
+            return
+        self._begun = True
+        about = self._section
+        if about is None:
+            yield Section(self._path, ours=False)
+            return
+        yield Section(
+            self._path,
+            ours=True,
+            site=about.get("site", ""),
+            configuration=about.get("configuration", ""),
+            version=about["version"],
+            boot_id=about.get("boot", ""),
+            lines={line.name: line.url for line in self._interfaces},
+        )
+
+    def _packet(self, part: Block) -> Iterator[Item]:
+        number, high, low, size = struct.unpack_from(f"{part.order}IIII", part.body)
+        if number >= len(self._interfaces):
+            raise CutOff(0, f"a packet of interface {number}, which is not described")
+        interface = self._interfaces[number]
+        end = 20 + size
+        data = part.body[20:end]
+        beside = None
+        if self._section:
+            rest = part.body[end + (-size & 3) :]
+            beside = self._beside[rest] if rest in self._beside else self._remember(rest, part.order)
+        if beside is None:
+            numerator, denominator = interface.unit_ns
+            time_ns = interface.offset_ns + (high << 32 | low) * numerator // denominator
+            yield from self._foreign(interface.link, time_ns, data)
+            return
+        remarks, outbound = beside
+        captured = self._own(number, high << 32 | low, data, remarks, outbound=outbound)
+        if captured:
+            yield captured
+
+    def _remember(self, rest: bytes, order: str) -> tuple[Remarks, bool] | None:
+        """Return what stands beside a packet, and whether it was sent; None if it is not one of ours."""
+        remarks, outbound = None, False
+        for code, value in pcapng.read_options(rest, order):
+            if code == pcapng.COMMENT and remarks is None:
+                remarks = read_comment(value.decode("utf-8", "replace"))
+            elif code == pcapng.FLAGS:
+                outbound = value[3 if order == ">" else 0] & 3 == pcapng.OUTBOUND
+        if len(self._beside) > _MOST_CACHED:
+            self._beside.clear()
+        beside = self._beside[rest] = (remarks, outbound) if remarks else None
+        return beside
+
+    def _own(self, number: int, time_ns: int, data: bytes, remarks: Remarks, *, outbound: bool) -> Captured | None:
+        """Take a packet of our own; return the exchange if it is complete."""
+        interface = self._interfaces[number]
+        frame = data[_TAGS if interface.serial else packets.TCP_AT :]
+        if outbound:
+            unit, block = self._what(frame, serial=interface.serial)
+            request = _Request(number, time_ns, frame, unit, block)
+            if remarks.failed is None:
+                self._request = request
+                return None
+            sent_ns = time_ns - remarks.behind_ns
+            received_ns = sent_ns + remarks.after_ns
+            ended_ns, reply, result = received_ns + remarks.behind_ns, remarks.received, (remarks.failed, b"", 0)
+        else:
+            if self._request is None or self._request.interface != number:
+                raise CutOff(0, "a reply stands behind no request")
+            request, self._request = self._request, None
+            sent_ns, received_ns = request.time_ns - remarks.behind_ns, time_ns - remarks.behind_ns
+            ended_ns, reply, result = time_ns, frame, answer(body_of(frame, serial=interface.serial))
+        poll = remarks.poll
+        if remarks.relative:
+            poll += interface.polls.get(request.unit, 0)
+        if poll:
+            interface.polls[request.unit] = poll
+        outcome, payload, exception = result
+        exchange = Exchange(
+            interface.name,
+            request.unit,
+            request.block,
+            request.frame,
+            reply,
+            payload,
+            sent_ns,
+            received_ns,
+            ended_ns,
+            outcome,
+            exception,
+            poll,
+            remarks.attempt,
+        )
+        self._count += 1
+        return Captured(exchange, self._count, remarks.booked, remarks.clock, remarks.boot_id, remarks.again)
+
+    def _what(self, frame: bytes, *, serial: bool) -> tuple[int, Asked]:
+        key = frame if serial else frame[2:]
+        found = self._asked.get(key)
+        if found is None:
+            found = asked(body_of(frame, serial=serial))
+            if found is None:
+                raise CutOff(0, "a request that reads nothing")
+            if len(self._asked) > _MOST_CACHED:
+                self._asked.clear()
+            self._asked[key] = found
+        return found
+
+    def _journal(self, body: bytes) -> Iterator[Item]:
+        fields = pcapng.journal_fields(body)
+        if "ENERGY_AGENT" not in fields:
+            return
+        self._pieces.append(fields["ENERGY_AGENT"])
+        number, _, of = fields.get("ENERGY_AGENT_PART", "1/1").partition("/")
+        if number != of:
+            return
+        text, self._pieces = "".join(self._pieces), []
+        try:
+            told = orjson.loads(text)
+            note = Note(told["kind"], told["time_ns"], told["monotonic_ns"], told["body"])
+            yield self._whole(note) if note.kind == EXCHANGE else note
+        except (ValueError, KeyError, TypeError) as error:
+            raise CutOff(0, "a note that makes no sense") from error
+
+    def _whole(self, note: Note) -> Captured:
+        """Return the exchange that a note stands for."""
+        body = note.body
+        exchange = Exchange(
+            line=body["line"],
+            unit=body["unit"],
+            block=Asked(*body["block"]),
+            request=bytes.fromhex(body["request"]),
+            reply=bytes.fromhex(body["reply"]),
+            data=bytes.fromhex(body["data"]),
+            sent_ns=body["sent_ns"],
+            received_ns=body["received_ns"],
+            time_ns=note.time_ns,
+            outcome=Outcome(body["outcome"]),
+            exception=body["exception"],
+            poll=body["poll"],
+            attempt=body["attempt"],
+        )
+        self._count += 1
+        boot = self._section["boot"] if self._section else ""
+        return Captured(exchange, self._count, body["booked"], body["clock"], boot, body["again"])
+
+    def _foreign(self, link: int, time_ns: int, data: bytes) -> Iterator[Captured]:
+        yield from map(self._counted, self._assembler.packet(link, time_ns, data))
+
+    def _counted(self, exchange: Exchange) -> Captured:
+        self._count += 1
+        return Captured(exchange, self._count)
+
+
+def _interface(part: Block) -> _Interface:
+    found = _Interface(struct.unpack_from(f"{part.order}H", part.body)[0])
+    for code, value in pcapng.read_options(part.body[8:], part.order):
+        if code == pcapng.INTERFACE_NAME:
+            found.name = value.decode("utf-8", "replace")
+        elif code == pcapng.INTERFACE_DESCRIPTION:
+            found.url = value.decode("utf-8", "replace")
+        elif code == pcapng.TIME_RESOLUTION and value:
+            power = value[0] & ~_BINARY
+            found.unit_ns = (_NS, 2**power) if value[0] & _BINARY else (_NS, 10**power)
+        elif code == pcapng.TIME_OFFSET and len(value) == 8:  # noqa: PLR2004 - seconds in 64 bits
+            found.offset_ns = struct.unpack(f"{part.order}q", value)[0] * _NS
+    return found

@@ -1,0 +1,242 @@
+"""The directory of captures: one open file, closed ones compressed, all together within a size.
+
+Invariants:
+- Used by one thread. Files of other sites and other programs are never touched, nor one that a process still writes.
+- A compressed file is whole and on the disk before the plain one goes; what a crash leaves of it is made anew.
+- The oldest file goes first, and before a file is opened so much goes that it has room, and its compressed form too.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import struct
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import zstandard
+
+from drivers.capture import pcapng
+from drivers.capture.items import Closed, Removed
+from drivers.capture.stream import Block, CutOff, Pieces, parts
+
+_PLAIN, _COMPRESSED, _UNFINISHED = ".pcapng", ".pcapng.zst", ".pcapng.zst.part"
+_SHARE = 8
+"""A file may take so much of the whole size: the loss of the oldest is then a small one."""
+_LARGEST_FILE = 256 << 20
+_STEP = 1 << 20
+_LEVEL = 9
+_TORN = 4 << 20
+"""Bytes without sense at the end of a file that are cut off; more than a power cut leaves are kept as they are."""
+_FLAGS_FROM_END = 8
+_REST_EVERY = 500
+
+
+@dataclass(slots=True)
+class OpenFile:
+    """The file that is written, with what is in it so far."""
+
+    path: Path
+    descriptor: int
+    size: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+    exchanges: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A file that waits to be compressed."""
+
+    path: Path
+    first_ns: int
+    last_ns: int
+    exchanges: int
+
+
+class CaptureFiles:
+    """Opens, bounds and compresses the captures of a site in a directory; raises OSError when the disk fails."""
+
+    def __init__(self, directory: Path, site: str, max_size: int) -> None:
+        self.directory = directory
+        self._ours = re.compile(rf"{re.escape(site)}-\d{{8}}T\d{{6}}Z(_\d+)?\.pcapng(\.zst(\.part)?)?")
+        self._site = site
+        self._max_size = max_size
+        self.file_limit = min(_LARGEST_FILE, max_size // _SHARE)
+        """Bytes after which a file is to be closed."""
+        self.current: OpenFile | None = None
+        self.waiting: list[Finished] = []
+        """Closed files that are not compressed yet."""
+        self.count = self.bytes = 0
+
+    def take_up(self) -> None:
+        """Find what runs before left open, and have it compressed too."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for path in self._files():
+            if path.name.endswith(_UNFINISHED) or path.with_name(f"{path.name}.zst").exists():
+                path.unlink()
+            elif path.name.endswith(_PLAIN):
+                finished = _left(path)
+                if finished:
+                    self.waiting.append(finished)
+        self._measure()
+
+    def open(self, start_ns: int) -> list[Removed]:
+        """Close the file before and begin a new one; return what had to go to make room."""
+        self.close()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        removed = self._make_room()
+        start = datetime.fromtimestamp(start_ns // 1_000_000_000, UTC)
+        name = f"{self._site}-{start:%Y%m%dT%H%M%SZ}"
+        number = 0
+        while True:
+            path = self.directory / f"{name}{f'_{number:02}' if number else ''}{_PLAIN}"
+            number += 1
+            if path.with_name(f"{path.name}.zst").exists():
+                continue
+            try:
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            except FileExistsError:
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.current = OpenFile(path, descriptor)
+            self._measure()
+            return removed
+
+    def write(self, data: bytes) -> None:
+        """Write to the open file; what a failing disk took of it in part is cut off again."""
+        if self.current is None:
+            return
+        try:
+            left = memoryview(data)
+            while left:
+                left = left[os.write(self.current.descriptor, left) :]
+        except OSError:
+            os.ftruncate(self.current.descriptor, self.current.size)
+            raise
+        self.current.size += len(data)
+        self.bytes += len(data)
+
+    def sync(self) -> None:
+        """Have what was written reach the disk."""
+        if self.current is not None:
+            os.fdatasync(self.current.descriptor)
+
+    def close(self) -> None:
+        """Close the open file; it then waits to be compressed."""
+        current, self.current = self.current, None
+        if current is None:
+            return
+        try:
+            os.fsync(current.descriptor)
+        finally:
+            os.close(current.descriptor)
+            self.waiting.append(Finished(current.path, current.first_ns, current.last_ns, current.exchanges))
+
+    def compress(self) -> Generator[Closed | None]:
+        """Compress what waits, a small step each time; yield a file when it is done, else None."""
+        while self.waiting:
+            finished = self.waiting[0]
+            yield from self._compress(finished)
+            self.waiting.pop(0)
+            self._measure()
+
+    def _compress(self, finished: Finished) -> Generator[Closed | None]:
+        if not finished.path.exists():
+            return
+        target = finished.path.with_name(f"{finished.path.name}.zst")
+        part = finished.path.with_name(f"{finished.path.name}.zst.part")
+        digest = hashlib.sha256()
+        try:
+            with finished.path.open("rb") as source, part.open("wb") as sink:
+                compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+                pieces = compressor.compressobj(size=os.fstat(source.fileno()).st_size)
+                while piece := source.read(_STEP):
+                    packed = pieces.compress(piece)
+                    digest.update(packed)
+                    sink.write(packed)
+                    yield None
+                packed = pieces.flush()
+                digest.update(packed)
+                sink.write(packed)
+                sink.flush()
+                os.fsync(sink.fileno())
+                size = sink.tell()
+            part.rename(target)
+            _sync_directory(self.directory)
+            finished.path.unlink()
+        finally:
+            part.unlink(missing_ok=True)
+        yield Closed(target, digest.hexdigest(), size, finished.first_ns, finished.last_ns, finished.exchanges)
+
+    def _make_room(self) -> list[Removed]:
+        allowed = self._max_size - 2 * self.file_limit
+        files = [(path, path.stat().st_size) for path in self._files()]
+        total = sum(size for _, size in files)
+        removed = []
+        for path, size in files:
+            if total <= allowed:
+                break
+            path.unlink()
+            total -= size
+            removed.append(Removed(path, size))
+        return removed
+
+    def _files(self) -> list[Path]:
+        """Return the captures of this site, oldest first."""
+        found = [path for path in self.directory.iterdir() if self._ours.fullmatch(path.name)]
+        return sorted(found, key=lambda path: path.name.removesuffix(".part").removesuffix(".zst"))
+
+    def _measure(self) -> None:
+        sizes = [path.stat().st_size for path in self._files()]
+        self.count, self.bytes = len(sizes), sum(sizes)
+
+
+def _left(path: Path) -> Finished | None:
+    """Return a file that a run before left open, without a torn end; None if somebody still writes it."""
+    with path.open("rb+") as file:
+        try:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        end, first_ns, last_ns, exchanges = _walk(path)
+        size = os.fstat(file.fileno()).st_size
+        if end < size <= end + _TORN:
+            file.truncate(end)
+            os.fsync(file.fileno())
+    if not end:
+        path.unlink()
+        return None
+    return Finished(path, first_ns, last_ns, exchanges)
+
+
+def _walk(path: Path) -> tuple[int, int, int, int]:
+    """Return where the last whole block of a file ends, its first and last time [ns], and its exchanges."""
+    first_ns = last_ns = exchanges = end = 0
+    pieces = Pieces(path)
+    try:
+        for number, part in enumerate(parts(pieces)):
+            end = pieces.offset
+            if isinstance(part, Block) and part.kind == pcapng.PACKET:
+                _, time_ns = struct.unpack_from(">IQ", part.body)
+                first_ns = first_ns or time_ns
+                last_ns = max(last_ns, time_ns)
+                exchanges += part.body[-_FLAGS_FROM_END:][3] == pcapng.OUTBOUND
+            if number % _REST_EVERY == 0:
+                time.sleep(0)  # the lines are read meanwhile
+    except CutOff:
+        pass
+    finally:
+        pieces.close()
+    return end, first_ns, last_ns, exchanges
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

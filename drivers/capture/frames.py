@@ -1,0 +1,60 @@
+"""What follows from the bytes of an exchange alone, in both framings: pure.
+
+Whatever this says of a request and its reply need not be written beside them.
+"""
+
+import struct
+
+from drivers import identification
+from drivers.guard import crc16
+from drivers.reading import Block, Exchange, Outcome
+
+_EXCEPTION_FLAG = 0x80
+_READING = frozenset({1, 2, 3, 4})
+_IDENTIFY = bytes((identification.FUNCTION, identification.MEI_TYPE))
+_READ, _WHO = 6, 5
+"""Bytes of a request that reads registers, and of one that asks for the identification, from the unit on."""
+_SPAN = struct.Struct(">HH")
+_MBAP, _CRC = 6, 2
+_SHORTEST = 3
+
+
+def request_tail(unit: int, block: Block, *, serial: bool) -> bytes:
+    """Return a request as it stands on the wire, over Modbus/TCP behind its transaction number."""
+    if block.function == identification.FUNCTION:
+        body = bytes((unit, *_IDENTIFY, block.count, block.address))
+    else:
+        body = bytes((unit, block.function)) + _SPAN.pack(block.address, block.count)
+    if serial:
+        return body + crc16(body).to_bytes(_CRC, "little")
+    return bytes((0, 0)) + len(body).to_bytes(2, "big") + body
+
+
+def asked(body: bytes) -> tuple[int, Block] | None:
+    """Return the unit and the block that a request asks for, from the unit on; None for what does not read."""
+    if len(body) == _READ and body[1] in _READING:
+        address, count = _SPAN.unpack_from(body, 2)
+        return body[0], Block(body[1], address, count)
+    if len(body) == _WHO and body[1:3] == _IDENTIFY:
+        return body[0], Block(identification.FUNCTION, body[4], body[3])
+    return None
+
+
+def body_of(frame: bytes, *, serial: bool) -> bytes:
+    """Return a frame from the unit number on, without a checksum."""
+    return frame[:-_CRC] if serial else frame[_MBAP:]
+
+
+def answer(body: bytes) -> tuple[Outcome, bytes, int]:
+    """Return outcome, data and exception of an accepted reply, from the unit number on."""
+    if body[1] & _EXCEPTION_FLAG:
+        return Outcome.EXCEPTION, b"", body[2]
+    return Outcome.OK, body[3:], 0
+
+
+def explained(exchange: Exchange, *, serial: bool) -> bool:
+    """Whether outcome, data and exception follow from the reply; of a failed exchange there are no others."""
+    if exchange.outcome in (Outcome.OK, Outcome.EXCEPTION):
+        body = body_of(exchange.reply, serial=serial)
+        return len(body) >= _SHORTEST and answer(body) == (exchange.outcome, exchange.data, exchange.exception)
+    return not (exchange.data or exchange.exception)

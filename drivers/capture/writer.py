@@ -1,0 +1,219 @@
+"""Writes exchanges and notes as they come, without ever making the line wait.
+
+Invariants:
+- `exchange`, `booked` and `note` are called by one thread, that of the lines. They encode and put into a queue, and
+  never touch the disk; a thread of the writer owns the files.
+- The order in the file is the order of the calls; only the last exchange of each line waits for whether its poll is
+  booked, until the next thing of that line or any note.
+- The queue is bounded. What finds no room, or no disk, is counted, and a note `dropped` stands where it is missing.
+- A file begins with what `on_opened` gives and with the exchanges of polls under way, marked as told `again`, so that
+  a replay can start there. What `on_opened` gives stands behind a gap too.
+- A disk that fails is told of once, and tried again now and then.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from drivers.capture.encoder import Encoder
+from drivers.capture.files import CaptureFiles
+from drivers.capture.items import Closed, Note, Removed, Status
+from drivers.capture.thread import Kind, WriterThread
+from drivers.endpoint import Endpoint
+from drivers.reading import Exchange
+
+_HOUR_NS = 3600 * 1_000_000_000
+_QUEUE_BYTES = 16 << 20
+_HURRY_BYTES = 1 << 20
+_RETRY_S = 10.0
+_CLOSE_S = 5.0
+_COUNTED = (Kind.EXCHANGE, Kind.NOTE)
+DROPPED, REMOVED = "dropped", "removed"
+"""Kinds of the notes that the writer itself makes."""
+
+
+def _nothing(_told: object) -> None:
+    pass
+
+
+def _no_notes() -> Iterable[Note]:
+    return ()
+
+
+class CaptureWriter:
+    """Captures the exchanges of lines into a directory.
+
+    `on_opened` is called in the thread of the lines and returns the notes that a file begins with; `on_closed` and
+    `on_removed` are called in the thread of the writer.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        site: str,
+        version: str,
+        boot_id: str,
+        max_size: int,
+        on_opened: Callable[[], Iterable[Note]] = _no_notes,
+        on_closed: Callable[[Closed], None] = _nothing,
+        on_removed: Callable[[Removed], None] = _nothing,
+    ) -> None:
+        self.clock = "unknown"
+        """State of the clocks as it stands beside each packet."""
+        self.on_opened = on_opened
+        self._site, self._version, self._boot_id = site, version, boot_id
+        files = CaptureFiles(directory, site, max_size)
+        self._thread = WriterThread(files, on_closed=on_closed, on_removed=on_removed)
+        self._file_limit = files.file_limit
+        self._encoder = Encoder({}, boot_id)
+        self._configuration = ""
+        self._held: dict[str, Exchange] = {}
+        self._under_way: dict[str, list[Exchange]] = {}
+        self._put = self._bytes = self._hour = 0
+        self._begun = self._opened = self._gap = False
+        self._retry_at = 0.0
+        self._counts = [0, 0]
+        self._refused = [0, 0]
+        self._told = (0, 0)
+
+    def start(self) -> None:
+        """Start the thread; files that runs before left open are compressed by and by."""
+        self._thread.start()
+
+    def configure(self, configuration: str, lines: Mapping[str, Endpoint]) -> None:
+        """Go on in a new file with the lines of a configuration, which is named by its digest."""
+        self._flush()
+        self._encoder = Encoder(lines, self._boot_id)
+        self._configuration = configuration
+        self._under_way.clear()
+        self._begun = False
+
+    def close(self) -> None:
+        """Write what waits and close the file; it is compressed now if that is soon done, else at the next start."""
+        self._flush()
+        self._thread.stop(_CLOSE_S)
+
+    def exchange(self, exchange: Exchange) -> None:
+        """Capture an exchange of one of the configured lines."""
+        line = exchange.line
+        held = self._held.get(line)
+        if held is not None:
+            self._write(held, None)
+        self._held[line] = exchange
+
+    def booked(self, line: str, cadence: int) -> None:
+        """Mark the last exchange of a line: the poll that it ended was booked at once, as it stands."""
+        held = self._held.pop(line, None)
+        if held is not None:
+            self._write(held, cadence)
+            self._under_way.pop(line, None)
+
+    def note(self, note: Note) -> None:
+        """Capture a note behind everything that came before it."""
+        self._flush()
+        if self._ready(note.time_ns, Kind.NOTE):
+            self._note(note)
+
+    @property
+    def status(self) -> Status:
+        """Figures of now."""
+        thread = self._thread
+        return Status(
+            files=thread.files.count,
+            bytes=thread.files.bytes,
+            exchanges=self._counts[Kind.EXCHANGE] - thread.lost[Kind.EXCHANGE],
+            notes=self._counts[Kind.NOTE] - thread.lost[Kind.NOTE],
+            dropped=sum(self._lost()),
+            removed=thread.removed,
+            waiting=self._put - thread.taken,
+            trouble=thread.trouble,
+        )
+
+    def _flush(self) -> None:
+        held, self._held = self._held, {}
+        for exchange in held.values():
+            self._write(exchange, None)
+
+    def _write(self, exchange: Exchange, cadence: int | None) -> None:
+        if not self._ready(exchange.time_ns, Kind.EXCHANGE):
+            return
+        self._queue(Kind.EXCHANGE, self._encoder.exchange(exchange, self.clock, cadence), exchange.time_ns)
+        if exchange.poll:
+            under_way = self._under_way.get(exchange.line)
+            if under_way is not None and _same_poll(under_way[0], exchange):
+                under_way.append(exchange)
+            else:
+                self._under_way[exchange.line] = [exchange]
+
+    def _note(self, note: Note) -> None:
+        self._queue(Kind.NOTE, self._encoder.note(note), note.time_ns)
+
+    def _queue(self, kind: Kind, data: bytes, time_ns: int) -> None:
+        thread = self._thread
+        self._put += len(data)
+        self._bytes += len(data)
+        if kind in _COUNTED:
+            self._counts[kind] += 1
+        thread.queue.append((kind, data, time_ns))
+        if self._put - thread.taken > _HURRY_BYTES and not thread.wake.is_set():
+            thread.wake.set()
+
+    def _ready(self, time_ns: int, kind: Kind) -> bool:
+        """Make sure that a file is open that an item of this time belongs to; count the item where that fails."""
+        thread = self._thread
+        if thread.trouble:
+            if time.monotonic() >= self._retry_at:
+                self._retry_at = time.monotonic() + _RETRY_S
+                self._open(time_ns)
+        elif self._put - thread.taken < _QUEUE_BYTES:
+            # An exchange that was held may be of the hour before; a clock set back begins a new file.
+            another = time_ns // _HOUR_NS not in (self._hour, self._hour - 1)
+            if another or self._bytes > self._file_limit or not self._begun:
+                self._open(time_ns)
+                self._begin(time_ns)
+            elif self._gap or thread.gap or thread.gone:
+                self._begin(time_ns)
+            return True
+        self._gap = True
+        self._refused[kind] += 1
+        return False
+
+    def _open(self, time_ns: int) -> None:
+        """Begin a file."""
+        self._begun, self._bytes, self._hour = True, 0, time_ns // _HOUR_NS
+        head = self._encoder.begin(site=self._site, configuration=self._configuration, version=self._version)
+        self._queue(Kind.HEAD, head, time_ns)
+        self._opened = True
+        self._thread.wake.set()
+
+    def _begin(self, time_ns: int) -> None:
+        """Tell what is missing, and at the beginning of a file or behind a gap what a replay needs to go on."""
+        thread = self._thread
+        monotonic_ns = time.monotonic_ns()
+        lost = self._lost()
+        if lost != self._told:
+            exchanges, notes = lost[0] - self._told[0], lost[1] - self._told[1]
+            self._note(Note(DROPPED, time_ns, monotonic_ns, {"exchanges": exchanges, "notes": notes}))
+            self._told = lost
+        while thread.gone:
+            file = thread.gone.popleft()
+            self._note(Note(REMOVED, time_ns, monotonic_ns, {"file": file.path.name, "bytes": file.size}))
+        if not (self._opened or self._gap or thread.gap):
+            return
+        for note in self.on_opened():
+            self._note(note)
+        if self._opened and not (self._gap or thread.gap):
+            for poll in self._under_way.values():
+                for exchange in poll:
+                    data = self._encoder.exchange(exchange, self.clock, again=True)
+                    self._queue(Kind.AGAIN, data, exchange.time_ns)
+        self._opened = self._gap = thread.gap = False
+
+    def _lost(self) -> tuple[int, int]:
+        lost, refused = self._thread.lost, self._refused
+        return lost[0] + refused[0], lost[1] + refused[1]
+
+
+def _same_poll(one: Exchange, other: Exchange) -> bool:
+    return one.poll == other.poll and one.unit == other.unit

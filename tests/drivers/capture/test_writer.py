@@ -1,0 +1,337 @@
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from drivers.capture import Captured, CaptureWriter, Closed, Damage, Note, Removed, Section, read_capture
+from drivers.capture.files import CaptureFiles
+from drivers.reading import Exchange, Outcome
+from tests.drivers.capture.exchanges import BOOT, LINES, START_NS, answered, failed, mixed, of_every_kind
+
+HOUR_NS = 3600 * 1_000_000_000
+SOON_S = 10
+
+
+@contextmanager
+def writing(directory: Path, *, max_size: int = 1 << 30, **callbacks: Callable[..., object]) -> Iterator[CaptureWriter]:
+    writer = CaptureWriter(directory, site="works", version="1", boot_id=BOOT, max_size=max_size, **callbacks)  # type: ignore[arg-type]
+    writer.configure("sha256:abc", LINES)
+    writer.start()
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + SOON_S
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def captured(directory: Path) -> list[Exchange]:
+    return [item.exchange for item in read_capture([directory]) if isinstance(item, Captured) and not item.again]
+
+
+def notes(directory: Path) -> list[Note]:
+    return [item for item in read_capture([directory]) if isinstance(item, Note)]
+
+
+def at(exchange: Exchange, later_ns: int) -> Exchange:
+    return replace(
+        exchange,
+        time_ns=exchange.time_ns + later_ns,
+        sent_ns=exchange.sent_ns + later_ns,
+        received_ns=exchange.received_ns + later_ns,
+    )
+
+
+def test_everything_captured_is_there_when_the_writer_is_closed(tmp_path: Path) -> None:
+    exchanges = [exchange for line in LINES for exchange in of_every_kind(line)]
+    with writing(tmp_path) as writer:
+        for exchange in exchanges:
+            writer.exchange(exchange)
+    assert sorted(captured(tmp_path), key=exchanges.index) == exchanges
+    assert [path.suffixes for path in tmp_path.iterdir()] == [[".pcapng", ".zst"]]
+
+
+def test_the_last_exchange_of_a_poll_carries_its_mark(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        writer.clock = "right"
+        writer.exchange(answered("hall", 0))
+        writer.exchange(answered("bus", 0))
+        writer.booked("bus", 1)
+        writer.exchange(answered("hall", 1))
+        writer.booked("hall", 0)
+        writer.booked("hall", 0)
+        writer.exchange(answered("hall", 2))
+    items = [item for item in read_capture([tmp_path]) if isinstance(item, Captured)]
+    assert [(item.exchange, item.booked) for item in items] == [
+        (answered("bus", 0), 1),
+        (answered("hall", 0), None),
+        (answered("hall", 1), 0),
+        (answered("hall", 2), None),
+    ]
+    assert {item.clock for item in items} == {"right"}
+
+
+def test_a_note_stands_behind_everything_before_it(tmp_path: Path) -> None:
+    note = Note("interval", START_NS, 5, {"hash": "sha256:1"})
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall", 0))
+        writer.exchange(answered("bus", 0))
+        writer.note(note)
+        writer.booked("hall", 0)  # too late: it stands there already
+        writer.exchange(answered("hall", 1))
+    _, first, second, told, last = read_capture([tmp_path])
+    assert isinstance(first, Captured)
+    assert isinstance(second, Captured)
+    assert isinstance(last, Captured)
+    assert (first.exchange, second.exchange) == (answered("hall", 0), answered("bus", 0))
+    assert told == note
+    assert last.exchange == answered("hall", 1)
+
+
+def test_every_hour_has_a_file_that_begins_with_what_a_replay_needs(tmp_path: Path) -> None:
+    books = Note("books", START_NS, 1, {"accounts": 3})
+    exchanges = [at(answered("hall", number), number * HOUR_NS // 2) for number in range(8)]
+    closed: list[Closed] = []
+    with writing(tmp_path, on_opened=lambda: [books], on_closed=closed.append) as writer:
+        for exchange in exchanges:
+            writer.exchange(exchange)
+            writer.booked("hall", 0)
+    assert captured(tmp_path) == exchanges
+    files = sorted(tmp_path.iterdir())
+    assert len(files) == 5
+    for path, told in zip(files, closed, strict=True):
+        head, first, *rest = read_capture([path])
+        assert isinstance(head, Section)
+        assert first == books
+        times = [item.exchange.time_ns for item in rest if isinstance(item, Captured)]
+        content = path.read_bytes()
+        assert told == Closed(path, sha256(content).hexdigest(), len(content), told.first_ns, times[-1], len(times))
+    assert files[0].name == "works-20261129T003225Z.pcapng.zst"
+
+
+def test_a_poll_under_way_is_told_again_in_the_next_file(tmp_path: Path) -> None:
+    poll = [replace(answered("hall", number), poll=5) for number in range(4)]
+    later = [at(exchange, HOUR_NS) for exchange in poll]
+    with writing(tmp_path) as writer:
+        for exchange in [*poll[:2], *later[2:]]:
+            writer.exchange(exchange)
+        writer.booked("hall", 0)
+    second = sorted(tmp_path.iterdir())[1]
+    items = [item for item in read_capture([second]) if isinstance(item, Captured)]
+    assert [item.exchange for item in items] == [*poll[:2], *later[2:]]
+    assert [item.again for item in items] == [True, True, False, False]
+    assert [item.booked for item in items] == [None, None, None, 0]
+    assert captured(tmp_path) == [*poll[:2], *later[2:]]
+
+
+def test_a_file_that_grows_too_long_is_followed_by_another(tmp_path: Path) -> None:
+    exchanges = [answered("hall", number) for number in range(3000)]
+    with writing(tmp_path, max_size=2 << 20) as writer:
+        for exchange in exchanges:
+            writer.exchange(exchange)
+    assert len([*tmp_path.iterdir()]) > 3
+    assert captured(tmp_path) == exchanges
+
+
+def test_all_files_together_stay_within_their_size_and_the_oldest_goes_first(tmp_path: Path) -> None:
+    removed: list[Removed] = []
+    stranger = tmp_path / "works-east-20200101T000000Z.pcapng.zst"
+    stranger.write_bytes(bytes(1 << 20))
+    most = 1 << 20
+    sizes = []
+    with writing(tmp_path, max_size=most, on_removed=removed.append) as writer:
+        for number in range(60):
+            for exchange in range(200):
+                base = answered("hall", number * 200 + exchange)
+                writer.exchange(replace(base, reply=base.reply[:9] + os.urandom(2 * base.block.count)))
+            until(lambda: not writer.status.waiting)
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir() if path != stranger))
+        status = writer.status
+    assert stranger.exists()
+    assert removed
+    assert max(sizes) <= most
+    assert status.removed == len(removed)
+    names = [file.path.name for file in removed]
+    assert names == sorted(names)
+    assert {note.body["file"] for note in notes(tmp_path)} <= set(names)
+    assert notes(tmp_path)[-1].kind == "removed"
+
+
+def test_another_configuration_begins_another_file_at_once(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall", 0))
+        writer.configure("sha256:other", {"bus": LINES["bus"]})
+        writer.exchange(answered("bus", 0))
+    heads = [item for item in read_capture([tmp_path]) if isinstance(item, Section)]
+    assert [(head.configuration, [*head.lines]) for head in heads] == [
+        ("sha256:abc", [*LINES]),
+        ("sha256:other", ["bus"]),
+    ]
+    assert captured(tmp_path) == [answered("hall", 0), answered("bus", 0)]
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO])
+def test_a_failing_disk_is_told_of_once_and_costs_only_what_it_did_not_take(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    write, broken = CaptureFiles.write, False
+
+    def failing(files: CaptureFiles, data: bytes) -> None:
+        if broken:
+            raise OSError(error, os.strerror(error))
+        write(files, data)
+
+    monkeypatch.setattr(CaptureFiles, "write", failing)
+    monkeypatch.setattr("drivers.capture.writer._RETRY_S", 0.0)
+    books = Note("books", START_NS, 1, {})
+    with writing(tmp_path, on_opened=lambda: [books]) as writer:
+        writer.exchange(answered("hall", 0))
+        writer.booked("hall", 0)
+        until(lambda: not writer.status.waiting)
+        broken = True
+        writer.exchange(answered("hall", 1))
+        writer.booked("hall", 0)
+        until(lambda: writer.status.trouble)
+        assert writer.status.trouble == f"nothing is captured: {os.strerror(error)}"
+        for number in range(2, 10):
+            writer.exchange(answered("hall", number))
+            writer.booked("hall", 0)
+        broken = False
+        until(lambda: _goes_on(writer))
+        writer.exchange(answered("hall", 100))
+        writer.booked("hall", 0)
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    kept = captured(tmp_path)
+    assert kept[0] == answered("hall", 0)
+    assert kept[-1] == answered("hall", 100)
+    told = notes(tmp_path)
+    assert [note.kind for note in told] == ["books", "dropped", "books"]
+    status = writer.status
+    assert told[1].body == {"exchanges": status.dropped, "notes": 0}
+    assert status.exchanges == len(kept)
+
+
+def _goes_on(writer: CaptureWriter) -> bool:
+    writer.exchange(answered("hall", 50))
+    writer.booked("hall", 0)
+    return not writer.status.trouble
+
+
+def test_a_directory_that_cannot_be_made_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("here already")
+    with writing(tmp_path / "file" / "captures") as writer:
+        until(lambda: writer.status.trouble)
+        writer.exchange(answered("hall"))
+        writer.booked("hall", 0)
+        assert writer.status.dropped == 1
+        assert writer.status.trouble == "nothing is captured: Not a directory"
+    assert len(caplog.records) == 1
+
+
+def test_a_queue_that_is_full_drops_and_tells_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("drivers.capture.writer._QUEUE_BYTES", 20_000)
+    writer = CaptureWriter(tmp_path, site="works", version="1", boot_id=BOOT, max_size=1 << 30)
+    writer.configure("sha256:abc", LINES)
+    for number in range(200):
+        writer.exchange(answered("hall", number))
+    assert writer.status.waiting < 21_000
+    dropped = writer.status.dropped
+    writer.start()
+    until(lambda: not writer.status.waiting)
+    writer.exchange(answered("hall", 200))
+    writer.close()
+    kept = captured(tmp_path)
+    assert kept == [answered("hall", number) for number in (*range(len(kept) - 2), 199, 200)]
+    assert [(note.kind, note.body["exchanges"]) for note in notes(tmp_path)] == [("dropped", dropped)]
+    assert len(kept) + dropped == 201
+
+
+_VICTIM = """
+import sys, time
+from pathlib import Path
+from drivers.capture import CaptureWriter
+from tests.drivers.capture.exchanges import BOOT, LINES, answered
+writer = CaptureWriter(Path(sys.argv[1]), site="works", version="1", boot_id=BOOT, max_size=1 << 30)
+writer.configure("sha256:abc", LINES)
+writer.start()
+for number in range(100_000):
+    writer.exchange(answered("hall", number))
+    writer.booked("hall", 0)
+    if number % 10 == 9:
+        writer._thread.wake.set()
+        print(number, flush=True)
+        time.sleep(0.001)
+"""
+
+
+@pytest.mark.integration
+def test_a_killed_writer_leaves_a_file_that_the_next_one_finishes(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", _VICTIM, str(tmp_path)], stdout=subprocess.PIPE, text=True) as victim:
+        assert victim.stdout
+        for line in victim.stdout:
+            if int(line) > 300:
+                break
+        victim.send_signal(signal.SIGKILL)
+    closed: list[Closed] = []
+    with writing(tmp_path, on_closed=closed.append):
+        until(lambda: closed)
+    (told,) = closed
+    kept = captured(tmp_path)
+    assert len(kept) >= 290
+    assert kept == [answered("hall", number) for number in range(len(kept))]
+    assert (told.exchanges, told.last_ns) == (len(kept), kept[-1].time_ns)
+    assert not any(isinstance(item, Damage) for item in read_capture([tmp_path]))
+    assert [path.suffix for path in tmp_path.iterdir()] == [".zst"]
+
+
+def test_a_torn_end_is_cut_off_and_the_rest_compressed(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        for exchange in mixed(50):
+            writer.exchange(exchange)
+    (path,) = tmp_path.iterdir()
+    whole = zstandard.ZstdDecompressor().decompress(path.read_bytes())
+    path.unlink()
+    (tmp_path / "works-20261129T001225Z.pcapng").write_bytes(whole[:-7] + bytes(1000))
+    (tmp_path / "works-20261129T001225Z.pcapng.zst.part").write_bytes(b"half")
+    (tmp_path / "works-20261129T001226Z.pcapng").write_bytes(b"")
+    closed: list[Closed] = []
+    with writing(tmp_path, on_closed=closed.append):
+        until(lambda: closed)
+    assert sorted(exchange.time_ns for exchange in captured(tmp_path)) != []
+    assert len(captured(tmp_path)) == 49
+    assert [file.name for file in tmp_path.iterdir()] == ["works-20261129T001225Z.pcapng.zst"]
+
+
+async def test_a_slow_disk_never_slows_who_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = CaptureFiles.write
+
+    def slow(files: CaptureFiles, data: bytes) -> None:
+        time.sleep(0.3)
+        write(files, data)
+
+    monkeypatch.setattr(CaptureFiles, "write", slow)
+    with writing(tmp_path) as writer:
+        turns = 0
+        until_s = time.monotonic() + 0.5
+        while time.monotonic() < until_s:
+            writer.exchange(failed("bus", Outcome.NO_REPLY, turns))
+            turns += 1
+            await asyncio.sleep(0.001)
+    assert turns > 50
+    assert len(captured(tmp_path)) == turns
