@@ -113,7 +113,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         store=parsed.table("store", StoreSection) or StoreSection(),
         lines=tuple(parsed.entries("line", LineSection).values()),
         devices=tuple(parsed.entries("device", DeviceSection).values()),
-        accounts=tuple(parsed.entries("account", AccountSection).values()),
+        accounts=tuple(each.on_site(site.atmosphere) for each in parsed.entries("account", AccountSection).values()),
         carbon=parsed.table("carbon", CarbonSection) or CarbonSection(),
         fuels=tuple(parsed.entries("fuel", FuelSection).values()),
         green_power=tuple(parsed.entries("green_power", GreenPowerSection).values()),

@@ -16,14 +16,13 @@ NORM = "GB/T 10180-2017"
 FLUE_GAS_NORM = "TSG G0003"
 MOST_DIVERGENCE = 5.0
 """Percentage points within which both efficiencies should agree (GB/T 10180); beyond it a meter is wrong."""
-ATMOSPHERE_MPA = 0.101325
 _MJ_PER_KWH = 3.6
 _OXYGEN_OF_AIR = 21.0
 
 
 @dataclass(frozen=True, slots=True)
 class Steam:
-    """State of steam: gauge pressure [MPa]; the temperature [°C] of superheated, the moisture [%] of saturated."""
+    """State of steam: absolute pressure [MPa]; the temperature [°C] of superheated, the moisture [%] of saturated."""
 
     pressure_mpa: float
     feed_water_degc: float
@@ -32,12 +31,11 @@ class Steam:
 
     def heat_kj_kg(self) -> float:
         """Return what one kilogram took up from feed water on [kJ/kg]; raise CarbonError for no state of steam."""
-        absolute = self.pressure_mpa + ATMOSPHERE_MPA
-        feed_water = water_enthalpy_kj_kg(absolute, self.feed_water_degc)
+        feed_water = water_enthalpy_kj_kg(self.pressure_mpa, self.feed_water_degc)
         if self.temperature_degc is not None:
-            return steam_enthalpy_kj_kg(absolute, self.temperature_degc) - feed_water
-        wet = latent_heat_kj_kg(absolute) * self.moisture_percent / 100
-        return steam_enthalpy_kj_kg(absolute) - wet - feed_water
+            return steam_enthalpy_kj_kg(self.pressure_mpa, self.temperature_degc) - feed_water
+        wet = latent_heat_kj_kg(self.pressure_mpa) * self.moisture_percent / 100
+        return steam_enthalpy_kj_kg(self.pressure_mpa) - wet - feed_water
 
 
 def useful_kwh(steam_t: float, heat_kj_kg: float) -> float:

@@ -37,6 +37,7 @@ class Moment:
     latest: LatestOf
     profiles: Mapping[str, Profile]
     course: Course
+    atmosphere_mpa: float
 
     def over(self, place: str, span: str) -> "Inputs":
         """Begin to gather for figures of a place over a span."""

@@ -47,6 +47,7 @@ class Equipment:
         self._ledger = ledger
         self._latest = latest
         self._profiles = config.profiles
+        self._atmosphere_mpa = config.site.atmosphere_mpa
         self._sections = [
             (
                 section,
@@ -59,6 +60,7 @@ class Equipment:
     def figures(self, time_ns: int) -> Iterator[Figure]:
         """Yield the figures of this moment (wall clock, ns)."""
         windows = {figures.span: figures for figures in self._ledger.figures()}
-        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles, Course(self._ledger))
+        course = Course(self._ledger)
+        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles, course, self._atmosphere_mpa)
         for section, place, span in self._sections:
             yield from _WORKS[section.kind](section, place, span, moment)

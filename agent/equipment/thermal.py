@@ -42,7 +42,8 @@ def _direct(section: BoilerSection, inputs: Inputs) -> Figure:
             "boiler_efficiency_direct", "%", NORM, lambda: direct_efficiency_percent(heat * _KWH_PER_GJ, fuel)
         )
     made = inputs.amounts([section.steam or ""], "t", "steam_mass_t")
-    pressure = inputs.reading(section.device, "steam_pressure")
+    gauge = inputs.reading(section.device, "steam_pressure")
+    pressure = gauge + inputs.declared("atmosphere_mpa", inputs.moment.atmosphere_mpa)
     feed_water = inputs.reading(section.device, "feed_water_temperature")
     if section.steam_state == "superheated":
         steam = Steam(pressure, feed_water, inputs.reading(section.device, "steam_temperature"))

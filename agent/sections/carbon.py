@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import date
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
@@ -13,6 +13,8 @@ from agent.carbon.steam import SteamReference
 from agent.sections.section import AccountName, Section
 from drivers.document import nearest
 from drivers.unit import UNITS
+
+STANDARD_ATMOSPHERE = "101.325 kPa"
 
 Direction = Literal["import", "export", "generation", "charge", "discharge"]
 """Where an account's energy goes, seen from the site; `charge` and `discharge` are those of its own storage."""
@@ -68,8 +70,13 @@ def _in(value: object, dimension: str, example: str, per: str = "") -> float:
     return float(number * UNITS[symbol].factor)
 
 
+def kpa(value: str) -> float:
+    """Return a pressure [kPa] given like "101.325 kPa"; raise ValueError for any other text."""
+    return _in(value, "pressure", "101.325 kPa")
+
+
 def _pressure(value: str) -> str:
-    _in(value, "pressure", "101.325 kPa")
+    kpa(value)
     return value
 
 
@@ -86,7 +93,7 @@ _Energy = Annotated[
     BeforeValidator(lambda value: _in(value, "energy", "500 MWh")),
     WithJsonSchema({"type": "string", "examples": ["500 MWh"]}),
 ]
-_Pressure = Annotated[str, AfterValidator(_pressure)]
+Pressure = Annotated[str, AfterValidator(_pressure)]
 _Reference = Annotated[
     SteamReference, WithJsonSchema({"type": "string", "enum": [str(each) for each in SteamReference]})
 ]
@@ -171,10 +178,15 @@ class StateKeys(Section):
     temperature: str | None = None
     return_temperature: str | None = None
     meter_in: Literal["supply", "return"] | None = None
-    atmosphere: _Pressure = "101.325 kPa"
+    atmosphere: Pressure = STANDARD_ATMOSPHERE
     compressibility: float = Field(default=1.0, gt=0.1, lt=3)
 
     @property
     def atmosphere_kpa(self) -> float:
         """Pressure of the atmosphere [kPa], above which a gauge pressure is."""
-        return _in(self.atmosphere, "pressure", "101.325 kPa")
+        return kpa(self.atmosphere)
+
+    def on_site(self, atmosphere: str) -> Self:
+        """Return the keys with the atmosphere of the site where they give none of their own."""
+        given = "atmosphere" in self.model_fields_set
+        return self if given else self.model_copy(update={"atmosphere": atmosphere})

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, model_validator
 
 from agent.measure import Duration, Size, seconds
+from agent.sections.carbon import STANDARD_ATMOSPHERE, Pressure, kpa
 from agent.sections.section import Name, Section
 
 _DAY_S = 86400
@@ -43,11 +44,17 @@ class SiteSection(Section):
     timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
     electricity_region: str = "CN"
     fuel_parameters: str = "GB/T 32151.34-2024"
+    atmosphere: Pressure = STANDARD_ATMOSPHERE
 
     @property
     def zone(self) -> ZoneInfo:
         """The site's time zone."""
         return ZoneInfo(self.timezone)
+
+    @property
+    def atmosphere_mpa(self) -> float:
+        """Pressure of the atmosphere [MPa], above which gauge pressures are."""
+        return kpa(self.atmosphere) / 1000
 
 
 class StoreSection(Section):

@@ -99,9 +99,9 @@ to = 2026-12-31
 class Desk:
     """A ledger with its configuration, and what its registers show."""
 
-    def __init__(self, folder: Path, text: str, start_ns: int = EIGHT, boot_id: str = "") -> None:
+    def __init__(self, folder: Path, text: str, start_ns: int = EIGHT, boot_id: str = "", *, site: str = SITE) -> None:
         (folder / "meters.toml").write_text(GAS_METER, encoding="utf-8")
-        self.config: SiteConfig = configured(folder, SITE + text)
+        self.config: SiteConfig = configured(folder, site + text)
         plant = build_plant(
             self.config.devices,
             self.config.profiles,
@@ -215,6 +215,22 @@ def test_gas_of_an_actual_meter_is_counted_at_zero_degrees(tmp_path: Path) -> No
     assert (body["counted"], body["counted_unit"]) == (100.0, "m3")
     assert body["energy_kwh"] == pytest.approx(3991.02, abs=0.01)
     assert body["co2_kg"] == pytest.approx(797.966, abs=0.001)
+
+
+@pytest.mark.parametrize(("own", "atmosphere_kpa"), [("", 81.2), ('atmosphere = "90 kPa"\n', 90.0)])
+def test_gauge_pressures_are_above_the_atmosphere_of_the_site_or_of_their_account(
+    tmp_path: Path, own: str, atmosphere_kpa: float
+) -> None:
+    # By hand: 100 m3 at 300 kPa above the air and 0 °C are 100 x (300 + air) / 101.325 Nm3.
+    site = SITE.replace("[site]", '[site]\natmosphere = "81.2 kPa"')
+    desk = Desk(tmp_path, METER + GAS + own, site=site)
+    for time_ns, count in ((EIGHT, 5000), (EIGHT + QUARTER, 5100)):
+        desk.meter(time_ns, gas_volume_actual=count, gas_pressure=3000, gas_temperature=0)
+    (interval,) = desk.closed("meter-1/natural_gas", EIGHT + QUARTER)
+
+    body = desk.body("meter-1/natural_gas", interval)
+
+    assert body["amount"] == pytest.approx(100 * (300 + atmosphere_kpa) / 101.325, abs=1e-5)
 
 
 def test_hot_water_is_counted_by_the_heat_it_left(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from agent.carbon.errors import CarbonError
 from agent.carbon.steam import latent_heat_kj_kg, steam_enthalpy_kj_kg
-from agent.equipment.boiler import ATMOSPHERE_MPA, Losses, Steam, direct_efficiency_percent, excess_air, useful_kwh
+from agent.equipment.boiler import Losses, Steam, direct_efficiency_percent, excess_air, useful_kwh
 from agent.equipment.consumption import per_unit_kg
 from agent.equipment.errors import NoFigureError
 
@@ -14,7 +14,7 @@ GAS_KWH_PER_NM3 = 38.931 / 3.6
 def test_direct_efficiency_of_wet_steam_by_hand() -> None:
     # Steam tables at 1.0 MPa absolute: h'' 2777.1, r 2014.4; water of 105 °C 440.9 kJ/kg.
     # 2777.1 - 0.02 * 2014.4 - 440.9 = 2295.9 kJ/kg; 1 t of it 2295.9 MJ; 72 Nm3 of 38.931 MJ 2803.0 MJ; 81.9 %.
-    steam = Steam(1.0 - ATMOSPHERE_MPA, 105.0, moisture_percent=2.0)
+    steam = Steam(1.0, 105.0, moisture_percent=2.0)
 
     assert steam.heat_kj_kg() == pytest.approx(2295.9, abs=0.2)
     efficiency = direct_efficiency_percent(useful_kwh(1.0, steam.heat_kj_kg()), 72 * GAS_KWH_PER_NM3)
@@ -23,7 +23,7 @@ def test_direct_efficiency_of_wet_steam_by_hand() -> None:
 
 def test_superheated_steam_by_the_steam_tables() -> None:
     # Steam tables at 3.0 MPa absolute and 400 °C: 3231.6 kJ/kg; water of 105 °C 442.3 kJ/kg.
-    assert Steam(3.0 - ATMOSPHERE_MPA, 105.0, 400.0).heat_kj_kg() == pytest.approx(3231.6 - 442.3, abs=0.5)
+    assert Steam(3.0, 105.0, 400.0).heat_kj_kg() == pytest.approx(3231.6 - 442.3, abs=0.5)
 
 
 def test_direct_efficiency_is_that_of_a_published_calculator() -> None:
@@ -76,6 +76,6 @@ def test_what_gives_no_efficiency_is_said() -> None:
     with pytest.raises(NoFigureError, match="comes from no fire"):
         excess_air(21.0)
     with pytest.raises(CarbonError, match="not superheated"):
-        Steam(0.9, 105.0, 150.0).heat_kj_kg()
+        Steam(1.0, 105.0, 150.0).heat_kj_kg()
     with pytest.raises(CarbonError, match="boils at"):
-        Steam(0.0, 120.0).heat_kj_kg()
+        Steam(0.101325, 120.0).heat_kj_kg()

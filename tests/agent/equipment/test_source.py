@@ -85,8 +85,8 @@ GAUGES = {
 class Works:
     """A plant whose devices say what a test tells them to."""
 
-    def __init__(self, folder: Path, equipment: str, devices: str = DEVICES) -> None:
-        self.desk = Desk(configured(folder, SITE + devices + equipment))
+    def __init__(self, folder: Path, equipment: str, devices: str = DEVICES, site: str = "") -> None:
+        self.desk = Desk(configured(folder, SITE.replace("[site]", f"[site]\n{site}") + devices + equipment))
         self.latest = Latest()
         profiles = self.desk.config.profiles
         self.latest.configure(profiles, profiles)
@@ -188,6 +188,17 @@ def test_a_boiler_by_hand(tmp_path: Path) -> None:
     assert found["boiler_steam_per_fuel"].value == pytest.approx(13.889, abs=0.01)
     assert found["boiler_steam_per_fuel"].unit == "kg/Nm3"
     assert all(figure.unverified for figure in found.values())
+
+
+def test_a_boiler_on_high_ground_has_its_gauge_above_the_thinner_air(tmp_path: Path) -> None:
+    # 0.7188 MPa above the 81.2 kPa of Kunming are 0.8 MPa: by the steam tables 2768.3 kJ/kg, r 2047.3; water of
+    # 105 °C 440.7 kJ/kg. 2768.3 - 0.02 * 2047.3 - 440.7 = 2286.7 kJ/kg.
+    works = Works(tmp_path, BOILER, DEVICES, site='atmosphere = "81.2 kPa"')
+    found = boiler(works, gas_nm3=72.0, steam_t=1.0, steam_pressure=0.7188)
+
+    efficiency = found["boiler_efficiency_direct"]
+    assert efficiency.inputs["steam_heat_kj_kg"] == pytest.approx(2286.7, abs=0.2)
+    assert efficiency.inputs["atmosphere_mpa"] == 0.0812
 
 
 def test_efficiencies_that_lie_apart_raise_a_flag(tmp_path: Path) -> None:
