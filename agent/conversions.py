@@ -1,7 +1,9 @@
 """What the amounts of a site's accounts weigh in energy and emission, by day."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from agent.beside import Beside, GreenPool, GreenPower, Weighing
 from agent.carbon.condition import Matter
@@ -13,6 +15,7 @@ from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 
 _NS = 1_000_000_000
+_YEARS = range(1990, 2101)
 _MOST_CONVERSIONS = 1000
 """Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
 
@@ -34,6 +37,7 @@ class Conversions:
         self._steam_reference = config.carbon.steam_reference
         self._pool = GreenPool(config.green_power)
         self._known: dict[tuple[str, date], Conversion] = {}
+        self._turns: dict[str, list[int]] = {}
 
     def day(self, time_ns: int) -> date:
         """Return the local day of a time."""
@@ -59,6 +63,24 @@ class Conversions:
             )
             self._known[key] = replace(found, unverified=True) if self._above_unverified(account) else found
         return self._known[key]
+
+    def turns(self, account: Account, start_ns: int, end_ns: int) -> Sequence[int]:
+        """Return the midnights within a time [Unix ns] from which on a unit of an account may weigh something else.
+
+        Years begin at them, for which there are factors and coal rates, or analyses of a fuel begin or end.
+        """
+        carrier = account.carrier or ""
+        if carrier not in self._turns:
+            days = {date(year, 1, 1) for year in _YEARS}
+            for fuel in self._fuels:
+                if fuel.carrier == carrier:
+                    days.add(fuel.since)
+                    if fuel.to and fuel.to < date.max:
+                        days.add(fuel.to + timedelta(days=1))
+            midnights = (datetime(day.year, day.month, day.day, tzinfo=self._zone) for day in sorted(days))
+            self._turns[carrier] = [int(midnight.timestamp()) * _NS for midnight in midnights]
+        turns = self._turns[carrier]
+        return turns[bisect_right(turns, start_ns) : bisect_left(turns, end_ns)]
 
     def _above_unverified(self, account: Account) -> bool:
         """Return whether the heat of an account counts above a reference that nobody checked against its source."""

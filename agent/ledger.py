@@ -5,8 +5,8 @@ Invariants:
 - Only this module books. A frame is taken in the order it was read; nothing here looks at a clock, so the same
   frames and ticks give the same records, bit for bit.
 - A row of the ring holds, for every account side by side, what has been booked since it began: amount,
-  measured seconds, estimated amount, CO2 (location) and CO2 (market). Energy and kgce are amounts times the
-  conversion, so they need no column.
+  measured seconds, estimated amount, CO2 (location) and CO2 (market). Energy and kgce follow
+  from amounts, so they need no column: see `agent.weights`.
 - A row is saved only together with the books of all accounts. So a restart finds rows and books that belong
   together, and the windows of an agent that was restarted are those of one that ran on and read nothing.
 - A delta is weighed with the factor of the day it ends on; an interval with the factor of the day it starts on.

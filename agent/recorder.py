@@ -31,6 +31,7 @@ from agent.scribe import Scribe
 from agent.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
 from agent.warning.desk import Warnings
+from agent.weights import weight_over
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
@@ -211,7 +212,7 @@ class Recorder:
         self.latest_windows = []
         for figures in self._ledger.figures():
             for account in self._ledger.plant.accounts:
-                weight = self._ledger.conversions.at(account, now_ns)
+                weight = weight_over(self._ledger, account.name, figures, now_ns)
                 column = self._ledger.position[account.name]
                 body = bodies.account_window(self._scribe.site, account, figures, column, weight, now_ns)
                 self.latest_windows.append(body)

@@ -1,9 +1,9 @@
 """What one unit of a carrier amounts to, and the choices that decide it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_file import Row
@@ -66,6 +66,30 @@ class Conversion:
     co2e_kg_per_unit: float | None = None
     """CO2, CH4 and N2O together, by `gwp`; None where the set has no CH4 and N2O."""
     gwp: str = ""
+
+
+_PER_UNIT = (
+    *("kwh_per_unit", "kgce_per_unit", "co2_kg_per_unit", "co2_market_kg_per_unit", "physical_kwh_per_unit"),
+    *("kgce_equivalent_per_unit", "ch4_kg_per_unit", "n2o_kg_per_unit", "co2e_kg_per_unit"),
+)
+
+
+def mean_of(parts: Sequence[tuple[float, Conversion]]) -> Conversion:
+    """Return what one unit of several amounts, oldest first, comes to in the mean; the rest is that of the last.
+
+    What one of them does not have, the mean does not have either; it is marked *unverified* as soon as one is.
+    """
+    told = [(amount, each) for amount, each in parts if amount] or [parts[-1]]
+    total = sum(amount for amount, _ in told)
+    last = told[-1][1]
+    if not total or len(told) == 1:
+        return last
+    mean: dict[str, Any] = {}
+    for name in _PER_UNIT:
+        values = [getattr(each, name) for _, each in told]
+        weighed = [amount * value for (amount, _), value in zip(told, values, strict=True) if value is not None]
+        mean[name] = sum(weighed) / total if len(weighed) == len(told) else None
+    return replace(last, **mean, unverified=any(each.unverified for _, each in told))
 
 
 def coefficient(row: Row) -> float:

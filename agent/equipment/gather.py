@@ -14,6 +14,7 @@ from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
 from agent.ledger import AMOUNT, ESTIMATED, Ledger, WindowFigures
+from agent.weights import weight_over
 from drivers.profile import Profile
 from drivers.quantity import VOCABULARY
 from drivers.reading import Quality
@@ -108,8 +109,8 @@ class Inputs:
             found = self._window(name)
             if found is None:
                 return _NAN
-            account = self.moment.ledger.books[name].account
-            weight = self.moment.ledger.conversions.at(account, self.moment.time_ns)
+            moment = self.moment
+            weight = weight_over(moment.ledger, name, moment.windows[self.span], moment.time_ns)
             if weight is None:
                 self.missing.append(f"{name}: is an output, which has no energy")
                 return _NAN

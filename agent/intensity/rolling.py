@@ -5,6 +5,7 @@ from agent.intensity.ratio import CO2, ENERGY, WATER, Made, Members, Spent, rati
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, Ledger, WindowFigures
 from agent.plant import Intensity
 from agent.record import rfc3339
+from agent.weights import weight_over
 
 
 def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: WindowFigures, time_ns: int) -> Body:
@@ -25,7 +26,7 @@ def intensity_window(site: str, intensity: Intensity, ledger: Ledger, figures: W
 
 def _spent(name: str, ledger: Ledger, figures: WindowFigures, time_ns: int) -> Spent:
     values = figures.values[:, ledger.position[name]]
-    weight = ledger.conversions.at(ledger.books[name].account, time_ns)
+    weight = weight_over(ledger, name, figures, time_ns)
     found: dict[str, float] = {}
     if weight is not None:
         amount = float(values[AMOUNT])

@@ -13,6 +13,7 @@ from agent.figure import Figure
 from agent.ledger import Ledger, WindowFigures
 from agent.sections.carbon import Direction
 from agent.sections.virtual import BalanceSection
+from agent.weights import weight_over
 
 _SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, "export": -1, "charge": -1}
 """How what goes through a meter counts for the site behind it."""
@@ -91,7 +92,7 @@ class Balances:
 
     def _amounts(self, names: Sequence[str], window: WindowFigures, time_ns: int) -> _Amounts:
         ledger = self._ledger
-        weights = [ledger.conversions.at(ledger.books[name].account, time_ns) for name in names]
+        weights = [weight_over(ledger, name, window, time_ns) for name in names]
         columns = {name: window.values[:, self._ledger.position[name]] for name in names}
         covered = {name: bodies.coverage(values, window) for name, values in columns.items()}
         return _Amounts(
