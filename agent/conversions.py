@@ -36,7 +36,7 @@ class Conversions:
         self._fuels = config.fuels
         self._steam_reference = config.carbon.steam_reference
         self._pool = GreenPool(config.green_power)
-        self._known: dict[tuple[str, date], Conversion] = {}
+        self._known: dict[tuple[str, str, date], Conversion] = {}
         self._turns: dict[str, list[int]] = {}
 
     def day(self, time_ns: int) -> date:
@@ -48,7 +48,7 @@ class Conversions:
         if account.carrier is None:
             return None
         day = self.day(time_ns)
-        key = (account.name, day)
+        key = (account.name, account.direction, day)
         if key not in self._known:
             if len(self._known) >= _MOST_CONVERSIONS:
                 self._known.clear()

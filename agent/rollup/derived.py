@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.carbon.conversion import Conversion
 from agent.config import SiteConfig
 from agent.corrections.amend import start_ns as start_of
 from agent.ledger import Ledger
@@ -94,6 +95,7 @@ class Derived:
                 self._followed.setdefault(member, []).append(account.name)
         self._virtual = virtual
         self._billed.keep(ledger)
+        self._conversions = ledger.conversions
         self._calendar = calendar_of(config)
         self._progress = {name: each for name, each in self._progress.items() if name in self._accounts}
         self.restore()
@@ -207,7 +209,7 @@ class Derived:
         kind, empty = ROLLUP if step.month else INTERVAL_RECORD, True
         async for start, bodies in in_force(self._store, step.since_ns, step.until_ns, kind=kind):
             empty = False
-            parts = self._days(step.spans, bodies) if step.month else self._parts(step.spans, bodies)
+            parts = self._days(step.spans, bodies) if step.month else self._parts(step.spans, bodies, start)
             for name, part in parts.items():
                 if part.unit == self._accounts[name].unit:
                     step.add(name, start, part)
@@ -223,7 +225,7 @@ class Derived:
             key.account: Part.of(body) for key, body in bodies.items() if key.period == DAY and key.account in wanted
         }
 
-    def _parts(self, wanted: Iterable[str], bodies: Mapping[Kept, Body]) -> dict[str, Part]:
+    def _parts(self, wanted: Iterable[str], bodies: Mapping[Kept, Body], start_ns: int) -> dict[str, Part]:
         """Return what the records of one start say of the accounts that are wanted, virtual ones among them."""
         asked = {name: self._accounts[name] for name in wanted}
         members = {m for each in asked.values() if isinstance(each, VirtualAccount) for m in each.members}
@@ -233,8 +235,13 @@ class Derived:
             if key.account in asked or key.account in members
         }
         found = {name: part for name, part in known.items() if name in asked}
+        conversions = self._conversions
+
+        def weigh(account: Account) -> Conversion | None:
+            return conversions.at(account, start_ns)
+
         for name, account in asked.items():
-            if isinstance(account, VirtualAccount) and (part := account.of(known)):
+            if isinstance(account, VirtualAccount) and (part := account.of(known, weigh)):
                 found[name] = part
         return found
 

@@ -10,7 +10,8 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from agent import bodies
+from agent import bodies, interval_body
+from agent.carbon.conversion import Conversion
 from agent.metering.amount import QUANTA_PER_UNIT, quanta
 from agent.record import rfc3339
 from agent.rollup.periods import SHIFT, Span
@@ -87,6 +88,15 @@ class Part:
 
         sums = {key: cut(amount) for key, amount in self.sums.items()}
         return replace(self, sums=sums, green=cut(self.green), estimated=cut(self.estimated))
+
+    def weighed(self, weight: Conversion | None) -> "Part":
+        """Return the same amount with the energy and emission of another weight, and without a price."""
+        amount = self.sums["amount"] / QUANTA_PER_UNIT
+        body = interval_body.weighed_body(amount, 0.0, weight)
+        sums = {"amount": self.sums["amount"], **{key: quanta(body[key]) for key in SUMMED if key in body}}
+        alike = {key: body[key] for key in _ALIKE if key in body}
+        unverified = self.unverified or bool(weight and weight.unverified)
+        return replace(self, sums=sums, alike=alike, unverified=unverified)
 
     def taken_away(self, *, opposed: bool) -> "Part":
         """Return the same to be taken away; what is estimated of it stays estimated.

@@ -1,13 +1,19 @@
 """Virtual accounts: sums and differences of accounts, or a fixed share of one, interval by interval."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from agent.carbon.conversion import Conversion
 from agent.plant import Account
 from agent.rollup.total import Part, side_by_side
 from agent.sections.virtual import VirtualSection
 
+Weigh = Callable[[Account], Conversion | None]
+"""What the amounts of an account weigh at the time in question."""
+
+_OWN = frozenset({"generation", "charge", "discharge"})
+"""Directions of what the site makes or stores itself, which weighs nothing, or less than what is bought."""
 _SITE = "site"
 """Area of a virtual account whose members are in several."""
 
@@ -29,6 +35,11 @@ class VirtualAccount:
     share: tuple[Fraction, Fraction] | None
     opposed: frozenset[str]
     """Those in `minus` that leave the site where those in `plus` do not, or the reverse."""
+    as_bought: Mapping[str, Account] = field(default_factory=dict)
+    """What the site makes or stores itself, as if it were bought: so a rest has the emission of its amount.
+
+    There is some only where what consumers use, who are weighed as if they bought it, is taken away from it.
+    """
 
     @property
     def key(self) -> str:
@@ -40,9 +51,9 @@ class VirtualAccount:
         """The accounts it is worked out from."""
         return (*self.plus, *self.minus)
 
-    def of(self, parts: Mapping[str, Part]) -> Part | None:
+    def of(self, parts: Mapping[str, Part], weigh: Weigh) -> Part | None:
         """Return what it comes to; None when a member is missing, or is counted in another unit or time."""
-        found = [parts.get(name) for name in self.members]
+        found = [self._member(name, parts, weigh) for name in self.members]
         known = [part for part in found if part is not None and part.unit == self.unit]
         if len(known) < len(found) or len({part.end_ns for part in known}) > 1:
             return None
@@ -51,6 +62,10 @@ class VirtualAccount:
         taken = len(self.plus)
         away = zip(self.minus, known[taken:], strict=True)
         return side_by_side([*known[:taken], *(part.taken_away(opposed=name in self.opposed) for name, part in away)])
+
+    def _member(self, name: str, parts: Mapping[str, Part], weigh: Weigh) -> Part | None:
+        part, bought = parts.get(name), self.as_bought.get(name)
+        return part.weighed(weigh(bought)) if part and bought else part
 
 
 def virtual_accounts(sections: Sequence[VirtualSection], accounts: Iterable[Account]) -> list[VirtualAccount]:
@@ -76,6 +91,14 @@ def virtual_accounts(sections: Sequence[VirtualSection], accounts: Iterable[Acco
                 minus=section.minus,
                 share=share,
                 opposed=frozenset(name for name in section.minus if by_name[name].leaves is not first.leaves),
+                as_bought=_as_bought(section, by_name),
             )
         )
     return found
+
+
+def _as_bought(section: VirtualSection, by_name: Mapping[str, Account]) -> dict[str, Account]:
+    if not any(by_name[name].direction == "import" for name in section.minus):
+        return {}
+    members = (by_name[name] for name in section.members)
+    return {each.name: replace(each, direction="import") for each in members if each.direction in _OWN}
