@@ -11,7 +11,8 @@ from agent.equipment.source import Equipment
 from agent.figure import Figure, FigureSource
 from agent.latest import LatestOf
 from agent.ledger import Ledger
-from agent.rollup.balance import Balances
+from agent.rollup.balance_figures import Balances
+from agent.rollup.tree import balances_of
 from agent.tariff.figures import TariffFigures
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,8 @@ _log = logging.getLogger(__name__)
 def figure_sources(config: SiteConfig, ledger: Ledger, latest: LatestOf) -> tuple[FigureSource, ...]:
     """Return what works out figures for a configuration, from the ledger's windows and the latest readings."""
     equipment = [Equipment(config, ledger, latest)] if config.equipment else []
-    balances, tariffs = Balances(config.balances, ledger), TariffFigures(ledger, ledger.tariffs.books.values())
+    balances = Balances(balances_of(config.balances, config.devices, ledger.plant.accounts), ledger)
+    tariffs = TariffFigures(ledger, ledger.tariffs.books.values())
     return (*equipment, ledger.checks, tariffs, balances)
 
 

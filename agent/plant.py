@@ -64,6 +64,10 @@ class Account:
     condition: ConditionSource | None = None
     """Pressure and temperature by which the counter's unit is weighed; then `unit` is that of the weighed amount."""
     feed: Feed = "read"
+    meters: str = ""
+    """What it measures all of: `site`, an area, a device, or `none`; empty for what is used where the device stands."""
+    accuracy: float = 0.02
+    """Share by which it may be wrong."""
 
     @property
     def integrates(self) -> bool:
@@ -140,6 +144,8 @@ def _account(
         check=_quantity(profile, check, device.name, key="check") if check else None,
         rated_kw=device.rated_power,
         gap_after_s=3 * every_s,
+        meters=device.meters or "",
+        accuracy=device.accuracy,
     )
 
 
@@ -171,7 +177,8 @@ def added_account(section: AccountSection, device: DeviceSection, profile: Profi
     except ConditionError as error:
         raise PlantError(error.what, error.remedy, key=error.key) from error
     unit = condition.unit if condition else formed.unit
-    return replace(formed, unit=unit, direction=section.direction, condition=condition)
+    meters = section.meters or formed.meters
+    return replace(formed, unit=unit, direction=section.direction, condition=condition, meters=meters)
 
 
 def output(section: OutputSection, device: DeviceSection | None, profile: Profile | None) -> Account:

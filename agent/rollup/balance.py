@@ -1,104 +1,109 @@
-"""Balances: what comes in by meters less what further meters count is the rest that nobody metered.
+"""Balances: what comes in by meters, less what further meters count, is the rest that nobody metered.
 
-Over rolling windows, as figures. Where the meters behind say more than those before by what their accuracy allows,
-they disagree; that is a figure too, 0 while they agree, so that an alarm can watch it.
+Where the meters behind say more than those before by what their accuracy allows, they disagree; that is a figure too,
+0 while they agree, so that an alarm can watch it. Two meters of the same thing disagree both ways.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from agent import bodies
-from agent.columns import AMOUNT, ESTIMATED
-from agent.figure import Figure
-from agent.ledger import Ledger, WindowFigures
 from agent.sections.carbon import Direction
-from agent.sections.virtual import BalanceSection
-from agent.weights import weight_over
 
-_SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, "export": -1, "charge": -1}
-"""How what goes through a meter counts for the site behind it."""
+SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, "export": -1, "charge": -1}
+"""How what goes through a meter counts for what is behind it."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Amounts:
-    """Amounts of a window by account [unit], and how far they are known."""
+class Flow:
+    """What goes through one meter: `sign` is how it counts, `accuracy` by which share of it the meter may be wrong."""
 
-    of: Mapping[str, float]
-    missing: tuple[str, ...]
-    coverage: float
-    estimated: float
-    unverified: bool
+    account: str
+    direction: Direction
+    sign: int
+    accuracy: float
 
 
-class Balances:
-    """Works out the balances of a configuration from the ledger's windows."""
+class Result(NamedTuple):
+    """A figure of a balance: of its unit, or a share in %; None where there is nothing to divide by."""
 
-    def __init__(self, sections: Sequence[BalanceSection], ledger: Ledger) -> None:
-        self._sections, self._ledger = sections, ledger
+    name: str
+    share: bool
+    value: float | None
+    behind: bool = False
+    """Whether it follows from the meters behind, too."""
+    bounded: bool = False
+    """Whether it follows from what the meters' accuracy allows, too."""
 
-    def figures(self, time_ns: int) -> Iterator[Figure]:
-        """Yield the figures of each balance over each span (wall clock, ns)."""
-        if self._sections:
-            for window in self._ledger.figures():
-                for section in self._sections:
-                    yield from self._balance(section, window, time_ns)
 
-    def _balance(self, section: BalanceSection, window: WindowFigures, time_ns: int) -> Iterator[Figure]:
-        amounts = self._amounts((*section.incoming, *section.metered), window, time_ns)
-        books = self._ledger.books
-        unit = books[section.incoming[0]].account.unit
-        by: dict[str, float] = {}
-        for name in section.incoming:
-            direction = books[name].account.direction
-            by[direction] = by.get(direction, 0.0) + amounts.of[name]
-        inputs = {f"{direction}_{unit.lower()}": amount for direction, amount in by.items()}
-        incoming = sum(_SIGNS[books[name].account.direction] * amounts.of[name] for name in section.incoming)
-        metered = sum(amounts.of[name] for name in section.metered)
-        place = section.area or "agent"
-        prefix = section.name.replace("-", "_")
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """What comes in at one level of the plant, and what is metered of it behind.
 
-        def figure(name: str, symbol: str, value: float | None, given: Mapping[str, float]) -> Figure:
-            known = value is not None and not amounts.missing
-            return Figure(
-                f"{prefix}_{name}",
-                place,
-                window.span,
-                time_ns,
-                symbol,
-                bodies.rounded(value) if value is not None and known else None,
-                inputs={key: bodies.rounded(each) for key, each in given.items()},
-                missing=() if known else amounts.missing or (f"an amount of {section.name} to divide by",),
-                coverage=amounts.coverage,
-                estimated=amounts.estimated,
-                unverified=amounts.unverified,
-            )
+    `place` is that of its figures, which begin with `figure`; its records are those of the account `name`, whose amount
+    is what is consumed behind the meters of the level. `compared`: both sides are meters of the same thing.
+    """
 
-        if section.metered:
-            both = {**inputs, f"metered_{unit.lower()}": metered}
-            allowed = section.accuracy * (sum(by.values()) + metered)
-            rest = incoming - metered
-            yield figure("rest", unit, rest, both)
-            yield figure("rest_share", "%", 100 * rest / incoming if incoming > 0 else None, both)
-            yield figure("disagreement", unit, max(0.0, -rest - allowed), {**both, f"allowed_{unit.lower()}": allowed})
-        if by.keys() - {"import"}:
-            yield figure("net_import", unit, by.get("import", 0.0) - by.get("export", 0.0), inputs)
-            yield figure("consumption", unit, incoming, inputs)
-        if "generation" in by:
-            made, used = by["generation"], by["generation"] - by.get("export", 0.0)
-            yield figure("self_consumption", unit, max(0.0, used), inputs)
-            yield figure("self_consumption_share", "%", 100 * max(0.0, used) / made if made > 0 else None, inputs)
-        if {"charge", "discharge"} & by.keys():
-            yield figure("storage_net", unit, by.get("discharge", 0.0) - by.get("charge", 0.0), inputs)
+    name: str
+    figure: str
+    place: str
+    area: str
+    unit: str
+    incoming: tuple[Flow, ...]
+    metered: tuple[Flow, ...]
+    compared: bool = False
 
-    def _amounts(self, names: Sequence[str], window: WindowFigures, time_ns: int) -> _Amounts:
-        ledger = self._ledger
-        weights = [weight_over(ledger, name, window, time_ns) for name in names]
-        columns = {name: window.values[:, self._ledger.position[name]] for name in names}
-        covered = {name: bodies.coverage(values, window) for name, values in columns.items()}
-        return _Amounts(
-            {name: float(values[AMOUNT]) for name, values in columns.items()},
-            tuple(name for name, share in covered.items() if not share),
-            min(covered.values()),
-            max(bodies.share(float(values[ESTIMATED]), float(values[AMOUNT])) for values in columns.values()),
-            any(weight.unverified for weight in weights if weight),
-        )
+    @property
+    def device(self) -> str:
+        """What stands for a device in the topics of its records."""
+        return self.name.partition("/")[0]
+
+    @property
+    def key(self) -> str:
+        """Where its records belong: area and device."""
+        return f"{self.area}/{self.device}"
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The accounts it is worked out from, each once."""
+        return tuple(dict.fromkeys(flow.account for flow in (*self.incoming, *self.metered)))
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The members without which nothing can be said at all."""
+        return tuple(flow.account for flow in self.incoming)
+
+    @property
+    def bounds(self) -> tuple[Flow, ...]:
+        """The meters whose errors matter: one that counts on both sides alike takes its error away with it."""
+        both = frozenset(self.incoming) & frozenset(self.metered)
+        return tuple(flow for flow in (*self.incoming, *self.metered) if flow not in both)
+
+    def results(self, amounts: Mapping[str, float]) -> Iterator[Result]:
+        """Yield what follows from amounts [unit] of directions, `consumption`, and `metered` and `allowed` if known."""
+        coming = amounts["consumption"]
+        if "metered" in amounts:
+            rest = coming - amounts["metered"]
+            beyond = max(0.0, (abs(rest) if self.compared else -rest) - amounts["allowed"])
+            yield Result("rest", False, rest, behind=True)
+            yield Result("rest_share", True, _percent(rest, coming), behind=True)
+            yield Result("disagreement", False, beyond, behind=True, bounded=True)
+            yield Result("disagreement_share", True, _percent(beyond, coming), behind=True, bounded=True)
+        if self.compared:
+            return
+        flows = {direction: amounts[direction] for direction in SIGNS if direction in amounts}
+        exported = flows.get("export", 0.0)
+        if flows.keys() - {"import"}:
+            yield Result("net_import", False, flows.get("import", 0.0) - exported)
+            yield Result("consumption", False, coming)
+        if "generation" in flows:
+            used = max(0.0, flows["generation"] - exported)
+            yield Result("generation", False, flows["generation"])
+            yield Result("self_consumption", False, used)
+            yield Result("self_consumption_share", True, _percent(used, flows["generation"]))
+        if {"charge", "discharge"} & flows.keys():
+            yield Result("storage_net", False, flows.get("discharge", 0.0) - flows.get("charge", 0.0))
+
+
+def _percent(part: float, whole: float) -> float | None:
+    return 100 * part / whole if whole > 0 else None

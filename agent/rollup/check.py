@@ -5,6 +5,7 @@ from datetime import time
 from fractions import Fraction
 
 from agent.plant import Account
+from agent.rollup.levels import check_levels
 from agent.sections import IntervalSection
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.tables import Parsed
@@ -22,6 +23,7 @@ def check_rollups(
                 what = f"a shift changes within an interval of {length_s:g} s"
                 parsed.report(("shift", index, key), what, "let it change where intervals begin")
     _check_beginnings(parsed)
+    check_levels(parsed, accounts)
     for index, balance in parsed.entries("balance", BalanceSection).items():
         _check_members(parsed, ("balance", index), (*balance.incoming, *balance.metered), accounts)
     given: dict[str, Fraction] = {}

@@ -14,20 +14,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.carbon.conversion import Conversion
 from agent.config import SiteConfig
 from agent.corrections.amend import start_ns as start_of
 from agent.ledger import Ledger
-from agent.plant import Account
+from agent.record import FIGURE, ROLLUP
 from agent.record import INTERVAL as INTERVAL_RECORD
-from agent.record import ROLLUP
 from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
+from agent.rollup.members import Members
 from agent.rollup.periods import DAY, Span
 from agent.rollup.progress import Progress, earliest
 from agent.rollup.reading import Kept, in_force
 from agent.rollup.total import Part, Sum, rollup_body, same_figures
-from agent.rollup.virtual import VirtualAccount, virtual_accounts
 from agent.saved import UnreadableError
 from agent.scribe import Scribe
 from agent.store import StoreError
@@ -85,26 +83,17 @@ class Derived:
 
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with a configuration and its ledger, and with what was saved of their accounts."""
-        tracked = (*ledger.plant.accounts, *ledger.plant.outputs)
-        self._accounts: dict[str, Account | VirtualAccount] = {account.name: account for account in tracked}
-        virtual = virtual_accounts(config.virtual, tracked)
-        self._accounts |= {account.name: account for account in virtual}
-        self._followed: dict[str, list[str]] = {}
-        for account in virtual:
-            for member in account.members:
-                self._followed.setdefault(member, []).append(account.name)
-        self._virtual = virtual
+        self._members = Members(config, ledger)
         self._billed.keep(ledger)
-        self._conversions = ledger.conversions
         self._calendar = calendar_of(config)
-        self._progress = {name: each for name, each in self._progress.items() if name in self._accounts}
+        self._progress = {name: each for name, each in self._progress.items() if name in self._members.accounts}
         self.restore()
 
     def restore(self) -> None:
         """Continue where earlier runs have been."""
         self._billed.restore()
         for name, state in self._store.load_states(_STATE).items():
-            if (account := name.removeprefix(_STATE)) in self._accounts:
+            if (account := name.removeprefix(_STATE)) in self._members.accounts:
                 try:
                     self._progress.setdefault(account, Progress.restored(state))
                 except UnreadableError as error:
@@ -117,8 +106,8 @@ class Derived:
         reason = str(body.get("reason", _LATE))
         progress = self._progress.setdefault(account, Progress(done_ns=start))
         progress.to_ns = max(progress.to_ns, end)
-        self._begin_virtual()
-        for name in (account, *self._followed.get(account, ())):
+        self._follow(account)
+        for name in (account, *(each.name for each in self._members.followers(account))):
             self._noted[name] = min(start, self._noted.get(name, start))
             of_name = self._progress.get(name)
             if of_name is None:
@@ -156,12 +145,10 @@ class Derived:
             self._record(step)
         return True
 
-    def _begin_virtual(self) -> None:
-        """Let virtual accounts follow their members, from the first whole interval on."""
-        for account in self._virtual:
-            members = [self._progress.get(name) for name in account.members]
-            to_ns = min(each.to_ns if each else 0 for each in members)
-            if to_ns:
+    def _follow(self, member: str) -> None:
+        """Let what is worked out from an account follow it, from the first whole interval on."""
+        for account in self._members.followers(member):
+            if to_ns := self._members.reached_ns(account, self._progress):
                 start_ns = self._calendar.interval(to_ns - 1).start_ns
                 self._progress.setdefault(account.name, Progress(done_ns=start_ns)).to_ns = to_ns
 
@@ -188,30 +175,27 @@ class Derived:
 
     def _next_end(self, name: str, done_ns: int) -> int:
         end_ns = self._calendar.next_end(done_ns)
-        return min(end_ns, self._calendar.interval(done_ns).end_ns) if self._is_virtual(name) else end_ns
+        return min(end_ns, self._calendar.interval(done_ns).end_ns) if self._members.is_worked_out(name) else end_ns
 
     def _ending(self, name: str, end_ns: int) -> list[Span]:
-        interval = [self._calendar.interval(end_ns - 1)] if self._is_virtual(name) else []
+        interval = [self._calendar.interval(end_ns - 1)] if self._members.is_worked_out(name) else []
         return [*interval, *self._calendar.ending(end_ns)]
 
     def _again(self, name: str, day_ns: int) -> list[Span]:
         """Return all periods with a part in a day that were added up before."""
         day = self._calendar.day(day_ns)
-        own = self._calendar.intervals(day) if self._is_virtual(name) else ()
+        own = self._calendar.intervals(day) if self._members.is_worked_out(name) else ()
         done_ns = self._progress[name].done_ns
         return [span for span in (*own, *self._calendar.overlapping(day)) if span.end_ns <= done_ns]
-
-    def _is_virtual(self, name: str) -> bool:
-        return isinstance(self._accounts[name], VirtualAccount)
 
     async def _read(self, step: _Step) -> None:
         """Read what a step adds up, and what was recorded of its periods before."""
         kind, empty = ROLLUP if step.month else INTERVAL_RECORD, True
         async for start, bodies in in_force(self._store, step.since_ns, step.until_ns, kind=kind):
             empty = False
-            parts = self._days(step.spans, bodies) if step.month else self._parts(step.spans, bodies, start)
+            parts = self._days(step.spans, bodies) if step.month else self._members.parts(step.spans, bodies, start)
             for name, part in parts.items():
-                if part.unit == self._accounts[name].unit:
+                if part.unit == self._members.accounts[name].unit:
                     step.add(name, start, part)
         if empty and any(span.period == DAY for spans in step.spans.values() for span in spans):
             following = await self._store.first_intervals(step.until_ns, _LATEST_NS, 1)
@@ -224,26 +208,6 @@ class Derived:
         return {
             key.account: Part.of(body) for key, body in bodies.items() if key.period == DAY and key.account in wanted
         }
-
-    def _parts(self, wanted: Iterable[str], bodies: Mapping[Kept, Body], start_ns: int) -> dict[str, Part]:
-        """Return what the records of one start say of the accounts that are wanted, virtual ones among them."""
-        asked = {name: self._accounts[name] for name in wanted}
-        members = {m for each in asked.values() if isinstance(each, VirtualAccount) for m in each.members}
-        known = {
-            key.account: Part.of(body, start_of({"start": body["end"]}))
-            for key, body in bodies.items()
-            if key.account in asked or key.account in members
-        }
-        found = {name: part for name, part in known.items() if name in asked}
-        conversions = self._conversions
-
-        def weigh(account: Account) -> Conversion | None:
-            return conversions.at(account, start_ns)
-
-        for name, account in asked.items():
-            if isinstance(account, VirtualAccount) and (part := account.of(known, weigh)):
-                found[name] = part
-        return found
 
     def _record(self, step: _Step) -> None:
         """Record the periods of a step, each account's together with its progress."""
@@ -274,28 +238,18 @@ class Derived:
         """Record a period unless it was recorded so before; return whether it was not."""
         if key not in step.sums:
             return False
-        account, span, former = self._accounts[key[0]], key[1], step.former.get(key)
-        body = rollup_body(self._head(account), span, step.sums[key].total, self._calendar.expected(span))
+        (name, span), former = key, step.former.get(key)
+        total, expected = step.sums[key].total, self._calendar.expected(span)
+        body = self._members.completed(rollup_body(self._members.head(name), span, total, expected))
         if former and (same_figures(former, body) or former["intervals"] > body["intervals"]):
             return False  # nothing new, or what it was added up from is no more kept as a whole
         body["revision"] = former["revision"] + 1 if former else 0
         if former:
             body["reason"] = reason or _LATE
-        self._scribe.record(ROLLUP, account.key, span.start_ns, body)
+        self._scribe.record(ROLLUP, self._members.accounts[name].key, span.start_ns, body)
+        for figure in self._members.figures(body):
+            self._scribe.record(FIGURE, figure.place, figure.time_ns, figure.body(self._scribe.site))
         return True
-
-    def _head(self, account: Account | VirtualAccount) -> Body:
-        head: Body = {
-            "site": self._scribe.site,
-            "area": account.area,
-            "device": account.device,
-            "account": account.name,
-        }
-        if isinstance(account, VirtualAccount):
-            head["virtual"] = list(account.members)
-        elif account.carrier is None:
-            head["output"] = account.name
-        return head
 
     def _save(self, name: str) -> None:
         self._store.save_state(f"{_STATE}{name}", self._progress[name].state())

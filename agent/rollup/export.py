@@ -12,7 +12,16 @@ COLUMNS = (
     *("coverage", "estimated", "quality"),
 )
 """Columns of every export."""
-_WHERE_PRESENT = ("period", "shift", "intervals", "expected", "green_kwh", "tariff_period", "cost_cny")
+BALANCED = (
+    *("import_amount", "export_amount", "generation_amount", "charge_amount", "discharge_amount", "metered_amount"),
+    *("allowed_amount", "rest_amount", "rest_percent", "disagreement_amount", "disagreement_percent"),
+    *("net_import_amount", "self_consumption_amount", "self_consumption_percent", "storage_net_amount"),
+)
+"""What the records of balances have besides."""
+_WHERE_PRESENT = (
+    *("period", "shift", "intervals", "expected", "green_kwh", "tariff_period", "cost_cny"),
+    *BALANCED,
+)
 """Columns that stand behind those where a record has them."""
 _TIMES = ("start", "end")
 _TEXTS = ("account", "unit", "quality", "period", "shift", "tariff_period")

@@ -21,6 +21,8 @@ SCHEMA = "energy-agent/rollup/1"
 SUMMED = (
     *("amount", "energy_kwh", "kgce", "kgce_equivalent", "co2_kg", "co2_location_kg", "co2_market_kg"),
     *("ch4_kg", "n2o_kg", "co2e_kg", "cost_cny"),
+    *("import_amount", "export_amount", "generation_amount", "charge_amount", "discharge_amount"),
+    *("metered_amount", "allowed_amount"),
 )
 """Keys whose values add up."""
 _COUNTED = frozenset({"amount", "cost_cny"})
@@ -51,6 +53,10 @@ class Part:
     to_seq: int
     digest: bytes
     end_ns: int = 0
+    known: bool = True
+    """Whether it tells of its time: an interval in which nothing was read, and nothing booked, does not."""
+    missing: frozenset[str] = frozenset()
+    """Accounts of a balance that did not tell of all of its time."""
 
     @staticmethod
     def of(body: Mapping[str, Any], end_ns: int = 0) -> "Part":
@@ -78,6 +84,8 @@ class Part:
             to_seq=source["to_seq"],
             digest=digest.encode(),
             end_ns=end_ns,
+            known="source" in body or bool(body["coverage"] or amount or body.get("evidence", {}).get("rules")),
+            missing=frozenset(body.get("missing", ())),
         )
 
     def portion(self, since: Fraction, until: Fraction) -> "Part":
@@ -120,6 +128,7 @@ class Sum:
         self._from_seq = 1 << 63
         self._unverified = False
         self._doubts: set[str] = set()
+        self._missing: set[str] = set()
         self._digest = hashlib.sha256()
 
     def add(self, part: Part) -> None:
@@ -137,6 +146,7 @@ class Sum:
         self._from_seq, self._to_seq = min(self._from_seq, part.from_seq), max(self._to_seq, part.to_seq)
         self._unverified = self._unverified or part.unverified
         self._doubts |= part.doubts
+        self._missing |= part.missing
         self._digest.update(part.digest)
 
     @property
@@ -158,6 +168,7 @@ class Sum:
             to_seq=self._to_seq,
             digest=f"sha256:{self._digest.hexdigest()}".encode(),
             end_ns=self._first.end_ns,
+            missing=frozenset(self._missing),
         )
 
 
@@ -195,6 +206,8 @@ def rollup_body(head: Mapping[str, Any], span: Span, part: Part, expected: int) 
         body["green_kwh"] = part.green / QUANTA_PER_UNIT
     if part.unverified:
         body["unverified"] = True
+    if part.missing:
+        body["missing"] = sorted(part.missing)
     return body | {
         "coverage": covered,
         "estimated": estimated,

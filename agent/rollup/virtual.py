@@ -51,6 +51,11 @@ class VirtualAccount:
         """The accounts it is worked out from."""
         return (*self.plus, *self.minus)
 
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The members without which nothing can be said: all of them."""
+        return self.members
+
     def of(self, parts: Mapping[str, Part], weigh: Weigh) -> Part | None:
         """Return what it comes to; None when a member is missing, or is counted in another unit or time."""
         found = [self._member(name, parts, weigh) for name in self.members]

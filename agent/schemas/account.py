@@ -197,10 +197,47 @@ class Source(Figures):
     days."""
 
 
-class Rollup(Placed, Weighed, Recorded):
+class Balanced(Figures):
+    """What the record of a balance says besides: all in [`unit`], or in %. Its `amount` is what was used in all."""
+
+    import_amount: Number | None = None
+    """What came in from outside."""
+    export_amount: Number | None = None
+    """What left."""
+    generation_amount: Number | None = None
+    """What was generated."""
+    charge_amount: Number | None = None
+    """What went into storages."""
+    discharge_amount: Number | None = None
+    """What came out of storages."""
+    metered_amount: Number | None = None
+    """What the meters behind say; absent, as what follows from it, where one of them has said nothing."""
+    allowed_amount: Number | None = None
+    """By how much both sides may differ, by the accuracy of their meters."""
+    rest_amount: Number | None = None
+    """What nobody metered: `amount` - `metered_amount`."""
+    rest_percent: Number | None = None
+    """Its share [%] of `amount`."""
+    disagreement_amount: Number | None = None
+    """By how much the meters behind say more, beyond what is allowed; 0 while they agree."""
+    disagreement_percent: Number | None = None
+    """Its share [%] of `amount`."""
+    net_import_amount: Number | None = None
+    """What came in less what left."""
+    self_consumption_amount: Number | None = None
+    """What was generated and did not leave."""
+    self_consumption_percent: Number | None = None
+    """Its share [%] of what was generated."""
+    storage_net_amount: Number | None = None
+    """What came out of storages less what went in."""
+    missing: Annotated[list[str], Field(min_length=1)] | None = None
+    """Accounts behind that did not tell of all of the period."""
+
+
+class Rollup(Placed, Weighed, Balanced, Recorded):
     """The intervals of a period added up, in the revision in force; those of a virtual account also one by one.
 
-    A figure that one of its intervals does not have is absent. A later revision counts, as of intervals.
+    A balance is recorded like a virtual account. A figure that one of its intervals does not have is absent. A later revision counts, as of intervals.
     """
 
     model_config = ConfigDict(
@@ -209,7 +246,7 @@ class Rollup(Placed, Weighed, Recorded):
 
     schema_: Literal["energy-agent/rollup/1"] = Field(alias="schema")
     period: Literal["interval", "hour", "shift", "day", "month"]
-    """What it covers, by the wall clock of the site; `interval` only of virtual accounts."""
+    """What it covers, by the wall clock of the site; `interval` only of virtual accounts and balances."""
     shift: str | None = None
     """Name of the shift."""
     start: Time
@@ -239,4 +276,4 @@ class Rollup(Placed, Weighed, Recorded):
     output: str | None = None
     """Name of the output this tells of, which weighs nothing; absent for an account."""
     virtual: list[str] | None = None
-    """Accounts a virtual account is worked out from; absent for others."""
+    """Accounts a virtual account or a balance is worked out from; absent for others."""

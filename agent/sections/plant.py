@@ -19,6 +19,12 @@ def _endpoint(value: str) -> str:
     return value
 
 
+Level = Annotated[str, Field(min_length=1)]
+"""What a meter measures all of: `site`, an area, or a device; `none` keeps it out of the balances."""
+Accuracy = Annotated[float, Field(gt=0, lt=1)]
+"""Share by which a meter may be wrong: 0.01 for class 1."""
+
+
 class LineSection(Section):
     """`[[line]]`: one Modbus connection or serial port."""
 
@@ -49,6 +55,8 @@ class DeviceSection(Section):
     profile: str
     every: Duration = 1.0
     rated_power: Power | None = None
+    meters: Level | None = None
+    accuracy: Accuracy = 0.02
 
 
 class AccountSection(StateKeys):
@@ -59,3 +67,4 @@ class AccountSection(StateKeys):
     carrier: str
     source: str = Field(alias="from")
     check: str | None = None
+    meters: Level | None = None

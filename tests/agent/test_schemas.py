@@ -65,6 +65,7 @@ line = "boiler-house"
 unit = 2
 profile = "eastron/sdm630"
 every = "5s"
+meters = "site"
 
 [[account]]
 name = "main-meter/integrated"

@@ -12,7 +12,8 @@ from agent.figure import Figure
 from agent.figures import figure_sources
 from agent.ledger import Ledger
 from agent.plant import Account, build_plant
-from agent.rollup.balance import Balances
+from agent.rollup.balance_figures import Balances
+from agent.rollup.tree import balances_of
 from tests.agent.desk import LIBRARY, START, S
 from tests.agent.frames import SITE, configured
 
@@ -76,7 +77,8 @@ def told(folder: Path, text: str, amounts: dict[str, float], *, unmeasured: str 
         ledger.row[ESTIMATED, position] = 1.0 if name == "pump/electricity" else 0.0
     ledger.tick(901 * S)
     assert any(isinstance(source, Balances) for source in figure_sources(config, ledger, lambda _: {}))
-    return {figure.name: figure for figure in Balances(config.balances, ledger).figures(START)}
+    balances = balances_of(config.balances, config.devices, plant.accounts)
+    return {figure.name: figure for figure in Balances(balances, ledger).figures(START)}
 
 
 def test_what_the_meters_behind_do_not_count_is_the_unmetered_rest(tmp_path: Path) -> None:
@@ -130,6 +132,7 @@ def test_own_generation_is_used_or_fed_in(tmp_path: Path) -> None:
     assert values == {
         "net_import": 60.0,
         "consumption": 100.0,
+        "generation": 40.0,
         "self_consumption": 30.0,
         "self_consumption_share": 75.0,
     }
