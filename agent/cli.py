@@ -12,7 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-from agent.commands.arguments import add_decode, add_intensity, add_output, add_read, add_replace, add_revise, add_scan
+from agent.commands.arguments import (
+    add_balance,
+    add_decode,
+    add_intensity,
+    add_output,
+    add_read,
+    add_replace,
+    add_revise,
+    add_scan,
+)
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -125,6 +134,13 @@ def _revise(given: Arguments) -> Exit:
     return revise(given.config, Period(**named), sure=given.yes, as_json=given.json)
 
 
+def _balance(given: Arguments) -> Exit:
+    from agent.commands.balance import Asked, balance
+
+    named = {name: getattr(given, name) for name in Asked.__dataclass_fields__}
+    return balance(given.config, Asked(**named))
+
+
 def _intensity(given: Arguments) -> Exit:
     from agent.commands.intensity import Asked, intensity
 
@@ -204,6 +220,8 @@ def _parser() -> argparse.ArgumentParser:
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
     add_replace(command("replace-meter", _replace_meter, "declare a replaced meter or an initial reading", config=True))
     add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
+    text = "print what came in at each level of the plant, and the rest that nobody metered"
+    add_balance(command("balance", _balance, text, config=True, json=False))
     add_intensity(command("intensity", _intensity, "print what one unit of output took", config=True, json=False))
     add_output(command("output", _output, "enter what was made in a period", config=True))
     store = command("store", _store, "show what waits in the store, and what receivers refused", config=True)

@@ -11,6 +11,7 @@ from agent.intensity.check import check_intensities
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.rollup.check import check_rollups
+from agent.rollup.levels import with_worked_out
 from agent.sections import AccountSection, DeviceSection, LineSection, OutputSection
 from agent.tables import Parsed
 from agent.tariff.check import check_tariffs
@@ -34,12 +35,13 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     profiles = _load_profiles(parsed, folder)
     accounts = _check_accounts(parsed, profiles)
     outputs = _check_outputs(parsed, profiles)
-    check_intensities(parsed, accounts, profiles)
+    every = with_worked_out(parsed, accounts)
+    check_intensities(parsed, every, profiles)
     check_equipment(parsed, profiles, accounts)
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
-    check_alarms(parsed, profiles, accounts.keys() | parsed.names("account") | parsed.names("virtual"))
+    check_alarms(parsed, profiles, every.keys() | parsed.names("account") | parsed.names("virtual"))
     check_rollups(parsed, accounts, outputs)
     return profiles
 

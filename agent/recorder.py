@@ -27,6 +27,8 @@ from agent.latest import Latest
 from agent.ledger import Ledger
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, event_body, rfc3339
+from agent.rollup.members import worked_out_accounts
+from agent.rollup.rolling import worked_out_windows
 from agent.scribe import Scribe
 from agent.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
@@ -70,6 +72,7 @@ class Recorder:
         self._latest.configure(config.profiles, kept)
         self._profiles = profiles
         self.accounted.keep(config, ledger)
+        self._worked_out = worked_out_accounts(config, ledger)
         self.figures = Figures((*figure_sources(config, ledger, self._latest.of), self.accounted))
         self._warnings.configure(config)
 
@@ -207,7 +210,7 @@ class Recorder:
         )
 
     def publish_windows(self) -> None:
-        """Record the rolling sums of every account and intensity, and what is worked out from them."""
+        """Record the rolling sums of every account, also virtual ones, every intensity, and what follows from them."""
         now_ns = self._keeper.now_ns()
         self.latest_windows = []
         for figures in self._ledger.figures():
@@ -217,8 +220,13 @@ class Recorder:
                 body = bodies.account_window(self._scribe.site, account, figures, column, weight, now_ns)
                 self.latest_windows.append(body)
                 self._scribe.record("window", account.key, now_ns, body)
+            for key, body in worked_out_windows(self._scribe.site, self._worked_out, self._ledger, figures, now_ns):
+                self.latest_windows.append(body)
+                self._scribe.record("window", key, now_ns, body)
             for intensity in self._ledger.plant.intensities:
-                body = intensity_window(self._scribe.site, intensity, self._ledger, figures, now_ns)
+                body = intensity_window(
+                    self._scribe.site, intensity, self._ledger, figures, now_ns, worked_out=self._worked_out
+                )
                 self.latest_windows.append(body)
                 self._scribe.record("window", AGENT, now_ns, body)
         worked_out = list(self.figures.at(now_ns))

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import ChainMap
 from typing import Any
 
 from agent import __version__, snapshot
@@ -79,7 +80,8 @@ class Agent:
         self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
         self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
         self.listener.keep(config, self.ledger)
-        self.intensities = Intensities(self.scribe, self.bookkeeper)
+        latest = ChainMap(self.bookkeeper.latest_intervals, self.derived.latest_intervals)
+        self.intensities = Intensities(self.scribe, latest)
         self.intensities.keep(config, self.ledger)
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
         self.duties = Duties(

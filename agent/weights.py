@@ -10,11 +10,17 @@ from agent.carbon.conversion import Conversion, mean_of
 from agent.columns import AMOUNT
 from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import NS_PER_S
+from agent.plant import Account
 
 
-def weight_over(ledger: Ledger, name: str, figures: WindowFigures, time_ns: int) -> Conversion | None:
-    """Return what one unit of an account weighed in the mean of a window that ends now (wall clock, ns)."""
-    conversions, account = ledger.conversions, ledger.books[name].account
+def weight_over(
+    ledger: Ledger, name: str, figures: WindowFigures, time_ns: int, *, instead: Account | None = None
+) -> Conversion | None:
+    """Return what one unit of an account weighed in the mean of a window that ends now (wall clock, ns).
+
+    `instead` is what its amounts are taken for, such as bought electricity.
+    """
+    conversions, account = ledger.conversions, instead or ledger.books[name].account
     start_ns = time_ns - round(figures.elapsed_s * NS_PER_S)
     turns = conversions.turns(account, start_ns, time_ns)
     if not turns:

@@ -93,8 +93,19 @@ def add_revise(command: argparse.ArgumentParser) -> None:
     _add_said(command)
 
 
+def add_balance(command: argparse.ArgumentParser) -> None:
+    """Add what `balance` takes."""
+    _add_periods(command)
+    command.add_argument("--balance", dest="name", metavar="NAME", help="only this one, such as site/electricity")
+
+
 def add_intensity(command: argparse.ArgumentParser) -> None:
     """Add what `intensity` takes."""
+    _add_periods(command)
+    command.add_argument("--intensity", dest="name", metavar="NAME", help="only this [[intensity]]")
+
+
+def _add_periods(command: argparse.ArgumentParser) -> None:
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
@@ -104,7 +115,6 @@ def add_intensity(command: argparse.ArgumentParser) -> None:
         default="day",
         help="length of the periods; day by default",
     )
-    command.add_argument("--intensity", dest="name", metavar="NAME", help="only this [[intensity]]")
     command.add_argument("--format", dest="form", choices=("table", "csv", "json"), default="table")
     command.add_argument("--json", action="store_const", const="json", dest="form", help="same as --format json")
 

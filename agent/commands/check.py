@@ -1,11 +1,13 @@
 """`energy-agent check`: everything that can be said about a configuration without touching the network."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent.commands.balance import configured_balances
 from agent.commands.outcome import Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
@@ -14,6 +16,7 @@ from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.window import Windows
 from agent.plant import build_plant
+from agent.rollup.balance import Flow
 from agent.warning.build import watches
 from drivers.plan import plan
 
@@ -65,10 +68,28 @@ def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
     conversions = Conversions(config, library_of(config))
     found = []
     for account in (*plant.accounts, *plant.outputs):
-        entry = {"account": account.name, "carrier": account.carrier, "from": account.source.name, "unit": account.unit}
+        entry = {
+            "account": account.name,
+            "carrier": account.carrier,
+            "direction": account.direction,
+            "from": account.source.name,
+            "unit": account.unit,
+        }
         weight = conversions.at(account, time_ns)
         found.append(entry if weight is None else entry | asdict(weight))
     return found
+
+
+def balances_of(config: SiteConfig) -> list[dict[str, Any]]:
+    """Return what is balanced, with what comes in and what of it is metered behind."""
+    return [
+        {"balance": name, "unit": each.unit, "in": _sum(each.incoming), "metered": _sum(each.metered)}
+        for name, each in configured_balances(config).items()
+    ]
+
+
+def _sum(flows: Sequence[Flow]) -> list[str]:
+    return [f"{'-' if flow.sign < 0 else '+'}{flow.account}" for flow in flows]
 
 
 def alarms_of(config: SiteConfig) -> list[dict[str, Any]]:
@@ -94,10 +115,10 @@ def check(path: Path, *, as_json: bool) -> Exit:
     now_ns = time.time_ns()
     lines, memory, accounts = plan_of(config), memory_of(config), accounts_of(config, now_ns)
     overloaded = [line for line in lines if line["load_percent"] > FULL * 100]
-    alarms = alarms_of(config)
+    alarms, balances = alarms_of(config), balances_of(config)
     if as_json:
         found = {"path": str(path), "lines": lines, "accounts": accounts, "alarms": alarms, "memory": memory}
-        print_json({**found, "ok": not overloaded})
+        print_json({**found, "balances": balances, "ok": not overloaded})
     for line in overloaded:
         say(
             f"{config.path.name}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
@@ -109,6 +130,7 @@ def check(path: Path, *, as_json: bool) -> Exit:
         _show_lines(lines)
         _show_notes(lines, config)
         _show_accounts(accounts)
+        _show_balances(balances)
         _show_factors(accounts, datetime.fromtimestamp(now_ns // 10**9, config.site.zone))
         _show_alarms(alarms)
         print_text(f"\nMemory of the rings: {memory['ring_bytes'] / 2**20:.2f} MiB in {memory['columns']} columns")
@@ -164,9 +186,22 @@ def _load(percent: float) -> str:
 def _show_accounts(accounts: list[dict[str, Any]]) -> None:
     columns = ("account", "carrier", "from", "unit")
     rows = [
-        (account["account"], account["carrier"] or "(output)", account["from"], account["unit"]) for account in accounts
+        (account["account"], _flow(account) if account["carrier"] else "(output)", account["from"], account["unit"])
+        for account in accounts
     ]
     print_table("\nAccounts", columns, rows)
+
+
+def _show_balances(balances: list[dict[str, Any]]) -> None:
+    """Print what each level of the plant is held against."""
+    for position, each in enumerate(balances):
+        print_text(f"{'' if position else chr(10) + 'Balances' + chr(10)}{each['balance']}, in {each['unit']}")
+        print_text(f"in:      {_formula(each['in'])}", "  ")
+        print_text(f"metered: {_formula(each['metered']) or 'nothing behind'}", "  ")
+
+
+def _formula(signed: list[str]) -> str:
+    return " ".join(f"{each[0]} {each[1:]}" for each in signed).removeprefix("+ ")
 
 
 def _show_alarms(alarms: list[dict[str, Any]]) -> None:
@@ -187,9 +222,15 @@ def _show_alarms(alarms: list[dict[str, Any]]) -> None:
         print_table("\nAlarms", ("alarm", "place", "of", "limit", "for", "severity", ""), rows, right=("for",))
 
 
+def _flow(account: dict[str, Any]) -> str:
+    """Return a carrier and where it goes, unless it comes in."""
+    direction = account["direction"]
+    return account["carrier"] if direction == "import" else f"{account['carrier']}, {direction}"
+
+
 def _show_factors(accounts: list[dict[str, Any]], now: datetime) -> None:
     """Print which factor each carrier is weighed with, and what stands in place of what was asked for."""
-    weighed = {(account["carrier"], account["unit"]): account for account in accounts if account["carrier"]}
+    weighed = {(_flow(account), account["unit"]): account for account in accounts if account["carrier"]}
     rows = [
         (
             carrier,

@@ -17,8 +17,7 @@ from agent.config import load_config
 from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
 from agent.plant import build_plant
-from agent.record import INTERVAL as INTERVAL_RECORD
-from agent.record import ROLLUP
+from agent.record import OF_ACCOUNT, ROLLUP
 from agent.rollup.periods import INTERVAL
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
@@ -52,7 +51,7 @@ def intensity(path: Path, asked: Asked) -> Exit:
     names = [each.name for each in plant.intensities]
     if asked.name is not None and asked.name not in names:
         raise CommandError(f"there is no intensity '{asked.name}': {nearest(asked.name, names)}")
-    kind = INTERVAL_RECORD if asked.every == INTERVAL else ROLLUP
+    kind = OF_ACCOUNT if asked.every == INTERVAL else ROLLUP
     try:
         found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, kind=kind)
     except StoreError as error:

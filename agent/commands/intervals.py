@@ -17,6 +17,7 @@ from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
 from agent.rollup.periods import INTERVAL, PERIODS
+from agent.rollup.tree import balances_of
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
 
@@ -103,7 +104,9 @@ def _write_parquet(records: list[dict[str, Any]]) -> None:
 def _expect_known(account: str, config: SiteConfig) -> None:
     """Raise CommandError for an account that the configuration does not have; one that it had once may have records."""
     plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
-    names = [*(entry.name for entry in (*plant.accounts, *plant.outputs)), *(entry.name for entry in config.virtual)]
+    balances = balances_of(config.balances, config.devices, plant.accounts)
+    names = [entry.name for entry in (*plant.accounts, *plant.outputs)]
+    names += [*(entry.name for entry in config.virtual), *(entry.name for entry in balances)]
     if account not in names:
         raise CommandError(f"there is no account '{account}': {nearest(account, names)}")
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from agent.plant import Account
+from agent.rollup.levels import members_of
 from agent.sections.output import IntensitySection, TargetSection
 from agent.tables import Parsed
 from drivers.document import nearest
@@ -10,8 +11,8 @@ from drivers.profile import Profile
 
 
 def check_intensities(parsed: Parsed, formed: Mapping[str, Account | None], profiles: Mapping[str, Profile]) -> None:
-    """Note every contradiction in `parsed.problems`; `formed` are the accounts, None for those reported elsewhere."""
-    accounts = formed.keys() | parsed.names("account")
+    """Note every contradiction in `parsed.problems`; `formed` are all accounts, None for those reported elsewhere."""
+    accounts = formed.keys() | parsed.names("account") | parsed.names("virtual")
     outputs = parsed.names("output")
     for index, section in parsed.entries("intensity", IntensitySection).items():
         for key, names in (("accounts", section.accounts), ("water", section.water)):
@@ -21,6 +22,10 @@ def check_intensities(parsed: Parsed, formed: Mapping[str, Account | None], prof
                 where = ("intensity", index, key, position)
                 if name not in accounts and not broken:
                     parsed.report(where, f"no account '{name}'", nearest(name, accounts))
+                inside = set(members_of(parsed, name, formed)) - {name}
+                if within := next((each for each in names if each in inside), None):
+                    what = f"account '{within}' is part of '{name}' and would count twice"
+                    parsed.report(where, what, "keep one of them")
                 if name in names[:position]:
                     parsed.report(where, f"account '{name}' stands twice and would count twice", "keep one")
                 account = formed.get(name)

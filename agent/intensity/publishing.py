@@ -5,11 +5,10 @@ The latest interval is looked at each minute; day, month and year, which are rea
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from agent.bookkeeper import Bookkeeper
 from agent.config import SiteConfig
 from agent.corrections.amend import start_ns as start_of
 from agent.figure import Figure
@@ -44,9 +43,10 @@ Body = dict[str, Any]
 class Intensities:
     """Tells of the intensities of a configuration."""
 
-    def __init__(self, scribe: Scribe, bookkeeper: Bookkeeper) -> None:
+    def __init__(self, scribe: Scribe, latest: Mapping[str, Body]) -> None:
+        """Begin; `latest` is the record of the youngest interval of each account, output and virtual account."""
         self._scribe, self._store = scribe, scribe.store
-        self._bookkeeper = bookkeeper
+        self._latest = latest
         self._told: dict[str, list[Figure]] = {}
         self._turns = 0
         self._failed = ""
@@ -84,7 +84,7 @@ class Intensities:
 
     def _interval(self, intensity: Intensity) -> None:
         """Tell of the latest interval that all have closed."""
-        latest = self._bookkeeper.latest_intervals
+        latest = self._latest
         records = {name: latest[name] for name in names_of(intensity) if name in latest}
         if len(records) == len(names_of(intensity)) and len({each["start"] for each in records.values()}) == 1:
             body = intensity_of_period(intensity, records)

@@ -16,12 +16,16 @@ SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, 
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What goes through one meter: `sign` is how it counts, `accuracy` by which share of it the meter may be wrong."""
+    """What goes through one meter: `sign` is how it counts, `accuracy` by which share of it the meter may be wrong.
+
+    `step` [unit] is what it counts by: over any time, it may be wrong by that, too.
+    """
 
     account: str
     direction: Direction
     sign: int
     accuracy: float
+    step: float = 0.0
 
 
 class Result(NamedTuple):
@@ -84,7 +88,8 @@ class Balance:
         coming = amounts["consumption"]
         if "metered" in amounts:
             rest = coming - amounts["metered"]
-            beyond = max(0.0, (abs(rest) if self.compared else -rest) - amounts["allowed"])
+            allowed = amounts["allowed"] + sum(flow.step for flow in self.bounds)
+            beyond = max(0.0, (abs(rest) if self.compared else -rest) - allowed)
             yield Result("rest", False, rest, behind=True)
             yield Result("rest_share", True, _percent(rest, coming), behind=True)
             yield Result("disagreement", False, beyond, behind=True, bounded=True)

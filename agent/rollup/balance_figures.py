@@ -11,6 +11,7 @@ from agent.figure import Figure
 from agent.ledger import Ledger, WindowFigures
 from agent.rollup.balance import SIGNS, Balance, Flow, Result
 from agent.rollup.balanced import sums_of
+from agent.weights import weight_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Balances:
 
     def _known(self, names: Sequence[str], window: WindowFigures, time_ns: int) -> _Known:
         ledger = self._ledger
-        weights = [ledger.conversions.at(ledger.books[name].account, time_ns) for name in names]
+        weights = [weight_over(ledger, name, window, time_ns) for name in names]
         columns = {name: window.values[:, ledger.position[name]] for name in names}
         covered = {name: bodies.coverage(values, window) for name, values in columns.items()}
         return _Known(

@@ -22,7 +22,7 @@ from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
 from agent.rollup.members import Members
-from agent.rollup.periods import DAY, Span
+from agent.rollup.periods import DAY, INTERVAL, Span
 from agent.rollup.progress import Progress, earliest
 from agent.rollup.reading import Kept, in_force
 from agent.rollup.total import Part, Sum, rollup_body, same_figures
@@ -80,6 +80,8 @@ class Derived:
         self._progress: dict[str, Progress] = {}
         self._noted: dict[str, int] = {}
         self._told = ""
+        self.latest_intervals: dict[str, Body] = {}
+        """The record of the youngest interval of each account that is worked out, in its latest revision."""
 
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with a configuration and its ledger, and with what was saved of their accounts."""
@@ -247,6 +249,8 @@ class Derived:
         if former:
             body["reason"] = reason or _LATE
         self._scribe.record(ROLLUP, self._members.accounts[name].key, span.start_ns, body)
+        if span.period == INTERVAL and body["start"] >= self.latest_intervals.get(name, body)["start"]:
+            self.latest_intervals[name] = body
         for figure in self._members.figures(body):
             self._scribe.record(FIGURE, figure.place, figure.time_ns, figure.body(self._scribe.site))
         return True

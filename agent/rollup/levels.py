@@ -5,10 +5,34 @@ from collections.abc import Iterator, Mapping
 from agent.plant import Account
 from agent.rollup.tree import NONE, SITE, level_balances
 from agent.sections import AccountSection, DeviceSection
+from agent.sections.virtual import BalanceSection, VirtualSection
 from agent.tables import Parsed
 from drivers.document import nearest
 
 _Where = tuple[str, int, str]
+
+
+def with_worked_out(parsed: Parsed, accounts: Mapping[str, Account | None]) -> dict[str, Account | None]:
+    """Return accounts by name, and with them the virtual accounts and balances, each as the first it is made of."""
+    found: dict[str, Account | None] = {}
+    for virtual in parsed.entries("virtual", VirtualSection).values():
+        found[virtual.name] = accounts.get(virtual.members[0])
+    for balance in parsed.entries("balance", BalanceSection).values():
+        found[f"{balance.name}/balance"] = accounts.get(balance.incoming[0])
+    areas = {device.name: device.area for device in parsed.entries("device", DeviceSection).values()}
+    for level in level_balances([account for account in accounts.values() if account], areas):
+        found[level.name] = accounts[level.incoming[0].account]
+    return found | dict(accounts)
+
+
+def members_of(parsed: Parsed, name: str, accounts: Mapping[str, Account | None]) -> tuple[str, ...]:
+    """Return the accounts whose amounts are part of an account; of most itself alone."""
+    for virtual in parsed.entries("virtual", VirtualSection).values():
+        if virtual.name == name:
+            return virtual.sum
+    areas = {device.name: device.area for device in parsed.entries("device", DeviceSection).values()}
+    formed = [account for account in accounts.values() if account]
+    return next((level.members for level in level_balances(formed, areas) if level.name == name), (name,))
 
 
 def check_levels(parsed: Parsed, accounts: Mapping[str, Account | None]) -> None:

@@ -28,6 +28,16 @@ _LATE_NS = 120 * NS_PER_S
 """A balance does not wait longer than both for a meter behind: one may never have answered."""
 
 
+def worked_out_accounts(config: SiteConfig, ledger: Ledger) -> dict[str, WorkedOut]:
+    """Return the virtual accounts and the balances of a configuration by name."""
+    plant = ledger.plant
+    found: tuple[WorkedOut, ...] = (
+        *virtual_accounts(config.virtual, (*plant.accounts, *plant.outputs)),
+        *balances_of(config.balances, config.devices, plant.accounts),
+    )
+    return {account.name: account for account in found}
+
+
 class Members:
     """The accounts of a configuration, and which of them others are worked out from."""
 
@@ -35,10 +45,7 @@ class Members:
         tracked = (*ledger.plant.accounts, *ledger.plant.outputs)
         self._site, self._conversions = config.site.name, ledger.conversions
         self._late_ns = max(_LATE_NS, round(_LATE_INTERVALS * config.interval.length * NS_PER_S))
-        worked_out: tuple[WorkedOut, ...] = (
-            *virtual_accounts(config.virtual, tracked),
-            *balances_of(config.balances, config.devices, ledger.plant.accounts),
-        )
+        worked_out = worked_out_accounts(config, ledger).values()
         self.accounts: dict[str, Account | WorkedOut] = {each.name: each for each in (*tracked, *worked_out)}
         self._followers: dict[str, list[WorkedOut]] = {}
         for each in worked_out:

@@ -30,7 +30,7 @@ def balances_of(
 
 def _declared(section: BalanceSection, by_name: dict[str, Account]) -> Balance:
     def flow(name: str, sign: int) -> Flow:
-        return Flow(name, by_name[name].direction, sign, section.accuracy)
+        return replace(_flow(by_name[name]), sign=sign, accuracy=section.accuracy)
 
     return Balance(
         name=f"{section.name}/balance",
@@ -127,4 +127,5 @@ def _alone(accounts: Iterable[Account]) -> tuple[Flow, ...]:
 
 
 def _flow(account: Account) -> Flow:
-    return Flow(account.name, account.direction, SIGNS[account.direction], account.accuracy)
+    step = 0.0 if account.integrates else account.resolution
+    return Flow(account.name, account.direction, SIGNS[account.direction], account.accuracy, step)

@@ -237,7 +237,8 @@ class Balanced(Figures):
 class Rollup(Placed, Weighed, Balanced, Recorded):
     """The intervals of a period added up, in the revision in force; those of a virtual account also one by one.
 
-    A balance is recorded like a virtual account. A figure that one of its intervals does not have is absent. A later revision counts, as of intervals.
+    A balance is recorded like a virtual account. A figure that one of its intervals does not have is absent. A later
+    revision counts, as of intervals.
     """
 
     model_config = ConfigDict(

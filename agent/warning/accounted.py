@@ -17,11 +17,11 @@ from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, INTERVAL, ROLLUP
 from agent.rollup.calendars import calendar_of
+from agent.rollup.members import worked_out_accounts
 from agent.rollup.periods import DAY, HOUR, MONTH
 from agent.rollup.periods import INTERVAL as OF_INTERVAL
 from agent.rollup.reading import in_force
 from agent.rollup.total import Part
-from agent.rollup.virtual import virtual_accounts
 from agent.scribe import Scribe
 from agent.store import StoreError
 from agent.warning.budget import Budget, against_last_week, used
@@ -51,7 +51,7 @@ class Accounted:
         tracked = (*ledger.plant.accounts, *ledger.plant.outputs)
         places = {account.name: account.key for account in tracked}
         self._budgets = budgets_of(config, places)
-        places |= {account.name: AGENT for account in virtual_accounts(config.virtual, tracked)}
+        places |= dict.fromkeys(worked_out_accounts(config, ledger), AGENT)
         self._weekly = {section.account: places[section.account] for section in config.alarms if section.account}
         self._past, self._found = {}, []
 

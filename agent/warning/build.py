@@ -85,8 +85,9 @@ def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str])
 
 def _weekly(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -> Watch:
     account = section.account or ""
-    virtual = account in {each.name for each in config.virtual}
-    key = AGENT if virtual else places[account.partition("/")[0]]
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    read = account in {each.name for each in (*plant.accounts, *plant.outputs)}
+    key = places[account.partition("/")[0]] if read else AGENT
     rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), figure_gap_ns(config))
     label, label_zh = f"{account} against the same hour a week before", f"{account} 与上周同一小时的偏差"
     value = Value(key, figure=week_figure(account))

@@ -174,3 +174,24 @@ def test_a_file_that_is_missing_or_a_folder_is_one_problem(tmp_path: Path, capsy
         f"{tmp_path}/none.toml: cannot be read (No such file or directory): check path and rights",
         f"{tmp_path}: cannot be read (Is a directory): check path and rights",
     ]
+
+
+def test_what_is_made_or_fed_in_hides_no_factor_of_what_is_bought(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fed_in = '\n[[account]]\nname = "meter/fed_in"\ndevice = "meter"\ncarrier = "electricity"\n'
+    path = configured(tmp_path, f'{SERIAL}{fed_in}from = "active_energy_export"\ndirection = "export"\n').path
+    assert main(["check", str(path)]) in {0, 1}
+
+    factors = capsys.readouterr().out.partition("\nFactors")[2].splitlines()[2:4]
+    bought, sold = (line.split("kWh")[1].split()[0] for line in factors)
+    assert (bought, sold) == (sold.removeprefix("-"), f"-{bought}")
+
+
+def test_the_balances_of_the_levels_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pump = SERIAL.partition("[[device]]")[2].replace("unit = 1", "unit = 2").replace('"meter"', '"pump"')
+    path = configured(tmp_path, f'{SERIAL}meters = "site"\n\n[[device]]{pump}').path
+    assert main(["check", str(path)]) in {0, 1}
+
+    shown = capsys.readouterr().out.partition("\nBalances\n")[2].splitlines()[:3]
+    assert shown == ["site/electricity, in kWh", "  in:      meter/electricity", "  metered: pump/electricity"]

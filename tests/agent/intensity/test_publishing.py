@@ -57,7 +57,7 @@ class Office:
         ledger = Ledger(config, plant, library_of(config), start_ns=NOW)
         self.scribe = Scribe(self.store, site="works", keeper=keeper)
         self.bookkeeper = Bookkeeper(ledger, self.scribe)
-        self.intensities = Intensities(self.scribe, self.bookkeeper)
+        self.intensities = Intensities(self.scribe, self.bookkeeper.latest_intervals)
         self.intensities.keep(config, ledger)
 
     def rolled_up(

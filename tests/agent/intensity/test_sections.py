@@ -45,6 +45,23 @@ def test_an_output_does_not_take_the_place_of_a_device(tmp_path: Path) -> None:
     assert "'fan-1' is a device" in problems(tmp_path, text)
 
 
+VIRTUAL = '\n[[virtual]]\nname = "hall/all"\nsum = ["fan-1/electricity"]\n'
+
+
+def of_hall(accounts: str) -> str:
+    return f'{VIRTUAL}\n[[intensity]]\nname = "hall"\naccounts = {accounts}\nper = "steam"\n'
+
+
+def test_a_virtual_account_is_spent_like_any_other(tmp_path: Path) -> None:
+    config = configured(tmp_path, SITE + DEVICES + of_hall('["hall/all", "boiler-1/natural_gas"]'))
+    assert config.intensities[1].accounts == ("hall/all", "boiler-1/natural_gas")
+
+
+def test_nothing_is_spent_twice_by_a_virtual_account_and_its_part(tmp_path: Path) -> None:
+    told = problems(tmp_path, of_hall('["hall/all", "fan-1/electricity"]'))
+    assert "'fan-1/electricity' is part of 'hall/all' and would count twice" in told
+
+
 def test_water_is_counted_in_cubic_metres(tmp_path: Path) -> None:
     fan = '["fan-1/electricity"]'
     text = f'\n[[intensity]]\nname = "dry"\naccounts = {fan}\nwater = {fan}\nper = "steam"\n'

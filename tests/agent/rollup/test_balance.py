@@ -98,8 +98,8 @@ def test_meters_disagree_by_what_their_accuracy_does_not_explain(tmp_path: Path)
     assert told(tmp_path, BALANCE, within)["substation_disagreement"].value == 0.0
     beyond = {"main/electricity": 100.0, "press/electricity": 80.0, "pump/electricity": 25.0}
     found = told(tmp_path, BALANCE, beyond)
-    # 105 - 100 - 0.01 x (100 + 105)
-    assert found["substation_disagreement"].value == pytest.approx(2.95)
+    # 105 - 100 - 0.01 x (100 + 105) - 3 x 0.01, for each of the three counts by 0.01 kWh
+    assert found["substation_disagreement"].value == pytest.approx(2.92)
     assert found["substation_rest"].value == -5.0
 
 
