@@ -26,7 +26,7 @@ def measured(fuels: Sequence[FuelSection], account: str, carrier: str, day: date
         ncv_unit=chosen.ncv.unit if chosen.ncv else "",
         carbon_content=chosen.carbon_content,
         oxidation=chosen.oxidation,
-        density_t_per_m3=chosen.density,
+        density=chosen.density,
         co2_t_per_gj=chosen.co2_per_gj,
         since=chosen.since,
         until=chosen.to,

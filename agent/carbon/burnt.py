@@ -83,11 +83,16 @@ def _with_gases(library: FactorLibrary, burnt: Conversion, row: Row, gj: float, 
         return burnt
     gwp = library.gwp(name)
     ch4, n2o = row.ch4 * gj / 1000, row.n2o * gj / 1000
+    factor = burnt.factor
+    if factor.set == SET:
+        factor = replace(factor, note=f"{factor.note}; CH4, N2O of {row.set}")
     return replace(
         burnt,
+        factor=factor,
         ch4_kg_per_unit=ch4,
         n2o_kg_per_unit=n2o,
         co2e_kg_per_unit=burnt.co2_kg_per_unit + ch4 * gwp.ch4 + n2o * gwp.n2o,
         gwp=gwp.name,
-        unverified=burnt.unverified or "unverified" in gwp.confidence,
+        # What was measured of a fuel says nothing of these: its row may be marked where its factor is not.
+        unverified=burnt.unverified or "unverified" in gwp.confidence or "unverified" in row.confidence,
     )

@@ -112,8 +112,8 @@ def row_units(row: Row, carrier: str, unit: str) -> float:
     native = UNITS[unit]
     if native.dimension == UNITS[base].dimension:
         return float(units.conversion(native, UNITS[base])[0] / count)
-    if row.density_t_per_m3 is not None and native.dimension == "volume":
-        tonnes = units.conversion(native, UNITS["m3"])[0] * Fraction(row.density_t_per_m3)
+    if row.density is not None and native.dimension == UNITS[row.density.unit].dimension:
+        tonnes = units.conversion(native, UNITS[row.density.unit])[0] * Fraction(row.density.tonnes)
         return float(tonnes * units.conversion(UNITS["t"], UNITS[base])[0] / count)
     raise CarbonError(
         f"'{carrier}' cannot be counted in {unit}, which measures {native.dimension}", _remedy(unit, base)
@@ -126,6 +126,7 @@ def _remedy(unit: str, base: str) -> str:
     measures, given = UNITS[unit].dimension, UNITS[base].dimension
     if (measures, given) in (("volume", "normal volume"), ("mass", "heat"), ("volume", "heat")):
         return f"count it in {same}, or give the account pressure and temperature"
-    if (measures, given) == ("volume", "mass"):
-        return f"count it in {same}, or give its density in a [[fuel]] table"
+    if given == "mass" and measures in ("volume", "normal volume"):
+        like = "0.84 t/m3" if measures == "volume" else "0.75 kg/Nm3"
+        return f'count it in {same}, or give its density in a [[fuel]] table, like density = "{like}"'
     return f"count it in {same}"

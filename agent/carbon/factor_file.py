@@ -31,6 +31,14 @@ _ROLES: tuple[Role, ...] = ("fuel", "energy", "medium")
 
 
 @dataclass(frozen=True, slots=True)
+class Density:
+    """Mass [t] per volume of a unit: m3 of a liquid, Nm3 of a gas."""
+
+    tonnes: float
+    unit: str
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """Figures of one fuel, form of energy or working medium, each per `unit`."""
 
@@ -58,7 +66,7 @@ class Row:
     """Standard coal equivalent as printed [kgce per unit]; the upper end where a range is printed."""
     kgce_range: tuple[float, float] | None
     kgce_source: str
-    density_t_per_m3: float | None
+    density: Density | None
     source: str
     confidence: str
     note: str
@@ -297,4 +305,6 @@ def _row(entry: _SetEntry, role: Role, name: str, row: _RowEntry) -> Row:
         "kgce_source": row.kgce_source or (entry.kgce_source if row.kgce is not None else ""),
         "ncv_unit": f"{row.ncv_unit or entry.ncv_unit}/{row.unit}" if row.ncv is not None else "",
     }
-    return Row(set=entry.id, id=name, role=role, **{**row.model_dump(), **taken_over})
+    figures = row.model_dump(exclude={"density_t_per_m3"})
+    density = Density(row.density_t_per_m3, "m3") if row.density_t_per_m3 is not None else None
+    return Row(set=entry.id, id=name, role=role, density=density, **{**figures, **taken_over})

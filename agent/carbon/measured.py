@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import date
 
-from agent.carbon.factor_file import Row
+from agent.carbon.factor_file import Density, Row
 from agent.carbon.factors import Factor
 
 SET = "measured"
@@ -22,7 +22,7 @@ class Measured:
     ncv_unit: str
     carbon_content: float | None
     oxidation: float | None
-    density_t_per_m3: float | None
+    density: Density | None
     since: date
     until: date | None
     by: str
@@ -40,7 +40,7 @@ class Measured:
         blank = Row(
             set=SET, id=carrier, role="fuel", en=carrier, zh=carrier, unit=self.ncv_unit, ncv=None, ncv_unit="",
             carbon_content=None, oxidation=None, co2_t=None, ch4=None, n2o=None, kgce=None, kgce_range=None,
-            kgce_source="", density_t_per_m3=None, source=self.document, confidence="measured", note="",
+            kgce_source="", density=None, source=self.document, confidence="measured", note="",
         )  # fmt: skip
         return self.over(blank)
 
@@ -66,7 +66,7 @@ class Measured:
         changed = replace(changed, oxidation=self.oxidation or row.oxidation)
         if changed.carbon_content is not None or self.ncv_gj is not None:
             changed = replace(changed, co2_t=None)
-        return replace(changed, density_t_per_m3=self.density_t_per_m3 or row.density_t_per_m3)
+        return replace(changed, density=self.density or row.density)
 
     def factor(self, published: Factor, value: float, unit: str) -> Factor:
         """Return the CO2 factor that follows, in place of a published one whose remaining figures it uses."""
@@ -74,7 +74,7 @@ class Measured:
             "calorific value": self.ncv_gj,
             "carbon content": self.carbon_content,
             "oxidation": self.oxidation,
-            "density": self.density_t_per_m3,
+            "density": self.density,
             "CO2": self.co2_t_per_gj,
         }
         given = [name for name, figure in parts.items() if figure is not None]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from agent.carbon.factor_file import COUNTED_UNITS
+from agent.carbon.factor_file import COUNTED_UNITS, Density
 from agent.carbon.steam import SteamReference
 from agent.sections.section import AccountName, Section
 from drivers.document import nearest
@@ -26,6 +26,10 @@ _MJ: Mapping[str, Fraction] = {
     "kcal": Fraction("0.0041868"),
 }
 """Heat [MJ] as laboratories state it; 7000 kcal are the 29.3076 MJ of GB/T 2589-2020."""
+
+
+_VOLUMES = {"volume": "m3", "normal volume": "Nm3"}
+"""What a density is per, by what the unit measures."""
 
 
 def number_and_unit(text: object, example: str) -> tuple[Fraction, str]:
@@ -57,17 +61,29 @@ def _calorific_value(value: object) -> object:
     return CalorificValue(mj=float(number * _MJ[heat]), unit=per)
 
 
-def _in(value: object, dimension: str, example: str, per: str = "") -> float:
-    """Return a text with a unit of a dimension (over the unit `per`) in its canonical unit."""
+def _density(value: object) -> object:
+    if isinstance(value, Density):
+        return value
+    number, unit = number_and_unit(value, "0.84 t/m3")
+    mass, _, per = unit.partition("/")
+    weighs, fills = UNITS.get(mass), UNITS.get(per)
+    canonical = _VOLUMES.get(fills.dimension) if fills else None
+    if weighs is None or weighs.dimension != "mass" or fills is None or canonical is None:
+        raise ValueError(f"'{unit}' is no unit of a density; use t or kg per m3, or per Nm3 of a gas")
+    if number <= 0:
+        raise ValueError("a density is above zero; correct it")
+    return Density(float(number * weighs.factor / fills.factor), canonical)
+
+
+def _in(value: object, dimension: str, example: str) -> float:
+    """Return a text with a unit of a dimension in its canonical unit."""
     number, unit = number_and_unit(value, example)
-    symbol = unit.removesuffix(f"/{per}") if per else unit
-    symbols = [each.symbol for each in UNITS.values() if each.dimension == dimension]
-    known = [f"{each}/{per}" if per else each for each in symbols]
+    known = [each.symbol for each in UNITS.values() if each.dimension == dimension]
     if unit not in known:
         raise ValueError(f"'{unit}' is no unit of it; {nearest(unit, known)}")
     if number <= 0:
         raise ValueError("must be above zero; correct it")
-    return float(number * UNITS[symbol].factor)
+    return float(number * UNITS[unit].factor)
 
 
 def kpa(value: str) -> float:
@@ -84,9 +100,9 @@ _CalorificValue = Annotated[
     CalorificValue, BeforeValidator(_calorific_value), WithJsonSchema({"type": "string", "examples": ["36.2 MJ/Nm3"]})
 ]
 _Density = Annotated[
-    float,
-    BeforeValidator(lambda value: _in(value, "mass", "0.84 t/m3", per="m3")),
-    WithJsonSchema({"type": "string", "examples": ["0.84 t/m3"]}),
+    Density,
+    BeforeValidator(_density),
+    WithJsonSchema({"type": "string", "examples": ["0.84 t/m3", "0.75 kg/Nm3"]}),
 ]
 _Energy = Annotated[
     float,

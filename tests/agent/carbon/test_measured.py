@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 
 import pytest
 
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.errors import CarbonError
+from agent.carbon.factor_file import Density
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.measured import Measured
 
@@ -24,7 +26,7 @@ def analysis(
     ncv_unit: str = "",
     carbon_content: float | None = None,
     oxidation: float | None = None,
-    density: float | None = None,
+    density: Density | None = None,
 ) -> Measured:
     since = date(2026, 3, 1)
     return Measured(
@@ -65,7 +67,7 @@ def test_oil_by_volume_meets_a_published_table(
 ) -> None:
     # greencleanguide.com, "Calculate CO2 emissions from fossil fuel combustion": 20.2 (18.9) kg C/GJ, oxidised wholly,
     # 43 (44.3) TJ/Gg, 0.845 (0.775) kg/L, 44/12: 2.691 kg/L of diesel, 2.379 kg/L of petrol
-    measured = analysis(ncv, "kg", carbon, 1.0, density)
+    measured = analysis(ncv, "kg", carbon, 1.0, Density(density, "m3"))
     found = burnt(library, carrier, "L", measured)
 
     assert found.co2_kg_per_unit == pytest.approx(kg_per_litre, abs=0.0006)
@@ -74,9 +76,41 @@ def test_oil_by_volume_meets_a_published_table(
 
 def test_a_density_alone_lets_oil_be_counted_by_volume(library: FactorLibrary) -> None:
     # 1 m3 x 0.84 t/m3 x 42.652 GJ/t / 0.0036 = 9952.1 kWh
-    found = burnt(library, "diesel", "m3", analysis(density=0.84))
+    found = burnt(library, "diesel", "m3", analysis(density=Density(0.84, "m3")))
 
     assert found.kwh_per_unit == pytest.approx(9952.13, abs=0.01)
+
+
+def test_a_density_per_normal_volume_lets_gas_be_counted_by_factors_per_tonne(library: FactorLibrary) -> None:
+    # IPCC 2006: 48.0 GJ/t, 0.0153 tC/GJ; 1000 Nm3 x 0.75 kg/Nm3 = 0.75 t: 36 GJ, 36 x 0.0153 x 44/12 = 2.0196 t.
+    # At 20 °C the same volume holds 273.15/293.15 of it.
+    measured = analysis(density=Density(0.00075, "Nm3"))
+    normal, warm = (burnt(library, "natural_gas", unit, measured, "IPCC-2006") for unit in ("Nm3", "m3(20C)"))
+
+    assert normal.kwh_per_unit * 1000 == pytest.approx(36_000 / 3.6)
+    assert normal.co2_kg_per_unit == pytest.approx(2.0196, rel=1e-6)
+    assert warm.kwh_per_unit == pytest.approx(normal.kwh_per_unit * 273.15 / 293.15)
+
+
+def test_methane_of_an_unverified_row_stays_marked_whatever_else_was_measured(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(
+        'id = "own"\ntitle = "g"\ntitle_zh = "g"\nissuer = "works"\nsource = "AR6, read by us"\n'
+        '[gwp]\nown = { ch4 = 27.9, n2o = 273, confidence = "verified(print)" }\n'
+    )
+    own = FactorLibrary.load([tmp_path / "own.toml"])
+    found = conversion(
+        own,
+        carrier="anthracite",
+        unit="t",
+        when=WHEN,
+        choices=Choices("CN-AH", "IPCC-2006", gwp="own"),
+        measured=analysis(0.0262, "kg", 0.0268, 1.0),
+    )
+
+    assert not found.factor.unverified  # all of the CO2 was measured
+    assert "unverified" in own.row("IPCC-2006", "anthracite").confidence  # CH4 and N2O were not
+    assert found.unverified
+    assert found.factor.note.endswith("; CH4, N2O of IPCC-2006")
 
 
 def test_coal_as_received_by_its_analysis(library: FactorLibrary) -> None:
@@ -119,6 +153,8 @@ def test_the_suppliers_figure_of_heat_comes_before_the_default(library: FactorLi
         ("compressed_air", "m3", analysis(0.001, "m3"), A, "is no fuel"),
         ("process_gas", "Nm3", analysis(0.0108, "Nm3"), A, "unknown carrier"),
         ("natural_gas", "t", analysis(0.0362, "Nm3"), A, "cannot be counted in t"),
+        ("natural_gas", "Nm3", analysis(density=Density(0.84, "m3")), "IPCC-2006", 'density = "0.75 kg/Nm3"'),
+        ("diesel", "L", analysis(density=Density(0.00075, "Nm3")), A, 'density = "0.84 t/m3"'),
     ],
 )
 def test_an_analysis_that_does_not_suffice_says_so(
