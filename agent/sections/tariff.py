@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from agent.measure import Capacity
+from agent.measure import Capacity, Power
 from agent.sections.section import AccountName, Name, Section
 
 PERIODS = ("sharp", "peak", "flat", "valley", "deep_valley")
@@ -199,6 +199,7 @@ class TariffSection(Section):
     power_factor: float | None = None
     two_part: Literal["demand", "capacity"] | None = None
     capacity: Capacity | None = None
+    contract_demand: Power | None = None
     source: str = ""
     day: tuple[TariffDaySection, ...] = Field(min_length=1)
     price: tuple[TariffPriceSection, ...] = Field(min_length=1)

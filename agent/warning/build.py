@@ -9,7 +9,8 @@ from agent.plant import Account, build_plant
 from agent.record import AGENT
 from agent.sections import DeviceSection
 from agent.sections.equipment import FeederSection, MotorSection
-from agent.sections.warning import AlarmSection, WhileSection
+from agent.sections.tariff import TariffSection
+from agent.sections.warning import MARGIN, AlarmSection, WhileSection
 from agent.warning.accounted import budgets_of
 from agent.warning.budget import budget_figure, week_figure
 from agent.warning.rule import Rule
@@ -29,6 +30,9 @@ _RUNNING = 0.01
 _POWER_FACTOR = 0.85
 _LOADED = 0.05
 """Share of rated power below which a power factor says nothing."""
+_IDLE_MARGIN_PERCENT = 2.0
+_PENALTY_S = 3600
+"""The first intervals of a month say little of its power factor."""
 
 
 _PER = {"day": "日", "month": "月", "year": "年"}
@@ -124,19 +128,57 @@ def _built_in(config: SiteConfig, places: dict[str, str]) -> Iterator[Watch]:
     for key in dict.fromkeys(account.key for account in plant.accounts if _checked(account)):
         rule = Rule(_DEVIATION_PERCENT, -_DEVIATION_PERCENT, 1.0, 30 * 60 * _S, figure_gap_ns(config))
         yield _built("counter-check", key, COUNTER_CHECK, rule)
+    of_account = {account.name: account.key for account in plant.accounts}
+    for tariff in config.tariffs:
+        yield from _of_tariff(config, tariff, of_account[tariff.meter])
     for section in config.equipment:
         if isinstance(section, MotorSection):
-            power = _power_of(config, section.electricity_account.partition("/")[0])
-            if power:
-                running = _above(config, places, power, _RUNNING * section.rated_power)
-                rule = Rule(None, _IDLE_PERCENT, 2.0, 15 * 60 * _S, figure_gap_ns(config))
-                yield _built("idle-motor", places[section.device], "motor_load_rate", rule, running)
+            yield from _idle(config, section, places)
         elif isinstance(section, FeederSection):
             power = _power_of(config, section.device)
             rated_kw = next(device.rated_power for device in config.devices if device.name == section.device)
             loaded = _above(config, places, power, _LOADED * rated_kw) if power and rated_kw else None
             rule = Rule(None, _POWER_FACTOR, 0.01, 15 * 60 * _S, figure_gap_ns(config))
             yield _built("low-power-factor", places[section.device], "power_factor", rule, loaded, span="now")
+
+
+def _of_tariff(config: SiteConfig, tariff: TariffSection, key: str) -> Iterator[Watch]:
+    """Yield what is watched of a tariff: the agreed demand, and the power factor that makes the bill dearer."""
+    gap_ns = figure_gap_ns(config)
+    if tariff.contract_demand is not None:
+        rule = Rule(tariff.contract_demand, margin=MARGIN * tariff.contract_demand, gap_ns=gap_ns)
+        for name, figure in (("demand-about-to-exceed", "demand_forecast"), ("demand-exceeded", "demand")):
+            yield _built(name, key, figure, rule, severity=Severity.CRITICAL)
+    if tariff.power_factor is not None:
+        rule = Rule(below=tariff.power_factor, for_ns=_PENALTY_S * _S, gap_ns=gap_ns)
+        yield _built("power-factor-penalty", key, "power_factor", rule, span="month")
+
+
+def _idle(config: SiteConfig, motor: MotorSection, places: dict[str, str]) -> Iterator[Watch]:
+    """Yield the watch over a motor that runs for nothing: by its load rate, by what it draws where that is unknown."""
+    meter = _power_of(config, motor.electricity_account.partition("/")[0])
+    if not meter:
+        return
+    running, lasting_ns = _above(config, places, meter, _RUNNING * motor.rated_power), 15 * 60 * _S
+    if motor.no_load_power is not None:
+        rule = Rule(None, _IDLE_PERCENT, _IDLE_MARGIN_PERCENT, lasting_ns, figure_gap_ns(config))
+        yield _built("idle-motor", places[motor.device], "motor_load_rate", rule, running)
+        return
+    low, margin = (share / 100 * motor.rated_power for share in (_IDLE_PERCENT, _IDLE_MARGIN_PERCENT))
+    rule = Rule(None, low, margin, lasting_ns, running.rule.gap_ns)
+    power = VOCABULARY["active_power"]
+    yield Watch(
+        name="idle-motor",
+        key=places[motor.device],
+        value=running.value,
+        rule=rule,
+        severity=Severity.WARNING,
+        unit=power.unit.symbol,
+        label=power.label,
+        label_zh=power.label_zh,
+        guard=running,
+        built_in=True,
+    )
 
 
 def _checked(account: Account) -> bool:
@@ -154,8 +196,15 @@ def _above(config: SiteConfig, places: dict[str, str], device: str, limit_kw: fl
 
 
 def _built(
-    name: str, key: str, figure: str, rule: Rule, guard: Guard | None = None, *, span: str | None = None
+    name: str,
+    key: str,
+    figure: str,
+    rule: Rule,
+    guard: Guard | None = None,
+    *,
+    span: str | None = None,
+    severity: Severity = Severity.WARNING,
 ) -> Watch:
     label, label_zh = figure_label(figure)
     value = Value(key, figure=figure, span=span)
-    return Watch(name, key, value, rule, Severity.WARNING, "", label, label_zh, guard=guard, built_in=True)
+    return Watch(name, key, value, rule, severity, "", label, label_zh, guard=guard, built_in=True)

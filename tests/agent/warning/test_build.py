@@ -17,6 +17,29 @@ kind = "motor"
 device = "fan-1"
 rated_power = "75 kW"
 rated_efficiency = 94.5
+no_load_power = "1.5 kW"
+"""
+TARIFF = """
+[[device]]
+name = "meter"
+area = "substation"
+line = "hall"
+unit = 3
+profile = "eastron/sdm630"
+
+[[output]]
+name = "reactive"
+device = "meter"
+from = "reactive_energy_import"
+
+[[tariff]]
+name = "grid"
+meter = "fan-1/electricity"
+reactive = ["reactive"]
+power_factor = 0.9
+contract_demand = "550 kW"
+day = [{ hours = { flat = ["00:00-24:00"] } }]
+price = [{ from = 2026-11-01, flat = 0.6 }]
 """
 S = 10**9
 
@@ -39,6 +62,37 @@ def test_a_motor_that_idles_is_watched_without_being_asked(tmp_path: Path) -> No
     assert idle.guard is not None
     assert (idle.guard.value.quantity, idle.guard.rule.above) == ("active_power", 0.75)
     assert idle.built_in
+
+
+def test_a_motor_whose_no_load_power_nobody_knows_idles_by_what_it_draws(tmp_path: Path) -> None:
+    idle = watched(tmp_path, MOTOR.replace('no_load_power = "1.5 kW"\n', ""))["idle-motor"]
+
+    # 20 % of 75 kW is 15 kW, its margin 2 %: 1.5 kW; it runs above 1 %.
+    assert (idle.value.quantity, idle.rule.below, idle.rule.margin) == ("active_power", 15.0, 1.5)
+    assert idle.guard is not None
+    assert (idle.guard.rule.above, idle.unit, idle.built_in) == (0.75, "kW", True)
+
+
+def test_the_agreed_demand_of_a_tariff_is_watched_before_and_after_it_is_exceeded(tmp_path: Path) -> None:
+    found = watched(tmp_path, TARIFF)
+
+    for name, figure in (("demand-about-to-exceed", "demand_forecast"), ("demand-exceeded", "demand")):
+        watch = found[name]
+        assert (watch.key, watch.value.figure) == ("boiler-house/fan-1", figure)
+        assert (watch.rule.above, watch.rule.margin, watch.rule.for_ns) == (550.0, 11.0, 0)
+        assert (watch.severity, watch.built_in) == (Severity.CRITICAL, True)
+
+
+def test_a_power_factor_that_makes_the_bill_dearer_is_watched(tmp_path: Path) -> None:
+    penalty = watched(tmp_path, TARIFF)["power-factor-penalty"]
+
+    assert (penalty.value.figure, penalty.value.span, penalty.rule.below) == ("power_factor", "month", 0.9)
+
+
+def test_without_an_agreed_demand_or_a_standard_nothing_of_a_tariff_is_watched(tmp_path: Path) -> None:
+    tariff = TARIFF.replace('contract_demand = "550 kW"\n', "").replace("power_factor = 0.9\n", "")
+
+    assert not {"demand-about-to-exceed", "demand-exceeded", "power-factor-penalty"} & watched(tmp_path, tariff).keys()
 
 
 def test_a_counter_that_has_a_check_is_watched_in_both_directions(tmp_path: Path) -> None:

@@ -182,6 +182,7 @@ kind = "motor"
 device = "fan-1"
 rated_power = "75 kW"
 rated_efficiency = 94.5
+no_load_power = "1.5 kW"
 """
 
 

@@ -63,6 +63,35 @@ def test_figures_are_watched_when_windows_are_published(tmp_path: Path) -> None:
     assert (told["active"], told["limit"], told["unit"]) == (True, 20.0, "%")
 
 
+AGREED = """
+[[tariff]]
+name = "grid"
+meter = "fan-1/electricity"
+contract_demand = "100 kW"
+day = [{ hours = { flat = ["00:00-24:00"] } }]
+price = [{ from = 2026-11-01, flat = 0.6 }]
+"""
+
+
+def test_a_demand_about_to_exceed_what_is_agreed_is_told_before_the_quarter_of_an_hour_ends(tmp_path: Path) -> None:
+    # 8:00 to 8:05 at 60 kW, then 180 kW: at 8:08 it is (5 x 60 + 3 x 180 + 7 x 180) / 15 = 140 kW by 8:15.
+    desk = Desk(configured(tmp_path, SITE + DEVICES + MQTT + AGREED))
+    counts = 1000.0
+    for step in range(8 * 6 + 1):
+        desk.polled(10 * step, counts=round(counts))
+        desk.ledger.tick(START + 10 * step * S)
+        counts += (60 if step < 30 else 180) / 360 * 100  # registers hold hundredths of a kWh
+        if step % 6 == 0 and step:
+            desk.now_ns = START + 10 * step * S
+            desk.keeper.look()
+            desk.recorder.publish_windows()
+
+    told = desk.posted("boiler-house/fan-1/alarm/demand-about-to-exceed")
+    assert (told["active"], told["limit"], told["unit"]) == (True, 100.0, "kW")
+    assert told["severity"] == "critical"
+    assert desk.board.get("boiler-house/fan-1/alarm/demand-exceeded") is None
+
+
 def test_watching_goes_on_when_another_configuration_keeps_the_alarm(tmp_path: Path) -> None:
     first = configured(tmp_path, SITE + DEVICES + MQTT + COUNTED)
     desk = Desk(first)
