@@ -18,6 +18,7 @@ from agent import snapshot
 from agent.alarms import AlarmDesk
 from agent.beats import Beats
 from agent.bookkeeper import Bookkeeper
+from agent.capturing import Capturing
 from agent.clock import boot_id
 from agent.clock_notices import behind_alarm, given_up_event, step_event
 from agent.config import SiteConfig
@@ -59,6 +60,7 @@ class Duties:
         alarms: AlarmDesk,
         bookkeeper: Bookkeeper,
         recorder: Recorder,
+        capture: Capturing,
         state: Callable[[], dict[str, Any]],
         say_online: Callable[[], None],
     ) -> None:
@@ -67,6 +69,7 @@ class Duties:
         self._alarms = alarms
         self._bookkeeper = bookkeeper
         self._recorder = recorder
+        self._capture = capture
         self._state = state
         self._say_online = say_online
         self._started = time.monotonic()
@@ -200,10 +203,11 @@ class Duties:
         self._save()
 
     def _give_signs_of_life(self, now: float) -> None:
-        """Tell of store and clock, save, publish the health and feed the watchdog, each when it is time."""
+        """Tell of store, capture and clock, save, publish the health and feed the watchdog, each when it is time."""
         beats = self._beats
         for alarm in store_alarms(self._store.status(), time.time_ns()):
             self._alarms.set(alarm)
+        self._alarms.set(self._capture.look())
         if self._keeper.believed:
             newest_ns, behind = self._keeper.not_before_ns, self._keeper.behind
             self._alarms.set(behind_alarm(newest_ns, time.time_ns(), behind=behind))

@@ -62,6 +62,7 @@ class _Snapshot(Collector):
         yield from _accounts(state["accounts"], state["intervals_closed"])
         yield from _sinks(state["sinks"], state["store"]["sinks"])
         yield from _store(state["store"])
+        yield from _capture(state["capture"])
 
 
 def _agent(state: State) -> Iterator[Metric]:
@@ -158,6 +159,17 @@ def _store(store: State) -> Iterator[Metric]:
     yield _counter("store_commits", "Commits the store has seen", [((), store["commits"])])
     text = "Whether the store cannot be written at the moment"
     yield _gauge("store_degraded", text, [((), float(bool(store["degraded"])))])
+
+
+def _capture(capture: State) -> Iterator[Metric]:
+    yield _gauge("capture_files", "Files of raw exchanges on disk", [((), capture["files"])])
+    yield _gauge("capture_bytes", "Size of these files", [((), capture["bytes"])])
+    yield _gauge("capture_waiting_bytes", "What waits to be written to them", [((), capture["waiting"])])
+    yield _counter("capture_exchanges", "Exchanges captured", [((), capture["exchanges"])])
+    yield _counter("capture_dropped", "Exchanges and notes that could not be captured", [((), capture["dropped"])])
+    yield _counter("capture_removed_files", "Files removed to keep within the size", [((), capture["removed"])])
+    text = "Whether nothing can be captured at the moment"
+    yield _gauge("capture_degraded", text, [((), float(bool(capture["trouble"])))])
 
 
 def _each(label: str, entries: Sequence[State], key: str) -> Samples:

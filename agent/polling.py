@@ -1,6 +1,7 @@
 """From a configuration to the tasks that poll its lines."""
 
 import time
+from collections.abc import Callable
 
 from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
@@ -14,12 +15,18 @@ from agent.recorder import Recorder
 from agent.sections import LineSection
 from agent.store import Store
 from drivers.line import Line
+from drivers.reading import Exchange
 
 
 def line_poller(
-    config: SiteConfig, section: LineSection, recorder: Recorder, alarms: AlarmDesk, store: Store
+    config: SiteConfig,
+    section: LineSection,
+    recorder: Recorder,
+    alarms: AlarmDesk,
+    store: Store,
+    on_exchange: Callable[[Exchange], None] | None = None,
 ) -> LinePoller:
-    """Return what polls the devices of a line; `store` keeps what is learned of them."""
+    """Return what polls the devices of a line; `store` keeps what is learned of them, `on_exchange` gets all raw."""
     devices = [
         PolledDevice(device.name, device.unit, config.profiles[device.name], device.every)
         for device in config.devices
@@ -42,7 +49,9 @@ def line_poller(
         name = f"line_overload_{section.name}"
         alarms.set(Alarm(AGENT, name, active, Severity.WARNING, time.time_ns(), text, text_zh))
 
-    line = Line(section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s)
+    line = Line(
+        section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s, on_exchange=on_exchange
+    )
     return LinePoller(
         line,
         devices,

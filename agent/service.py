@@ -15,11 +15,12 @@ import time
 from collections import ChainMap
 from typing import Any
 
-from agent import __version__, snapshot
+from agent import snapshot
 from agent.alarms import ALARMS, AlarmDesk
 from agent.api import ApiError, LocalApi
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
+from agent.capturing import Capturing
 from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
 from agent.conversions import library_of
@@ -36,12 +37,12 @@ from agent.plant import build_plant
 from agent.poller import LinePoller
 from agent.polling import line_poller
 from agent.presence import post_meta, post_status
-from agent.record import rfc3339
 from agent.recorder import Recorder
 from agent.reload import difference
 from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe
+from agent.sections import LineSection
 from agent.store import Store, StoreError
 from agent.taking_up import take_up
 
@@ -77,7 +78,8 @@ class Agent:
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
         self.corrections.keep(config, self.ledger)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
-        self.pollers = [line_poller(config, line, self.recorder, self.alarms, self.store) for line in config.lines]
+        self.capture = Capturing(config, self.keeper)
+        self.pollers = [self._poller(config, line) for line in config.lines]
         self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
         self.listener.keep(config, self.ledger)
         latest = ChainMap(self.bookkeeper.latest_intervals, self.derived.latest_intervals)
@@ -89,6 +91,7 @@ class Agent:
             alarms=self.alarms,
             bookkeeper=self.bookkeeper,
             recorder=self.recorder,
+            capture=self.capture,
             state=self.snapshot,
             say_online=self._say_online,
         )
@@ -100,6 +103,9 @@ class Agent:
     def _ledger(self, config: SiteConfig) -> Ledger:
         plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
         return Ledger(config, plant, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
+
+    def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
+        return line_poller(config, line, self.recorder, self.alarms, self.store, self.capture.exchange)
 
     def _api(self, config: SiteConfig) -> LocalApi | None:
         if not config.http:
@@ -120,6 +126,8 @@ class Agent:
         async with contextlib.AsyncExitStack() as stack:
             await self.store.open()
             stack.push_async_callback(self.store.close)
+            stack.push_async_callback(self.capture.close)
+            self.capture.start()
             self._restore_books()
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
@@ -208,7 +216,7 @@ class Agent:
             return
         # Built before anything ends, so that a failure leaves everything as it was.
         started = [line for line in config.lines if line.name not in change.lines_kept]
-        pollers = {line.name: line_poller(config, line, self.recorder, self.alarms, self.store) for line in started}
+        pollers = {line.name: self._poller(config, line) for line in started}
         senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board, self.alarms)}
         ledger = self._ledger(config) if change.ledger else self.ledger
         for name in change.lines_ended:
@@ -256,6 +264,7 @@ class Agent:
         self.ledger, self.config = ledger, config
         for key in gone:
             self.recorder.forget(key)
+        self.capture.configure(config)
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
         self.corrections.keep(config, ledger)
@@ -287,14 +296,7 @@ class Agent:
         elapsed_s = max(time.monotonic() - self._started, 1e-9)
         sections = {section.name: section for section in self.config.devices}
         return {
-            "site": self.config.site.name,
-            "version": __version__,
-            "started": rfc3339(self.keeper.started_ns),
-            "uptime_s": round(elapsed_s, 3),
-            "clock_synchronised": self.keeper.clocks.synchronised,
-            "clock": snapshot.clock(self.keeper, self.recorder.waiting),
-            "configuration": self.config.digest,
-            "process": snapshot.process(),
+            **snapshot.run(self.config, self.keeper, self.recorder.waiting, elapsed_s),
             "stalled": self.duties.stalled(),
             "lines": [snapshot.line(poller, elapsed_s) for poller in self.pollers],
             "devices": [
@@ -303,6 +305,7 @@ class Agent:
             "accounts": snapshot.accounts(self.ledger, self.bookkeeper.latest_intervals),
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),
+            "capture": self.capture.figures(),
             "records": dict(self.scribe.counts),
             "intervals_closed": dict(self.bookkeeper.intervals_closed),
             "alarms": snapshot.alarms(self.alarms),

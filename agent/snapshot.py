@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from agent import bodies
+from agent import __version__, bodies
 from agent.alarms import AlarmDesk
+from agent.config import SiteConfig
 from agent.doubt import FRESH_CADENCES, reserved
 from agent.ledger import AMOUNT, Ledger
 from agent.polled import Condition, PolledDevice
@@ -22,6 +23,20 @@ from drivers.reading import Quality
 
 _INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",
                   "quality")  # fmt: skip
+
+
+def run(config: SiteConfig, keeper: Timekeeper, waiting: Waiting, elapsed_s: float) -> dict[str, Any]:
+    """Return what runs, since when, by which clock, and what it costs."""
+    return {
+        "site": config.site.name,
+        "version": __version__,
+        "started": rfc3339(keeper.started_ns),
+        "uptime_s": round(elapsed_s, 3),
+        "clock_synchronised": keeper.clocks.synchronised,
+        "clock": clock(keeper, waiting),
+        "configuration": config.digest,
+        "process": process(),
+    }
 
 
 def process() -> dict[str, Any]:
@@ -156,6 +171,7 @@ def health(state: dict[str, Any]) -> dict[str, Any]:
     device_keys = ("device", "area", "state", "polls", "failures", "skipped")
     sink_keys = ("sink", "connected", "acknowledged", "errors", "rejected", "pending")
     store_keys = ("bytes", "committed_seq", "records", "dropped", "degraded")
+    capture_keys = ("mode", "files", "bytes", "exchanges", "dropped", "trouble")
     return {
         "uptime_s": state["uptime_s"],
         "process": state["process"],
@@ -163,5 +179,6 @@ def health(state: dict[str, Any]) -> dict[str, Any]:
         "devices": [{key: entry[key] for key in device_keys} for entry in state["devices"]],
         "sinks": [{key: entry[key] for key in sink_keys} for entry in state["sinks"]],
         "store": {key: state["store"][key] for key in store_keys},
+        "capture": {key: state["capture"][key] for key in capture_keys},
         "records": state["records"],
     }

@@ -82,6 +82,7 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     _show_accounts(state["accounts"], now)
     _show_sinks(state["sinks"])
     _show_store(state["store"], config.store.max_size, zone, now)
+    _show_capture(state["capture"], config.capture.max_size)
 
 
 def _show_clock(clock: dict[str, Any]) -> None:
@@ -201,6 +202,23 @@ def _show_store(store: dict[str, Any], max_size: int, zone: ZoneInfo, now: datet
     for what, key in (("cannot be written", "degraded"), ("a damaged file was set aside", "set_aside")):
         if store[key]:
             print_text(f"{what}: {store[key]}", "  ")
+
+
+def _show_capture(capture: dict[str, Any], max_size: int) -> None:
+    if capture["mode"] == "off":
+        return
+    print_text("\nCapture")
+    share = capture["bytes"] / max_size
+    print_text(
+        f"{capture['files']:,} files, {capture['bytes'] / 2**20:,.1f} MiB, "
+        f"{share * 100:.0f} % of {bytes_text(max_size)}",
+        "  ",
+    )
+    print_text(
+        f"captured since the start: {capture['exchanges']:,} exchanges; not captured: {capture['dropped']:,}", "  "
+    )
+    if capture["trouble"]:
+        print_text(capture["trouble"], "  ")
 
 
 def _show_reasons(reasons: Iterable[tuple[str, str]]) -> None:

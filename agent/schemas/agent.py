@@ -105,6 +105,23 @@ class StoreHealth(Figures):
     """Why the file cannot be written at the moment; empty while all is well."""
 
 
+class CaptureHealth(Figures):
+    """The capture of raw exchanges; counters since the start."""
+
+    mode: Literal["off", "full"]
+    """Whether exchanges are captured."""
+    files: Count
+    """Files on disk."""
+    bytes: Count
+    """Their size [bytes]."""
+    exchanges: Count
+    """Exchanges captured."""
+    dropped: Count
+    """Exchanges and notes that could not be captured."""
+    trouble: str
+    """Why nothing can be captured at the moment; empty while all is well."""
+
+
 class Health(Recorded):
     """The agent's own figures, once a minute."""
 
@@ -118,6 +135,7 @@ class Health(Recorded):
     devices: list[DeviceHealth]
     sinks: list[SinkHealth]
     store: StoreHealth
+    capture: CaptureHealth
     records: dict[str, Count]
     """Records made since the start, by class."""
 

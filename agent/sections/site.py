@@ -12,6 +12,7 @@ from agent.sections.section import Name, Section
 
 _DAY_S = 86400
 _SMALLEST_STORE = 512 << 10
+_SMALLEST_CAPTURE = 16 << 20
 _LONGEST_SPAN_S = 366 * _DAY_S
 """A ring keeps a row for every minute of its span."""
 
@@ -28,6 +29,12 @@ def _listen(value: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or not port.isdecimal() or not 0 <= int(port) < 2**16:
         raise ValueError(f"'{value}' is no address to listen on; write one like '127.0.0.1:8081'")
+    return value
+
+
+def _capture_size(value: int) -> int:
+    if value < _SMALLEST_CAPTURE:
+        raise ValueError("is too small: a few files must have room; give 16MiB or more, better 4GiB")
     return value
 
 
@@ -104,9 +111,9 @@ class IntervalSection(Section):
 class CaptureSection(Section):
     """`[capture]`: raw exchanges on disk."""
 
-    mode: Literal["off"] = "off"
+    mode: Literal["off", "full"] = "off"
     directory: str = "/var/lib/energy-agent/capture"
-    max_size: Size = 4 * 2**30
+    max_size: Annotated[Size, AfterValidator(_capture_size)] = 4 * 2**30
 
 
 class HttpSection(Section):

@@ -89,8 +89,15 @@ class CaptureWriter:
         self._under_way.clear()
         self._begun = False
 
+    def end(self) -> None:
+        """Put everything that waits into the queue: the last call in the thread of the lines."""
+        self._flush()
+
     def close(self) -> None:
-        """Write what waits and close the file; it is compressed now if that is soon done, else at the next start."""
+        """Write what waits and close the file; it is compressed now if that is soon done, else at the next start.
+
+        May wait for the disk, and be called in another thread once `end` was.
+        """
         self._flush()
         self._thread.stop(_CLOSE_S)
 

@@ -224,6 +224,12 @@ def test_a_store_too_small_to_be_used_is_found_before_the_start(tmp_path: Path) 
     assert "store.max_size: is too small" in problem
 
 
+def test_captures_that_have_no_room_are_found_before_the_start(tmp_path: Path) -> None:
+    (problem,) = complaints(tmp_path, GOOD + '\n[capture]\nmode = "full"\nmax_size = "1MiB"\n')
+
+    assert "capture.max_size: is too small" in problem
+
+
 def test_a_database_at_an_impossible_port_is_found_before_the_start(tmp_path: Path) -> None:
     (problem,) = complaints(tmp_path, GOOD + '\n[influx]\nurl = "http://127.0.0.1:99999"\n')
 

@@ -38,6 +38,7 @@ def state(tmp_path: Path) -> dict[str, Any]:
             "influx": {"cursor": 9, "oldest_seq": None, "oldest_ns": None, "dead_letters": 0},
         },
     }
+    state["capture"] |= {"files": 3, "bytes": 9000, "exchanges": 70, "dropped": 4, "removed": 2, "trouble": "full"}
     state["sinks"] = [
         {
             "sink": "mqtt",
@@ -119,6 +120,11 @@ def test_records_accounts_store_and_process_are_there(samples: Samples) -> None:
     assert samples[("energy_agent_resident_memory_bytes",)] > 1e6
     assert samples[("energy_agent_cpu_seconds_total",)] > 0
     assert samples["energy_agent_alarm_active", "comm_lost", "boiler-house/fan-1", "warning"] == 1.0
+
+
+def test_the_capture_tells_its_size_and_what_it_lacks(samples: Samples) -> None:
+    names = ("files", "bytes", "exchanges_total", "dropped_total", "removed_files_total", "degraded")
+    assert [samples[(f"energy_agent_capture_{name}",)] for name in names] == [3, 9000, 70, 4, 2, 1]
 
 
 def test_names_and_types_keep_the_conventions(state: dict[str, Any]) -> None:

@@ -259,3 +259,21 @@ def test_without_an_api_there_is_nobody_to_ask(tmp_path: Path, capsys: pytest.Ca
 
     assert main(["status", str(path)]) == 2
     assert "there is no [http] table to ask the agent through: add one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("mode", "count"), [("off", 0), ("full", 3)])
+def test_a_capture_shows_its_room_and_what_it_lacks(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str], mode: str, count: int
+) -> None:
+    capture = {"mode": mode, "files": 2, "bytes": 1 << 30, "exchanges": 12_345, "dropped": 6, "trouble": "no disk"}
+    lines = said(config, capsys, capture=capture)
+
+    shown = lines[lines.index("Capture") + 1 :] if "Capture" in lines else []
+    assert (
+        shown
+        == [
+            "  2 files, 1,024.0 MiB, 25 % of 4GiB",
+            "  captured since the start: 12,345 exchanges; not captured: 6",
+            "  no disk",
+        ][:count]
+    )

@@ -1,0 +1,130 @@
+"""An agent that captures: what went over its lines is on disk, and its own figures tell of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.config import SiteConfig
+from agent.service import Agent
+from drivers.capture import Captured, Closed, Note, Section, read_capture
+from drivers.reading import Outcome
+from tests.agent.frames import configured
+from tests.modbus_rig import Rig, rig
+
+pytestmark = pytest.mark.integration
+
+SITE = """[site]
+name = "works"
+
+[store]
+path = "store.db"
+max_size = "4MiB"
+
+[capture]
+mode = "{mode}"
+directory = "{directory}"
+max_size = "16MiB"
+
+[[line]]
+name = "hall"
+url = "{url}"
+timeout = "300ms"
+
+[[device]]
+name = "motor-1"
+area = "hall"
+line = "hall"
+unit = 1
+profile = "generic/vfd-motor"
+every = "100ms"
+"""
+
+
+def site(folder: Path, device: Rig, *, mode: str = "full", directory: str = "capture", more: str = "") -> SiteConfig:
+    return configured(folder, SITE.format(url=device.url, mode=mode, directory=directory) + more)
+
+
+@asynccontextmanager
+async def running(agent: Agent) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(agent.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def until(reached: Callable[[], object]) -> None:
+    async with asyncio.timeout(15):
+        while not reached():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "rtu+tcp"])
+async def test_every_exchange_of_a_run_is_captured(transport: str, tmp_path: Path) -> None:
+    async with rig(transport) as device:
+        config = site(tmp_path, device)
+        agent = Agent(config)
+        closed: list[Closed] = []
+        agent.capture.on_opened = lambda: [Note("books", 5, 5, {"accounts": 1})]
+        agent.capture.on_closed = closed.append
+        async with running(agent):
+            await until(lambda: len(device.requests) > 20)
+        head, first, *items = read_capture([tmp_path / "capture"])
+    assert isinstance(head, Section)
+    assert (head.site, head.configuration, head.lines) == ("works", config.digest, {"hall": device.url})
+    assert first == Note("books", 5, 5, {"accounts": 1})
+    exchanges = [item.exchange for item in items if isinstance(item, Captured)]
+    assert {exchange.outcome for exchange in exchanges} == {Outcome.OK}
+    # The last one may have been broken off by the end.
+    assert len(device.requests) - 1 <= len(exchanges) <= len(device.requests)
+    assert (
+        b"".join(exchange.request for exchange in exchanges)
+        == bytes(device.heard)[: sum(len(exchange.request) for exchange in exchanges)]
+    )
+    assert {item.clock for item in items if isinstance(item, Captured)} <= {"synchronised", "unsynchronised"}
+    assert [file.path.parent.name for file in closed] == ["capture"]
+    assert closed[0].exchanges == len(exchanges)
+
+
+async def test_capture_can_be_switched_on_and_off_while_the_agent_runs(tmp_path: Path) -> None:
+    async with rig("tcp") as device:
+        agent = Agent(site(tmp_path, device, mode="off"))
+        async with running(agent):
+            await until(lambda: len(device.requests) > 5)
+            assert agent.snapshot()["capture"]["mode"] == "off"
+            assert not (tmp_path / "capture").exists()
+            for directory in ("first", "second"):
+                config = site(tmp_path, device, directory=directory)
+                agent.reload(config)
+                await until(lambda: agent.config is config)  # noqa: B023 - waited for at once
+                await until(lambda: agent.capture.status.exchanges > 5)
+            agent.reload(site(tmp_path, device, mode="off"))
+            await until(lambda: agent.capture.writer is None)
+            await until(lambda: [*(tmp_path / "second").glob("*.zst")])
+    for directory in ("first", "second"):
+        assert sum(isinstance(item, Captured) for item in read_capture([tmp_path / directory])) > 5
+
+
+async def test_a_capture_that_fails_raises_an_alarm_and_the_line_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "capture").write_text("no directory")
+    async with rig("tcp") as device:
+        agent = Agent(site(tmp_path, device))
+        async with running(agent):
+            await until(lambda: agent.snapshot()["alarms"])
+            asked = len(device.requests)
+            await until(lambda: len(device.requests) > asked + 5)
+            state = agent.snapshot()
+    (alarm,) = state["alarms"]
+    assert (alarm["name"], alarm["text"]) == (
+        "capture",
+        "nothing is captured: File exists, so this time cannot be recomputed: check the disk",
+    )
+    assert state["capture"]["trouble"] == "nothing is captured: File exists"
+    assert state["capture"]["dropped"] > 0
+    assert orjson.dumps(state)
