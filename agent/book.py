@@ -9,7 +9,7 @@ Invariants:
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,11 +23,11 @@ from agent.conversions import Conversions
 from agent.frame_reader import FrameReader
 from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
+from agent.metering.behind import Behind
 from agent.metering.counter import Counter
 from agent.metering.declared import Late
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
-from agent.metering.jump import AHEAD_NS
 from agent.metering.pair import IntervalPair
 from agent.metering.tally import Tally
 from agent.plant import Account
@@ -65,7 +65,7 @@ class AccountBook:
         self.changed = True
         self._doubts: dict[str, int] = {}
         self._lost = Quality.NOT_ENTERED.label if account.feed == "entered" else ""
-        self._behind_since_ns: int | None = None
+        self._behind = Behind()
         self._max_rate = _max_rate(account, conversions.at(account, start_ns))
         self._declarations: tuple[Declaration, ...] = ()
         self.source = self._counter()
@@ -122,7 +122,7 @@ class AccountBook:
             self._doubts[reading.doubt] = reading.monotonic_ns
         self.columns.read(reading)
         self.changed = True
-        if right and self._overtaken(reading):
+        if right and self._behind.for_long(self.source.last, reading):
             self.source.set_back(time_ns - _DAY_NS)
         for delta in self.source.book(reading):
             quanta, green = self._booked(delta)
@@ -148,16 +148,6 @@ class AccountBook:
         if not late and isinstance(self.intervals, IntervalBook):
             self.intervals.add(delta)
         return self.columns.add(delta, delta.quanta, 0, None)
-
-    def _overtaken(self, reading: Reading) -> bool:
-        """Whether the last reading is of a boot whose clock was ahead, and this one has known better for long."""
-        last = self.source.last
-        if last is None or last.boot == reading.boot or last.time_ns - reading.time_ns <= AHEAD_NS:
-            self._behind_since_ns = None
-            return False
-        if self._behind_since_ns is None:
-            self._behind_since_ns = reading.monotonic_ns
-        return reading.monotonic_ns - self._behind_since_ns >= AHEAD_NS
 
     def doubt_since(self, monotonic_ns: int) -> str:
         """Return what was in doubt last about a reading since a time of this boot [ns]; empty when nothing was.
@@ -263,6 +253,17 @@ class AccountBook:
             beside=self._beside.state() if self._beside else None,
             **self.columns.state(),
         )
+
+    def memory(self) -> dict[str, Any]:
+        """Return what only this run knows, as JSON values: a book given it and `state` goes on as this one does."""
+        condition = self._reader.memory() if self._reader else None
+        return {"lost": self._lost, "behind_since_ns": self._behind.since_ns, "condition": condition}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `memory` returned of a book in the same state."""
+        self._lost, self._behind.since_ns = memory["lost"], memory["behind_since_ns"]
+        if self._reader and memory["condition"]:
+            self._reader.remember(memory["condition"])
 
     def restore(self, state: bytes) -> None:
         """Continue from what an earlier run saved, as far as the configuration is still the same.

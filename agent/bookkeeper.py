@@ -23,8 +23,8 @@ from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
 from agent.record import event_body
+from agent.recording import Recording
 from agent.saved import ASIDE
-from agent.scribe import Scribe
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ _SHARE = 32
 class Bookkeeper:
     """Records the intervals of a ledger, and saves its books together with them."""
 
-    def __init__(self, ledger: Ledger, scribe: Scribe) -> None:
+    def __init__(self, ledger: Ledger, scribe: Recording) -> None:
         self._scribe = scribe
         self.keep(ledger)
         self.latest_intervals: dict[str, bodies.Body] = {}
@@ -80,6 +80,10 @@ class Bookkeeper:
             records, room = records - closed, room - used
         return False
 
+    def close_next(self, name: str, now_ns: int) -> bool:
+        """Record the one interval of an account that is due next by a time; return whether there was one."""
+        return bool(self._close(self._ledger.books[name], now_ns, 1, self._scribe.store.room)[0])
+
     def _close(self, book: AccountBook, now_ns: int, most: int, room: int) -> tuple[int, int]:
         """Record intervals of an account together with the books they leave behind; return how many, and bytes."""
         closed = used = 0
@@ -89,7 +93,7 @@ class Bookkeeper:
             with self._scribe.store.transaction():
                 try:
                     while closed < most and used < room and (interval := book.due(now_ns)):
-                        used += self._record(book, interval)
+                        used += self._record(book, interval, now_ns)
                         book.close(interval)
                         closed += 1
                 finally:
@@ -109,22 +113,23 @@ class Bookkeeper:
         else:
             self._failing.discard(name)
 
-    def _record(self, book: AccountBook, interval: ClosedInterval) -> int:
+    def _record(self, book: AccountBook, interval: ClosedInterval, now_ns: int) -> int:
         account, ledger = book.account, self._ledger
         weight = ledger.conversions.at(account, interval.start_ns)
         certificates = ledger.conversions.certificates(account, interval.start_ns) if interval.green_quanta else ()
         body = interval_body(self._scribe.site, account, ledger.point_of(account), interval, weight, certificates)
         body |= ledger.tariffs.priced(account.name, interval.start_ns, interval.quanta)
-        return self.append(account, interval.start_ns, body)
+        return self.append(account, interval.start_ns, body, now_ns)
 
     def evidence(self, account: Account, start: Reading, end: Reading) -> bodies.Body:
         """Return the readings before and after a step of an account as records show them."""
         point = self._ledger.point_of(account)
         return {"start": reading_body(start, point), "end": reading_body(end, point)}
 
-    def append(self, account: Account, start_ns: int, body: bodies.Body) -> int:
-        """Append the record of an interval, or of a revision of one; return its size [bytes]."""
+    def append(self, account: Account, start_ns: int, body: bodies.Body, now_ns: int | None = None) -> int:
+        """Append the record of an interval that was due at a time, or a correction of one; return its size [bytes]."""
         payload = self._scribe.record("interval", account.key, start_ns, body)
+        self._scribe.tape.interval(payload, now_ns)
         self.intervals_closed[account.name] += 1
         former = self.latest_intervals.get(account.name)
         if former is None or body["start"] >= former["start"]:

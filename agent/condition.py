@@ -11,6 +11,7 @@ Invariants:
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from agent.carbon.condition import (
     Matter,
@@ -22,7 +23,7 @@ from agent.carbon.condition import (
 )
 from agent.carbon.errors import CarbonError
 from agent.carbon.steam import SteamReference
-from agent.metering.amount import Condition
+from agent.metering.amount import Condition, condition_of
 from agent.sections.carbon import StateKeys, number_and_unit
 from drivers.profile import Profile
 from drivers.quantity import Quantity
@@ -179,6 +180,15 @@ class ConditionReader:
         except CarbonError:
             doubt = _STALE
         return (self._latest, doubt) if self._latest else None
+
+    def memory(self) -> dict[str, Any]:
+        """Return the values seen latest, and the state formed latest, as JSON values."""
+        return {"seen": {name: [*seen] for name, seen in self._seen.items()}, "latest": self._latest}
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `memory` returned."""
+        self._seen = {str(name): (float(value), int(at_ns)) for name, (value, at_ns) in memory["seen"].items()}
+        self._latest = condition_of(memory["latest"]) if memory["latest"] else None
 
     def _value(self, quantity: Quantity, frame: Frame) -> tuple[float, int] | None:
         """Return the latest value of a quantity and when it was read (monotonic clock, ns)."""

@@ -92,7 +92,9 @@ class Duties:
     def _look(self) -> None:
         """Look at the clocks, and tell of each step."""
         steps = self._keeper.look()
-        self._ledger.clock_right = bool(self._keeper.clocks.synchronised)
+        right = bool(self._keeper.clocks.synchronised)
+        self._scribe.tape.clock(right=right, vouched=self._keeper.vouched)
+        self._ledger.clock_right = right
         for step in steps:
             self._tell(step_event(self._scribe.site, step), step.time_ns)
 

@@ -1,5 +1,8 @@
 """What a frame says of one account: its reading, or why there is none."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.metering.amount import Reading
@@ -44,3 +47,12 @@ class FrameReader:
         time_ns = frame.time_ns // 1000 * 1000
         doubt = Quality(code).label if code else doubtful
         return Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt, condition)
+
+    def memory(self) -> dict[str, Any] | None:
+        """Return what is known of pressure and temperature from earlier frames, as JSON values; None without them."""
+        return self._condition.memory() if self._condition else None
+
+    def remember(self, memory: Mapping[str, Any]) -> None:
+        """Take over what `memory` returned."""
+        if self._condition:
+            self._condition.remember(memory)

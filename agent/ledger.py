@@ -91,7 +91,7 @@ class Ledger:
         self, config: SiteConfig, plant: Plant, library: FactorLibrary, *, start_ns: int, boot_id: str = ""
     ) -> None:
         self.plant = plant
-        self._start_ns = start_ns
+        self.start_ns = start_ns
         self._profiles = config.profiles
         self.conversions = Conversions(config, library)
         tracked = (*plant.accounts, *plant.outputs)
@@ -212,7 +212,7 @@ class Ledger:
         text = f"the saved state '{name}' cannot be read: {error}; it is set aside, and {what}"
         _log.error("%s", text)
         key = account.key if account else AGENT
-        event = Event(account.name if account else "", key, self._start_ns, "unreadable", text)
+        event = Event(account.name if account else "", key, self.start_ns, "unreadable", text)
         self._unread.append((name.partition(" ")[0], set_aside(state, error), event))
 
     def take_unread(self) -> list[tuple[str, bytes, Event]]:

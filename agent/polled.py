@@ -105,6 +105,11 @@ class PolledDevice:
             cadence.codec = codec
             cadence.blocks = tuple(planned.block for planned in self.planned if planned.every_s == cadence.every_s)
 
+    def turn(self) -> tuple[bool, float]:
+        """Return what puts devices in doubt in the order of their next attempts."""
+        # Whoever most likely lost but one reply does not wait behind the dead.
+        return not (self.breaker.forgiven and self.answered), self.breaker.retry_at
+
     @property
     def note(self) -> str:
         """What is to be said of it even when all is well."""

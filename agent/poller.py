@@ -23,6 +23,7 @@ from agent.overload import Overload
 from agent.polled import Cadence, Lateness, PolledDevice
 from agent.schedule import Schedule
 from agent.standing import OnCondition, Standing, costly, nothing_came
+from agent.tape import NO_TAPE, Tape
 from drivers.errors import LineDown, LineError
 from drivers.line import Line
 from drivers.reading import Exchange, Frame
@@ -61,6 +62,8 @@ class LinePoller:
         self.devices = tuple(devices)
         self.lateness = Lateness()
         self.overload = Overload(time.monotonic())
+        self.tape: Tape = NO_TAPE
+        """Told of each poll before its frame is."""
         self._schedule = Schedule(devices)
         self._asker = Asker(line, devices, memory)
         self._standing = Standing(line, devices, on_condition)
@@ -158,7 +161,7 @@ class LinePoller:
             return
         left_s = self._schedule.left_s()
         doubtful = [device for device in self.devices if device.breaker.doubtful]
-        waiting = min(doubtful, key=_turn, default=None)
+        waiting = min(doubtful, key=PolledDevice.turn, default=None)
         if waiting and waiting.breaker.retry_at <= now and self._may_wait_for(waiting, now, left_s):
             await self._try_again(waiting)
         elif left_s <= 0:
@@ -232,6 +235,7 @@ class LinePoller:
         frame = doubt.stranger(device.name, device.profile, stranger.exchange)
         cadence = device.cadences[0]
         device.frames = {cadence.index: frame}
+        self.tape.refused(self.line.name, cadence)
         self._on_frame(device, cadence, frame)
 
     async def _poll(self, cadence: Cadence) -> None:
@@ -261,6 +265,7 @@ class LinePoller:
         if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
             frame = cadence.codec.decode(device.name, results)
             frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s)
+            self.tape.polled(self.line.name, cadence, results)
             self._on_frame(device, cadence, frame)
         if not any(map(costly, (error for error in results.values() if isinstance(error, LineError)))):
             self._work.add(began, time.monotonic())
@@ -312,8 +317,3 @@ class LinePoller:
     def _tell_load(self, *, active: bool) -> None:
         name = self.line.name
         self._on_overload(active, self.overload.text(name), self.overload.text_zh(name))
-
-
-def _turn(device: PolledDevice) -> tuple[bool, float]:
-    # Whoever most likely lost but one reply does not wait behind the dead.
-    return not (device.breaker.forgiven and device.answered), device.breaker.retry_at

@@ -47,6 +47,7 @@ class Recorder:
         self._keeper = scribe.keeper
         self._alarms = alarms
         self._board = board
+        self._tape = scribe.tape
         self.waiting = Waiting()
         self.begun = False
         """Whether the time is known and frames are booked."""
@@ -101,6 +102,7 @@ class Recorder:
 
     def begin(self) -> None:
         """Take note that the time is known and that the windows have the rows of earlier runs."""
+        self._tape.begun()
         self.begun = True
         untold, self._untold = self._untold, {}
         for tell in untold.values():
@@ -110,19 +112,21 @@ class Recorder:
         """Book a frame and record its values when telemetry is due, both as soon as its time is known."""
         held = Held(device, cadence, frame)
         if self.settled:
-            self._take(held)
+            self._take(held, self._tape.booked)
         else:
+            self._tape.booked(None)
             self.waiting.add(held)
 
     def release(self) -> int:
         """Book the frame that has waited for longest; return its monotonic time [ns]."""
         held = self.waiting.take()
-        self._take(held)
+        self._take(held, self._tape.released)
         return held.frame.monotonic_ns
 
-    def _take(self, held: Held) -> None:
+    def _take(self, held: Held, noted: Callable[[int | None], None]) -> None:
         device, cadence, read = held.device, held.cadence, held.frame
         frame = replace(read, time_ns=self._keeper.resolve(read.monotonic_ns, read.time_ns))
+        noted(None if frame.time_ns == read.time_ns else frame.time_ns)
         if not self._keeper.vouched:
             frame = reserved(frame, Quality.CLOCK_UNSYNCED)
         self._ledger.take(frame)

@@ -4,16 +4,19 @@ import time
 from typing import Any
 
 from agent.store import Store
+from agent.tape import NO_TAPE, Tape
 from agent.timekeeping import Timekeeper
 
 
 class Scribe:
     """Writes records to the store."""
 
-    def __init__(self, store: Store, *, site: str, keeper: Timekeeper) -> None:
+    def __init__(self, store: Store, *, site: str, keeper: Timekeeper, tape: Tape = NO_TAPE) -> None:
         self.site = site
         self.store = store
         self.keeper = keeper
+        self.tape = tape
+        """Told what the records of account depend on."""
         self.counts = dict.fromkeys(("frames", "values", "telemetry", "window", "interval", "alarm", "event"), 0)
         """Frames and values taken, and records written of each kind."""
 

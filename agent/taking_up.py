@@ -14,8 +14,11 @@ from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.interval import IntervalBook
+from agent.recording import Shelf
 from agent.saved import ASIDE, UnreadableError, set_aside
-from agent.store import FOUND, Store
+from agent.store import FOUND
+from agent.tape import NO_TAPE, Tape
+from agent.tape.notes import Found
 
 _log = logging.getLogger(__name__)
 
@@ -23,7 +26,7 @@ _ACCOUNT = f"{FOUND}account/"
 _UNUSABLE = (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 
 
-def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[str]:
+def take_up(store: Shelf, ledger: Ledger, empty: Callable[[], Ledger], tape: Tape = NO_TAPE) -> list[str]:
     """Book what the found states of accounts left, and forget them; return the names of these accounts.
 
     `empty` gives an empty ledger of the same configuration. A state of which nothing can be told yet
@@ -43,6 +46,7 @@ def take_up(store: Store, ledger: Ledger, empty: Callable[[], Ledger]) -> list[s
             except _UNUSABLE as error:
                 _leave(store, ledger, name, state, error)
             if delta:
+                tape.note(Found(name, state.decode()))
                 store.save_state(f"{_ACCOUNT}{name}", b"")  # first: whatever fails now, it is booked no second time
                 _book(ledger, book, delta)
                 store.save_state(*ledger.state(name))
@@ -64,7 +68,7 @@ def _left(book: AccountBook, former: AccountBook) -> Delta | None:
     return Delta(last, first, quanta, measured=False, rule=Rule.GAP)
 
 
-def _leave(store: Store, ledger: Ledger, name: str, state: bytes, error: Exception) -> None:
+def _leave(store: Shelf, ledger: Ledger, name: str, state: bytes, error: Exception) -> None:
     found = f"{_ACCOUNT}{name}"
     if not isinstance(error, UnreadableError):
         error = UnreadableError(f"it holds something else ({error!r})")

@@ -22,11 +22,12 @@ from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.corrections.amend import Body, explained, in_force, reweighed, start_ns
+from agent.corrections.amend import Body, in_force, start_ns
+from agent.corrections.amending import Amending
 from agent.corrections.check import refusal
 from agent.corrections.request import Request, RequestError, Revise, answer, requests
 from agent.ledger import Event, Ledger
-from agent.metering.amount import NS_PER_S, Declaration, quanta
+from agent.metering.amount import NS_PER_S, Declaration
 from agent.metering.declared import Late
 from agent.output.entering import Entries
 from agent.output.entry import Entry
@@ -34,6 +35,7 @@ from agent.record import AGENT
 from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
 from agent.store import StoreError
+from agent.tape.notes import Declared
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +66,7 @@ class Corrections:
         self._path = path
         self._scribe, self._store = scribe, scribe.store
         self._bookkeeper = bookkeeper
+        self._amending = Amending(bookkeeper, scribe.tape)
         self._entries = Entries(scribe, bookkeeper, self._records)
         self._factors = ""
         self._left: set[str] = set()
@@ -71,6 +74,7 @@ class Corrections:
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with a configuration and its ledger."""
         self._ledger, self._factors = ledger, fingerprint(config, ledger.conversions.library)
+        self._amending.keep(ledger)
         self._entries.keep(config, ledger)
         self._at_once_ns = round(config.interval.length) * NS_PER_S * _READ
 
@@ -136,6 +140,7 @@ class Corrections:
             text = f"{declared.author} declares: {what}first reading {declared.first:.15g} ({declared.reason})"
             key = book.account.key
             self._bookkeeper.tell(Event(declared.account, key, declared.time_ns, "declared", text))
+        self._scribe.tape.note(Declared([each.state() for each in every]))
         self._ledger.declare(every)
         return Answer(True, self._outlook(book, declared))
 
@@ -160,19 +165,7 @@ class Corrections:
             self._tell_once(late, f"the intervals of {book.account.name} in which it changed are not in the store")
             return
         with self._store.transaction():
-            delta, booked = self._ledger.explain(book, late)
-            evidence = self._bookkeeper.evidence(book.account, delta.start, delta.end)
-            for body, share in explained(
-                with_first, delta, booked, lambda at: self._ledger.conversions.at(book.account, at), evidence=evidence
-            ):
-                self._append(book, body, share)
-            self._bookkeeper.save_book(book)
-
-    def _append(self, book: AccountBook, body: Body, share: int = 0) -> None:
-        at_ns = start_ns(body)
-        body |= self._ledger.tariffs.priced(book.account.name, at_ns, quanta(body["amount"]))
-        book.corrected(at_ns, body["revision"], share)
-        self._bookkeeper.append(book.account, at_ns, body)
+            self._amending.explain(book, late, with_first)
 
     async def _revise(self, asked: Revise) -> Answer:
         if asked.factors != self._factors:
@@ -192,24 +185,13 @@ class Corrections:
                 with self._store.transaction():
                     settled = [each for each in some if _end_ns(each) <= book.settled_ns]
                     left += len(some) - len(settled)
-                    revised += self._reweigh(book, settled, reason)
-                    self._bookkeeper.save_book(book)
+                    revised += self._amending.reweigh(book, settled, reason)
                 await asyncio.sleep(0)
         text = f"{revised} intervals revised" + (f", {left} not settled yet: ask again later" if left else "")
         with self._store.transaction():
             told = f"{text}: {reason}"
             self._bookkeeper.tell(Event(asked.account, AGENT, self._scribe.keeper.now_ns(), "revised", told))
         return Answer(True, text, revised)
-
-    def _reweigh(self, book: AccountBook, records: list[Body], reason: str) -> int:
-        count = 0
-        for record in records:
-            weight = self._ledger.conversions.at(book.account, start_ns(record))
-            if body := reweighed(record, weight, reason):
-                book.corrected(start_ns(record), body["revision"])
-                self._bookkeeper.append(book.account, start_ns(record), body)
-                count += 1
-        return count
 
     def _own(self, records: list[Body]) -> Iterator[tuple[AccountBook, list[Body]]]:
         for name, book in self._ledger.books.items():

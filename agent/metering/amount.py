@@ -63,6 +63,12 @@ class Condition(NamedTuple):
     inputs: tuple[tuple[str, float], ...]
 
 
+def condition_of(state: Sequence[Any]) -> Condition:
+    """Return the condition that JSON values came from."""
+    weight, inputs = state
+    return Condition(float(weight), tuple((str(name), float(number)) for name, number in inputs))
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One accepted sample of a counter [unit] or, for integrals, of a power or flow [unit/h].
@@ -95,9 +101,7 @@ class Reading:
     def restored(state: Sequence[Any]) -> "Reading":
         """Return the reading that `state` came from."""
         time_ns, monotonic_ns, value, registers, boot, doubt, *conditions = state
-        condition = None
-        for weight, inputs in conditions:
-            condition = Condition(float(weight), tuple((str(name), float(number)) for name, number in inputs))
+        condition = condition_of(conditions[0]) if conditions else None
         return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot, doubt, condition)
 
 

@@ -11,17 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from agent import bodies
 from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.config import SiteConfig
-from agent.corrections.amend import next_revision, start_ns
-from agent.interval_body import entered_body, reading_body
-from agent.ledger import Event, Ledger
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule, quanta
-from agent.metering.slot import course
-from agent.metering.tally import MANUAL, Tally
+from agent.corrections.amend import start_ns
+from agent.ledger import Ledger
+from agent.metering.tally import Tally
 from agent.output.entry import Entry, refusal
+from agent.output.entry_booking import EntryBooking
 from agent.record import rfc3339
 from agent.saved import pack, unpack
 from agent.scribe import Scribe
@@ -44,10 +41,12 @@ class Entries:
         self._scribe, self._store = scribe, scribe.store
         self._bookkeeper = bookkeeper
         self._records = records
+        self._booking = EntryBooking(bookkeeper, scribe.tape)
 
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with a configuration and its ledger."""
         self._config, self._ledger = config, ledger
+        self._booking.keep(ledger)
 
     async def take(self, entry: Entry) -> Outcome:
         """Book an entry; raise StoreError when the store cannot be read or written."""
@@ -64,44 +63,23 @@ class Entries:
             await self._store.flush()
         last = book.source.last
         if last is None or last.time_ns <= entry.start_ns:
-            return self._in_order(book, book.source, entry, now_ns)
-        return await self._late(book, entry, last.time_ns, now_ns)
-
-    def _in_order(self, book: AccountBook, source: Tally, entry: Entry, now_ns: int) -> Outcome:
-        if entry.amount < 0:
-            return False, "an amount below zero can only correct what was entered before", 0
-        with self._store.transaction():
-            delta = source.enter(entry.start_ns, entry.end_ns, entry.quanta, entry.declaration(now_ns))
-            self._book(book, delta, entry, now_ns, late=False)
-        return True, f"{entry.amount:.15g} {book.account.unit} entered", 0
-
-    async def _late(self, book: AccountBook, entry: Entry, entered_ns: int, now_ns: int) -> Outcome:
+            if entry.amount < 0:
+                return False, "an amount below zero can only correct what was entered before", 0
+            with self._store.transaction():
+                self._booking.in_order(entry, now_ns, time.monotonic_ns())
+                self._remember(entry)
+            return True, f"{entry.amount:.15g} {book.account.unit} entered", 0
         records = await self._records(entry.start_ns, entry.end_ns, entry.account)
-        if problem := _refused(book, entry, entered_ns, records):
+        if problem := _refused(book, entry, last.time_ns, records):
             return False, problem, 0
-        start = Reading(entry.start_ns, 0, 0.0, doubt=MANUAL)
-        end = Reading(entry.end_ns, 0, entry.amount, doubt=MANUAL)
-        delta = Delta(start, end, entry.quanta, False, Rule.MANUAL, entry.declaration(now_ns))
         with self._store.transaction():
-            for body, share in amended(records, delta):
-                book.corrected(start_ns(body), body["revision"], share)
-                self._bookkeeper.append(book.account, start_ns(body), body)
-            self._book(book, delta, entry, now_ns, late=True)
+            self._booking.late(entry, now_ns, time.monotonic_ns(), records)
+            self._remember(entry)
         text = f"{entry.amount:.15g} {book.account.unit} added to what was entered: {len(records)} intervals revised"
         return True, text, len(records)
 
-    def _book(self, book: AccountBook, delta: Delta, entry: Entry, now_ns: int, *, late: bool) -> None:
-        boot = self._ledger.timeline.now.boot
-        at = Reading(now_ns, time.monotonic_ns(), delta.end.value, boot=boot, doubt=MANUAL)
-        if grown := book.enter(delta, at, late=late):
-            self._ledger.spread(book, grown)
-        period = f"{rfc3339(entry.start_ns)} to {rfc3339(entry.end_ns)}"
-        amount = f"{entry.amount:.15g} {book.account.unit}"
-        text = f"{entry.author} enters {amount} for {period} ({entry.reason})"
-        self._bookkeeper.tell(Event(entry.account, book.account.key, now_ns, "entered", text))
-        taken = [*self._taken(), entry.id][-_REMEMBERED:]
-        self._store.save_state(SAVED, pack(entries=taken))
-        self._bookkeeper.save_book(book)
+    def _remember(self, entry: Entry) -> None:
+        self._store.save_state(SAVED, pack(entries=[*self._taken(), entry.id][-_REMEMBERED:]))
 
     def _taken(self) -> list[str]:
         state = self._store.load_state(SAVED)
@@ -119,37 +97,3 @@ def _refused(book: AccountBook, entry: Entry, entered_ns: int, records: Sequence
     if book.settled_ns < entry.end_ns:
         return "the intervals of this time are not settled yet: ask again later"
     return ""
-
-
-def amended(records: Sequence[Body], delta: Delta) -> list[tuple[Body, int]]:
-    """Return the next revision of each record of a time with its share [quanta] of what was entered for all of it."""
-    found, before = [], 0
-    declared = delta.declared
-    step = {
-        "rule": str(delta.rule),
-        "amount": delta.quanta / QUANTA_PER_UNIT,
-        "since": rfc3339(delta.since_ns),
-        "start": reading_body(delta.start, None),
-        "end": reading_body(delta.end, None),
-        **entered_body(declared),
-    }
-    reason = f"entered: {declared.reason} ({declared.author})" if declared else "entered"
-    for record in records:
-        reached = course(delta, delta.since_ns, start_ns({"start": record["end"]}))
-        share, before = reached - before, reached
-        amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
-        part = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT
-        evidence = record["evidence"]
-        body = next_revision(record, reason) | {
-            "amount": amount,
-            "coverage": 1.0,
-            "estimated": bodies.share(part, amount),
-            "quality": MANUAL,
-            "evidence": {
-                **evidence,
-                "rules": sorted({*evidence["rules"], str(delta.rule)}),
-                "decisions": [*evidence.get("decisions", ()), step],
-            },
-        }
-        found.append((body, share))
-    return found

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S, Declaration, quanta
@@ -26,6 +27,10 @@ class Entry:
     def quanta(self) -> int:
         """The amount as it is booked."""
         return quanta(self.amount)
+
+    def state(self) -> list[Any]:
+        """Return the entry as JSON values."""
+        return [self.id, self.account, self.start_ns, self.end_ns, self.amount, self.reason, self.author]
 
     def declaration(self, time_ns: int) -> Declaration:
         """Return it as records keep it, entered at a time (wall clock, ns)."""

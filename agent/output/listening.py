@@ -29,6 +29,8 @@ from agent.sinks import SinkUnavailable, together
 from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.sinks.mqtt.connection import Connection
 from agent.sinks.mqtt.sink import KEEPALIVE_S
+from agent.tape import NO_TAPE, Tape
+from agent.tape.notes import Received
 from agent.timekeeping import Timekeeper
 from drivers.reading import Quality
 
@@ -55,9 +57,18 @@ class _Heard:
 class Listener:
     """Hears what other systems say of outputs."""
 
-    def __init__(self, keeper: Timekeeper, board: Board, *, ready: Callable[[], bool], boot_id: str) -> None:
+    def __init__(
+        self,
+        keeper: Timekeeper,
+        board: Board,
+        *,
+        ready: Callable[[], bool],
+        boot_id: str,
+        tape: Tape = NO_TAPE,
+    ) -> None:
         """`ready` says whether the time is known and what came before is booked."""
         self._keeper, self._board, self._ready, self._boot = keeper, board, ready, boot_id
+        self._tape = tape
         self._waiting: deque[_Heard] = deque(maxlen=_MOST_WAITING)
         self._told: dict[str, str] = {}
         self._sections: tuple[OutputSection, ...] = ()
@@ -170,6 +181,7 @@ class Listener:
                 return
             # By its own clock alone: how long it was on the way says nothing about what it counts.
             reading = Reading(heard.time_ns, 0, heard.value)
+        self._tape.note(Received(heard.output, reading.state()))
         self._ledger.receive(heard.output, reading)
 
     def _tell(self, name: str, text: str) -> None:

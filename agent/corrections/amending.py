@@ -1,0 +1,61 @@
+"""Corrections as they are booked: what the records of an account become, and what its books know of that.
+
+Invariants:
+
+- Nothing here waits or reads the store: the records to be corrected are given, as they are in force.
+- Whoever calls does it within one transaction.
+"""
+
+from collections.abc import Sequence
+
+from agent.book import AccountBook
+from agent.bookkeeper import Bookkeeper
+from agent.corrections.amend import Body, explained, reweighed, start_ns
+from agent.ledger import Ledger
+from agent.metering.amount import quanta
+from agent.metering.declared import Late
+from agent.tape import Tape
+from agent.tape.notes import Explained, Reweighed
+
+
+class Amending:
+    """Corrects records of a ledger's accounts."""
+
+    def __init__(self, bookkeeper: Bookkeeper, tape: Tape) -> None:
+        self._bookkeeper, self._tape = bookkeeper, tape
+
+    def keep(self, ledger: Ledger) -> None:
+        """Go on with a ledger."""
+        self._ledger = ledger
+
+    def explain(self, book: AccountBook, late: Late, records: Sequence[Body]) -> None:
+        """Book what is known of a change by now into the records in which it was booked as unknown."""
+        self._tape.note(Explained(book.account.name, late.declaration.id, records))
+        delta, booked = self._ledger.explain(book, late)
+        evidence = self._bookkeeper.evidence(book.account, delta.start, delta.end)
+        for body, share in explained(
+            records, delta, booked, lambda at: self._ledger.conversions.at(book.account, at), evidence=evidence
+        ):
+            self._append(book, body, share)
+        self._bookkeeper.save_book(book)
+
+    def _append(self, book: AccountBook, body: Body, share: int) -> None:
+        at_ns = start_ns(body)
+        body |= self._ledger.tariffs.priced(book.account.name, at_ns, quanta(body["amount"]))
+        book.corrected(at_ns, body["revision"], share)
+        self._bookkeeper.append(book.account, at_ns, body)
+
+    def reweigh(self, book: AccountBook, records: Sequence[Body], reason: str) -> int:
+        """Weigh records by the factors now in force; return how many say something else by that."""
+        found = [
+            body
+            for record in records
+            if (body := reweighed(record, self._ledger.conversions.at(book.account, start_ns(record)), reason))
+        ]
+        if found:
+            self._tape.note(Reweighed(book.account.name, reason, records))
+        for body in found:
+            book.corrected(start_ns(body), body["revision"])
+            self._bookkeeper.append(book.account, start_ns(body), body)
+        self._bookkeeper.save_book(book)
+        return len(found)

@@ -1,0 +1,99 @@
+"""Entries as they are booked, in order or into records already told of, which are given as they are in force.
+
+Whoever calls does it within one transaction.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from agent import bodies
+from agent.book import AccountBook
+from agent.bookkeeper import Bookkeeper
+from agent.corrections.amend import next_revision, start_ns
+from agent.interval_body import entered_body, reading_body
+from agent.ledger import Event, Ledger
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule, quanta
+from agent.metering.slot import course
+from agent.metering.tally import MANUAL, Tally
+from agent.output.entry import Entry
+from agent.record import rfc3339
+from agent.tape import Tape
+from agent.tape.notes import Entered
+
+Body = dict[str, Any]
+
+
+class EntryBooking:
+    """Books what was entered for the outputs of a ledger, as of a moment of both clocks [ns]."""
+
+    def __init__(self, bookkeeper: Bookkeeper, tape: Tape) -> None:
+        self._bookkeeper, self._tape = bookkeeper, tape
+
+    def keep(self, ledger: Ledger) -> None:
+        """Go on with a ledger."""
+        self._ledger = ledger
+
+    def in_order(self, entry: Entry, time_ns: int, monotonic_ns: int) -> None:
+        """Book an entry of a time behind all that was entered before."""
+        self._tape.note(Entered(entry.state(), time_ns, monotonic_ns, None))
+        book = self._ledger.books[entry.account]
+        if isinstance(book.source, Tally):
+            delta = book.source.enter(entry.start_ns, entry.end_ns, entry.quanta, entry.declaration(time_ns))
+            self._book(book, delta, entry, Reading(time_ns, monotonic_ns, delta.end.value), late=False)
+
+    def late(self, entry: Entry, time_ns: int, monotonic_ns: int, records: Sequence[Body]) -> None:
+        """Add an entry to the records of its time."""
+        self._tape.note(Entered(entry.state(), time_ns, monotonic_ns, records))
+        book = self._ledger.books[entry.account]
+        start = Reading(entry.start_ns, 0, 0.0, doubt=MANUAL)
+        end = Reading(entry.end_ns, 0, entry.amount, doubt=MANUAL)
+        delta = Delta(start, end, entry.quanta, False, Rule.MANUAL, entry.declaration(time_ns))
+        for body, share in amended(records, delta):
+            book.corrected(start_ns(body), body["revision"], share)
+            self._bookkeeper.append(book.account, start_ns(body), body)
+        self._book(book, delta, entry, Reading(time_ns, monotonic_ns, delta.end.value), late=True)
+
+    def _book(self, book: AccountBook, delta: Delta, entry: Entry, at: Reading, *, late: bool) -> None:
+        boot = self._ledger.timeline.now.boot
+        at = Reading(at.time_ns, at.monotonic_ns, at.value, boot=boot, doubt=MANUAL)
+        if grown := book.enter(delta, at, late=late):
+            self._ledger.spread(book, grown)
+        period = f"{rfc3339(entry.start_ns)} to {rfc3339(entry.end_ns)}"
+        amount = f"{entry.amount:.15g} {book.account.unit}"
+        text = f"{entry.author} enters {amount} for {period} ({entry.reason})"
+        self._bookkeeper.tell(Event(entry.account, book.account.key, at.time_ns, "entered", text))
+        self._bookkeeper.save_book(book)
+
+
+def amended(records: Sequence[Body], delta: Delta) -> list[tuple[Body, int]]:
+    """Return the next revision of each record of a time with its share [quanta] of what was entered for all of it."""
+    found, before = [], 0
+    declared = delta.declared
+    step = {
+        "rule": str(delta.rule),
+        "amount": delta.quanta / QUANTA_PER_UNIT,
+        "since": rfc3339(delta.since_ns),
+        "start": reading_body(delta.start, None),
+        "end": reading_body(delta.end, None),
+        **entered_body(declared),
+    }
+    reason = f"entered: {declared.reason} ({declared.author})" if declared else "entered"
+    for record in records:
+        reached = course(delta, delta.since_ns, start_ns({"start": record["end"]}))
+        share, before = reached - before, reached
+        amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
+        part = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT
+        evidence = record["evidence"]
+        body = next_revision(record, reason) | {
+            "amount": amount,
+            "coverage": 1.0,
+            "estimated": bodies.share(part, amount),
+            "quality": MANUAL,
+            "evidence": {
+                **evidence,
+                "rules": sorted({*evidence["rules"], str(delta.rule)}),
+                "decisions": [*evidence.get("decisions", ()), step],
+            },
+        }
+        found.append((body, share))
+    return found

@@ -1,0 +1,152 @@
+"""Where the agent tells what its accounts depend on, so that they can be replayed from a capture.
+
+Invariants:
+
+- What is told is told before it takes effect, so that books asked for meanwhile are those before it.
+- An agent without a capture tells everything to a tape that takes no notice.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
+
+import orjson
+
+from agent.polled import Cadence
+from agent.tape.notes import Begun, Books, Clock, Interval, Noted, Polled, Released, body_of
+from drivers.capture import CaptureWriter, Note
+from drivers.errors import LineError
+from drivers.reading import Block, Exchange
+
+Results = Mapping[Block, Exchange | LineError]
+
+
+class Tape:
+    """Takes no notice."""
+
+    def exchange(self, exchange: Exchange) -> None:
+        """Take an exchange of a line, as it was."""
+
+    def polled(self, line: str, cadence: Cadence, results: Results) -> None:
+        """Take note of what a poll gave, of which a frame is made that is booked next."""
+
+    def refused(self, line: str, cadence: Cadence) -> None:
+        """Take note that another device than the one expected answered, of which the next frame tells."""
+
+    def booked(self, time_ns: int | None) -> None:
+        """Take note that the frame told of is booked, or waits; with its own time (None) or another one [ns]."""
+
+    def clock(self, *, right: bool, vouched: bool) -> None:
+        """Take note of what is known of the clock."""
+
+    def begun(self) -> None:
+        """Take note that the time is known, and frames are booked."""
+        self.note(Begun())
+
+    def released(self, time_ns: int | None) -> None:
+        """Take note that the frame that has waited for longest is booked, with its own time (None) or another [ns]."""
+        self.note(Released(time_ns))
+
+    def note(self, noted: Noted) -> None:
+        """Take note of anything else."""
+
+    def interval(self, payload: bytes, now_ns: int | None) -> None:
+        """Take note of an interval record as appended, due at a time or (None) corrected."""
+
+
+NO_TAPE = Tape()
+
+
+class Capture(Protocol):
+    """What a tape needs of a capture."""
+
+    writer: CaptureWriter | None
+    """None while nothing is captured."""
+
+
+class WritingTape(Tape):
+    """Writes what it is told into a capture, which asks `opened` what each of its files begins with."""
+
+    def __init__(self, capture: Capture, books: Callable[[str], Books]) -> None:
+        """`books` gives the books as they stand, for a reason."""
+        self._capture, self._books = capture, books
+        self._polls: dict[str, tuple[int, int, int]] = {}
+        self._gave: Polled | None = None
+        self._clock: Clock | None = None
+        self._reason = "start"
+
+    def reloaded(self) -> None:
+        """Take note that another configuration is in force, which begins a file of its own."""
+        self._reason, self._clock = "reload", None
+
+    def opened(self) -> Iterable[Note]:
+        """Return what a file of the capture begins with."""
+        reason, self._reason = self._reason, "file"
+        return [_made(self._books(reason))]
+
+    def exchange(self, exchange: Exchange) -> None:
+        """Capture an exchange, and count it within its poll."""
+        if self._capture.writer is None:
+            return
+        self._capture.writer.exchange(exchange)
+        unit, poll, count = self._polls.get(exchange.line, (0, 0, 0))
+        same = (unit, poll) == (exchange.unit, exchange.poll)
+        self._polls[exchange.line] = (exchange.unit, exchange.poll, count + 1 if same else 1)
+
+    def polled(self, line: str, cadence: Cadence, results: Results) -> None:
+        """Keep what a poll gave until it is booked; what the exchanges alone cannot say is written out."""
+        if self._capture.writer is None:
+            return
+        device = cadence.device
+        found = [result if isinstance(result, Exchange) else result.exchange for result in results.values()]
+        counted = len({id(exchange) for exchange in found if exchange is not None})
+        plain = self._polls.get(line) == (device.unit, device.polls, counted)
+        self._gave = Polled(line, device.unit, cadence.index, None, None if plain else _asked(results), False)
+
+    def refused(self, line: str, cadence: Cadence) -> None:
+        """Keep that another device answered."""
+        self._gave = Polled(line, cadence.device.unit, cadence.index, None, None, True)
+
+    def booked(self, time_ns: int | None) -> None:
+        """Write of the poll kept last that it gave a frame: by a mark where that says all."""
+        gave, self._gave = self._gave, None
+        if gave is None or self._capture.writer is None:
+            return
+        if time_ns is None and gave.asked is None and not gave.stranger:
+            self._capture.writer.booked(gave.line, gave.cadence)
+        else:
+            self.note(Polled(gave.line, gave.unit, gave.cadence, time_ns, gave.asked, gave.stranger))
+
+    def clock(self, *, right: bool, vouched: bool) -> None:
+        """Write what is known of the clock where that has changed."""
+        if (known := Clock(right, vouched)) != self._clock:
+            self._clock = known
+            self.note(known)
+
+    def note(self, noted: Noted) -> None:
+        """Write a note."""
+        if self._capture.writer is not None:
+            self._capture.writer.note(_made(noted))
+
+    def interval(self, payload: bytes, now_ns: int | None) -> None:
+        """Write an interval record."""
+        if self._capture.writer is not None:
+            self.note(Interval(orjson.loads(payload), now_ns))
+
+
+def _made(noted: Noted) -> Note:
+    return Note(noted.kind, time.time_ns(), time.monotonic_ns(), body_of(noted))
+
+
+def _asked(results: Results) -> list[list[object]]:
+    found: list[list[object]] = []
+    for block, result in results.items():
+        accepted = isinstance(result, Exchange)
+        exchange = result if isinstance(result, Exchange) else result.exchange
+        of = exchange and [*_place(exchange.block), exchange.attempt, accepted]
+        found.append([*_place(block), of])
+    return found
+
+
+def _place(block: Block) -> tuple[int, int, int]:
+    return block.function, block.address, block.count
