@@ -73,7 +73,7 @@ TypeName = Annotated[str, AfterValidator(_type_name)]
 class Entry(BaseModel):
     """Base of what stands in a profile file: exact types, known keys only."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class CounterEntry(Entry):

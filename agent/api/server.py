@@ -18,7 +18,6 @@ import orjson
 from aiohttp import web
 
 from agent.api.intervals import content, page, question
-from agent.api.openapi import openapi
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
 from agent.metrics import CONTENT_TYPE, exposition
@@ -54,6 +53,9 @@ def _error(status: int, text: str, headers: dict[str, str] | None = None) -> web
 
 @cache
 def _description() -> bytes:
+    # Its models of every message take 4 MB and a quarter of a second; hardly anybody asks for it.
+    from agent.api.openapi import openapi  # noqa: PLC0415
+
     return orjson.dumps(openapi())
 
 
@@ -185,7 +187,8 @@ class LocalApi:
         return _json(self._snapshot()["alarms"])
 
     async def _openapi(self, _: web.Request) -> web.Response:
-        return web.Response(body=_description(), content_type="application/json")
+        description = await asyncio.to_thread(_description)
+        return web.Response(body=description, content_type="application/json")
 
     async def _intervals(self, request: web.Request) -> web.Response:
         try:

@@ -160,7 +160,7 @@ _EnergyUnit = Literal["GJ", "MJ"]
 
 
 class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class _RowEntry(_Entry):

@@ -29,7 +29,7 @@ AccountName = Annotated[str, AfterValidator(_account_name)]
 class Section(BaseModel):
     """Base of the tables of the file: unknown keys are errors, nothing changes after loading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False, defer_build=True)
 
     @field_validator("*", mode="before")
     @classmethod

@@ -73,7 +73,7 @@ def _server(url: str) -> str:
 class InfluxConfig(BaseModel):
     """`[influx]`: which database, and where in it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     url: Annotated[str, AfterValidator(_server)]
     org: str = ""

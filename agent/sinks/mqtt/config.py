@@ -28,7 +28,7 @@ def _broker(url: str) -> str:
 class MqttConfig(BaseModel):
     """`[mqtt]`: which broker, how to be known there, and where in its topics this site stands."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     url: Annotated[str, AfterValidator(_broker)]
     username: str | None = None
