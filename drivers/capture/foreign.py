@@ -44,6 +44,7 @@ class _Connection:
     streams: dict[bool, Stream] = field(default_factory=lambda: {True: Stream(), False: Stream()})
     """What the client sends, and what the device does."""
     waiting: dict[int, _Waiting] = field(default_factory=dict)
+    latest: _Waiting | None = None
     doubts: int = 0
 
 
@@ -131,7 +132,7 @@ def _ask(connection: _Connection, frame: bytes, time_ns: int) -> Iterator[Exchan
         before = connection.waiting.pop(number, None)
         if before:
             yield _exchange(connection, before, time_ns, Verdict(Outcome.NO_REPLY, b""))
-        connection.waiting[number] = _Waiting(time_ns, frame, *what)
+        connection.latest = connection.waiting[number] = _Waiting(time_ns, frame, *what)
 
 
 def _answer(connection: _Connection, frame: bytes, time_ns: int) -> Iterator[Exchange]:
@@ -146,7 +147,9 @@ def _answer(connection: _Connection, frame: bytes, time_ns: int) -> Iterator[Exc
 def _given_up(connection: _Connection, time_ns: int, outcome: Outcome) -> Iterator[Exchange]:
     waiting, connection.waiting = connection.waiting, {}
     for request in waiting.values():
-        yield _exchange(connection, request, time_ns, Verdict(outcome, b""))
+        # Whoever asked on did not wait for the one before any more.
+        ended = outcome if request is connection.latest else Outcome.NO_REPLY
+        yield _exchange(connection, request, time_ns, Verdict(ended, b""))
 
 
 def _exchange(connection: _Connection, request: _Waiting, time_ns: int, verdict: Verdict) -> Exchange:
