@@ -88,7 +88,11 @@ class Document:
         try:
             return model.model_validate(data, context=context), []
         except ValidationError as error:
-            return None, [self._translate(model, item, keys) for item in error.errors(include_url=False)]
+            items = error.errors(include_url=False)
+            # A list whose only entry is wrong is not also too short.
+            wrong = {item["loc"][:-1] for item in items if item["loc"]}
+            told = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
+            return None, [self._translate(model, item, keys) for item in told]
 
     def _translate(self, model: type[BaseModel], item: Mapping[str, Any], keys: tuple[Key, ...]) -> Problem:
         # pydantic adds the tag of a union's member to the path; such parts stand nowhere in the file.

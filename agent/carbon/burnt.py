@@ -94,5 +94,7 @@ def _with_gases(library: FactorLibrary, burnt: Conversion, row: Row, gj: float, 
         co2e_kg_per_unit=burnt.co2_kg_per_unit + ch4 * gwp.ch4 + n2o * gwp.n2o,
         gwp=gwp.name,
         # What was measured of a fuel says nothing of these: its row may be marked where its factor is not.
-        unverified=burnt.unverified or "unverified" in gwp.confidence or "unverified" in row.confidence,
+        unverified=burnt.unverified
+        or "unverified" in gwp.confidence
+        or "unverified" in (row.gas_confidence or row.confidence),
     )

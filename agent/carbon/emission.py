@@ -90,7 +90,10 @@ def _row_of(library: FactorLibrary, carrier: str, fuel_set: str) -> Row:
         raise CarbonError("carrier 'coal' says too little", f"name its kind: {_COALS}")
     elsewhere = [item.id for item in library.sets() if carrier in library.get(item.id).rows]
     if elsewhere:
-        raise CarbonError(f"factor set '{fuel_set}' has no '{carrier}'", f"sets that have it: {', '.join(elsewhere)}")
+        analysis = "give its ncv, carbon_content and oxidation in a [[fuel]] table"
+        raise CarbonError(
+            f"factor set '{fuel_set}' has no '{carrier}'", f"sets that have it: {', '.join(elsewhere)}; or {analysis}"
+        )
     raise CarbonError(f"unknown carrier '{carrier}'", nearest(carrier, carriers(library, fuel_set)))
 
 

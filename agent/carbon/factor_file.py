@@ -70,6 +70,8 @@ class Row:
     source: str
     confidence: str
     note: str
+    gas_confidence: str = ""
+    """Of CH4 and N2O, where the set says it apart."""
 
     @property
     def base_unit(self) -> tuple[int, str]:
@@ -234,6 +236,7 @@ class _SetEntry(_Entry):
     note: str = ""
     ncv_unit: _EnergyUnit = "GJ"
     kgce_source: str = ""
+    gas_confidence: str = ""
     year: Annotated[int, Field(strict=True, ge=1990, le=2100)] | None = None
     unit: Literal["tCO2/MWh", "kgCO2e/kWh"] = "tCO2/MWh"
     fuel: dict[str, _RowEntry] = {}
@@ -303,6 +306,7 @@ def _row(entry: _SetEntry, role: Role, name: str, row: _RowEntry) -> Row:
     taken_over = {
         "source": row.source or entry.source,
         "kgce_source": row.kgce_source or (entry.kgce_source if row.kgce is not None else ""),
+        "gas_confidence": entry.gas_confidence if row.ch4 is not None else "",
         "ncv_unit": f"{row.ncv_unit or entry.ncv_unit}/{row.unit}" if row.ncv is not None else "",
     }
     figures = row.model_dump(exclude={"density_t_per_m3"})

@@ -119,7 +119,8 @@ class FactorLibrary:
         row = self.row(set_name, fuel_id)
         if row.co2 is None:
             others = [name for name in sorted(self._sets) if self._gives_co2(name, fuel_id)]
-            remedy = f"choose {' or '.join(others)}" if others else "add a factor file that gives it"
+            chosen = f"choose {' or '.join(others)}, or " if others else ""
+            remedy = f"{chosen}give its carbon_content and oxidation in a [[fuel]] table"
             raise CarbonError(f"factor set '{set_name}' gives no CO2 for '{fuel_id}'", remedy)
         return self.of_row(row, row.co2, f"tCO2/{row.unit}", when)
 

@@ -132,14 +132,17 @@ def _show(chosen: FactorSet) -> None:
             right=("CH4", "N2O"),
         )
     figures: list[Row | GridRow | Gwp] = [*chosen.rows.values(), *chosen.grid, *chosen.gwp]
-    confidences = sorted({row.confidence for row in figures})
+    of_gases = {f"{row.gas_confidence} (CH4, N2O)" for row in chosen.rows.values() if row.gas_confidence}
+    confidences = sorted({row.confidence for row in figures} | of_gases)
     if confidences:
         print_text(f"{_LEGEND}; confidence here: {', '.join(confidences)}")
 
 
 def _show_rows(rows: list[Row]) -> None:
     """Print fuels, energy and media; the units of a row's figures are all per its own unit."""
-    columns = ("id", "per", "NCV", "tC/GJ", "oxid.", "t CO2", "kgce", "", "中文")
+    gases = any(row.ch4 is not None or row.n2o is not None for row in rows)
+    of_gases = ("CH4 kg/TJ", "N2O kg/TJ") if gases else ()
+    columns = ("id", "per", "NCV", "tC/GJ", "oxid.", "t CO2", *of_gases, "kgce", "", "中文")
     print_table(
         "\nFuels, energy and media",
         columns,
@@ -151,13 +154,14 @@ def _show_rows(rows: list[Row]) -> None:
                 row.carbon_content,
                 row.oxidation,
                 "" if row.co2 is None else f"{row.co2:.4f}",
+                *((row.ch4, row.n2o) if gases else ()),
                 row.kgce,
                 _mark(row.confidence),
                 row.zh,
             )
             for row in rows
         ],
-        right=("NCV", "tC/GJ", "oxid.", "t CO2", "kgce"),
+        right=("NCV", "tC/GJ", "oxid.", "t CO2", *of_gases, "kgce"),
     )
 
 

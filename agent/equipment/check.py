@@ -24,8 +24,13 @@ def check_equipment(parsed: Parsed, profiles: Mapping[str, Profile], accounts: M
         _check_span(parsed, index, section)
         whole = section.device in profiles or isinstance(section, ServerRoomSection)
         for key, names in section.accounts.items() if whole else ():
-            for name in names:
+            for position, name in enumerate(names):
+                if name in names[:position]:
+                    parsed.report(("equipment", index, key), f"'{name}' stands twice and would count twice", "keep one")
+                    continue
                 _check_account(parsed, (index, key), name, known, profiles)
+        if section.device in profiles:
+            _check_readings(parsed, index, section, profiles[section.device])
 
 
 def _outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Account | None]:
@@ -73,9 +78,32 @@ def _check_account(
     if name not in known:
         if device in parsed.names("device") and device not in profiles:
             return  # the device or its profile is wrong, and reported where it stands
+        if name in parsed.names("virtual"):
+            what = f"'{name}' is a virtual account, of which no windows are kept"
+            parsed.report(("equipment", index, key), what, "name the accounts it is made of")
+            return
         parsed.report(("equipment", index, key), f"no account or output '{name}'", nearest(name, known))
         return
     account, unit = known[name], _UNITS.get(key)
     if account is not None and unit and account.unit != unit:
         what = f"'{name}' is counted in {account.unit}, and '{key}' must be in {unit}"
         parsed.report(("equipment", index, key), what, "name another account, or add one that is")
+    elif account is not None and key == "fuel" and (account.carrier is None or account.direction != "import"):
+        what = (
+            "an output, which has no energy"
+            if account.carrier is None
+            else f"no fuel: its direction is {account.direction}"
+        )
+        parsed.report(("equipment", index, key), f"'{name}' is {what}", "name the account of what the boiler burns")
+
+
+def _check_readings(parsed: Parsed, index: int, section: EquipmentSection, profile: Profile) -> None:
+    """Report what a device can never tell and a figure always needs."""
+    read = profile.index.keys()
+    lacking = [each for each in section.readings if not any(read >= set(words) for words in each)]
+    if lacking:
+        words = ", ".join(" or ".join(" and ".join(words) for words in each) for each in lacking)
+        what = f"a {section.kind} needs {words}, and '{section.device}' does not read it"
+        parsed.report(
+            ("equipment", index, "device"), what, "name the device that does, or add the point to its profile"
+        )

@@ -19,6 +19,9 @@ STANDARD_ATMOSPHERE = "101.325 kPa"
 Direction = Literal["import", "export", "generation", "charge", "discharge"]
 """Where an account's energy goes, seen from the site; `charge` and `discharge` are those of its own storage."""
 
+_MOST_CARBON = 0.2
+"""Beyond any fuel [tC/GJ]: blast-furnace gas has 0.071."""
+
 _MJ: Mapping[str, Fraction] = {
     "GJ": Fraction(1000),
     "MJ": Fraction(1),
@@ -34,7 +37,7 @@ _VOLUMES = {"volume": "m3", "normal volume": "Nm3"}
 
 def number_and_unit(text: object, example: str) -> tuple[Fraction, str]:
     """Return the parts of a text such as "36.2 MJ/Nm3"; raise ValueError for any other."""
-    found = re.fullmatch(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*(\S+)\s*", text) if isinstance(text, str) else None
+    found = re.fullmatch(r"\s*(-?[0-9]+(?:\.[0-9]+)?)\s*([^\s0-9.]\S*)\s*", text) if isinstance(text, str) else None
     if not found:
         raise ValueError(f"'{text}' is not understood; write it as text with a unit, like \"{example}\"")
     return Fraction(found[1]), found[2]
@@ -149,13 +152,21 @@ class FuelSection(_Period):
     carrier: str
     accounts: tuple[AccountName, ...] = ()
     ncv: _CalorificValue | None = None
-    carbon_content: float | None = Field(default=None, ge=0, lt=0.2)
-    oxidation: _Share | None = None
+    carbon_content: float | None = Field(default=None, ge=0)
+    oxidation: float | None = Field(default=None, gt=0)
     density: _Density | None = None
     co2_per_gj: float | None = Field(default=None, ge=0, lt=1)
     to: date | None = None
     by: _Text
     document: _Text
+
+    @model_validator(mode="after")
+    def _shares_are_no_percentages(self) -> "FuelSection":
+        if (self.carbon_content or 0) >= _MOST_CARBON:
+            raise ValueError("carbon_content is tC/GJ, like 0.0253; divide the carbon by mass by the calorific value")
+        if (self.oxidation or 0) > 1:
+            raise ValueError("oxidation is a share, like 0.99; divide percent by 100")
+        return self
 
     @model_validator(mode="after")
     def _something_is_measured(self) -> "FuelSection":

@@ -4,7 +4,7 @@ Accounts and outputs are named as elsewhere in the file. What is not declared is
 then says what is missing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -17,6 +17,9 @@ from agent.sections.section import Name, Section
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 Grade = Literal[1, 2, 3]
+Alternatives = Sequence[tuple[str, ...]]
+"""Groups of quantities, one of which is enough."""
+_LOAD: Alternatives = (("apparent_power",), ("active_power", "reactive_power"))
 _INDIRECT = ("flue_gas_m", "flue_gas_n", "q3", "q4", "q5", "q6")
 
 
@@ -33,6 +36,11 @@ class EquipmentSection(Section):
     def accounts(self) -> Mapping[str, tuple[str, ...]]:
         """Accounts and outputs it names, or means by default, by key."""
         return {}
+
+    @property
+    def readings(self) -> Sequence[Alternatives]:
+        """Quantities that its device must read; of each entry one of the groups."""
+        return ()
 
 
 class _Declared(EquipmentSection):
@@ -78,6 +86,18 @@ class BoilerSection(_Declared):
     def accounts(self) -> Mapping[str, tuple[str, ...]]:
         """Fuel, and what it gives."""
         return {"fuel": self.fuel, "steam": _one(self.steam), "heat": _one(self.heat)}
+
+    @property
+    def readings(self) -> Sequence[Alternatives]:
+        """The state of its steam, and of its flue gas."""
+        words: list[str] = []
+        if self.steam:
+            words += ["steam_pressure", "feed_water_temperature"]
+        if self.steam_state == "superheated":
+            words.append("steam_temperature")
+        if self.flue_gas_m is not None:
+            words += ["stack_oxygen", "stack_temperature", "ambient_temperature"]
+        return [[(word,)] for word in words]
 
 
 def _one(name: str | None) -> tuple[str, ...]:
@@ -167,6 +187,11 @@ class TransformerSection(_Declared):
                     f"the table of GB 20052 has no {self.capacity:g} kVA ({known}); give no_load_loss and load_loss"
                 )
         return self
+
+    @property
+    def readings(self) -> Sequence[Alternatives]:
+        """Its load."""
+        return (_LOAD,)
 
     @property
     def nameplate(self) -> Transformer:

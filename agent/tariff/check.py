@@ -50,6 +50,10 @@ def _check_account(
     if name not in counted:
         device = name.partition("/")[0]
         if name not in parsed.names("account") | parsed.names("output") and device not in _broken(parsed, counted):
+            if name in parsed.names("virtual"):
+                what = f"'{name}' is a virtual account, which no meter of the supplier counts"
+                parsed.report(where, what, "name the account of the meter, and others as 'accounts'")
+                return
             parsed.report(where, f"no account '{name}'", nearest(name, counted))
         return
     account = counted[name]

@@ -86,6 +86,7 @@ device = "meter-1"
 carrier = "electricity"
 from = "active_energy_import"
 """
+FUEL = '\n[[fuel]]\ncarrier = "natural_gas"\nfrom = 2026-01-01\nby = "x"\ndocument = "y"\n'
 GREEN = """
 [[green_power]]
 certificate = "GEC-2026-1"
@@ -450,6 +451,11 @@ def test_a_set_beside_the_configuration_can_be_chosen(tmp_path: Path) -> None:
                             'document = "y"\n'), "was measured twice from 2026-01-01"),
         (METER + GAS + '\n[[fuel]]\ncarrier = "natural_gas"\nncv = "36 MJ"\nfrom = 2026-01-01\nby = "x"\n'
          'document = "y"\n', "no unit of a calorific value"),
+        (METER + GAS + FUEL + 'density = "0.75"\n', "'0.75' is not understood"),
+        (METER + GAS + FUEL + 'density = "0.75 kg/m2"\n', "use t or kg per m3, or per Nm3 of a gas"),
+        (METER + GAS + FUEL + 'density = "0 kg/m3"\n', "a density is above zero"),
+        (METER + GAS + FUEL + "carbon_content = 15.3\n", "carbon_content is tC/GJ, like 0.0253"),
+        (METER + GAS + FUEL + "oxidation = 99\n", "oxidation is a share, like 0.99"),
         (METER + GAS + '\n[[fuel]]\ncarrier = "natural_gas"\nncv = "36 MJ/t"\nfrom = 2026-01-01\nby = "x"\n'
          'document = "y"\n', "cannot be counted in Nm3"),
     ],

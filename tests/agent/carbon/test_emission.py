@@ -246,5 +246,8 @@ def test_every_listed_carrier_can_be_converted(library: FactorLibrary) -> None:
 
 
 def test_a_coefficient_without_carbon_gives_no_co2_and_names_the_sets_that_do(library: FactorLibrary) -> None:
-    with pytest.raises(CarbonError, match=f"gives no CO2 for 'converter_gas': choose {A} or IPCC-2006 or {B}"):
+    with pytest.raises(
+        CarbonError,
+        match=f"gives no CO2 for 'converter_gas': choose {A} or IPCC-2006 or {B}, or give its carbon_content",
+    ):
         convert(library, "converter_gas", "Nm3", fuel_set="NBS")

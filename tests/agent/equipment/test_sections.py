@@ -27,6 +27,11 @@ def test_the_tables_of_equipment_become_sections_of_their_kind(tmp_path: Path) -
 
 
 TRANSFORMER = '[[equipment]]\nkind = "transformer"\ndevice = "meter"\ncapacity = "1600 kVA"\n'
+VIRTUAL = '[[virtual]]\nname = "site/all"\nsum = ["fan-1/electricity", "meter/electricity"]\n'
+SOLD = (
+    '[[account]]\nname = "meter/sold"\ndevice = "meter"\ncarrier = "electricity"\nfrom = "active_energy_export"\n'
+    'direction = "export"\n'
+)
 WRONG = [
     (MOTOR.replace("motor", "motr"), "equipment.kind: input should be 'boiler', 'motor', 'transformer'"),
     (MOTOR.replace('"fan-1"', '"fan-2"'), "no device 'fan-2': did you mean 'fan-1'?"),
@@ -48,6 +53,21 @@ WRONG = [
     (TRANSFORMER, "give no_load_loss and load_loss, or efficiency_grade"),
     (TRANSFORMER + 'efficiency_grade = 1\nload_loss = "14 kW"\n', "losses and efficiency_grade say the same"),
     (TRANSFORMER.replace("1600", "1700") + "efficiency_grade = 1\n", "the table of GB 20052 has no 1700 kVA"),
+    (MOTOR + 'electricity = "site/all"\n' + VIRTUAL, "'site/all' is a virtual account, of which no windows are kept"),
+    (
+        TRANSFORMER.replace('"meter"', '"boiler-1"') + "efficiency_grade = 1\n",
+        "needs apparent_power or active_power and",
+    ),
+    (
+        BOILER.replace('device = "boiler-1"', 'device = "meter"'),
+        "a boiler needs steam_pressure, feed_water_temperature, sta",
+    ),
+    (BOILER.replace('["boiler-1/natural_gas"]', '["steam"]'), "'steam' is an output, which has no energy"),
+    (
+        BOILER.replace('["boiler-1/natural_gas"]', '["meter/sold"]') + SOLD,
+        "'meter/sold' is no fuel: its direction is exp",
+    ),
+    (BOILER.replace('gas"]', 'gas", "boiler-1/natural_gas"]'), "'boiler-1/natural_gas' stands twice and would count"),
     (TRANSFORMER.replace("kVA", "kW") + "efficiency_grade = 1\n", "equipment.capacity: '1600 kW' is not understood"),
 ]
 

@@ -132,6 +132,13 @@ def test_windows_and_intervals_that_cannot_serve_a_tariff_are_refused(tmp_path: 
     assert any(told in each for each in complaints(tmp_path, SITE + TARIFF + table))
 
 
+def test_a_tariff_of_a_virtual_account_is_told_what_to_name_instead(tmp_path: Path) -> None:
+    virtual = '[[virtual]]\nname = "site/all"\nsum = ["main-meter/electricity"]\n'
+    text = (SITE + TARIFF).replace('meter = "main-meter/electricity"', 'meter = "site/all"')
+    (found,) = complaints(tmp_path, text + virtual)
+    assert "'site/all' is a virtual account, which no meter of the supplier counts" in found
+
+
 def test_an_account_has_one_tariff(tmp_path: Path) -> None:
     second = TARIFF.replace('name = "grid"', 'name = "again"')
     (found,) = complaints(tmp_path, SITE + TARIFF + second)

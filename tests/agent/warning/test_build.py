@@ -164,6 +164,7 @@ def test_a_mistake_in_an_alarm_is_told_with_its_place(tmp_path: Path, text: str,
         ('accounts = ["fan-1/electricity"]\nper = "day"\n', "give either 'energy_kwh' or 'co2_kg'"),
         ('accounts = ["fan-1/gas"]\nper = "day"\nenergy_kwh = 5\n', "no account 'fan-1/gas'"),
         ('accounts = ["fan-1/electricity", "fan-1/electricity"]\nper = "day"\nco2_kg = 5\n', "stands twice"),
+        ('accounts = ["steam"]\nper = "day"\nco2_kg = 5\n', "'steam' is no name of an account"),
     ],
 )
 def test_a_mistake_in_a_budget_is_told(tmp_path: Path, text: str, said: str) -> None:
