@@ -59,9 +59,11 @@ class Shelf(Notebook):
 class Works:
     """Accounts that write interval records, and what adds them up."""
 
-    def __init__(self, folder: Path, more: str = "", *, zone: str = "Asia/Shanghai") -> None:
+    def __init__(self, folder: Path, more: str = "", *, zone: str = "Asia/Shanghai", length_s: int = 900) -> None:
         site = SITE.replace('name = "works"', f'name = "works"\ntimezone = "{zone}"', 1)
-        self.config: SiteConfig = configured(folder, site + QUARTERS + more)
+        self.length_s = length_s
+        devices = QUARTERS.replace('length = "15min"', f'length = "{length_s}s"')
+        self.config: SiteConfig = configured(folder, site + devices + more)
         self.shelf = Shelf()
         self.begin()
         self.newest: dict[tuple[str, int], dict[str, Any]] = {}
@@ -82,7 +84,7 @@ class Works:
         body = {
             "account": account,
             "start": rfc3339(start_s * S),
-            "end": rfc3339((start_s + 900) * S),
+            "end": rfc3339((start_s + self.length_s) * S),
             "revision": former["revision"] + 1 if former else 0,
             "amount": quanta / 1_000_000,
             "unit": booked.unit,
@@ -94,7 +96,7 @@ class Works:
             **keys,
         }
         self.newest[account, start_s] = body
-        self.desk.now_ns = max(self.desk.now_ns, (start_s + 900) * S)
+        self.desk.now_ns = max(self.desk.now_ns, (start_s + self.length_s) * S)
         self.desk.keeper.look()
         with self.shelf.transaction():
             self.desk.bookkeeper.append(booked, start_s * S, body)
