@@ -98,7 +98,9 @@ def _write(rows: list[Body]) -> None:
 def _show(name: str, rows: list[Body], zone: ZoneInfo) -> None:
     unit = next((row["output_unit"] for row in rows if "output_unit" in row), "unit")
     keys = [key for key in _SUMS if any(_per(row, key) is not None for row in rows)]
-    starts = [f"{datetime.fromisoformat(row['start']).astimezone(zone):%Y-%m-%d %H:%M}" for row in rows]
+    times = [datetime.fromisoformat(row["start"]).astimezone(zone) for row in rows]
+    form = "%Y-%m-%d %H:%M" + (":%S" if any(each.second for each in times) else "")
+    starts = [each.strftime(form) for each in times]
     made = fixed([row.get("output_amount") for row in rows])
     columns = [fixed([_per(row, key) for row in rows]) for key in keys]
     covered = [f"{row['coverage']:.1%}" if "coverage" in row else "" for row in rows]

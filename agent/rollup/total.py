@@ -12,7 +12,7 @@ from typing import Any
 
 from agent import bodies, interval_body
 from agent.carbon.conversion import Conversion
-from agent.metering.amount import QUANTA_PER_UNIT, quanta
+from agent.metering.amount import QUANTA_PER_UNIT, Rule, quanta
 from agent.record import rfc3339
 from agent.rollup.periods import SHIFT, Span
 from drivers.reading import Quality
@@ -31,6 +31,8 @@ _ALIKE = ("scope", "gwp")
 """Keys a total has where all its records say the same."""
 _DERIVED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete"})
 """Qualities that follow from coverage and estimated share alone."""
+_UNKNOWN = frozenset({Rule.FIRST, Rule.RESET, Rule.REPLACEMENT})
+"""Rules by which nothing is booked because nothing is known."""
 _NO_FIGURES = frozenset({"revision", "reason", "clock", "seq", "epoch", "source"})
 
 Body = dict[str, Any]
@@ -84,7 +86,7 @@ class Part:
             to_seq=source["to_seq"],
             digest=digest.encode(),
             end_ns=end_ns,
-            known="source" in body or bool(body["coverage"] or amount or body.get("evidence", {}).get("rules")),
+            known="source" in body or _tells(body),
             missing=frozenset(body.get("missing", ())),
         )
 
@@ -229,6 +231,12 @@ def same_figures(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 def length_s(body: Mapping[str, Any]) -> int:
     """Return how long the interval of a record is [s]."""
     return round((datetime.fromisoformat(body["end"]) - datetime.fromisoformat(body["start"])).total_seconds())
+
+
+def _tells(body: Mapping[str, Any]) -> bool:
+    """Return whether an interval record tells of its time: it was measured, or what was booked went over all of it."""
+    rules = set(body.get("evidence", {}).get("rules", ()))
+    return bool(body["coverage"] or body["amount"] or (rules and not rules & _UNKNOWN))
 
 
 def _floor(value: Fraction) -> int:

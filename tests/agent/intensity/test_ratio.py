@@ -94,6 +94,13 @@ def test_without_a_co2_factor_of_a_member_there_is_no_co2_and_it_is_named() -> N
     assert body["energy_kwh_per_t"] == 823.5625
 
 
+def test_an_interval_of_a_virtual_account_belongs_to_those_of_accounts() -> None:
+    records = [{key: value for key, value in each.items() if key != "period"} for each in steam_plant().values()]
+    records[0] |= {"period": "interval", "intervals": 1, "expected": 1}
+    (body,) = intensities(STEAM, records)
+    assert (body["energy_kwh_per_t"], "period" in body) == (823.5625, False)
+
+
 def test_periods_stay_apart_and_come_in_order() -> None:
     second = {"start": "2026-11-20T16:00:00.000000Z", "end": "2026-11-21T16:00:00.000000Z"}
     records = [{**each, **second} for each in steam_plant(60.0).values()] + [*steam_plant().values()]

@@ -129,6 +129,13 @@ async def test_without_a_meter_behind_there_is_no_rest_but_the_rest_of_the_figur
     assert figures(plant, "day")["hall_electricity_rest"]["value"] == 2400.0
 
 
+async def test_a_meter_that_was_replaced_unseen_says_nothing_of_that_time(plant: Works) -> None:
+    quarter(plant, 0)
+    plant.interval(MIDNIGHT, 0, "press/electricity", **NOTHING_READ | {"evidence": {"rules": ["replacement"]}})
+    await plant.settle()
+    assert plant.shelf.rollups("hall/electricity", "interval")[0]["missing"] == ["press/electricity"]
+
+
 async def test_without_the_meter_of_the_level_nothing_is_said_of_that_time(plant: Works) -> None:
     for number in range(96):
         quarter(plant, number, silent="hall-meter/electricity" if number == 5 else "")
