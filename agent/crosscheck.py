@@ -11,7 +11,7 @@ from agent.intensity.check import check_intensities
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.rollup.check import check_rollups
-from agent.rollup.levels import with_worked_out
+from agent.rollup.levels import figures_of, with_worked_out
 from agent.sections import AccountSection, DeviceSection, LineSection, OutputSection
 from agent.tables import Parsed
 from agent.tariff.check import check_tariffs
@@ -41,7 +41,8 @@ def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
     check_carbon(parsed, folder, accounts)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
-    check_alarms(parsed, profiles, every.keys() | parsed.names("account") | parsed.names("virtual"))
+    named = every.keys() | parsed.names("account") | parsed.names("virtual")
+    check_alarms(parsed, profiles, named, [*figures_of(parsed, accounts)])
     check_rollups(parsed, accounts, outputs)
     return profiles
 

@@ -78,6 +78,12 @@ class Balance:
         return tuple(flow.account for flow in self.incoming)
 
     @property
+    def figures(self) -> tuple[Result, ...]:
+        """Its figures, with any value: which there are does not depend on the amounts."""
+        sides = ("consumption", "metered", "allowed") if self.metered else ("consumption",)
+        return tuple(self.results(dict.fromkeys([*sides, *(flow.direction for flow in self.incoming)], 0.0)))
+
+    @property
     def bounds(self) -> tuple[Flow, ...]:
         """The meters whose errors matter: one that counts on both sides alike takes its error away with it."""
         both = frozenset(self.incoming) & frozenset(self.metered)

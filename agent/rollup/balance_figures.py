@@ -74,12 +74,10 @@ def period_figures(balance: Balance, body: Mapping[str, Any]) -> Iterator[Figure
     """Yield the figures of the record of a period; without value where not all of it is known."""
     amounts = sums_of(body)
     found = {result.name: result.value for result in balance.results(amounts)}
-    sides = ("consumption", "metered", "allowed") if balance.metered else ("consumption",)
-    every = dict.fromkeys([*sides, *(flow.direction for flow in balance.incoming)], 0.0)
     whole = body["intervals"] == body["expected"]
     lacking = () if whole else (f"{body['expected'] - body['intervals']} of {body['expected']} intervals",)
     when = body["period"], start_of({"start": body["end"]})
-    for result in balance.results(every):
+    for result in balance.figures:
         missing = (*lacking, *(body.get("missing", ()) if result.behind else ()))
         known = _Known(missing, body["coverage"], body["estimated"], bool(body.get("unverified")))
         told = result._replace(value=found.get(result.name))

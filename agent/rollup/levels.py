@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from agent.plant import Account
-from agent.rollup.tree import NONE, SITE, level_balances
+from agent.rollup.tree import NONE, SITE, balances_of, level_balances
 from agent.sections import AccountSection, DeviceSection
 from agent.sections.virtual import BalanceSection, VirtualSection
 from agent.tables import Parsed
@@ -23,6 +23,19 @@ def with_worked_out(parsed: Parsed, accounts: Mapping[str, Account | None]) -> d
     for level in level_balances([account for account in accounts.values() if account], areas):
         found[level.name] = accounts[level.incoming[0].account]
     return found | dict(accounts)
+
+
+def figures_of(parsed: Parsed, accounts: Mapping[str, Account | None]) -> Iterator[str]:
+    """Yield the names of all figures of balances whose accounts are right."""
+    formed = {account.name: account for account in accounts.values() if account}
+    declared = [
+        section
+        for section in parsed.entries("balance", BalanceSection).values()
+        if formed.keys() >= {*section.incoming, *section.metered}
+    ]
+    devices = parsed.entries("device", DeviceSection).values()
+    for balance in balances_of(declared, devices, [*formed.values()]):
+        yield from (f"{balance.figure}_{result.name}" for result in balance.figures)
 
 
 def members_of(parsed: Parsed, name: str, accounts: Mapping[str, Account | None]) -> tuple[str, ...]:

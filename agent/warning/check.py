@@ -11,8 +11,10 @@ from drivers.profile import Profile
 from drivers.quantity import VOCABULARY, Kind
 
 
-def check_alarms(parsed: Parsed, profiles: Mapping[str, Profile], accounts: Collection[str]) -> None:
-    """Note every contradiction in `parsed.problems`."""
+def check_alarms(
+    parsed: Parsed, profiles: Mapping[str, Profile], accounts: Collection[str], balanced: Collection[str]
+) -> None:
+    """Note every contradiction in `parsed.problems`; `balanced` are the figures of balances."""
     names = parsed.names("device")
     areas = {device.area for device in parsed.entries("device", DeviceSection).values()}
     for index, section in parsed.entries("alarm", AlarmSection).items():
@@ -28,7 +30,7 @@ def check_alarms(parsed: Parsed, profiles: Mapping[str, Profile], accounts: Coll
             if named and named.quantity is not None and profile:
                 _check_quantity(parsed, (*key, "quantity"), named.quantity, profile)
             if named and named.figure is not None:
-                _check_figure(parsed, (*key, "figure"), named.figure)
+                _check_figure(parsed, (*key, "figure"), named.figure, balanced)
     _check_budgets(parsed, accounts)
 
 
@@ -47,8 +49,8 @@ def _check_quantity(parsed: Parsed, where: tuple[str | int, ...], word: str, pro
         parsed.report(where, f"'{word}' is no number", "name a quantity that is one")
 
 
-def _check_figure(parsed: Parsed, where: tuple[str | int, ...], name: str) -> None:
+def _check_figure(parsed: Parsed, where: tuple[str | int, ...], name: str, balanced: Collection[str]) -> None:
     """Report a figure that nothing gives."""
-    known = [*FIGURES, *(f"budget_{budget.replace('-', '_')}" for budget in parsed.names("budget"))]
+    known = [*FIGURES, *balanced, *(f"budget_{budget.replace('-', '_')}" for budget in parsed.names("budget"))]
     if name not in known and not any(name.startswith(f"{each}_") for each in known):
         parsed.report(where, f"there is no figure '{name}'", nearest(name, known))

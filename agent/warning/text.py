@@ -38,9 +38,28 @@ FIGURES = {
 """Chinese label of figures that have one."""
 
 
+_BALANCED = {
+    "_disagreement_share": "计量不符率",
+    "_disagreement": "计量不符量",
+    "_rest_share": "未计量占比",
+    "_rest": "未计量部分",
+    "_net_import": "净购入",
+    "_consumption": "用量",
+    "_self_consumption_share": "自用率",
+    "_self_consumption": "自用量",
+    "_generation": "自发量",
+    "_storage_net": "储能净放出",
+}
+"""Chinese labels of the figures of balances, by what stands behind the name of the balance."""
+
+
 def figure_label(name: str) -> tuple[str, str]:
     """Return the English and Chinese label of a figure."""
-    return name.replace("_", " "), FIGURES.get(name, name)
+    english = name.replace("_", " ")
+    if name in FIGURES:
+        return english, FIGURES[name]
+    end = max((each for each in _BALANCED if name.endswith(each)), key=len, default="")
+    return english, f"{name.removesuffix(end)} {_BALANCED[end]}" if end else name
 
 
 def _number(value: float, unit: str) -> str:

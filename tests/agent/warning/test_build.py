@@ -54,6 +54,18 @@ def wrong(folder: Path, text: str) -> list[str]:
     return [str(problem) for problem in raised.value.problems]
 
 
+def test_the_figures_of_balances_are_watched_by_their_names(tmp_path: Path) -> None:
+    fan = DEVICES.replace("unit = 1\n", 'unit = 1\nmeters = "site"\n', 1)
+    motor = DEVICES.partition("[[device]]")[2].partition("[[device]]")[0]
+    press = "\n[[device]]" + motor.replace("fan-1", "press").replace("unit = 1", "unit = 9")
+    alarm = '\n[[alarm]]\nname = "rest"\nfigure = "site_electricity_rest_share"\nspan = "15min"\nabove = 5.0\n'
+    found = {watch.name: watch for watch in watches(configured(tmp_path, SITE + fan + press + alarm))}["rest"]
+    assert (found.key, found.value.figure) == ("agent", "site_electricity_rest_share")
+    assert (found.label, found.label_zh) == ("site electricity rest share", "site_electricity 未计量占比")
+    (problem,) = wrong(tmp_path, alarm)
+    assert "there is no figure 'site_electricity_rest_share'" in problem
+
+
 def test_a_motor_that_idles_is_watched_without_being_asked(tmp_path: Path) -> None:
     idle = watched(tmp_path, MOTOR)["idle-motor"]
 
