@@ -101,7 +101,7 @@ def _figure(
         time_ns,
         "%" if result.share else balance.unit,
         value,
-        inputs=inputs,
+        inputs={} if known.missing else inputs,  # nobody is to take for zero what was not read
         missing=() if value is not None else known.missing or (f"an amount of {balance.name} to divide by",),
         coverage=known.coverage,
         estimated=known.estimated,

@@ -107,6 +107,7 @@ def test_without_readings_of_a_meter_there_is_no_balance(tmp_path: Path) -> None
     found = told(tmp_path, BALANCE, {"main/electricity": 100.0}, unmeasured="press/electricity")
     assert {figure.value for figure in found.values()} == {None}
     assert found["substation_rest"].missing == ("press/electricity",)
+    assert found["substation_rest"].inputs == {}
 
 
 @pytest.mark.parametrize(("doubted", "shown"), [("pump/electricity", True), ("roof/electricity", False)])
