@@ -1,7 +1,6 @@
 """From a configuration to the tasks that poll its lines."""
 
 import time
-from collections.abc import Callable
 
 from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
@@ -14,8 +13,9 @@ from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.sections import LineSection
 from agent.store import Store
+from agent.tape import NO_TAPE, Tape
+from agent.tape.notes import learned_note
 from drivers.line import Line
-from drivers.reading import Exchange
 
 
 def line_poller(
@@ -24,9 +24,9 @@ def line_poller(
     recorder: Recorder,
     alarms: AlarmDesk,
     store: Store,
-    on_exchange: Callable[[Exchange], None] | None = None,
+    tape: Tape = NO_TAPE,
 ) -> LinePoller:
-    """Return what polls the devices of a line; `store` keeps what is learned of them, `on_exchange` gets all raw."""
+    """Return what polls the devices of a line; `store` keeps what is learned of them, `tape` what they say."""
     devices = [
         PolledDevice(device.name, device.unit, config.profiles[device.name], device.every)
         for device in config.devices
@@ -34,11 +34,13 @@ def line_poller(
     ]
 
     def remember(device: PolledDevice) -> None:
+        tape.note(learned_note(device.name, device.learned))
         store.save_state(_state(device), device.learned.to_json(device.profile))
         recorder.learned(device, device.learned.told(device.profile))
 
     def recall(device: PolledDevice) -> None:
         device.learn(Learned.from_json(store.load_state(_state(device)), device.profile))
+        tape.note(learned_note(device.name, device.learned))
         device.pacing.recall(store.load_state(_pace(device)))
 
     def slow(device: PolledDevice) -> None:
@@ -50,9 +52,9 @@ def line_poller(
         alarms.set(Alarm(AGENT, name, active, Severity.WARNING, time.time_ns(), text, text_zh))
 
     line = Line(
-        section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s, on_exchange=on_exchange
+        section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s, on_exchange=tape.exchange
     )
-    return LinePoller(
+    poller = LinePoller(
         line,
         devices,
         timeout_s=section.timeout,
@@ -62,6 +64,8 @@ def line_poller(
         memory=Memory(remember, recall, slow),
         on_overload=overload,
     )
+    poller.tape = tape
+    return poller
 
 
 def _state(device: PolledDevice) -> str:

@@ -13,6 +13,7 @@ import contextlib
 import logging
 import time
 from collections import ChainMap
+from collections.abc import AsyncIterator
 from typing import Any
 
 from agent import snapshot
@@ -45,6 +46,8 @@ from agent.scribe import Scribe
 from agent.sections import LineSection
 from agent.store import Store, StoreError
 from agent.taking_up import take_up
+from agent.tape import WritingTape
+from agent.tape.opening import books_of
 
 _log = logging.getLogger(__name__)
 
@@ -57,8 +60,7 @@ class Agent:
     def __init__(self, config: SiteConfig) -> None:
         self.config = config
         self.keeper = timekeeper()
-        self._started = time.monotonic()
-        self._boot = boot_id()
+        self._started, self._boot = time.monotonic(), boot_id()
         self.board = Board()
         self.store = Store(
             config.resolve(config.store.path),
@@ -69,22 +71,23 @@ class Agent:
             sinks=config.sinks,
         )
         self.ledger = self._ledger(config)
-        self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper)
+        self.capture = Capturing(config, self.keeper)
+        self.tape = WritingTape(self.capture, lambda reason, part: books_of(self, reason, part))
+        self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper, tape=self.tape)
         self.alarms = AlarmDesk(self.scribe, self.board)
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
         self.derived = Derived(self.scribe, Billed(self.store, self.ledger))
         self.derived.keep(config, self.ledger)
         self.bookkeeper.followers.append(self.derived.note)
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
-        self.corrections.keep(config, self.ledger)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
-        self.capture = Capturing(config, self.keeper)
         self.pollers = [self._poller(config, line) for line in config.lines]
         self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
-        self.listener.keep(config, self.ledger)
+        self.listener.tape = self.tape
         latest = ChainMap(self.bookkeeper.latest_intervals, self.derived.latest_intervals)
         self.intensities = Intensities(self.scribe, latest)
-        self.intensities.keep(config, self.ledger)
+        for part in (self.corrections, self.listener, self.intensities):
+            part.keep(config, self.ledger)
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
         self.duties = Duties(
             scribe=self.scribe,
@@ -105,7 +108,7 @@ class Agent:
         return Ledger(config, plant, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
-        return line_poller(config, line, self.recorder, self.alarms, self.store, self.capture.exchange)
+        return line_poller(config, line, self.recorder, self.alarms, self.store, self.tape)
 
     def _api(self, config: SiteConfig) -> LocalApi | None:
         if not config.http:
@@ -124,11 +127,7 @@ class Agent:
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raise StoreError or ApiError when the agent cannot start."""
         async with contextlib.AsyncExitStack() as stack:
-            await self.store.open()
-            stack.push_async_callback(self.store.close)
-            stack.push_async_callback(self.capture.close)
-            self.capture.start()
-            self._restore_books()
+            await stack.enter_async_context(self._books_open())
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
             await self.duties.begin()
@@ -144,10 +143,18 @@ class Agent:
                     await stop.wait()
                 await self._say_goodbye()
 
-    def _restore_books(self) -> None:
-        self.corrections.restore()
-        self.ledger.restore(self.store.load_state)
-        self.derived.restore()
+    @contextlib.asynccontextmanager
+    async def _books_open(self) -> AsyncIterator[None]:
+        await self.store.open()
+        self.capture.start()
+        try:
+            self.corrections.restore()
+            self.ledger.restore(self.store.load_state)
+            self.derived.restore()
+            yield
+        finally:
+            await self.capture.close()
+            await self.store.close()
 
     async def correct(self) -> None:
         """Serve the requests for corrections in place of an agent that does not run; nothing is polled or sent.
@@ -157,20 +164,16 @@ class Agent:
         self.keeper.look()
         if not self.keeper.believed:
             raise StoreError("the machine's clock is not known to be right yet: try again later")
-        await self.store.open()
-        try:
-            self._restore_books()
+        async with self._books_open():
             await self.corrections.turn()
             while await self.derived.turn():
                 pass
             self.bookkeeper.save()
             await self.store.flush()
-        finally:
-            await self.store.close()
 
     def _duties(self) -> list[tuple[str, Job]]:
-        polling = [(_polling(poller), poller.run) for poller in self.pollers if poller.devices]
-        own = [
+        return [
+            *((_polling(poller), poller.run) for poller in self.pollers if poller.devices),
             ("ticker", self.duties.tick_for_ever),
             ("books", self.duties.keep_books),
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
@@ -181,12 +184,11 @@ class Agent:
             ("found books", self._take_up_found),
             ("reload", self._take_over_for_ever),
         ]
-        return [*polling, *own]
 
     async def _take_up_found(self) -> None:
         """Take up what the run before left, if its books have turned up; the crew asks again and again."""
         if self.recorder.settled:
-            take_up(self.store, self.ledger, lambda: self._ledger(self.config))
+            take_up(self.store, self.ledger, lambda: self._ledger(self.config), self.tape)
 
     async def _stop_api(self) -> None:
         if self.api:
@@ -264,13 +266,11 @@ class Agent:
         self.ledger, self.config = ledger, config
         for key in gone:
             self.recorder.forget(key)
-        self.capture.configure(config)
+        self.tape.reload(config)
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
-        self.corrections.keep(config, ledger)
-        self.derived.keep(config, ledger)
-        self.listener.keep(config, ledger)
-        self.intensities.keep(config, ledger)
+        for part in (self.corrections, self.derived, self.listener, self.intensities):
+            part.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 

@@ -57,18 +57,11 @@ class _Heard:
 class Listener:
     """Hears what other systems say of outputs."""
 
-    def __init__(
-        self,
-        keeper: Timekeeper,
-        board: Board,
-        *,
-        ready: Callable[[], bool],
-        boot_id: str,
-        tape: Tape = NO_TAPE,
-    ) -> None:
+    def __init__(self, keeper: Timekeeper, board: Board, *, ready: Callable[[], bool], boot_id: str) -> None:
         """`ready` says whether the time is known and what came before is booked."""
         self._keeper, self._board, self._ready, self._boot = keeper, board, ready, boot_id
-        self._tape = tape
+        self.tape: Tape = NO_TAPE
+        """Told of each reading before it is booked."""
         self._waiting: deque[_Heard] = deque(maxlen=_MOST_WAITING)
         self._told: dict[str, str] = {}
         self._sections: tuple[OutputSection, ...] = ()
@@ -181,7 +174,7 @@ class Listener:
                 return
             # By its own clock alone: how long it was on the way says nothing about what it counts.
             reading = Reading(heard.time_ns, 0, heard.value)
-        self._tape.note(Received(heard.output, reading.state()))
+        self.tape.note(Received(heard.output, reading.state()))
         self._ledger.receive(heard.output, reading)
 
     def _tell(self, name: str, text: str) -> None:

@@ -3,11 +3,14 @@
 What the rolling windows need is left out; the amounts of intervals do not depend on it.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from agent.ledger import Ledger
 from agent.metering.amount import Declaration
+
+_OF_WINDOWS = frozenset({"as_of", "in_row", "outages"})
 
 
 def copied(ledger: Ledger) -> dict[str, Sequence[Any]]:
@@ -23,3 +26,9 @@ def put(ledger: Ledger, accounts: Mapping[str, Sequence[Any]], declared: Sequenc
             state, memory = accounts[name]
             book.restore(state.encode())
             book.remember(memory)
+
+
+def essence(state: str) -> dict[str, Any]:
+    """Return of a saved state what the amounts of intervals depend on, and the sums of all that was booked."""
+    fields: dict[str, Any] = json.loads(state)
+    return {name: value for name, value in fields.items() if name not in _OF_WINDOWS}

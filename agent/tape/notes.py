@@ -22,12 +22,14 @@ class TapeError(Exception):
 class Books:
     """The books as they stand: a ledger begins here, or goes on.
 
-    `reason` is `start`, `reload` or `file` (a further file of the capture); `configuration`, `profiles` and `factors`
-    are digests; `epoch` and `seq` name the newest record of the store.
+    `reason` is `start`, `reload` or `file` (a further file of the capture, or a gap in it); `configuration` and
+    `profiles` are digests, `factors` versions of sets; `epoch` and `seq` name the newest record of the store.
     """
 
     kind: ClassVar = "books"
     reason: str
+    part: int
+    """Counts the notes of this kind of a run, from 1."""
     version: str
     python: str
     boot: str

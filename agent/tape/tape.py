@@ -12,6 +12,7 @@ from typing import Protocol
 
 import orjson
 
+from agent.config import SiteConfig
 from agent.polled import Cadence
 from agent.tape.notes import Begun, Books, Clock, Interval, Noted, Polled, Released, body_of
 from drivers.capture import CaptureWriter, Note
@@ -62,27 +63,35 @@ class Capture(Protocol):
 
     writer: CaptureWriter | None
     """None while nothing is captured."""
+    on_opened: Callable[[], Iterable[Note]]
+    """Asked for what a file begins with."""
+
+    def configure(self, config: SiteConfig) -> None:
+        """Go on in a new file with another configuration."""
+        ...
 
 
 class WritingTape(Tape):
-    """Writes what it is told into a capture, which asks `opened` what each of its files begins with."""
+    """Writes what it is told into a capture, each of whose files begins with the books as they stand."""
 
-    def __init__(self, capture: Capture, books: Callable[[str], Books]) -> None:
-        """`books` gives the books as they stand, for a reason."""
+    def __init__(self, capture: Capture, books: Callable[[str, int], Books]) -> None:
+        """`books` gives them for a reason, as the note of this kind with a number."""
         self._capture, self._books = capture, books
+        capture.on_opened = self._opened
         self._polls: dict[str, tuple[int, int, int]] = {}
         self._gave: Polled | None = None
         self._clock: Clock | None = None
-        self._reason = "start"
+        self._reason, self._part = "start", 0
 
-    def reloaded(self) -> None:
-        """Take note that another configuration is in force, which begins a file of its own."""
+    def reload(self, config: SiteConfig) -> None:
+        """Go on with a configuration that is in force from now on, in a file of its own."""
         self._reason, self._clock = "reload", None
+        self._capture.configure(config)
 
-    def opened(self) -> Iterable[Note]:
-        """Return what a file of the capture begins with."""
+    def _opened(self) -> Iterable[Note]:
         reason, self._reason = self._reason, "file"
-        return [_made(self._books(reason))]
+        self._part += 1
+        return [_made(self._books(reason, self._part))]
 
     def exchange(self, exchange: Exchange) -> None:
         """Capture an exchange, and count it within its poll."""

@@ -1,0 +1,49 @@
+"""A configuration to replay with, its factors, and whether a capture was made with the same."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from agent.carbon.factors import FactorLibrary
+from agent.config import SiteConfig
+from agent.ledger import Ledger
+from agent.own_factors import own_factor_files
+from agent.plant import build_plant
+from agent.tape.notes import Books
+
+
+class Site:
+    """What a ledger is made of; raises FactorFileError for factor files that are wrong."""
+
+    def __init__(self, config: SiteConfig, factor_files: Sequence[Path] = ()) -> None:
+        """`factor_files` hold sets to use in place of, or beside, those of the configuration."""
+        self.config = config
+        own = own_factor_files(config.path.parent, config.carbon.factors)
+        self.library = FactorLibrary.load([*own, *factor_files])
+        self.plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+
+    def ledger(self, start_ns: int, boot: str) -> Ledger:
+        """Return an empty ledger."""
+        return Ledger(self.config, self.plant, self.library, start_ns=start_ns, boot_id=boot)
+
+    def unlike(self, books: Books) -> list[str]:
+        """Return what is another one than that with which books were kept, in words; nothing where all is the same."""
+        found = []
+        if books.configuration != self.config.digest:
+            found.append("configuration")
+        for name, digest in books.profiles.items():
+            profile = self.config.profiles.get(name)
+            if profile and profile.digest != digest:
+                found.append(f"profile of {name}")
+        versions = factor_versions(self.library)
+        sets = sorted({*versions, *books.factors})
+        return found + [f"factor set {name}" for name in sets if versions.get(name) != books.factors.get(name)]
+
+
+def factor_versions(library: FactorLibrary) -> dict[str, str]:
+    """Return the version of each factor set, which tells its figures from others."""
+    return {each.id: each.version for each in library.sets()}
+
+
+def profile_digests(config: SiteConfig) -> dict[str, str]:
+    """Return the digest of the profile of each device."""
+    return {name: profile.digest for name, profile in config.profiles.items()}
