@@ -1,0 +1,1 @@
+"""Evidence of a period in one file, for somebody who has nothing but the program and that file."""
