@@ -1,10 +1,10 @@
 """The text beside a packet: what the bytes on the wire do not say. Pure.
 
-`boot BOOT_ID; clock STATE; monotonic time - N ns` stands beside every packet; beside the last packet of an exchange
-follows, where it applies: `poll +1` (one more than the poll before of this unit; `+0` the same; else its number),
-`attempt N`, `booked CADENCE`, `again` for what stands in the file before too; and of a request without an accepted
-reply how and when it ended (ns behind the request), with the bytes that came instead in hex. Written so that it is
-nearly always the same: that compresses to nothing.
+`boot BOOT; clock STATE; monotonic time - N ns` stands beside every packet, with the beginning of the boot id; beside
+the last packet of an exchange follows, where it applies: `poll +1` (one more than the poll before of this unit; `+0`
+the same; else its number), `attempt N`, `booked CADENCE`, `again` for what stands in the file before too; and of a
+request without an accepted reply how and when it ended (ns behind the request), with the bytes that came instead in
+hex. Written so that it is nearly always the same: that compresses to nothing.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from typing import Any
 
 from drivers.reading import Outcome
 
+SHORT_BOOT_ID = 8
+"""Digits of the boot id beside packets; the whole of it stands in the head of the file."""
 _FAILED = {outcome.value: outcome for outcome in (Outcome.NO_REPLY, Outcome.BAD_REPLY, Outcome.LINE_DOWN)}
 
 
@@ -19,7 +21,6 @@ _FAILED = {outcome.value: outcome for outcome in (Outcome.NO_REPLY, Outcome.BAD_
 class Remarks:
     """What a comment says; `poll` counts from the poll before of the unit if it is `relative`."""
 
-    boot_id: str
     clock: str
     behind_ns: int
     """Wall clock less monotonic clock [ns]."""
@@ -35,7 +36,7 @@ class Remarks:
 
 def common(boot_id: str, clock: str, behind_ns: int) -> str:
     """Return what stands beside every packet."""
-    return f"boot {boot_id}; clock {clock}; monotonic time - {behind_ns} ns"
+    return f"boot {boot_id[:SHORT_BOOT_ID]}; clock {clock}; monotonic time - {behind_ns} ns"
 
 
 def details(
@@ -74,7 +75,7 @@ def read_comment(text: str) -> Remarks | None:
     try:
         for part in more:
             told |= _detail(part)
-        return Remarks(head.removeprefix("boot "), clock, int(behind.removesuffix(" ns")), **told)
+        return Remarks(clock, int(behind.removesuffix(" ns")), **told)
     except (ValueError, KeyError):
         return None
 

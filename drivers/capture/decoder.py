@@ -62,6 +62,7 @@ class Decoder:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._section: dict[str, str] | None = None
+        self._boot_id = ""
         self._interfaces: list[_Interface] = []
         self._begun = False
         self._count = 0
@@ -103,6 +104,7 @@ class Decoder:
         if application.startswith(APPLICATION):
             about = told.get(pcapng.COMMENT, b"").decode("utf-8", "replace")
             self._section = dict(word.partition(" ")[::2] for word in about.split("; "))
+            self._boot_id = self._section.get("boot", "")
             self._section["version"] = application.removeprefix(APPLICATION).strip()
 
     def _begin(self) -> Iterator[Item]:
@@ -120,7 +122,7 @@ class Decoder:
             site=about.get("site", ""),
             configuration=about.get("configuration", ""),
             version=about["version"],
-            boot_id=about.get("boot", ""),
+            boot_id=self._boot_id,
             lines={line.name: line.url for line in self._interfaces},
         )
 
@@ -199,7 +201,7 @@ class Decoder:
             remarks.attempt,
         )
         self._count += 1
-        return Captured(exchange, self._count, remarks.booked, remarks.clock, remarks.boot_id, remarks.again)
+        return Captured(exchange, self._count, remarks.booked, remarks.clock, self._boot_id, remarks.again)
 
     def _what(self, frame: bytes, *, serial: bool) -> tuple[int, Asked]:
         key = frame if serial else frame[2:]
@@ -248,8 +250,7 @@ class Decoder:
             attempt=body["attempt"],
         )
         self._count += 1
-        boot = self._section["boot"] if self._section else ""
-        return Captured(exchange, self._count, body["booked"], body["clock"], boot, body["again"])
+        return Captured(exchange, self._count, body["booked"], body["clock"], self._boot_id, body["again"])
 
     def _foreign(self, link: int, time_ns: int, data: bytes) -> Iterator[Captured]:
         yield from map(self._counted, self._assembler.packet(link, time_ns, data))

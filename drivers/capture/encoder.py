@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from drivers.capture import comment, packets, pcapng
-from drivers.capture.frames import explained, request_tail
+from drivers.capture.frames import asked, body_of, explained
 from drivers.capture.items import Note
 from drivers.endpoint import Endpoint
 from drivers.reading import Block, Exchange, Outcome
@@ -27,9 +27,12 @@ _SEQUENCE = 1 << 32
 _BROKEN = (Outcome.BAD_REPLY, Outcome.LINE_DOWN)
 """Outcomes after which a line connects anew."""
 _ANSWERED = (Outcome.OK, Outcome.EXCEPTION)
-_LONGEST_PIECE = 128 << 10
-"""Of a note in one block; Wireshark takes no entry longer than 256 KiB."""
+_LONGEST_PIECE = 60 << 10
+"""Characters of a note in one block; Wireshark takes no entry longer than 256 KiB."""
 _MOST_TEXTS = 1024
+
+_Remark = tuple[str, int, int | None, bool]
+"""What a comment adds of an answered exchange: poll, attempt, mark, and whether it is told again."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,13 @@ class _Line:
     """Next sequence numbers of the connection, from the gateway and from the device."""
     polls: dict[int, int] = field(default_factory=dict)
     """Number of the poll before, by unit."""
-    tails: dict[tuple[int, Block], bytes] = field(default_factory=dict)
+    asked: dict[bytes, tuple[int, Block] | None] = field(default_factory=dict)
+    """Unit and block that requests ask for, by their bytes without the transaction number."""
+    beside: tuple[int, str] = (0, "")
+    """Distance of the clocks and their state, as the texts below have them."""
+    text: str = ""
+    options: dict[_Remark | None, bytes] = field(default_factory=dict)
+    """Ready options with `text` and what is added to it; None: of a request whose reply follows."""
     heads: dict[int, bytes] = field(default_factory=dict)
     """What stands before the sequence numbers, by size of the payload; negative for what the device sends."""
 
@@ -56,9 +65,6 @@ class Encoder:
         self._boot_id = boot_id
         self._lines: dict[str, _Line] = {}
         self._connections = 0
-        self._common: tuple[int, str] | None = None
-        self._text = ""
-        self._options: dict[str, bytes] = {}
         for number, (name, endpoint) in enumerate(lines.items()):
             device = packets.address_of(endpoint.host, number + 1)
             self._lines[name] = _Line(number, endpoint.serial, device, endpoint.url)
@@ -86,30 +92,21 @@ class Encoder:
         sent_ns = exchange.sent_ns + behind_ns
         if sent_ns < 0 or not self._plain(line, exchange):
             return self._whole(exchange, clock, booked, again=again)
-        if self._common != (behind_ns, clock):
-            self._common = (behind_ns, clock)
-            self._text = comment.common(self._boot_id, clock, behind_ns)
-            self._options.clear()
+        if line.beside != (behind_ns, clock):
+            line.beside = (behind_ns, clock)
+            line.text = comment.common(self._boot_id, clock, behind_ns)
+            line.options.clear()
         poll = self._poll(line, exchange)
-        if exchange.outcome not in _ANSWERED:
-            text = comment.details(
-                poll,
-                exchange.attempt,
-                booked,
-                exchange.outcome,
-                exchange.received_ns - exchange.sent_ns,
-                exchange.reply,
-                again=again,
-            )
-            asked = self._packet(line, exchange.request, sent_ns, _options(self._text + text, pcapng.OUTBOUND))
-            if exchange.outcome in _BROKEN:
-                self._connect(line)
-            return asked
-        asked = self._packet(line, exchange.request, sent_ns, self._ready("", pcapng.OUTBOUND))
-        text = comment.details(poll, exchange.attempt, booked, again=again)
-        return asked + self._packet(
-            line, exchange.reply, exchange.time_ns, self._ready(text, pcapng.INBOUND), outbound=False
-        )
+        if exchange.outcome in _ANSWERED:
+            beside = _ready(line, (poll, exchange.attempt, booked, again))
+            question = self._packet(line, exchange.request, sent_ns, _ready(line, None))
+            return question + self._packet(line, exchange.reply, exchange.time_ns, beside, outbound=False)
+        after_ns = exchange.received_ns - exchange.sent_ns
+        text = comment.details(poll, exchange.attempt, booked, exchange.outcome, after_ns, exchange.reply, again=again)
+        question = self._packet(line, exchange.request, sent_ns, _options(line.text + text, pcapng.OUTBOUND))
+        if exchange.outcome in _BROKEN:
+            self._connect(line)
+        return question
 
     def note(self, note: Note) -> bytes:
         """Return the blocks of a note: one, or several for one that is very long."""
@@ -139,14 +136,14 @@ class Encoder:
     @staticmethod
     def _plain(line: _Line, exchange: Exchange) -> bool:
         """Whether packets can tell everything of an exchange."""
-        place = (exchange.unit, exchange.block)
-        tail = line.tails.get(place)
-        if tail is None:
-            if len(line.tails) > _MOST_TEXTS:
-                line.tails.clear()
-            tail = line.tails[place] = request_tail(exchange.unit, exchange.block, serial=line.serial)
-        request = exchange.request if line.serial else exchange.request[2:]
-        return request == tail and explained(exchange, serial=line.serial)
+        key = exchange.request if line.serial else exchange.request[2:]
+        if key in line.asked:
+            known = line.asked[key]
+        else:
+            if len(line.asked) > _MOST_TEXTS:
+                line.asked.clear()
+            known = line.asked[key] = asked(body_of(exchange.request, serial=line.serial))
+        return known == (exchange.unit, exchange.block) and explained(exchange, serial=line.serial)
 
     @staticmethod
     def _poll(line: _Line, exchange: Exchange) -> str:
@@ -178,16 +175,6 @@ class Encoder:
             line.theirs = (line.theirs + size) % _SEQUENCE
         return pcapng.packet(line.number, time_ns, b"".join((head, numbers, packets.TAIL, frame)), ready_options)
 
-    def _ready(self, text: str, direction: int) -> bytes:
-        """Return the options of a packet with the usual comment; made once as long as the clocks agree."""
-        key = text if direction == pcapng.INBOUND else "<"
-        ready = self._options.get(key)
-        if ready is None:
-            if len(self._options) > _MOST_TEXTS:
-                self._options.clear()
-            ready = self._options[key] = _options(self._text + text, direction)
-        return ready
-
     def _whole(self, exchange: Exchange, clock: str, booked: int | None, *, again: bool) -> bytes:
         """Return a note with all fields of an exchange that no line makes, such as one of an odd request."""
         self._lines[exchange.line].polls.pop(exchange.unit, None)
@@ -210,6 +197,21 @@ class Encoder:
             "again": again,
         }
         return self.note(Note(EXCHANGE, exchange.time_ns, exchange.received_ns, body))
+
+
+def _ready(line: _Line, remark: _Remark | None) -> bytes:
+    """Return the options of a packet with the usual comment; made once as long as the clocks agree."""
+    ready = line.options.get(remark)
+    if ready is None:
+        if len(line.options) > _MOST_TEXTS:
+            line.options.clear()
+        if remark is None:
+            ready = _options(line.text, pcapng.OUTBOUND)
+        else:
+            poll, attempt, booked, again = remark
+            ready = _options(line.text + comment.details(poll, attempt, booked, again=again), pcapng.INBOUND)
+        line.options[remark] = ready
+    return ready
 
 
 def _options(text: str, direction: int) -> bytes:

@@ -6,7 +6,6 @@ Whatever this says of a request and its reply need not be written beside them.
 import struct
 
 from drivers import identification
-from drivers.guard import crc16
 from drivers.reading import Block, Exchange, Outcome
 
 _EXCEPTION_FLAG = 0x80
@@ -17,17 +16,6 @@ _READ, _WHO = 6, 5
 _SPAN = struct.Struct(">HH")
 _MBAP, _CRC = 6, 2
 _SHORTEST = 3
-
-
-def request_tail(unit: int, block: Block, *, serial: bool) -> bytes:
-    """Return a request as it stands on the wire, over Modbus/TCP behind its transaction number."""
-    if block.function == identification.FUNCTION:
-        body = bytes((unit, *_IDENTIFY, block.count, block.address))
-    else:
-        body = bytes((unit, block.function)) + _SPAN.pack(block.address, block.count)
-    if serial:
-        return body + crc16(body).to_bytes(_CRC, "little")
-    return bytes((0, 0)) + len(body).to_bytes(2, "big") + body
 
 
 def asked(body: bytes) -> tuple[int, Block] | None:

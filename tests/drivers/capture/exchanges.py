@@ -4,7 +4,6 @@ import random
 from collections.abc import Mapping
 from dataclasses import replace
 
-from drivers.capture.frames import request_tail
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.guard import crc16
 from drivers.reading import Block, Exchange, Outcome
@@ -28,6 +27,14 @@ def framed(body: bytes, *, serial: bool, transaction: int = 7) -> bytes:
     return transaction.to_bytes(2, "big") + bytes(2) + len(body).to_bytes(2, "big") + body
 
 
+def asking(unit: int, block: Block, *, serial: bool) -> bytes:
+    """Return a request, over Modbus/TCP without its transaction number."""
+    place = block.address.to_bytes(2, "big") + block.count.to_bytes(2, "big")
+    if block.function == 43:
+        place = bytes((14, block.count, block.address))
+    return framed(bytes((unit, block.function)) + place, serial=serial)[0 if serial else 2 :]
+
+
 def answered(line: str, at: int = 0, *, unit: int = 1, block: Block | None = None, registers: bytes = b"") -> Exchange:
     """Return an exchange with an accepted reply, the `at`th of its line; `registers` fill the block."""
     block = block or Block(3, 16 + at % 3, 2 + at % 5)
@@ -35,7 +42,7 @@ def answered(line: str, at: int = 0, *, unit: int = 1, block: Block | None = Non
     transaction = (at * 40503 + 1) % 0xFFFF + 1
     size = (block.count + 7) // 8 if block.function < 3 else 2 * block.count
     data = registers or bytes((at + place) % 251 for place in range(size))
-    tail = request_tail(unit, block, serial=serial)
+    tail = asking(unit, block, serial=serial)
     sent_ns = UPTIME_NS + at * 1_000_000_007
     received_ns = sent_ns + 1_234_567 + at * 31
     return Exchange(
