@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import gc
 import io
 import logging
 import math
@@ -62,9 +63,13 @@ def _positive(text: str) -> float:
 
 
 def _run(given: Arguments) -> Exit:
-    from agent.commands.run import run
+    gc.disable()  # until the agent has settled: nothing that is loaded is garbage
+    try:
+        from agent.commands.run import run
 
-    return run(given.config)
+        return run(given.config)
+    finally:
+        gc.enable()
 
 
 def _check(given: Arguments) -> Exit:

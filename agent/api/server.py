@@ -15,7 +15,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
-from aiohttp import web
 
 from agent.api.intervals import content, page, question
 from agent.api.stream import EVENTS, Stream, Wish
@@ -25,6 +24,7 @@ from agent.recorder import Recorder
 from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection
 from agent.store import Store, StoreError
+from agent.web import web
 
 _SHUTDOWN_S = 2.0
 """A caller that asks and does not read may not keep the agent from ending in time."""

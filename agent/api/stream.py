@@ -17,11 +17,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
-from aiohttp import web
 
 from agent.board import Board
 from agent.record import KINDS, Record
 from agent.store import Store
+from agent.web import web
 
 RETAINED = ("state", "status", "meta")
 """Classes of retained topics whose changes are events; an alarm is a record already."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from agent.api import ApiError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
+from agent.memory import keep_settled
 from agent.notify import notify
 from agent.reload import needs_new_start
 from agent.service import Agent
@@ -36,6 +37,7 @@ class Run:
     def __init__(self, path: Path, config: SiteConfig) -> None:
         self._path = path
         self._end, self._stop, self._changed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._renewed = asyncio.Event()
         self._agent = Agent(config)
         self._following: SiteConfig | None = None
 
@@ -72,6 +74,7 @@ class Run:
             say_problems(error.problems)
             notify("READY=1")
             return
+        self._renewed.set()
         table = needs_new_start(self._agent.config, config)
         if self._stop.is_set():
             self._following = config  # the agent is ending already, to start anew
@@ -85,11 +88,15 @@ class Run:
     async def until_ended(self) -> None:
         """Run agent after agent; raise a group with StoreError or ApiError when the first cannot start."""
         async with asyncio.TaskGroup() as group:
-            reloading = group.create_task(self._reload_for_ever(), name="reload")
+            beside = [
+                group.create_task(self._reload_for_ever(), name="reload"),
+                group.create_task(keep_settled(self._renewed), name="memory"),
+            ]
             try:
                 await self._run_agents()
             finally:
-                reloading.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def _run_agents(self) -> None:
         """Run agent after agent; a configuration with which the next one cannot start is given up for the former."""

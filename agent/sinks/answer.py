@@ -3,13 +3,13 @@
 Imported with the library that uses it, because aiohttp takes its time.
 """
 
-import aiohttp
+from agent.web import ClientResponse
 
 LONGEST = 4096
 """Bytes that are read of an answer; a database's reason for a refusal fits."""
 
 
-class BriefAnswer(aiohttp.ClientResponse):
+class BriefAnswer(ClientResponse):
     """What a server answered, cut."""
 
     async def read(self) -> bytes:

@@ -241,8 +241,9 @@ class InfluxSession:
 
     async def _post(self, part: Sequence[tuple[int, str]]) -> str:
         """Write lines; return why they were refused, empty when they were taken."""
-        from aiohttp import ClientError  # noqa: PLC0415  # loaded with the library, see `session`
-        from influxdb_client.rest import ApiException  # noqa: PLC0415  # the same
+        from influxdb_client.rest import ApiException  # noqa: PLC0415  # loaded with the library, see `session`
+
+        from agent.web import ClientError  # noqa: PLC0415  # the same
 
         try:
             # Compressed here: the library would do it at the highest level, in five times the time and no better.

@@ -60,6 +60,7 @@ def _enter(package: str) -> None:
 
 def load() -> None:
     """Import what `client` and `writer` need; it takes a moment, so not in the loop."""
+    importlib.import_module("agent.web")
     for package in _PACKAGES:
         _enter(package)
     try:

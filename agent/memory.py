@@ -1,0 +1,37 @@
+"""The memory of the running agent: what loading left behind is given back, and what stays is not searched for garbage.
+
+Loading reads and throws away several megabytes, which the C library keeps for more of the same. What was loaded
+stays: looking through it again and again would stop the agent for tens of milliseconds each time.
+"""
+
+import asyncio
+import ctypes
+import gc
+
+_SETTLED_AFTER_S = 10.0
+"""After the start or a change: all receivers are connected by then, and all libraries loaded."""
+
+
+def settle() -> None:
+    """Throw away what only loading needed, and keep the rest out of every later search."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+def give_back() -> None:
+    """Return to the system what is free; other threads go on meanwhile."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
+    if trim:
+        trim(0)
+
+
+async def keep_settled(changed: asyncio.Event) -> None:
+    """Settle a while after the start and after each change, which leaves the former state as garbage."""
+    while True:
+        changed.clear()
+        await asyncio.sleep(_SETTLED_AFTER_S)
+        settle()
+        await asyncio.to_thread(give_back)
+        await changed.wait()
+        gc.unfreeze()

@@ -1,0 +1,74 @@
+import asyncio
+import gc
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from agent import memory
+
+
+@pytest.fixture(autouse=True)
+def as_it_was() -> Iterator[None]:
+    yield
+    gc.unfreeze()
+    gc.enable()
+
+
+class Knot:
+    """Something that refers to itself."""
+
+    def __init__(self) -> None:
+        self.self = self
+
+
+def test_to_settle_throws_garbage_away_and_keeps_the_rest_out_of_later_searches() -> None:
+    kept, gone = Knot(), weakref.ref(Knot())
+
+    memory.settle()
+
+    assert gone() is None
+    assert gc.get_freeze_count() > 0
+    assert not any(found is kept for found in gc.get_objects())
+    assert gc.isenabled()
+
+
+async def test_what_a_change_has_made_garbage_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_SETTLED_AFTER_S", 0.01)
+    former = Knot()
+    gone, changed = weakref.ref(former), asyncio.Event()
+    task = asyncio.create_task(memory.keep_settled(changed))
+    await until(lambda: gc.get_freeze_count() > 0)
+    del former
+
+    changed.set()
+    await until(lambda: gone() is None)
+
+    task.cancel()
+    await asyncio.wait([task])
+    assert gone() is None
+
+
+async def until(done: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110  # garbage tells nobody that it is gone
+            await asyncio.sleep(0.01)
+
+
+def test_the_web_library_trusts_nobody_by_itself_and_the_environment_stays() -> None:
+    program = """if True:
+        import os, ssl
+        os.environ["SSL_CERT_FILE"] = "/etc/of-the-plant.pem"
+        os.environ.pop("SSL_CERT_DIR", None)
+        from agent.web import web
+        from aiohttp import connector
+        contexts = connector._SSL_CONTEXT_VERIFIED, connector._SSL_CONTEXT_UNVERIFIED
+        print([context.cert_store_stats()["x509"] for context in contexts])
+        print(contexts[0].verify_mode is ssl.CERT_REQUIRED)
+        print(os.environ["SSL_CERT_FILE"], "SSL_CERT_DIR" in os.environ)
+    """
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert done.stdout.split("\n")[:3] == ["[0, 0]", "True", "/etc/of-the-plant.pem False"]
