@@ -6,20 +6,9 @@ it may begin anew with the agent, which Prometheus takes into account.
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
 from typing import Any
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
-
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+from agent.exposition import Family, Labels, histogram, single, written
 
 _LINE_COUNTERS = {
     "requests": ("requests", "Requests sent"),
@@ -50,25 +39,21 @@ State = Mapping[str, Any]
 Samples = Iterable[tuple[Sequence[str], float]]
 
 
-class _Snapshot(Collector):
-    def __init__(self, state: State) -> None:
-        self._state = state
-
-    def collect(self) -> Iterator[Metric]:
-        state = self._state
-        yield from _agent(state)
-        yield from _lines(state["lines"])
-        yield from _devices(state["devices"])
-        yield from _accounts(state["accounts"], state["intervals_closed"])
-        yield from _sinks(state["sinks"], state["store"]["sinks"])
-        yield from _store(state["store"])
-        yield from _capture(state["capture"])
+def _families(state: State) -> Iterator[Family]:
+    yield from _agent(state)
+    yield from _lines(state["lines"])
+    yield from _devices(state["devices"])
+    yield from _accounts(state["accounts"], state["intervals_closed"])
+    yield from _sinks(state["sinks"], state["store"]["sinks"])
+    yield from _store(state["store"])
+    yield from _capture(state["capture"])
 
 
-def _agent(state: State) -> Iterator[Metric]:
+def _agent(state: State) -> Iterator[Family]:
     process = state["process"]
-    labels = {"site": state["site"], "version": state["version"], "configuration": state["configuration"]}
-    yield InfoMetricFamily("energy_agent", "What runs, and for which plant", value=labels)
+    what = ("configuration", "site", "version")
+    about = [(tuple(state[name] for name in what), 1.0)]
+    yield _gauge("info", "What runs, and for which plant", about, *what)
     yield _gauge("uptime_seconds", "Time since the agent started", [((), state["uptime_s"])])
     yield _gauge("resident_memory_bytes", "Resident memory", [((), process["resident_bytes"])])
     yield _counter("cpu_seconds", "Processor time used", [((), process["cpu_s"])])
@@ -82,7 +67,7 @@ def _agent(state: State) -> Iterator[Metric]:
     yield _gauge("alarm_active", "Conditions that are so now", names, "key", "alarm", "severity")
 
 
-def _clock(synchronised: bool | None, clock: State) -> Iterator[Metric]:  # noqa: FBT001 -- what the kernel says
+def _clock(synchronised: bool | None, clock: State) -> Iterator[Family]:  # noqa: FBT001 -- what the kernel says
     if synchronised is not None:
         yield _gauge("clock_synchronised", "Whether the machine's clock is synchronised", [((), synchronised)])
     yield _gauge("clock_known", "Whether the time is known and records are made", [((), clock["known"])])
@@ -96,34 +81,33 @@ def _clock(synchronised: bool | None, clock: State) -> Iterator[Metric]:  # noqa
     yield _counter("clock_given_up_frames", text, [((), clock["frames_given_up"])])
 
 
-def _lines(lines: Sequence[State]) -> Iterator[Metric]:
+def _lines(lines: Sequence[State]) -> Iterator[Family]:
     yield from _counters("line", lines, _LINE_COUNTERS)
     yield _gauge("line_up", "Whether the line is connected", _each("line", lines, "up"), "line")
     text = "Share of the time since the start the line was busy"
     yield _gauge("line_utilisation_ratio", text, _each("line", lines, "utilisation"), "line")
     busy = [((line["line"],), line["busy_ns"] / _NS) for line in lines]
     yield _counter("line_busy_seconds", "Time the line was busy", busy, "line")
-    late = HistogramMetricFamily(
-        "energy_agent_line_poll_lateness_seconds", "How long after they were due polls began", labels=["line"]
-    )
-    for line in lines:
-        late.add_metric([line["line"]], _buckets(line["lateness_buckets_ms"]), line["lateness_sum_s"])
-    yield late
+    late = [
+        ((("line", line["line"]),), _bounds(counts), counts, line["lateness_sum_s"])
+        for line in lines
+        for counts in [line["lateness_buckets_ms"]]
+    ]
+    yield histogram("energy_agent_line_poll_lateness_seconds", "How long after they were due polls began", late)
 
 
-def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
-    """Return cumulative buckets of polls counted by powers of two: below 1 ms, 2 ms, 4 ms ... and all others."""
-    bounds = [repr(2**exponent / 1000) for exponent in range(len(counts) - 1)]
-    return list(zip([*bounds, "+Inf"], map(float, accumulate(counts)), strict=True))
+def _bounds(counts: Sequence[int]) -> list[float]:
+    """Return the bounds [s] of polls counted by powers of two: below 1 ms, 2 ms, 4 ms ... and all others."""
+    return [2**exponent / 1000 for exponent in range(len(counts) - 1)]
 
 
-def _devices(devices: Sequence[State]) -> Iterator[Metric]:
+def _devices(devices: Sequence[State]) -> Iterator[Family]:
     yield from _counters("device", devices, _DEVICE_COUNTERS)
     answers = [((device["device"],), float(device["state"] in _ANSWERS)) for device in devices]
     yield _gauge("device_up", "Whether the device answers", answers, "device")
 
 
-def _accounts(accounts: Sequence[State], closed: Mapping[str, int]) -> Iterator[Metric]:
+def _accounts(accounts: Sequence[State], closed: Mapping[str, int]) -> Iterator[Family]:
     amounts = [((entry["account"], entry["unit"]), entry["amount"]) for entry in accounts]
     yield _counter("account_amount", "What was booked, in the unit of the label", amounts, "account", "unit")
     text = "Readings that could not be booked: no number, or not later than the one before"
@@ -131,7 +115,7 @@ def _accounts(accounts: Sequence[State], closed: Mapping[str, int]) -> Iterator[
     yield _counter("account_intervals", "Interval records made", [((k,), v) for k, v in closed.items()], "account")
 
 
-def _sinks(sinks: Sequence[State], backlogs: Mapping[str, State]) -> Iterator[Metric]:
+def _sinks(sinks: Sequence[State], backlogs: Mapping[str, State]) -> Iterator[Family]:
     yield from _counters("sink", sinks, _SINK_COUNTERS)
     yield _gauge("sink_connected", "Whether the receiver can be reached", _each("sink", sinks, "connected"), "sink")
     yield _gauge("sink_pending_records", "Records not yet acknowledged", _each("sink", sinks, "pending"), "sink")
@@ -148,7 +132,7 @@ def _age_s(time_ns: int | None) -> float:
     return 0.0 if time_ns is None else max(0.0, time.time() - time_ns / _NS)
 
 
-def _store(store: State) -> Iterator[Metric]:
+def _store(store: State) -> Iterator[Family]:
     yield _gauge("store_bytes", "Size of the store's file with its log", [((), store["bytes"])])
     kept = [((kind,), count) for kind, count in store["records"].items()]
     yield _gauge("store_records", "Records in the store", kept, "kind")
@@ -161,7 +145,7 @@ def _store(store: State) -> Iterator[Metric]:
     yield _gauge("store_degraded", text, [((), float(bool(store["degraded"])))])
 
 
-def _capture(capture: State) -> Iterator[Metric]:
+def _capture(capture: State) -> Iterator[Family]:
     yield _gauge("capture_files", "Files of raw exchanges on disk", [((), capture["files"])])
     yield _gauge("capture_bytes", "Size of these files", [((), capture["bytes"])])
     yield _gauge("capture_waiting_bytes", "What waits to be written to them", [((), capture["waiting"])])
@@ -176,27 +160,24 @@ def _each(label: str, entries: Sequence[State], key: str) -> Samples:
     return [((entry[label],), float(entry[key])) for entry in entries]
 
 
-def _counters(label: str, entries: Sequence[State], counters: Mapping[str, tuple[str, str]]) -> Iterator[Metric]:
+def _counters(label: str, entries: Sequence[State], counters: Mapping[str, tuple[str, str]]) -> Iterator[Family]:
     for key, (name, text) in counters.items():
         yield _counter(f"{label}_{name}", text, _each(label, entries, key), label)
 
 
-def _gauge(name: str, text: str, samples: Samples, *labels: str) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"energy_agent_{name}", text, labels=labels)
-    for values, value in samples:
-        family.add_metric(values, value)
-    return family
+def _gauge(name: str, text: str, samples: Samples, *labels: str) -> Family:
+    return single("gauge", f"energy_agent_{name}", text, _labelled(labels, samples))
 
 
-def _counter(name: str, text: str, samples: Samples, *labels: str) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"energy_agent_{name}", text, labels=labels)
+def _counter(name: str, text: str, samples: Samples, *labels: str) -> Family:
+    return single("counter", f"energy_agent_{name}_total", text, _labelled(labels, samples))
+
+
+def _labelled(labels: Sequence[str], samples: Samples) -> Iterator[tuple[Labels, float]]:
     for values, value in samples:
-        family.add_metric(values, value)
-    return family
+        yield tuple(zip(labels, values, strict=True)), value
 
 
 def exposition(state: State) -> bytes:
     """Return a snapshot of the agent in Prometheus text form."""
-    registry = CollectorRegistry()
-    registry.register(_Snapshot(state))
-    return generate_latest(registry)
+    return written(_families(state))

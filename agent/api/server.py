@@ -19,7 +19,8 @@ import orjson
 from agent.api.intervals import content, page, question
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
-from agent.metrics import CONTENT_TYPE, exposition
+from agent.exposition import CONTENT_TYPE
+from agent.metrics import exposition
 from agent.recorder import Recorder
 from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection

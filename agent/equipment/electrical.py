@@ -8,6 +8,7 @@ from agent.equipment.errors import NoFigureError
 POWER_FACTOR_NORM = "(83)水电财字第215号"
 UNBALANCE_NORM = "GB/T 15543-2008"
 PHASE_NORM = "IEEE Std 112"
+LOAD_FACTOR_NORM = "definition: mean by highest 15-minute demand"
 
 
 def apparent_kva(active_kw: float, reactive_kvar: float) -> float:

@@ -105,7 +105,13 @@ def feeder(section: FeederSection, place: str, span: str, moment: Moment) -> Ite
         loads.missing.append("less than one demand period of 15 min is known")
     else:
         loads.values["highest_demand_kw"] = highest
-    yield loads.figure("load_factor", "", "", lambda: electrical.load_factor(mean, highest or 0.0), unverified=False)
+    yield loads.figure(
+        "load_factor",
+        "",
+        electrical.LOAD_FACTOR_NORM,
+        lambda: electrical.load_factor(mean, highest or 0.0),
+        unverified=False,
+    )
 
 
 def _power_factor(device: str, inputs: Inputs) -> Figure:

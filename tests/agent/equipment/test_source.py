@@ -292,6 +292,7 @@ def test_a_feeder_by_hand(tmp_path: Path) -> None:
     # 10 kW for 40 minutes and 30 kW for 20: the mean is 16.67 kW, 15 minutes of the 20 are at 30 kW.
     assert found["load_factor"].value == pytest.approx(16.667 / 30, abs=0.005)
     assert found["load_factor"].span == "1h"
+    assert all(figure.norm for figure in found.values()), "every figure cites its source"
     assert found["load_factor"].inputs["highest_demand_kw"] == pytest.approx(30.0, abs=0.2)
 
 
