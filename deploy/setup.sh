@@ -76,7 +76,10 @@ install_servers() {
         systemd-analyze:systemd tshark:tshark tcpdump:tcpdump mbpoll:mbpoll openssl:openssl; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
-    ldconfig -p | grep -q 'libmodbus\.so\.5' || missing="$missing libmodbus5" # a library has no command
+    case "$(ldconfig -p 2>/dev/null)" in
+        *libmodbus.so.5*) ;; # a library has no command
+        *) missing="$missing libmodbus5" ;;
+    esac
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || install_packages $missing
 }
