@@ -25,6 +25,8 @@ def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> 
             {account.name: account.unit for account in own},
             config.digest,
         )
+        if device.calibration:
+            body["calibration"] = [certificate.said() for certificate in device.calibration]
         board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
 
 

@@ -1,5 +1,6 @@
 """The messages about a device: what it is, how it is, what it says, and what is wrong with it."""
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
@@ -64,6 +65,21 @@ class AccountMeta(Figures):
     """Factor of today; each interval names its own."""
 
 
+class CalibrationMeta(Figures):
+    """A certificate of the meter."""
+
+    certificate: str
+    """Number of the certificate."""
+    by: str
+    """Laboratory that made it."""
+    accuracy_class: str
+    """Accuracy class of the meter, such as `0.5S`."""
+    calibrated: date | None = None
+    """Day of the calibration."""
+    valid_until: date
+    """Last day on which it holds."""
+
+
 class Meta(Placed, Message):
     """What a subscriber must know to read a device's messages. Retained."""
 
@@ -80,6 +96,8 @@ class Meta(Placed, Message):
     """Meaning of each key of `values` in telemetry."""
     accounts: dict[str, AccountMeta]
     """Accounts of the device by name."""
+    calibration: list[CalibrationMeta] | None = None
+    """Certificates of the meter."""
     configuration: Digest
     """SHA-256 of the site configuration."""
 

@@ -1,8 +1,10 @@
 """The tables that describe the plant: lines, devices, and what is accounted for."""
 
-from typing import Annotated
+import re
+from datetime import date
+from typing import Annotated, Any, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from agent.measure import Duration, Pause, Power
 from agent.sections.carbon import StateKeys
@@ -16,6 +18,12 @@ def _endpoint(value: str) -> str:
         parse_endpoint(value)
     except EndpointError as error:
         raise ValueError(str(error)) from error
+    return value
+
+
+def _accuracy_class(value: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,2})?S?|[A-D]", value):
+        raise ValueError(f"'{value}' is no accuracy class; write it as the meter's plate does, such as '0.5S' or '2'")
     return value
 
 
@@ -45,6 +53,31 @@ class LineSection(Section):
         return default if self.pause is None else self.pause
 
 
+class CalibrationSection(Section):
+    """`[[device.calibration]]`: a certificate of the meter; a meter calibrated again has one more."""
+
+    certificate: Annotated[str, Field(min_length=1, max_length=200)]
+    by: Annotated[str, Field(min_length=1, max_length=200)]
+    accuracy_class: Annotated[str, AfterValidator(_accuracy_class)]
+    """As on the plate: IEC 62053 for electricity, GB 17167 asks for one of every meter."""
+    calibrated: date | None = None
+    valid_until: date
+
+    @model_validator(mode="after")
+    def _valid_after_it_was_made(self) -> Self:
+        if self.calibrated and self.valid_until <= self.calibrated:
+            raise ValueError("valid_until is not after calibrated; correct one of them")
+        return self
+
+    def valid(self, day: date) -> bool:
+        """Return whether it holds on a day."""
+        return (self.calibrated is None or self.calibrated <= day) and day <= self.valid_until
+
+    def said(self) -> dict[str, Any]:
+        """Return it as messages have it."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
 class DeviceSection(Section):
     """`[[device]]`: one Modbus unit."""
 
@@ -57,6 +90,7 @@ class DeviceSection(Section):
     rated_power: Power | None = None
     meters: Level | None = None
     accuracy: Accuracy = 0.02
+    calibration: tuple[CalibrationSection, ...] = ()
 
 
 class AccountSection(StateKeys):

@@ -67,6 +67,12 @@ profile = "eastron/sdm630"
 every = "5s"
 meters = "site"
 
+[[device.calibration]]
+certificate = "DL-2026-00417"
+by = "Anhui Institute of Metrology"
+accuracy_class = "0.5S"
+valid_until = 2029-03-09
+
 [[account]]
 name = "main-meter/integrated"
 device = "main-meter"
