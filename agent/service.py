@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import ChainMap
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -84,8 +83,7 @@ class Agent:
         self.pollers = [self._poller(config, line) for line in config.lines]
         self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
         self.listener.tape = self.tape
-        latest = ChainMap(self.bookkeeper.latest_intervals, self.derived.latest_intervals)
-        self.intensities = Intensities(self.scribe, latest)
+        self.intensities = Intensities(self.scribe, self.derived.beside(self.bookkeeper.latest_intervals))
         for part in (self.corrections, self.listener, self.intensities):
             part.keep(config, self.ledger)
         self.forwarders = forwarders(config, self.store, self.board, self.alarms)
@@ -303,6 +301,7 @@ class Agent:
                 snapshot.device(sections[device.name], device) for poller in self.pollers for device in poller.devices
             ],
             "accounts": snapshot.accounts(self.ledger, self.bookkeeper.latest_intervals),
+            "worked_out": snapshot.worked_out(self.derived.latest_intervals),
             "sinks": [forwarder.status() for forwarder in self.forwarders],
             "store": snapshot.store(self.store),
             "capture": self.capture.figures(),

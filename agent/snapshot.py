@@ -39,6 +39,9 @@ def run(config: SiteConfig, keeper: Timekeeper, waiting: Waiting, elapsed_s: flo
     }
 
 
+_BALANCE_KEYS = ("metered_amount", "rest_amount", "rest_percent", "disagreement_amount", "missing")
+
+
 def process() -> dict[str, Any]:
     """Return what the agent costs: processor time [s] and resident memory [bytes]."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -142,6 +145,15 @@ def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str
             entry["interval"] = {key: latest[name][key] for key in _INTERVAL_KEYS if key in latest[name]}
         found.append(entry)
     return found
+
+
+def worked_out(latest: Mapping[str, bodies.Body]) -> list[dict[str, Any]]:
+    """Return the last interval of each virtual account and balance; of those that are gone the one they ended with."""
+    keys = (*_INTERVAL_KEYS, *_BALANCE_KEYS)
+    return [
+        {"account": name, "unit": body["unit"], "interval": {key: body[key] for key in keys if key in body}}
+        for name, body in latest.items()
+    ]
 
 
 def store(opened: Store) -> dict[str, Any]:

@@ -121,6 +121,31 @@ class AccountState(Figures):
     interval: LastInterval | None = None
 
 
+class WorkedOutInterval(LastInterval):
+    """The last interval of a virtual account or a balance, in its latest revision."""
+
+    metered_amount: Number | None = None
+    """Of a balance: what the meters behind say [`unit`]."""
+    rest_amount: Number | None = None
+    """What nobody metered [`unit`]."""
+    rest_percent: Number | None = None
+    """Its share [%] of the amount."""
+    disagreement_amount: Number | None = None
+    """By how much meters disagree [`unit`]; 0 while they agree."""
+    missing: list[str] | None = None
+    """Accounts behind that told nothing."""
+
+
+class WorkedOutState(Figures):
+    """A virtual account or a balance."""
+
+    account: str
+    """Its name."""
+    unit: str
+    """Unit of its amounts."""
+    interval: WorkedOutInterval
+
+
 class SinkState(SinkHealth):
     """The delivery to one receiver at the moment."""
 
@@ -214,6 +239,8 @@ class AgentState(Figures):
     lines: list[LineState]
     devices: list[DeviceState]
     accounts: list[AccountState]
+    worked_out: list[WorkedOutState]
+    """Virtual accounts and balances that have an interval since the start."""
     sinks: list[SinkState]
     store: StoreState
     records: dict[str, Count]

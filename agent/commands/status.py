@@ -80,6 +80,7 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     _show_lines(state["lines"])
     _show_devices(state["devices"], now)
     _show_accounts(state["accounts"], now)
+    _show_worked_out(state["worked_out"], now)
     _show_sinks(state["sinks"])
     _show_store(state["store"], config.store.max_size, zone, now)
     _show_capture(state["capture"], config.capture.max_size)
@@ -155,6 +156,29 @@ def _show_accounts(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
         tuple(columns),
         list(zip(*columns.values(), strict=True)),
         right=("booked", "kWh", "kg CO2", "cover %"),
+    )
+
+
+def _show_worked_out(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
+    closed: list[dict[str, Any]] = [account["interval"] for account in accounts]
+    columns = {
+        "account": [account["account"] for account in accounts],
+        "interval": [_when(interval["start"], now) for interval in closed],
+        "amount": [f"{account['interval']['amount']:,.3f} {account['unit']}" for account in accounts],
+        "kg CO2": fixed(interval.get("co2_kg") for interval in closed),
+        "rest": fixed(interval.get("rest_amount") for interval in closed),
+        "rest %": fixed((interval.get("rest_percent") for interval in closed), decimals=1),
+        "disagree": fixed(interval.get("disagreement_amount") for interval in closed),
+        "cover %": [f"{interval['coverage'] * 100:.1f}" for interval in closed],
+    }
+    if accounts:
+        title = "\nVirtual accounts and balances: the last closed interval"
+        rows = list(zip(*columns.values(), strict=True))
+        print_table(title, tuple(columns), rows, right=tuple(columns)[2:])
+    _show_reasons(
+        (a["account"], f"no word of {', '.join(a['interval'].get('missing', ()))}")
+        for a in accounts
+        if "missing" in a["interval"]
     )
 
 

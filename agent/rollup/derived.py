@@ -10,6 +10,7 @@ Invariants:
 
 import asyncio
 import logging
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -117,6 +118,10 @@ class Derived:
             if start < of_name.done_ns:
                 of_name.days[self._calendar.midnight(self._calendar.day(start))] = reason
             self._save(name)
+
+    def beside(self, booked: dict[str, Body]) -> Mapping[str, Body]:
+        """Return the youngest interval of all accounts: those that are `booked`, and what is worked out from them."""
+        return ChainMap(booked, self.latest_intervals)
 
     async def run_for_ever(self, ready: Callable[[], bool]) -> None:
         """Add up what there is, once a second or as long as there is more, while the agent is `ready` to record."""

@@ -139,3 +139,10 @@ def test_what_was_not_renewed_for_three_of_its_cadences_is_stale_and_what_was_is
     assert qualities(fast) == {"good"}
     assert qualities(fast + 1) == {"good", "uncertain:stale"}
     assert qualities(slow + 1) == {"uncertain:stale"}
+
+
+def test_of_what_is_worked_out_the_last_interval_is_shown_with_its_rest() -> None:
+    body = {"unit": "kWh", "start": "2026-11-20T03:30:00Z", "amount": 126.0, "rest_amount": 15.0, "virtual": ["a/b"]}
+    (shown,) = snapshot.worked_out({"site/electricity": body})
+    assert (shown["account"], shown["unit"]) == ("site/electricity", "kWh")
+    assert shown["interval"] == {"start": "2026-11-20T03:30:00Z", "amount": 126.0, "rest_amount": 15.0}

@@ -127,6 +127,29 @@ def test_an_account_shows_what_it_booked_and_its_last_closed_interval(
     ]
 
 
+def test_a_balance_shows_the_rest_of_its_last_interval_and_who_told_nothing(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = {"start": "2026-11-20T03:30:00.000000Z", "amount": 126.0, "co2_kg": 58.977, "coverage": 0.998}
+    rest = {"rest_amount": 15.0, "rest_percent": 11.904762, "disagreement_amount": 0.0}
+    lines = said(
+        config,
+        capsys,
+        worked_out=[
+            {"account": "site/electricity", "unit": "kWh", "interval": {**known, **rest}},
+            {"account": "hall/electricity", "unit": "kWh", "interval": {**known, "missing": ["press/electricity"]}},
+        ],
+    )
+
+    row = lines.index("Virtual accounts and balances: the last closed interval")
+    assert lines[row + 1 : row + 5] == [
+        "account           interval       amount  kg CO2    rest  rest %  disagree  cover %",
+        "site/electricity  11:30:00  126.000 kWh  58.977  15.000    11.9     0.000     99.8",
+        "hall/electricity  11:30:00  126.000 kWh  58.977                               99.8",
+        "  hall/electricity: no word of press/electricity",
+    ]
+
+
 def test_the_lines_fit_a_terminal_whatever_their_urls(config: SiteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     state = Agent(config).snapshot()
