@@ -43,6 +43,12 @@ class TelemetryKeys:
         ]
 
 
+def telemetry_keys(profiles: Mapping[str, Profile]) -> dict[str, TelemetryKeys]:
+    """Return the keys of each device, the same object for all that have the same profile."""
+    known = {id(profile): TelemetryKeys(profile) for profile in {id(each): each for each in profiles.values()}.values()}
+    return {name: known[id(profile)] for name, profile in profiles.items()}
+
+
 def telemetry(site: str, area: str, frame: Frame, keys: TelemetryKeys) -> Body:
     """Return the record of one frame: its values, and the quality of what is not good."""
     values: dict[str, float] = {}

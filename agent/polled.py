@@ -3,11 +3,12 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from agent.alike import codec_of
 from agent.breaker import Breaker
 from agent.learning import Learned
 from agent.pacing import Pacing
 from drivers.codec import Codec
-from drivers.plan import PlannedBlock, plan
+from drivers.plan import PlannedBlock
 from drivers.profile import Profile
 from drivers.reading import Block, Frame
 
@@ -91,16 +92,16 @@ class PolledDevice:
 
     def __post_init__(self) -> None:
         """Plan its requests as if it had all that its profile has."""
-        self.planned = plan(self.profile, every_s=self.every_s)
-        periods = sorted({planned.every_s for planned in self.planned})
+        whole = codec_of(self.profile, self.every_s, Learned())
+        periods = sorted({planned.every_s for planned in whole.planned})
         self.cadences = [Cadence(self, period, index) for index, period in enumerate(periods)]
         self.learn(self.learned)
 
     def learn(self, learned: Learned) -> None:
         """Ask from now on only for what it has."""
         self.learned = learned
-        self.planned = learned.plan(self.profile, self.every_s)
-        codec = Codec(self.profile, self.planned)
+        codec = codec_of(self.profile, self.every_s, learned)
+        self.planned = codec.planned
         for cadence in self.cadences:
             cadence.codec = codec
             cadence.blocks = tuple(planned.block for planned in self.planned if planned.every_s == cadence.every_s)

@@ -65,7 +65,7 @@ class Recorder:
         """Go on with the devices of a configuration and with its ledger."""
         self._ledger = ledger
         self._areas = {device.name: device.area for device in config.devices}
-        self._keys = {device.name: bodies.TelemetryKeys(config.profiles[device.name]) for device in config.devices}
+        self._keys = bodies.telemetry_keys(config.profiles)
         self._telemetry_ns = round(config.telemetry_every_s * _NS)
         profiles = {device.name: (device, config.profiles[device.name].digest) for device in config.devices}
         kept = [name for name, profile in profiles.items() if self._profiles.get(name) == profile]
