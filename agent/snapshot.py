@@ -148,7 +148,7 @@ def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str
 
 
 def worked_out(latest: Mapping[str, bodies.Body]) -> list[dict[str, Any]]:
-    """Return the last interval of each virtual account and balance; of those that are gone the one they ended with."""
+    """Return the last interval of each virtual account and balance since the start."""
     keys = (*_INTERVAL_KEYS, *_BALANCE_KEYS)
     return [
         {"account": name, "unit": body["unit"], "interval": {key: body[key] for key in keys if key in body}}

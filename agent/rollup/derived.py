@@ -90,6 +90,8 @@ class Derived:
         self._billed.keep(ledger)
         self._calendar = calendar_of(config)
         self._progress = {name: each for name, each in self._progress.items() if name in self._members.accounts}
+        for gone in self.latest_intervals.keys() - self._members.accounts.keys():
+            del self.latest_intervals[gone]
         self.restore()
 
     def restore(self) -> None:

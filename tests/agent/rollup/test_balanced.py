@@ -153,3 +153,10 @@ async def test_a_meter_that_has_never_answered_does_not_keep_the_others_waiting(
         await plant.settle()
     hour = plant.shelf.rollups("hall/electricity", "hour")[0]
     assert (hour["amount"], hour["missing"]) == (8.0, ["pump/electricity"])
+
+
+async def test_the_last_interval_of_what_is_worked_out_stands_beside_those_that_are_booked(plant: Works) -> None:
+    latest = plant.derived.beside(plant.desk.bookkeeper.latest_intervals)
+    quarter(plant, 0)
+    await plant.settle()
+    assert latest["hall/electricity"]["rest_amount"] == 25.0

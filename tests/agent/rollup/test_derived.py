@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,15 @@ async def test_what_is_recorded_while_a_period_is_read_is_not_left_out(
     monkeypatch.setattr(works.derived, "_read", meanwhile)
     await works.settle()
     assert [hour["amount"] for hour in works.shelf.rollups(FAN, "hour")] == [6.0]
+
+
+async def test_what_has_left_the_configuration_has_no_last_interval(tmp_path: Path) -> None:
+    works = Works(tmp_path, VIRTUAL)
+    works.interval(MIDNIGHT, 3_000_000)
+    await works.settle()
+    assert works.derived.latest_intervals.keys() == {"hall/third", "hall/other", "hall/rest"}
+    works.derived.keep(replace(works.config, virtual=works.config.virtual[:1]), works.desk.ledger)
+    assert works.derived.latest_intervals.keys() == {"hall/third"}
 
 
 STEPS = st.lists(
