@@ -39,6 +39,8 @@ SCHEMAS = (
     "health",
     "gap",
     "event",
+    "evidence",
+    "seal",
     "asyncapi",
 )
 

@@ -17,7 +17,11 @@ GAP = "gap"
 EVENT = "event"
 FIGURE = "figure"
 ROLLUP = "rollup"
-KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE, ROLLUP)
+EVIDENCE = "evidence"
+SEAL = "seal"
+KINDS = (TELEMETRY, WINDOW, INTERVAL, ALARM, HEALTH, GAP, EVENT, FIGURE, ROLLUP, EVIDENCE, SEAL)
+CHAINED = frozenset({INTERVAL, EVENT, GAP, EVIDENCE, SEAL})
+"""Kinds that prove something: each of their records names the hash of the one before it, whatever the kind of that."""
 
 OF_ACCOUNT = "*"
 """Intervals and roll-ups, where records of account are asked for by kind."""

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, RootModel
 
 from agent.schemas.device import FactorMeta, Placed
 from agent.schemas.evidence import Evidence
-from agent.schemas.message import Count, Digest, Figures, Number, QualityText, Recorded, Share, Time
+from agent.schemas.message import Chained, Count, Figures, Number, QualityText, Recorded, Share, Time
 
 _TOGETHER: dict[str, Any] = {
     "dependentRequired": {
@@ -132,11 +132,8 @@ class Window(RootModel[AccountWindow | IntensityWindow]):
     """Rolling sums: of one account, or of an intensity (`energy_kwh_per_t` and the like)."""
 
 
-class Interval(Placed, Weighed, Recorded):
-    """The record of account: one per account and interval, immutable; a correction is a new `revision`.
-
-    `hash` is SHA-256 over the record in RFC 8785 canonical form without `hash`.
-    """
+class Interval(Placed, Weighed, Chained):
+    """The record of account: one per account and interval, immutable; a correction is a new `revision`."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -179,10 +176,6 @@ class Interval(Placed, Weighed, Recorded):
     """Factor by which CO2 was computed; without CO2, the coefficient of standard coal. Absent for an output."""
     market_factor: FactorMeta | None = None
     """Factor of `co2_market_kg`; electricity only."""
-    previous: Digest
-    """Hash of the interval record before this one in the agent's chain; the first names 64 zeros."""
-    hash: Digest
-    """Hash of this record."""
 
 
 class Source(Figures):

@@ -5,7 +5,8 @@ from typing import Literal
 from pydantic import Field
 
 from agent.schemas.device import Placed
-from agent.schemas.message import Count, Figures, Message, Number, Recorded, Time
+from agent.schemas.message import Chained, Count, Figures, Message, Number, Recorded, Time
+from agent.schemas.proof import PublicKey
 
 
 class Status(Message):
@@ -16,6 +17,8 @@ class Status(Message):
     """`offline`: it has ended, or the broker has lost it."""
     version: str
     """Version of the program."""
+    public_key: PublicKey | None = None
+    """The key seals are signed with; absent while there is none."""
     started: Time | None = None
     """When it started; absent while the time is not known."""
     clock_known: bool | None = None
@@ -140,7 +143,7 @@ class Health(Recorded):
     """Records made since the start, by class."""
 
 
-class Gap(Recorded):
+class Gap(Chained):
     """What the bounded store had to drop before it could be delivered."""
 
     schema_: Literal["energy-agent/gap/1"] = Field(alias="schema")

@@ -9,6 +9,7 @@ from agent.schemas.account import Interval, Rollup, Window
 from agent.schemas.agent import Gap, Health, Status
 from agent.schemas.device import Alarm, Event, Meta, State, Telemetry
 from agent.schemas.figure import Figure
+from agent.schemas.proof import Proof, Seal
 
 MESSAGES: Mapping[str, type[BaseModel]] = {
     "telemetry": Telemetry,
@@ -23,6 +24,8 @@ MESSAGES: Mapping[str, type[BaseModel]] = {
     "health": Health,
     "gap": Gap,
     "event": Event,
+    "evidence": Proof,
+    "seal": Seal,
 }
 """The model of each class of message."""
 
@@ -68,6 +71,8 @@ CHANNELS = (
     Channel("window", "agent/window", "Energy and CO2 per output, over rolling windows."),
     Channel("figure", "agent/figure", "What is worked out of the whole site."),
     Channel("event", "agent/event", "What an engineer or auditor must be able to find about the agent."),
+    Channel("evidence", "agent/evidence", "What the records rest on: program, configuration, factors, captures."),
+    Channel("seal", "agent/seal", "A signature over all records that prove something.", retained=True),
     Channel("alarm", "agent/alarm/{alarm}", "A condition of the agent has begun or ended.", retained=True),
 )
 """Every kind of topic."""

@@ -5,7 +5,19 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from agent.schemas.message import Count, Digest, Figures, Message, Number, Recorded, Reservation, Time, TopicPart
+from agent.schemas.message import (
+    Chained,
+    Count,
+    Digest,
+    Figures,
+    Message,
+    Number,
+    Recorded,
+    Reservation,
+    Time,
+    TopicPart,
+)
+from agent.schemas.proof import PublicKey
 
 PLACED: dict[str, Any] = {"dependentRequired": {"area": ["device"], "device": ["area"]}}
 """Area and device stand together, or neither does and the message is about the agent."""
@@ -100,6 +112,8 @@ class Meta(Placed, Message):
     """Certificates of the meter."""
     configuration: Digest
     """SHA-256 of the site configuration."""
+    public_key: PublicKey | None = None
+    """The key seals are signed with; absent while there is none."""
 
 
 class State(Placed, Message):
@@ -158,7 +172,7 @@ class Alarm(Recorded):
     """The same in Chinese."""
 
 
-class Event(Recorded):
+class Event(Chained):
     """Something an engineer or auditor must be able to find: a counter that was reset, a reading that was refused."""
 
     schema_: Literal["energy-agent/event/1"] = Field(alias="schema")

@@ -65,6 +65,15 @@ class Recorded(Message):
     """Absent in what the store says of itself."""
 
 
+class Chained(Recorded):
+    """A record that proves something, whatever its class: each names the one before it in the chain of the agent."""
+
+    previous: Digest
+    """Hash of the record before this one in the chain; the first names 64 zeros."""
+    hash: Digest
+    """SHA-256 over this record in RFC 8785 canonical form without `hash`."""
+
+
 class WireKeys(GenerateJsonSchema):
     """Describes what stands on the wire: keys and their values, without null, defaults and generated titles."""
 

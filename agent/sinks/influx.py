@@ -3,10 +3,10 @@
 One record is one line: the measurement is its class, the time that of the reading or the start of the interval [ns],
 the fields its numbers. Every field is a float, except the counts in `COUNTS`, which are integers; the type of a
 field never changes. A quality is the number of its reason in `drivers.reading.Quality`: `quality` of an amount, for a
-value of telemetry that is not good `quality_` and its key. Other texts and nested objects but telemetry's `values`
-are left out: they stand in the record itself. Where two records of one device and moment must not overwrite each
-other, the contract's tags tell them apart: the name of an intensity or figure stands in `account`, the period of a
-roll-up, or the name of a shift, in `span`; an alarm's name begins its fields.
+value of telemetry that is not good `quality_` and its key. Other texts, those of seals excepted, and nested objects
+but telemetry's `values` are left out: they stand in the record itself. Where two records of one device and moment
+must not overwrite each other, the contract's tags tell them apart: the name of an intensity or figure stands in
+`account`, the period of a roll-up, or the name of a shift, in `span`; an alarm's name begins its fields.
 """
 
 import asyncio
@@ -25,17 +25,19 @@ from typing import Annotated, Any
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from agent.record import ALARM, FIGURE, GAP, INTERVAL, ROLLUP, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, FIGURE, GAP, INTERVAL, ROLLUP, SEAL, TELEMETRY, WINDOW, Record
 from agent.sinks import SinkRejected, SinkUnavailable, file_marks, library
 from drivers.reading import Quality
 
-COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq", "intervals", "expected"})
-_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE, ROLLUP})
+COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq", "intervals", "expected", "count"})
+_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE, ROLLUP, SEAL})
 _CODES: dict[object, float] = {quality.label: float(quality) for quality in Quality}
 _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
 # backslash of its own and a line end have no form there.
 _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
+_SEALED = ("root", "head", "signature")
+"""The only texts that are kept: without them a seal proves nothing."""
 _TIMEOUT_S = 20.0
 """Longest time for one request: a link that carries nothing any more is noticed within it."""
 _LONGEST_HOLD_S = 600.0
@@ -93,6 +95,10 @@ def line(record: Record) -> str | None:
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
     fields += _qualities(body.get("quality"))
+    if record.kind == SEAL:
+        # 48 bits of the root, which a float holds exactly: for databases that keep numbers only.
+        fields.append(f"root_prefix={float(int(str(body['root']).removeprefix('sha256:')[:12], 16))!r}")
+        fields += [f'{name}="{body[name]}"' for name in _SEALED]
     if not fields:
         return None
     head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name in _TAGS if (value := body.get(name)))]

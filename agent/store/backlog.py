@@ -5,11 +5,12 @@ Invariants:
   order of the numbers, and a commit of the whole queue never leaves a lower number for later.
 - A batch is everything that waits: a state is never committed without the records appended before it, nor they
   without it.
-- The queue is bounded in bytes. Beyond the bound the oldest records go, intervals last, and are counted as losses.
+- The queue is bounded in bytes. Beyond the bound the oldest records go, those of the chain last, and are counted as
+  losses.
 - A gap record takes its number while the batch is taken, behind everything in it. It and the store's events wait
   for the time to be known; until then each batch carries what they are to tell.
-- While the file cannot be written, records other than intervals carry an epoch of their own: they may reach
-  receivers without ever reaching the file, whose numbers then continue from its last commit.
+- While the file cannot be written, records outside the chain carry an epoch of their own: they may reach receivers
+  without ever reaching the file, whose numbers then continue from its last commit. Those of the chain wait for it.
 """
 
 import secrets
@@ -17,12 +18,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import orjson
 
-from agent.record import AGENT, EVENT, GAP, INTERVAL, KINDS, Record, encode, event_body
-from agent.store.chain import seal
+from agent.record import AGENT, CHAINED, EVENT, GAP, KINDS, SEAL, Record, encode, event_body
+from agent.store.chain import GENESIS, Sign, link
 from agent.store.losses import Losses
 from agent.store.schema import lane_of
 from agent.store.settled import Lane
@@ -30,8 +31,10 @@ from agent.store.told import Stamp, Told, Untold, wall
 
 _OVERHEAD = 200
 """Memory of one queued record beside its payload, roughly [bytes]."""
-_OF_THE_STORE = {"seq", "epoch", "previous", "hash"}
+_OF_THE_STORE = {"seq", "epoch", "previous", "hash", "signature"}
 """What the store adds to a body."""
+_OF_THE_LINK = _OF_THE_STORE - {"seq", "epoch"}
+"""What of it depends on the records before."""
 _QUEUE_FULL = "queue full before the disk took them"
 _ROWS_SHARE = 8
 """Rows of the ring may take this part of the queue's bound, beside it: they come one a minute."""
@@ -64,7 +67,9 @@ class Backlog:
     def __init__(self, *, max_bytes: int, site: str, stamp: Stamp = wall) -> None:
         self.changed = threading.Condition()
         self.epoch = ""
-        self.chain = ""
+        self.chain = GENESIS
+        self.sign: Sign | None = None
+        """Signs seals."""
         self.seq = 0
         self.states: dict[str, bytes] = {}
         self.untold = Untold()
@@ -203,9 +208,20 @@ class Backlog:
         with self.changed:
             self._live_epoch = ""
 
-    def renumber(self, seq: int) -> None:
-        """Give everything that waits a new number behind `seq`, for a file that has used up theirs."""
+    def relink(self, chain: str) -> None:
+        """Link what waits behind the head of another chain: that of the file it will be written to."""
         with self.changed:
+            self.chain = chain
+            for place, record in enumerate(self._records):
+                if record.kind in CHAINED:
+                    body = orjson.loads(record.payload)
+                    payload = self._link(record.kind, {key: body[key] for key in body if key not in _OF_THE_LINK})
+                    self._records[place] = replace(record, payload=payload)
+
+    def renumber(self, seq: int, chain: str) -> None:
+        """Give everything that waits a new number behind `seq`, for a file that has used up theirs, and link it."""
+        with self.changed:
+            self.chain = chain
             waiting, self._records, self._bytes = self._records, [], 0
             self.seq = max(self.seq, seq)
             self._live_from = self.seq + 1
@@ -225,7 +241,7 @@ class Backlog:
         with self.changed:
             found = []
             for record in self._records if self._live_epoch else []:
-                wanted = record.kind != INTERVAL and lane_of(record.kind) is lane
+                wanted = record.kind not in CHAINED and lane_of(record.kind) is lane
                 if wanted and record.seq >= self._live_from and record.seq not in delivered:
                     found.append(record)
                     if len(found) == limit:
@@ -255,8 +271,8 @@ class Backlog:
 
     def _number(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
         seq = self.seq + 1
-        if kind == INTERVAL:
-            payload, self.chain = seal({**body, "seq": seq, "epoch": self.epoch}, self.chain)
+        if kind in CHAINED:
+            payload = self._link(kind, {**body, "seq": seq, "epoch": self.epoch})
         else:
             payload = encode({**body, "seq": seq, "epoch": self._live_epoch or self.epoch})
         self.seq = seq
@@ -265,6 +281,12 @@ class Backlog:
         self._bytes += len(payload) + _OVERHEAD
         self.on_record(record)
         return record
+
+    def _link(self, kind: str, body: Mapping[str, object]) -> bytes:
+        if kind == SEAL and self.sign is None:
+            raise ValueError("there is no key to sign a seal with")
+        payload, self.chain = link(body, self.chain, self.sign if kind == SEAL else None)
+        return payload
 
     def _bound_rows(self) -> None:
         """Let the oldest rows go while they take more than their share; the newest stays."""
@@ -277,7 +299,7 @@ class Backlog:
             return
         surplus = self._bytes - self._max_bytes * 9 // 10
         lost: set[int] = set()
-        for kinds in (set(KINDS) - {INTERVAL}, {INTERVAL}):
+        for kinds in (set(KINDS) - CHAINED, CHAINED):
             for record in self._records:
                 if surplus <= 0:
                     break

@@ -4,8 +4,8 @@ Invariants:
 - One connection, used from one thread. Writers of WAL files in two connections are never safe with old SQLite.
 - A transaction is open only inside `commit`, so whatever else reads, reads what was committed.
 - File and write-ahead log together stay within the maximum size: room is made before rows are inserted.
-- What every sink has goes first, intervals excepted. Dropped then is the oldest telemetry, then windows, then events,
-  then alarms, then intervals every sink has, then intervals.
+- What every sink has goes first, what stands with the intervals excepted: roll-ups and all that is chained. Dropped
+  then is the oldest telemetry, then windows, then health, then alarms, then intervals every sink has, then intervals.
 - A record leaves the file as it entered it or not at all: its checksum is looked at whenever it is read.
 - `ledger` changes only with a commit; it is in the file, in the same transaction as what it counts.
 """
@@ -25,6 +25,7 @@ from agent.store.guard import value_sum
 from agent.store.ledger import Ledger
 from agent.store.losses import Losses
 from agent.store.place import inode, sync, unlocked
+from agent.store.ring_rows import save_ring, select_ring
 from agent.store.schema import (
     COLUMNS,
     LANE_OF,
@@ -39,10 +40,10 @@ from agent.store.schema import (
     read_settled,
     read_states,
     renumbered,
+    select_chained,
     select_first_intervals,
     select_intervals,
     select_records,
-    select_ring,
     table,
     to_row,
     write_ledger,
@@ -59,8 +60,6 @@ _CHUNK = 256
 """Rows dropped between two looks at the free pages."""
 _PART = 1024
 """Pages copied between two signs of life: few enough for the slowest disk."""
-_ROW_AGE_NS = 25 * 3600 * 10**9
-"""Rows of the ring are of use for the longest window, a day."""
 _ROWS_SHARE = 4
 """Rows of the ring may take this part of the file."""
 
@@ -167,7 +166,7 @@ class Database:
                 "REPLACE INTO state VALUES (?, ?, ?)",
                 [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
             )
-            self._save_rows(batch.rows)
+            save_ring(self._connection, batch.rows, self._max_pages * PAGE // _ROWS_SHARE)
             write_settled(self._connection, settled)
             insert_refused(self._connection, refused)
             write_ledger(self._connection, ledger)
@@ -198,6 +197,10 @@ class Database:
     def first_intervals(self, kind: str, start_ns: int, end_ns: int, limit: int) -> list[Record]:
         """Return the first intervals or roll-ups that start in [start_ns, end_ns), by start and number."""
         return select_first_intervals(self._connection, kind, start_ns, end_ns, limit)
+
+    def chained(self, after: int, limit: int) -> list[Record]:
+        """Return the oldest intact records of the chain behind number `after`."""
+        return select_chained(self._connection, after, limit)
 
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return the oldest intact rows of the ring behind `after_ns`."""
@@ -295,20 +298,6 @@ class Database:
         kinds = dict(self._connection.execute(f"SELECT kind, count(*) {where} GROUP BY kind", (low, high)))
         self._connection.execute(f"DELETE {where}", (low, high))
         return Counter(kinds)
-
-    def _save_rows(self, rows: Mapping[int, bytes]) -> None:
-        """Insert rows of the ring; the oldest go when they are too old or take more than their part of the file."""
-        if not rows:
-            return
-        self._connection.executemany(
-            "REPLACE INTO ring_row VALUES (?, ?, ?)",
-            [(time_ns, row, value_sum(time_ns, row)) for time_ns, row in rows.items()],
-        )
-        oldest_ns = max(rows) - _ROW_AGE_NS
-        self._connection.execute("DELETE FROM ring_row WHERE time_ns < ?", (oldest_ns,))
-        kept = (self._max_pages * PAGE // _ROWS_SHARE) // max(1, *map(len, rows.values()))
-        newest = "SELECT time_ns FROM ring_row ORDER BY time_ns DESC LIMIT 1 OFFSET ?"
-        self._connection.execute(f"DELETE FROM ring_row WHERE time_ns <= ({newest})", (max(kept, 1),))  # noqa: S608  # our own text
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

@@ -11,6 +11,7 @@ import orjson
 
 from agent.record import INTERVAL, Record
 from agent.store.backlog import unheard
+from agent.store.chain import Sign
 from agent.store.settled import Lane
 from agent.store.status import StoreStatus
 from agent.store.told import Stamp, wall
@@ -73,10 +74,21 @@ class Store:
     def append(self, kind: str, key: str, time_ns: int, body: Mapping[str, object]) -> Record:
         """Give a record its number, encode it and queue it; never wait.
 
-        Adds `seq` and `epoch` to the body, and to intervals `previous` and `hash`. Raises ValueError naming the key
-        of a value that is not finite or no JSON.
+        Adds `seq` and `epoch` to the body, to those of the chain `previous` and `hash`, and to seals `signature`.
+        Raises ValueError naming the key of a value that is not finite or no JSON, and for a seal without a signer.
         """
         return self._writer.backlog.append(kind, key, time_ns, body)
+
+    def sign_with(self, sign: Sign) -> None:
+        """Let seals be signed from now on."""
+        self._writer.backlog.sign = sign
+
+    async def chained(self, after: int, limit: int) -> list[Record]:
+        """Return the oldest committed records of the chain behind number `after`, at most so many.
+
+        Raises StoreError when the file cannot be read.
+        """
+        return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.chained(after, limit)))
 
     def transaction(self) -> AbstractContextManager[object]:
         """Return a block whose records and states are committed together; it must not wait for anything."""

@@ -183,8 +183,10 @@ class Keeper:
     def _join(self, found: Ledger, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
         """Bring what is in memory together with a file that could not be read before."""
         if found.seq > self._first_seq:
-            self._backlog.renumber(found.seq)
+            self._backlog.renumber(found.seq, found.chain)
             self._deliveries.forget_memory()
+        else:
+            self._backlog.relink(found.chain)
         self._deliveries.begin_with(settled)
         self._deliveries.settle(found.seq, self._first_seq)
         self._backlog.keep_untold(found.untold)

@@ -2,7 +2,8 @@
 
 import sqlite3
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,7 @@ from agent.store.schema import (
     StoreError,
     read_ledger,
     read_settled,
+    select_chained,
     select_intervals,
     select_records,
 )
@@ -24,6 +26,7 @@ from agent.store.settled import Lane, Settled
 from agent.store.status import SinkStatus, StoreStatus
 
 _Result = TypeVar("_Result")
+_AT_ONCE = 1000
 
 
 def read_intervals(
@@ -35,6 +38,21 @@ def read_intervals(
     """
     found = _reading(path, lambda connection: select_intervals(connection, kind, start_ns, end_ns))
     return of_account(found, account)
+
+
+def read_chained(path: Path) -> Iterator[Record]:
+    """Yield every intact record of the chain in order, a few in memory at a time.
+
+    Raises StoreError when there is no readable store.
+    """
+    after = 0
+    while found := _reading(path, partial(_chained_behind, after)):
+        yield from found
+        after = found[-1].seq
+
+
+def _chained_behind(after: int, connection: sqlite3.Connection) -> list[Record]:
+    return select_chained(connection, after, _AT_ONCE)
 
 
 def read_status(path: Path) -> StoreStatus:

@@ -21,7 +21,7 @@ from typing import Any
 
 import orjson
 
-from agent.record import INTERVAL, Record
+from agent.record import CHAINED, INTERVAL, Record
 from agent.store.backlog import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
@@ -90,7 +90,7 @@ class _Copy:
         self._into = into
         self._known = ledger
         self._deadline = time.monotonic() + LONGEST_S
-        self._last_interval: Record | None = None
+        self._last_chained: Record | None = None
         self._last_seq = 0
         self._passed: Counter[str] = Counter()
 
@@ -117,8 +117,8 @@ class _Copy:
         known, lost = self._known, self.found.untold.losses
         seq = max(self._last_seq, known.seq if known else 0)
         chain = known.chain if known else self._into.ledger.chain
-        if known is None and self._last_interval:
-            chain = orjson.loads(self._last_interval.payload)["hash"]
+        if known is None and self._last_chained:
+            chain = orjson.loads(self._last_chained.payload)["hash"]
         gone = known.records - self.found.kept - self._passed if known else Counter[str]()
         if seq and (gone or known is None):
             floor = min((one.cursor for lanes in self.found.settled.values() for one in lanes.values()), default=0)
@@ -132,8 +132,8 @@ class _Copy:
         chunk: list[Record] = []
         for record in self._records(connection, name, last_seq):
             self._last_seq = max(self._last_seq, record.seq)
-            if record.kind == INTERVAL and self._last_interval is None:
-                self._last_interval = record
+            if name == INTERVAL and record.kind in CHAINED and self._last_chained is None:
+                self._last_chained = record
             if any(low < record.seq <= high for low, high in spans):
                 self._passed[record.kind] += 1
                 continue

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agent.record import ALARM, FIGURE, INTERVAL, ROLLUP, TELEMETRY, WINDOW, Record
+from agent.record import ALARM, CHAINED, FIGURE, INTERVAL, OF_ACCOUNT, ROLLUP, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
 from agent.store.ledger import Ledger
 from agent.store.settled import Lane, Lanes, Settled
@@ -24,7 +24,8 @@ SCHEMA_VERSION = 2
 TABLES = ("telemetry", "window", "event", "alarm", "interval")
 """Classes of records in the order in which they are dropped; each is a table of its own, so that dropping the
 oldest of a class removes whole pages and needs no index."""
-_KEPT_AS = {FIGURE: WINDOW, ROLLUP: INTERVAL}
+_KEPT_AS = {FIGURE: WINDOW, ROLLUP: INTERVAL, **dict.fromkeys(CHAINED, INTERVAL)}
+"""Figures are kept as long as windows; roll-ups and all that is chained as long as intervals."""
 LANE_OF = {name: Lane.URGENT if name == ALARM else Lane.NORMAL for name in TABLES}
 """The lane of each table."""
 
@@ -90,7 +91,7 @@ def look_through(connection: sqlite3.Connection) -> None:
 
 
 def table(kind: str) -> str:
-    """Return the class, and table, of a kind of record; figures are kept as long as windows, roll-ups as intervals."""
+    """Return the class, and table, of a kind of record."""
     if kind in _KEPT_AS:
         return _KEPT_AS[kind]
     return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
@@ -145,11 +146,22 @@ def check_order(rows: Sequence[Row], low: int) -> None:
         raise sqlite3.DatabaseError("its records are out of order")
 
 
+def select_chained(connection: sqlite3.Connection, after: int, limit: int) -> list[Record]:
+    """Return the oldest intact records of the chain behind number `after`."""
+    rows = connection.execute(
+        f"SELECT {COLUMNS} FROM interval_record WHERE seq > ? AND {_of_kinds(CHAINED)} ORDER BY seq",  # noqa: S608  # our own names
+        (after,),
+    )
+    intact = (record for row in rows for record in from_rows([row])[0])
+    return list(itertools.islice(intact, limit))
+
+
 def select_intervals(connection: sqlite3.Connection, kind: str, start_ns: int, end_ns: int) -> list[Record]:
     """Return the intact intervals or roll-ups that start in [start_ns, end_ns), in the order they were booked."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind GLOB ? ORDER BY seq",  # noqa: S608  # our own names
-        (start_ns, end_ns, kind),
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND {_of_kinds(_asked(kind))} "  # noqa: S608  # our own names
+        "ORDER BY seq",
+        (start_ns, end_ns),
     )
     return from_rows(rows)[0]
 
@@ -159,19 +171,20 @@ def select_first_intervals(
 ) -> list[Record]:
     """Return the first intact intervals or roll-ups that start in [start_ns, end_ns), by start and number."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND kind GLOB ? "  # noqa: S608  # our own names
+        f"SELECT {COLUMNS} FROM interval_record WHERE time_ns >= ? AND time_ns < ? AND {_of_kinds(_asked(kind))} "  # noqa: S608  # our own names
         "ORDER BY time_ns, seq",
-        (start_ns, end_ns, kind),
+        (start_ns, end_ns),
     )
     intact = (record for row in rows for record in from_rows([row])[0])
     return list(itertools.islice(intact, limit))
 
 
-def select_ring(connection: sqlite3.Connection, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
-    """Return the oldest intact rows of the ring behind `after_ns`."""
-    chosen = "SELECT time_ns, value, crc FROM ring_row WHERE time_ns > ? ORDER BY time_ns"
-    intact = (row[:2] for row in connection.execute(chosen, (after_ns,)) if value_sum(*row[:2]) == row[2])
-    return list(itertools.islice(intact, limit))
+def _asked(kind: str) -> tuple[str, ...]:
+    return (INTERVAL, ROLLUP) if kind == OF_ACCOUNT else (kind,)
+
+
+def _of_kinds(kinds: Iterable[str]) -> str:
+    return "kind IN ({})".format(", ".join(f"'{kind}'" for kind in sorted(kinds)))
 
 
 def read_states(connection: sqlite3.Connection) -> dict[str, bytes]:

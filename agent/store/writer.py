@@ -125,6 +125,10 @@ class Writer:
         """Return the first committed interval records (in the thread); raise StoreError when they cannot be read."""
         return self._must_read(lambda database: database.first_intervals(kind, start_ns, end_ns, limit))
 
+    def chained(self, after: int, limit: int) -> list[Record]:
+        """Return committed records of the chain (in the thread); raise StoreError when they cannot be read."""
+        return self._must_read(lambda database: database.chained(after, limit))
+
     def rows(self, after_ns: int, limit: int) -> list[tuple[int, bytes]]:
         """Return committed rows of the ring (in the thread); raise StoreError when they cannot be read."""
         return self._must_read(lambda database: database.rows(after_ns, limit))

@@ -50,6 +50,38 @@ def test_telemetry_is_its_values_at_the_time_of_the_reading() -> None:
     )
 
 
+SEAL: dict[str, object] = {
+    "from_seq": 2,
+    "to_seq": 9,
+    "count": 8,
+    "root": "sha256:fedcba987654" + "0" * 52,
+    "head": "sha256:" + "1" * 64,
+    "previous_seal": "sha256:" + "2" * 64,
+    "public_key": "ed25519:AAAA",
+    "signature": "c2ln+/==",
+}
+
+
+def test_a_seal_keeps_the_texts_that_prove_something_and_a_number_for_databases_without_texts() -> None:
+    assert line(record(10, "seal", **SEAL)) == (
+        "seal,site=works seq=10i,from_seq=2i,to_seq=9i,count=8i,root_prefix="
+        f"{float(0xFEDCBA987654)},"
+        f'root="{SEAL["root"]}",head="{SEAL["head"]}",signature="c2ln+/==" 1010'
+    )
+
+
+@pytest.mark.integration
+async def test_a_database_without_texts_keeps_the_beginning_of_a_root_to_the_last_bit(tmp_path: Path) -> None:
+    now = time.time_ns() // 10**6 * 10**6
+    sent = Record(3, "seal", "agent", now, orjson.dumps({"site": "works", "seq": 3, **SEAL}))
+    with running_victoria_metrics(tmp_path) as database:
+        async with InfluxSink(InfluxConfig(url=database.url), folder=tmp_path).session() as session:
+            await session.send([sent])
+        series = await found(database, '{__name__="seal_root_prefix"}')
+
+    assert [int(value) for entry in series for value in entry["values"]] == [0xFEDCBA987654]
+
+
 def test_an_interval_is_its_numbers_without_evidence_and_texts() -> None:
     body: dict[str, object] = {
         "area": "hall",

@@ -133,7 +133,9 @@ async def test_the_sequence_and_the_chain_go_on_under_a_new_epoch(tmp_path: Path
     zero(path, root(path, "state"))
     async with opened(path) as store:
         following = store.append("interval", "hall/meter", _NOW, {})
-        body, last = orjson.loads(following.payload), [record for record in before if record.kind == "interval"][-1]
+        await store.flush()
+        body, chain = orjson.loads(following.payload), await store.chained(0, 9999)
+        last = chain[chain.index(following) - 1]
 
         assert following.seq > 2000
         assert body["epoch"] not in before[0].payload.decode()

@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from agent.record import Record
-from agent.store import Lane, Store, StoreError, StoreStatus, read_status
+from agent.store import GENESIS, Lane, Store, StoreError, StoreStatus, read_status, record_hash
 from agent.store.database import Database
 from agent.store.ledger import Ledger
 from agent.store.schema import write_ledger
@@ -55,6 +55,17 @@ async def take(store: Store, sink: str = "mqtt") -> list[Record]:
             taken += batch
             await store.acknowledge(sink, batch[-1].seq)
     return taken
+
+
+def broken_links(records: list[Record]) -> list[int]:
+    """Return the numbers of records that do not name the one before them, or have another hash than they say."""
+    bodies = [orjson.loads(record.payload) for record in records]
+    before = [GENESIS, *(body["hash"] for body in bodies)]
+    return [
+        body["seq"]
+        for body, previous in zip(bodies, before, strict=False)
+        if body["previous"] != previous or body["hash"] != record_hash(body)
+    ]
 
 
 def identity(record: Record) -> tuple[str, int]:
@@ -245,11 +256,13 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
 
         mine = await take(store)
         told = [record for record in mine if record.kind == "event"]
-        assert [record for record in mine if record.kind != "event"] == [*before[5:], closed, after]
+        linked = next(record for record in mine if record.seq == closed.seq)
+        assert orjson.loads(linked.payload)["previous"] == orjson.loads(before[20].payload)["hash"]
+        assert [record for record in mine if record.kind != "event"] == [*before[5:], linked, after]
         assert "kept in it as 'found/" in orjson.loads(told[0].payload)["text"]
         assert store.unsettled("mqtt") == 0
         others = await take(store, "influx")
-        assert [record for record in others if record.kind != "event"] == [*before, *lives, closed, after]
+        assert [record for record in others if record.kind != "event"] == [*before, *lives, linked, after]
         assert len({identity(record) for record in [*others, *mine]}) == len(others)
         epoch = store.epoch
         assert epoch != identity(before[0])[0]
@@ -257,7 +270,8 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
         assert store.epoch == epoch
         assert store.load_state("account/a") == b"anew"
         assert store.load_state("found/account/a") == b"earlier"
-        assert await store.intervals(0, 1 << 62) == [before[20], closed]
+        assert await store.intervals(0, 1 << 62) == [before[20], linked]
+        assert broken_links(await store.chained(0, 1000)) == []
         assert store.append("telemetry", "hall/meter", _NOW, {}).seq > after.seq
 
 
@@ -282,6 +296,7 @@ async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeyp
         assert found[1].seq > used.seq
         assert len({identity(record) for record in found}) == 3
         assert len(await store.intervals(0, 1 << 62)) == 1
+        assert broken_links(await store.chained(0, 1000)) == []
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.EACCES, errno.ENOSPC])
