@@ -13,6 +13,7 @@ from agent.plant import integral_of
 from drivers.reading import Frame, Quality
 from drivers.unit import UNITS
 
+_COMM_LOST = int(Quality.COMM_LOST)
 FIGURE = "counter_check_deviation"
 _PERCENT = 100.0
 
@@ -29,7 +30,7 @@ class CounterCheck:
 
     def take(self, frame: Frame) -> None:
         """Take what a frame says of power and counter, after it was booked."""
-        if int(frame.quality[self._point]) < Quality.COMM_LOST:
+        if int(frame.quality[self._point]) < _COMM_LOST:
             # A counter of one direction stands still while the power has the other.
             value = max(0.0, float(frame.values[self._point]) * self._factor)
             self.agreement.power(Reading(frame.time_ns, frame.monotonic_ns, value))

@@ -14,7 +14,6 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -78,7 +77,7 @@ class Asker:
         self._memory = memory
         self._connection = 0
         self._poll = ("", 0)
-        self._asked: Counter[Block] = Counter()
+        self._asked: dict[Block, int] = {}
 
     async def read(self, cadence: Cadence) -> Results:
         """Read what is due together; learn what the device refuses, so that all it has arrives in this very poll."""
@@ -86,7 +85,7 @@ class Asker:
         for _ in range(_ROUNDS):
             silent = await self._read_left(cadence, results)
             refused = [block for block, result in results.items() if _illegal(result)]
-            if silent or not await self._learn(cadence.device, refused):
+            if silent or not refused or not await self._learn(cadence.device, refused):
                 break
             results = {block: results[block] for block in cadence.blocks if isinstance(results.get(block), Exchange)}
         return results
@@ -164,15 +163,18 @@ class Asker:
     async def _read_left(self, cadence: Cadence, results: Results) -> bool:
         """Read the blocks that have no result yet; return whether the device fell silent."""
         device = cadence.device
-        left = sorted((block for block in cadence.blocks if block not in results), key=device.muted.__contains__)
+        left = [block for block in cadence.blocks if block not in results]
+        if device.muted:
+            left.sort(key=device.muted.__contains__)
         for at, block in enumerate(left):
-            muted = device.muted.get(block)
+            muted = device.muted.get(block) if device.muted else None
             if muted and time.monotonic() < muted.retry_at:
                 results[block] = Muted("not asked for a while")
                 continue
             try:
                 results[block] = await self._ask(device, block)
-                device.muted.pop(block, None)
+                if muted:
+                    device.muted.pop(block, None)
             except LineError as error:
                 results[block] = error
                 if isinstance(error, LineDown) or silent(error):
@@ -184,12 +186,13 @@ class Asker:
 
     async def _ask(self, device: PolledDevice, block: Block) -> Exchange:
         """Send one request when the device has had its rest; note how it takes it."""
-        self.beat = time.monotonic()
+        asked_at = self.beat = time.monotonic()
         pacing = device.pacing
-        rest_s = pacing.wait_s(self.beat)
+        rest_s = pacing.wait_s(asked_at)
         if rest_s > 0:
             await asyncio.sleep(rest_s)
-        hurried = pacing.hurried(time.monotonic())
+            asked_at = time.monotonic()
+        hurried = pacing.hurried(asked_at)
         try:
             attempt = self._attempt(device, block)
             exchange = await self._line.read(device.unit, block, poll=device.polls, attempt=attempt)
@@ -208,7 +211,8 @@ class Asker:
         if not device.answered:
             device.learn_at = 0.0
         device.answered.add(block)
-        device.refused.pop(block, None)
+        if device.refused:
+            device.refused.pop(block, None)
         return exchange
 
     def _attempt(self, device: PolledDevice, block: Block) -> int:
@@ -217,8 +221,8 @@ class Asker:
         if poll != self._poll:
             self._poll = poll
             self._asked.clear()
-        self._asked[block] += 1
-        return self._asked[block]
+        attempt = self._asked[block] = self._asked.get(block, 0) + 1
+        return attempt
 
     async def _has(self, device: PolledDevice, block: Block) -> bool:
         """Return whether a block can be read; raise LineError when the device does not say."""

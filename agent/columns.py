@@ -59,7 +59,7 @@ class Columns:
 
         `quanta` of it are booked for the delta, `green` of them by contract.
         """
-        before = self.present.copy()
+        before = None if delta.measured else self.present.copy()
         self._quanta += quanta
         column = self.present
         column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
@@ -73,7 +73,7 @@ class Columns:
             column[CO2_KG] += amount * location
             bought = (quanta - green) / QUANTA_PER_UNIT
             column[CO2_MARKET_KG] += bought * (location if market is None else market)
-        if delta.measured or not delta.quanta:
+        if before is None or not delta.quanta:
             return None
         grown = Growth(moment(delta.start), moment(delta.end), column - before)
         self._remember(grown)

@@ -9,6 +9,8 @@ from agent.metering.amount import Reading
 from agent.plant import Account
 from drivers.reading import Frame, Quality
 
+_COMM_LOST, _NOT_READ = int(Quality.COMM_LOST), int(Quality.NOT_READ)
+
 
 class FrameReader:
     """Finds the readings of an account in the frames of its device."""
@@ -24,9 +26,9 @@ class FrameReader:
     def lost(self, frame: Frame) -> str | None:
         """Return why a frame has no value, empty when it has one; None when the point was not read at all."""
         code = int(frame.quality[self._point])
-        if code == Quality.NOT_READ:
+        if code == _NOT_READ:
             return None
-        return Quality(code).label if code >= Quality.COMM_LOST else ""
+        return Quality(code).label if code >= _COMM_LOST else ""
 
     def reading(self, frame: Frame) -> Reading | None:
         """Return what a frame says of this account, None when it has no value or nothing to weigh it by."""
@@ -37,7 +39,7 @@ class FrameReader:
                 return None
             condition, doubtful = known
         code = int(frame.quality[self._point])
-        if code >= Quality.COMM_LOST:
+        if code >= _COMM_LOST:
             return None
         value = float(frame.values[self._point]) * self._account.factor
         if condition and self._account.integrates:

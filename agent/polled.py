@@ -71,6 +71,8 @@ class PolledDevice:
     breaker: Breaker = field(default_factory=Breaker)
     pacing: Pacing = field(default_factory=Pacing)
     learned: Learned = field(default_factory=Learned)
+    note: str = ""
+    """What is to be said of it even when all is well."""
     frames: dict[int, Frame] = field(default_factory=dict)
     """The latest frame of each of its cadences, by their index."""
     answered: set[Block] = field(default_factory=set)
@@ -100,6 +102,8 @@ class PolledDevice:
     def learn(self, learned: Learned) -> None:
         """Ask from now on only for what it has."""
         self.learned = learned
+        missing = learned.missing(self.profile)
+        self.note = f"refuses {_listed(missing)}: not asked for any more, tried again once a day" if missing else ""
         codec = codec_of(self.profile, self.every_s, learned)
         self.planned = codec.planned
         for cadence in self.cadences:
@@ -110,12 +114,6 @@ class PolledDevice:
         """Return what puts devices in doubt in the order of their next attempts."""
         # Whoever most likely lost but one reply does not wait behind the dead.
         return not (self.breaker.forgiven and self.answered), self.breaker.retry_at
-
-    @property
-    def note(self) -> str:
-        """What is to be said of it even when all is well."""
-        missing = self.learned.missing(self.profile)
-        return f"refuses {_listed(missing)}: not asked for any more, tried again once a day" if missing else ""
 
 
 @dataclass(slots=True, eq=False)

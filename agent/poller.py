@@ -267,10 +267,11 @@ class LinePoller:
             frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s)
             self.tape.polled(self.line.name, cadence, results)
             self._on_frame(device, cadence, frame)
-        if not any(map(costly, (error for error in results.values() if isinstance(error, LineError)))):
+        errors = [result for result in results.values() if isinstance(result, LineError)]
+        if not any(map(costly, errors)):
             self._work.add(began, time.monotonic())
-        self._judge(cadence, results, began)
-        if not device.breaker.doubtful and not self._standing.breaker.doubtful:
+        self._judge(cadence, results, errors, began)
+        if device.learned.holes and not device.breaker.doubtful and not self._standing.breaker.doubtful:
             await self._recheck(device)
 
     async def _recheck(self, device: PolledDevice) -> None:
@@ -279,9 +280,12 @@ class LinePoller:
         except LineError as error:
             _log.info("device %s: what it lacked cannot be tried now: %s", device.name, error)
 
-    def _judge(self, cadence: Cadence, results: Results, began: float) -> None:
+    def _judge(self, cadence: Cadence, results: Results, errors: list[LineError], began: float) -> None:
         """Draw the conclusions of one poll: the device's condition, and when to try again."""
-        errors = [result for result in results.values() if isinstance(result, LineError)]
+        if not errors:
+            self._standing.line_is_up()
+            self._standing.answered(cadence.device, results)
+            return
         down = next((error for error in errors if isinstance(error, LineDown)), None)
         if down:
             self._standing.line_is_down(cadence.device, down)

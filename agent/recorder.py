@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import numpy as np
 import orjson
 
 from agent import bodies
@@ -37,6 +38,7 @@ from agent.weights import weight_over
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
+_COMM_LOST = np.uint8(Quality.COMM_LOST)
 
 
 class Recorder:
@@ -110,29 +112,30 @@ class Recorder:
 
     def frame(self, device: PolledDevice, cadence: Cadence, frame: Frame) -> None:
         """Book a frame and record its values when telemetry is due, both as soon as its time is known."""
-        held = Held(device, cadence, frame)
         if self.settled:
-            self._take(held, self._tape.booked)
+            self._take(device, cadence, frame, self._tape.booked)
         else:
             self._tape.booked(None)
-            self.waiting.add(held)
+            self.waiting.add(Held(device, cadence, frame))
 
     def release(self) -> int:
         """Book the frame that has waited for longest; return its monotonic time [ns]."""
         held = self.waiting.take()
-        self._take(held, self._tape.released)
+        self._take(held.device, held.cadence, held.frame, self._tape.released)
         return held.frame.monotonic_ns
 
-    def _take(self, held: Held, noted: Callable[[int | None], None]) -> None:
-        device, cadence, read = held.device, held.cadence, held.frame
-        frame = replace(read, time_ns=self._keeper.resolve(read.monotonic_ns, read.time_ns))
-        noted(None if frame.time_ns == read.time_ns else frame.time_ns)
+    def _take(self, device: PolledDevice, cadence: Cadence, frame: Frame, noted: Callable[[int | None], None]) -> None:
+        time_ns = self._keeper.resolve(frame.monotonic_ns, frame.time_ns)
+        moved = time_ns != frame.time_ns
+        noted(time_ns if moved else None)
+        if moved:
+            frame = replace(frame, time_ns=time_ns)
         if not self._keeper.vouched:
             frame = reserved(frame, Quality.CLOCK_UNSYNCED)
         self._ledger.take(frame)
         self._latest.take(frame, cadence.index)
         self._warnings.frame(frame)
-        valued = int((frame.quality < Quality.COMM_LOST).sum())
+        valued = int(np.count_nonzero(frame.quality < _COMM_LOST))
         self._scribe.counts["frames"] += 1
         self._scribe.counts["values"] += valued
         place = (device.name, cadence.index)

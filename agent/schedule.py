@@ -51,7 +51,12 @@ class Schedule:
 
     def next(self) -> Cadence | None:
         """Return the poll that is due first among devices that answer; None when none does."""
-        return min((cadence for cadence in self.sure() if cadence.due_ns), key=_due, default=None)
+        first: Cadence | None = None
+        for cadence in self.cadences:
+            due = cadence.due_ns and cadence.blocks and not cadence.device.breaker.doubtful
+            if due and (first is None or cadence.due_ns < first.due_ns):
+                first = cadence
+        return first
 
     def left_s(self) -> float:
         """Return how long the line is free before such a poll is due [s]; below 0 when it is over its time."""
@@ -63,7 +68,3 @@ class Schedule:
         """Return the time until the next multiple of a cadence [s]."""
         every_ns = round(cadence.every_s * _NS)
         return (every_ns - time.time_ns() % every_ns) / _NS
-
-
-def _due(cadence: Cadence) -> int:
-    return cadence.due_ns

@@ -44,10 +44,11 @@ class Standing:
 
     def answered(self, device: PolledDevice, results: Results) -> None:
         """Note a poll of which something came back."""
-        failed = any(isinstance(result, LineError) for result in results.values())
-        reasons = filter(None, (_explain(device, results), device.note))
         device.breaker.succeed()
-        self._set(device, Condition.DEGRADED if failed else Condition.ONLINE, "; ".join(reasons))
+        if not any(isinstance(result, LineError) for result in results.values()):
+            self._set(device, Condition.ONLINE, device.note)
+            return
+        self._set(device, Condition.DEGRADED, "; ".join(filter(None, (_explain(device, results), device.note))))
 
     def failed(self, device: PolledDevice, reason: str, *, next_beat_s: float) -> None:
         """Count an attempt without result; from the second in a row on, the device is offline and asked less often."""
@@ -68,8 +69,8 @@ class Standing:
         """Note that the line can be used, whoever answers on it."""
         if self.breaker.doubtful:
             _log.info("line %s is back", self._line.name)
-        self.breaker = Breaker()
-        self.down_reason = ""
+            self.breaker = Breaker()
+            self.down_reason = ""
 
     def line_is_down(self, device: PolledDevice, down: LineDown) -> None:
         """Note that the line could not be used when a device was to be asked."""

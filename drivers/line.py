@@ -52,6 +52,8 @@ _CONNECT_S = 3.0
 """Least time for a connection: a TLS handshake takes small devices seconds, and nobody else waits for it."""
 _LULL_S = 0.05
 """Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
+_ROUNDED_S = 0.001
+"""A timer of uvloop may be early by so much."""
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
@@ -81,6 +83,7 @@ class Line:
         self.name = name
         self.endpoint = endpoint
         self.stats = LineStats()
+        self._serial = endpoint.serial
         self._timeout_s = timeout_s
         self._pause_s = max(pause_s, endpoint.gap_seconds)
         self._on_exchange = on_exchange
@@ -100,7 +103,7 @@ class Line:
         Raises ValueError for a request that must not be sent, LineDown, NoReply, BadReply or Refused, each with
         its `exchange` if the request went out.
         """
-        check_request(unit, block, serial=self.endpoint.serial)
+        check_request(unit, block, serial=self._serial)
         return await self._turn(unit, block, poll, attempt)
 
     async def identification(self, unit: int) -> dict[int, str]:
@@ -109,7 +112,7 @@ class Line:
         0 is the vendor, 1 the product code, 2 the revision, 3 a URL, 4 the product, 5 the model, 6 the application.
         Raises as `read` does: Refused by the many devices that do not know the function.
         """
-        check_unit(unit, serial=self.endpoint.serial)
+        check_unit(unit, serial=self._serial)
         try:
             return await self._identify(unit, identification.REGULAR)
         except Refused as error:
@@ -161,7 +164,7 @@ class Line:
     @property
     def silence_s(self) -> float:
         """What a request that stays without an answer takes of the line's time [s], with the silence after it."""
-        return 2 * self._timeout_s if self.endpoint.serial else self._timeout_s
+        return 2 * self._timeout_s if self._serial else self._timeout_s
 
     async def close(self) -> None:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
@@ -206,9 +209,9 @@ class Line:
         count, at = wire.unasked, wire.unasked_at
         wire.unasked = 0
         self.stats.bytes_received += count
-        if self.endpoint.serial and at <= self._silent_until:
+        if self._serial and at <= self._silent_until:
             self._silent_until = max(self._silent_until, at + _LULL_S)
-        elif count >= SHORTEST_RTU_FRAME or not self.endpoint.serial:
+        elif count >= SHORTEST_RTU_FRAME or not self._serial:
             self._distrust(at)
 
     def _distrust(self, since: float) -> None:
@@ -220,14 +223,14 @@ class Line:
 
     def _give_up(self, wire: Wire, transaction: int, since: float) -> None:
         """Make sure that the reply to the last request, should it still come, answers no other."""
-        if not self.endpoint.serial and not wire.received:
+        if not self._serial and not wire.received:
             wire.give_up(transaction)
             if wire.silences < _SILENCES:
                 return
         self._distrust(since)
 
     def _keep_silent(self, since: float) -> None:
-        if self.endpoint.serial:
+        if self._serial:
             self._repeats.forget()
             self._silent_until = max(self._silent_until, since + self._timeout_s)
 
@@ -238,11 +241,13 @@ class Line:
         asked, pending = wire.ask(unit, block, transaction)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
-        transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
+        transfer_s = 0.0
+        if self.endpoint.device:
+            transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
         settled = False
         try:
             verdict = await self._verdict(wire, asked, pending, self._timeout_s + transfer_s)
-            if self.endpoint.serial and verdict.outcome in _ANSWERS:
+            if self._serial and verdict.outcome in _ANSWERS:
                 verdict = await self._only(wire, asked, verdict, sent_ns / 1e9)
             settled = verdict.outcome in _ANSWERS
         finally:
@@ -271,13 +276,16 @@ class Line:
         )
         return exchange, verdict.reason
 
-    async def _verdict(self, wire: Wire, asked: Asked, pending: asyncio.Future[Verdict], timeout_s: float) -> Verdict:
+    async def _verdict(
+        self, wire: Wire, asked: Asked, pending: asyncio.Future[Verdict | None], timeout_s: float
+    ) -> Verdict:
+        expiry = wire.loop.call_later(timeout_s + _ROUNDED_S, wire.expire)
         try:
-            async with asyncio.timeout(timeout_s):
-                return await pending
-        except TimeoutError:
-            if not pending.cancelled():
-                return pending.result()  # it came in the very moment the time was over
+            verdict = await pending
+        finally:
+            expiry.cancel()
+        if verdict is not None:
+            return verdict
         wire.stamp()
         if wire.received:
             return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))

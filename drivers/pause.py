@@ -30,7 +30,8 @@ async def sleep_until(moment: float) -> None:
     left_s = moment - time.monotonic()
     if left_s > _EXACT_S:
         await asyncio.sleep(left_s)
-    elif left_s > 0:
+        left_s = moment - time.monotonic()  # uvloop rounds to the nearest millisecond, and so may be early
+    if left_s > 0:
         await _exactly(moment)
 
 

@@ -44,7 +44,10 @@ _FLOOD = 1 << 14
 """Bytes that may come unasked before the connection is closed; a second master sends as many in seconds."""
 _READING_NS = 2000
 """Time that may pass between the readings of two clocks; it comes in captures, where it is noise."""
-_LARGEST_CHUNK = 1 << 20
+_NUMBER_BYTES = 2
+"""At the head of a frame with MBAP header stands its transaction number; the rest of a request is always the same."""
+_MOST_KNOWN = 1024
+"""Requests that are kept encoded; a scan of a line asks for more than come again."""
 
 
 class Wire(ModbusProtocol):
@@ -56,12 +59,13 @@ class Wire(ModbusProtocol):
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(_parameters(endpoint), is_server=False)
-        self.max_buffer_size = _LARGEST_CHUNK  # pymodbus drops larger chunks unseen; here every byte is counted
         self._endpoint = endpoint
-        self._framer = (FramerRTU if endpoint.serial else FramerSocket)(DecodePDU(is_server=False))
-        self._judge: Judge = judge_rtu if endpoint.serial else judge_mbap
+        self._serial = endpoint.serial
+        self._framer = (FramerRTU if self._serial else FramerSocket)(DecodePDU(is_server=False))
+        self._judge: Judge = judge_rtu if self._serial else judge_mbap
         self._asked: Asked | None = None
-        self._pending: asyncio.Future[Verdict] | None = None
+        self._pending: asyncio.Future[Verdict | None] | None = None
+        self._known: dict[tuple[int, Block], Asked] = {}
         self._made = asyncio.Event()
         self._counted_before = (0, 0, 0)
         self.gone: asyncio.Future[None] = self.loop.create_future()
@@ -83,7 +87,7 @@ class Wire(ModbusProtocol):
     @property
     def waiting(self) -> bool:
         """Whether bytes have come that the loop has yet to hand on. For RTU frames; over TLS they are not seen."""
-        if not self._endpoint.serial:
+        if not self._serial:
             return False  # their transaction number tells old replies
         count = array.array("i", [0])
         try:
@@ -138,9 +142,9 @@ class Wire(ModbusProtocol):
         if self._endpoint.device:
             self._mark_gone()  # only sockets call back when closed from this side
 
-    def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict]]:
-        """Send one request; return it with the future of its verdict."""
-        asked = Asked(self._framer.buildFrame(_pdu(unit, block, transaction)), unit, block.function, data_bytes(block))
+    def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict | None]]:
+        """Send one request; return it with the future of its verdict, None when `expire` comes before."""
+        asked = self._encoded(unit, block, transaction)
         self._overdue.forget(transaction)
         self._asked = asked
         self._pending = self.loop.create_future()
@@ -148,15 +152,38 @@ class Wire(ModbusProtocol):
         self.send(asked.request)
         return asked, self._pending
 
+    def _encoded(self, unit: int, block: Block, transaction: int) -> Asked:
+        """Return a request as pymodbus encodes it; of one that was sent before only its number is new."""
+        known = self._known.get((unit, block))
+        if known is None:
+            frame = self._framer.buildFrame(_pdu(unit, block, transaction))
+            known = Asked(frame, unit, block.function, data_bytes(block))
+            if len(self._known) < _MOST_KNOWN:
+                self._known[unit, block] = known
+        if self._serial:
+            return known
+        number = transaction.to_bytes(_NUMBER_BYTES, "big")
+        return Asked(number + known.request[_NUMBER_BYTES:], unit, block.function, known.data_bytes)
+
+    def expire(self) -> None:
+        """End the wait for a reply."""
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_result(None)
+
     def give_up(self, transaction: int) -> None:
         """Drop the reply to a request with MBAP header should it still come: its number tells it from all others."""
         self.silences += 1
         self._overdue.add(transaction)
 
-    def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:
+    def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:  # noqa: ARG002 - its signature
         """Send bytes if they are one request that reads; raise ValueError for all others."""
-        check_frame(data, serial=self._endpoint.serial)
-        super().send(data, addr)
+        check_frame(data, serial=self._serial)
+        if self.is_active():
+            self.transport.write(data)  # type: ignore[attr-defined]  # pymodbus declares the base of all transports
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes from the transport; pymodbus would copy them, and drop large chunks unseen."""
+        self.callback_data(data)
 
     def callback_connected(self) -> None:
         """Note that the transport is ready."""

@@ -1,7 +1,29 @@
-"""What all tests need: no clock is waited for, however shortly the machine has been up and whoever synchronises it."""
+"""What all tests need: no clock is waited for, however shortly the machine has been up and whoever synchronises it.
 
+What talks to devices and brokers is tested on both event loops: uvloop's, on which the agent runs, and asyncio's own,
+on which the other commands do.
+"""
+
+import asyncio
 import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import uvloop
 
 from agent.clock import WAIT_VARIABLE
 
 os.environ[WAIT_VARIABLE] = "0"
+
+_ON_BOTH_LOOPS = ("drivers", "agent/sinks", "simulators/fault")
+_LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+}
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
+    """Return the loops on which a test is run; None for pytest's own."""
+    here = Path(__file__).parent
+    return _LOOPS if any(item.path.is_relative_to(here / folder) for folder in _ON_BOTH_LOOPS) else None

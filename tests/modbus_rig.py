@@ -8,6 +8,7 @@ import os
 import ssl
 import struct
 import tty
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -112,10 +113,20 @@ class Rig:
                 del buffer[:size]
                 self.requests.append(request)
                 self._more.set()
-                for delay, chunk in self.script(request):
-                    asyncio.get_running_loop().call_later(delay, self._emit, out, chunk)
+                began = asyncio.get_running_loop().time()
+                self._emit_next(out, deque(sorted(self.script(request), key=lambda chunk: chunk[0])), began)
 
         return take
+
+    def _emit_next(self, out: Callable[[bytes | None], None], chunks: deque[Chunk], began: float) -> None:
+        """Send one chunk after the other: two timers of a busy loop may go off in the wrong order."""
+
+        def emit() -> None:
+            self._emit(out, chunks.popleft()[1])
+            self._emit_next(out, chunks, began)
+
+        if chunks:
+            asyncio.get_running_loop().call_at(began + chunks[0][0], emit)
 
     async def asked(self, count: int) -> None:
         """Wait until this many requests have come."""

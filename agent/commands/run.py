@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import uvloop
+
 from agent.api import ApiError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
@@ -155,7 +157,8 @@ def run(path: Path) -> Exit:
     config = load_config(path)
     set_up_logging()
     try:
-        asyncio.run(run_agent(path, config, early))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_agent(path, config, early))
     except* (StoreError, ApiError) as group:
         raise CommandError("; ".join(str(error) for error in group.exceptions)) from group
     return Exit.DONE

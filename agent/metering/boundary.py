@@ -31,11 +31,15 @@ class Boundaries:
         if self.length_ns < NS_PER_S or _DAY_NS % self.length_ns:
             raise ValueError(f"an interval of {length_s} s does not divide a day; choose one such as 900 s")
         self._zone = zone
+        self._day = (0, 0)
+        """The local midnights around the time asked for last: most questions are about one day."""
 
     def around(self, time_ns: int) -> tuple[int, int]:
         """Return start and end [Unix ns] of the interval with start <= time < end."""
-        local = (datetime.fromtimestamp(0, UTC) + timedelta(seconds=time_ns // NS_PER_S)).astimezone(self._zone)
-        midnight_ns, next_ns = _day(self._zone, local.toordinal())
+        midnight_ns, next_ns = self._day
+        if not midnight_ns <= time_ns < next_ns:
+            local = (datetime.fromtimestamp(0, UTC) + timedelta(seconds=time_ns // NS_PER_S)).astimezone(self._zone)
+            midnight_ns, next_ns = self._day = _day(self._zone, local.toordinal())
         start_ns = time_ns - (time_ns - midnight_ns) % self.length_ns
         return start_ns, min(start_ns + self.length_ns, next_ns)
 

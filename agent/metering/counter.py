@@ -131,8 +131,9 @@ class Counter:
         self.declared.restore(state.get("declared", {}))
 
     def _usable(self, reading: Reading) -> bool:
-        before = (self._last, *self._held[-1:]) if self._last else ()
-        late = any(elapsed_ns(earlier, reading) <= 0 for earlier in before)
+        late = self._last is not None and elapsed_ns(self._last, reading) <= 0
+        if self._last and self._held and not late:
+            late = elapsed_ns(self._held[-1], reading) <= 0
         try:
             quanta(reading.value)
         except ValueError:

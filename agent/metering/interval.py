@@ -44,6 +44,7 @@ MOST_INTERVALS = 2976
 
 _UNKNOWN = {Rule.FIRST, Rule.RESET, Rule.REPLACEMENT}
 """Rules that book nothing because nothing is known: no estimate, hence no gap."""
+_WITH_HOLES = {Rule.INTEGRAL, Rule.MANUAL}
 
 
 class IntervalBook:
@@ -277,7 +278,9 @@ class IntervalBook:
 
         Only the deltas of integrals, and what people enter, may leave holes: nothing is booked there.
         """
-        if not self._waiting_rules and (delta.start == frontier or delta.rule in {Rule.INTEGRAL, Rule.MANUAL}):
+        if not self._waiting_rules and (
+            delta.start is frontier or delta.start == frontier or delta.rule in _WITH_HOLES
+        ):
             return delta
         return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule, delta.declared)
 
@@ -310,6 +313,8 @@ class IntervalBook:
     def _empty(self, until_ns: int, reading: Reading | None) -> ClosedInterval | None:
         """Return the first interval up to a time in which nothing was booked, from the last emitted one on."""
         since_ns = self._closed_to_ns
+        if until_ns <= since_ns:
+            return None
         if until_ns - since_ns > MOST_INTERVALS * self._boundaries.length_ns:
             since_ns = self._boundaries.back(until_ns, MOST_INTERVALS)
         start_ns, end_ns = self._boundaries.around(since_ns)

@@ -65,6 +65,9 @@ class Warnings:
         for watch in watches(config):
             kept = before.get((watch.key, watch.name))
             self._watched[watch.key, watch.name] = kept if kept and kept.watch == watch else Watched(watch)
+        self._by_value: dict[Value, list[Watched]] = {}
+        for each in self._watched.values():
+            self._by_value.setdefault(each.watch.value, []).append(each)
         values = {value for each in self._watched.values() for value in _values(each.watch)}
         self._latest = {value: seen for value, seen in self._latest.items() if value in values}
         self._points: dict[str, list[tuple[int, Value]]] = {}
@@ -103,16 +106,14 @@ class Warnings:
                 self._hold(watched, Sample(at_ns, None, applies), time_ns)
 
     def _named(self, value: Value, unit: str) -> None:
-        for watched in self._watched.values():
-            if watched.watch.value == value:
-                watched.unit = "%" if watched.reference else unit
+        for watched in self._by_value.get(value, ()):
+            watched.unit = "%" if watched.reference else unit
 
     def _take(self, new: dict[Value, float | None], at_ns: int, time_ns: int) -> None:
         self._latest |= {value: (at_ns, number) for value, number in new.items() if number is not None}
-        for watched in self._watched.values():
-            if watched.watch.value in new:
-                number = new[watched.watch.value]
-                applies = self._applies(watched.watch, at_ns)
+        for value, came in new.items():
+            for watched in self._by_value.get(value, ()):
+                number, applies = came, self._applies(watched.watch, at_ns)
                 if applies and number is not None:
                     number = watched.seen(at_ns, time_ns, number)
                     self._keep(watched, at_ns)

@@ -431,7 +431,8 @@ async def test_a_cancel_while_connecting_leaves_a_line_that_works(transport: str
             read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
             for _ in range(turns):
                 await asyncio.sleep(0)
-            read.cancel()
+            if not read.cancel():
+                break  # uvloop takes few turns for a read
             with pytest.raises(asyncio.CancelledError):
                 await read
         await follow_up(line)
