@@ -282,16 +282,12 @@ class LinePoller:
 
     def _judge(self, cadence: Cadence, results: Results, errors: list[LineError], began: float) -> None:
         """Draw the conclusions of one poll: the device's condition, and when to try again."""
-        if not errors:
-            self._standing.line_is_up()
-            self._standing.answered(cadence.device, results)
-            return
         down = next((error for error in errors if isinstance(error, LineDown)), None)
         if down:
             self._standing.line_is_down(cadence.device, down)
             return
         self._standing.line_is_up()
-        if nothing_came(cadence.device, results):
+        if errors and nothing_came(cadence.device, results):
             self._failed(cadence, str(errors[0]), began)
             return
         if any(map(costly, errors)):

@@ -52,8 +52,6 @@ _CONNECT_S = 3.0
 """Least time for a connection: a TLS handshake takes small devices seconds, and nobody else waits for it."""
 _LULL_S = 0.05
 """Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
-_ROUNDED_S = 0.001
-"""A timer of uvloop may be early by so much."""
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
@@ -279,7 +277,7 @@ class Line:
     async def _verdict(
         self, wire: Wire, asked: Asked, pending: asyncio.Future[Verdict | None], timeout_s: float
     ) -> Verdict:
-        expiry = wire.loop.call_later(timeout_s + _ROUNDED_S, wire.expire)
+        expiry = wire.expire_after(timeout_s)
         try:
             verdict = await pending
         finally:

@@ -46,6 +46,8 @@ _READING_NS = 2000
 """Time that may pass between the readings of two clocks; it comes in captures, where it is noise."""
 _NUMBER_BYTES = 2
 """At the head of a frame with MBAP header stands its transaction number; the rest of a request is always the same."""
+_ROUNDED_S = 0.001
+"""A timer of uvloop may be early by so much."""
 _MOST_KNOWN = 1024
 """Requests that are kept encoded; a scan of a line asks for more than come again."""
 
@@ -143,7 +145,7 @@ class Wire(ModbusProtocol):
             self._mark_gone()  # only sockets call back when closed from this side
 
     def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict | None]]:
-        """Send one request; return it with the future of its verdict, None when `expire` comes before."""
+        """Send one request; return it with the future of its verdict, None when it expires before."""
         asked = self._encoded(unit, block, transaction)
         self._overdue.forget(transaction)
         self._asked = asked
@@ -165,8 +167,11 @@ class Wire(ModbusProtocol):
         number = transaction.to_bytes(_NUMBER_BYTES, "big")
         return Asked(number + known.request[_NUMBER_BYTES:], unit, block.function, known.data_bytes)
 
-    def expire(self) -> None:
-        """End the wait for a reply."""
+    def expire_after(self, timeout_s: float) -> asyncio.TimerHandle:
+        """End the wait for a reply after that time [s], unless the timer is cancelled."""
+        return self.loop.call_later(timeout_s + _ROUNDED_S, self._expire)
+
+    def _expire(self) -> None:
         if self._pending is not None and not self._pending.done():
             self._pending.set_result(None)
 

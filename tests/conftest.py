@@ -23,7 +23,8 @@ _LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
-def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
-    """Return the loops on which a test is run; None for pytest's own."""
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Return the loops on which a test is run."""
     here = Path(__file__).parent
-    return _LOOPS if any(item.path.is_relative_to(here / folder) for folder in _ON_BOTH_LOOPS) else None
+    both = any(item.path.is_relative_to(here / folder) for folder in _ON_BOTH_LOOPS)
+    return _LOOPS if both else {"asyncio": asyncio.new_event_loop}

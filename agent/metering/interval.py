@@ -44,7 +44,6 @@ MOST_INTERVALS = 2976
 
 _UNKNOWN = {Rule.FIRST, Rule.RESET, Rule.REPLACEMENT}
 """Rules that book nothing because nothing is known: no estimate, hence no gap."""
-_WITH_HOLES = {Rule.INTEGRAL, Rule.MANUAL}
 
 
 class IntervalBook:
@@ -186,7 +185,7 @@ class IntervalBook:
         while self._ready and isinstance(first := self._ready[0], Slot) and not first.changed:
             self._ready.popleft()
         head = self._ready[0] if self._ready else self._slot
-        if empty := self._empty(head.start_ns, head.open):
+        if head.start_ns > self._closed_to_ns and (empty := self._empty(head.start_ns, head.open)):
             return empty
         if isinstance(head, Stretch):
             interval = self._boundaries.around(head.start_ns)
@@ -278,9 +277,7 @@ class IntervalBook:
 
         Only the deltas of integrals, and what people enter, may leave holes: nothing is booked there.
         """
-        if not self._waiting_rules and (
-            delta.start is frontier or delta.start == frontier or delta.rule in _WITH_HOLES
-        ):
+        if not self._waiting_rules and (delta.start == frontier or delta.rule in {Rule.INTEGRAL, Rule.MANUAL}):
             return delta
         return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule, delta.declared)
 
@@ -313,8 +310,6 @@ class IntervalBook:
     def _empty(self, until_ns: int, reading: Reading | None) -> ClosedInterval | None:
         """Return the first interval up to a time in which nothing was booked, from the last emitted one on."""
         since_ns = self._closed_to_ns
-        if until_ns <= since_ns:
-            return None
         if until_ns - since_ns > MOST_INTERVALS * self._boundaries.length_ns:
             since_ns = self._boundaries.back(until_ns, MOST_INTERVALS)
         start_ns, end_ns = self._boundaries.around(since_ns)
