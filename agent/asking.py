@@ -10,7 +10,6 @@ Invariants:
   taken.
 """
 
-import asyncio
 import logging
 import random
 import time
@@ -22,6 +21,7 @@ from agent.learning import Learned, search
 from agent.polled import Cadence, PolledDevice
 from drivers.errors import GATEWAY_CODES, ExceptionCode, LineDown, LineError, NoReply, Refused
 from drivers.line import Line
+from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 
 _log = logging.getLogger(__name__)
@@ -190,7 +190,7 @@ class Asker:
         pacing = device.pacing
         rest_s = pacing.wait_s(asked_at)
         if rest_s > 0:
-            await asyncio.sleep(rest_s)
+            await sleep_until(asked_at + rest_s)
             asked_at = time.monotonic()
         hurried = pacing.hurried(asked_at)
         try:

@@ -34,3 +34,9 @@ class Beats:
         if now - self.turn > _STALL_S:
             found.append("books")
         return found
+
+
+def between_beats(period_s: float, phase: float) -> float:
+    """Return the next monotonic time [s] at this share of a period of the wall clock, half a period away at least."""
+    left_s = (phase - time.time() / period_s) % 1.0 * period_s
+    return time.monotonic() + (left_s if left_s >= period_s / 2 else left_s + period_s)

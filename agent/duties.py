@@ -16,7 +16,7 @@ from typing import Any
 
 from agent import snapshot
 from agent.alarms import AlarmDesk
-from agent.beats import Beats
+from agent.beats import Beats, between_beats
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
 from agent.clock import boot_id
@@ -31,6 +31,7 @@ from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.store import StoreError, store_alarms
 from agent.timekeeping import NS
+from drivers.pause import sleep_until
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +42,8 @@ _FIRST_HEALTH_S = 15.0
 """The first health record waits until there is something to say."""
 _SAVE_S = 10.0
 _TURN_S = 1.0
+_TICK_PHASE, _BOOKS_PHASE = 0.5, 0.75
+"""Polls are due at whole seconds of the wall clock; ticks and books come between them, so that neither waits."""
 _FIRST_POLLS_S = 30.0
 _STORE_STALL_S = 60.0
 """A disk that takes this long for one call hangs, and raises no error."""
@@ -148,16 +151,16 @@ class Duties:
     async def tick_for_ever(self) -> None:
         """Write a row of the ring each tick, and publish the windows when it is time."""
         windows = self._windows
-        due = time.monotonic()
         while True:
             now = self._beats.tick = time.monotonic()
             if self._recorder.settled:
                 self._tick(round(now * NS))
-                if now - self._beats.window >= windows.publish:
+                # A tick may come a moment early after one that was late.
+                if now - self._beats.window >= windows.publish - windows.tick / 2:
                     self._beats.window = now
-                    self._recorder.publish_windows()
-            due += windows.tick * max(1, int((now - due) / windows.tick) + 1)
-            await asyncio.sleep(due - time.monotonic())
+                    for _ in self._recorder.publishing():
+                        await asyncio.sleep(0)
+            await sleep_until(between_beats(windows.tick, _TICK_PHASE))
 
     async def keep_books(self) -> None:
         """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
@@ -169,7 +172,7 @@ class Duties:
             more = self._asked_all(now) and self._close_due()
             self._give_signs_of_life(now)
             if not (more and await self._made_room()):
-                await asyncio.sleep(_TURN_S)
+                await sleep_until(between_beats(_TURN_S, _BOOKS_PHASE))
 
     async def _made_room(self) -> bool:
         """Commit what waits, so that more can be appended; return whether that was possible."""

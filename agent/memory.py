@@ -11,11 +11,15 @@ import gc
 _SETTLED_AFTER_S = 10.0
 """After the start or a change: all receivers are connected by then, and all libraries loaded."""
 
+_LOOKS = (20_000, 20, 20)
+"""New objects before a look at the youngest, and looks before one at the next older: a burst of polls is no garbage."""
+
 
 def settle() -> None:
     """Throw away what only loading needed, and keep the rest out of every later search."""
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*_LOOKS)
     gc.enable()
 
 

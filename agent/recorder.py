@@ -8,7 +8,7 @@ of each condition is posted at once, without its time, and is told again with it
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from agent.doubt import reserved
 from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
 from agent.latest import Latest
-from agent.ledger import Ledger
+from agent.ledger import Ledger, WindowFigures
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
@@ -38,6 +38,8 @@ from agent.weights import weight_over
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000
+_AT_ONCE = 64
+"""Windows recorded before others have a turn."""
 _COMM_LOST = np.uint8(Quality.COMM_LOST)
 
 
@@ -218,24 +220,35 @@ class Recorder:
 
     def publish_windows(self) -> None:
         """Record the rolling sums of every account, also virtual ones, every intensity, and what follows from them."""
-        now_ns = self._keeper.now_ns()
-        self.latest_windows = []
-        for figures in self._ledger.figures():
-            for account in self._ledger.plant.accounts:
-                weight = weight_over(self._ledger, account.name, figures, now_ns)
-                column = self._ledger.position[account.name]
-                body = bodies.account_window(self._scribe.site, account, figures, column, weight, now_ns)
-                self.latest_windows.append(body)
-                self._scribe.record("window", account.key, now_ns, body)
-            for key, body in worked_out_windows(self._scribe.site, self._worked_out, self._ledger, figures, now_ns):
-                self.latest_windows.append(body)
+        for _ in self.publishing():
+            pass
+
+    def publishing(self) -> Iterator[None]:
+        """Do what `publish_windows` does in parts, for others to have a turn between; another ledger ends it."""
+        now_ns, ledger = self._keeper.now_ns(), self._ledger
+        found: list[bodies.Body] = []
+        for figures in [replace(each, values=each.values.copy()) for each in ledger.figures()]:
+            for key, body in self._windows(ledger, figures, now_ns):
+                found.append(body)
                 self._scribe.record("window", key, now_ns, body)
-            for intensity in self._ledger.plant.intensities:
-                body = intensity_window(
-                    self._scribe.site, intensity, self._ledger, figures, now_ns, worked_out=self._worked_out
-                )
-                self.latest_windows.append(body)
-                self._scribe.record("window", AGENT, now_ns, body)
+                if len(found) % _AT_ONCE == 0:
+                    yield
+                    if self._ledger is not ledger:
+                        return
+        self.latest_windows = found
+        self._record_figures(now_ns)
+
+    def _windows(self, ledger: Ledger, figures: WindowFigures, now_ns: int) -> Iterator[tuple[str, bodies.Body]]:
+        site = self._scribe.site
+        for account in ledger.plant.accounts:
+            weight = weight_over(ledger, account.name, figures, now_ns)
+            column = ledger.position[account.name]
+            yield account.key, bodies.account_window(site, account, figures, column, weight, now_ns)
+        yield from worked_out_windows(site, self._worked_out, ledger, figures, now_ns)
+        for intensity in ledger.plant.intensities:
+            yield AGENT, intensity_window(site, intensity, ledger, figures, now_ns, worked_out=self._worked_out)
+
+    def _record_figures(self, now_ns: int) -> None:
         worked_out = list(self.figures.at(now_ns))
         for figure in worked_out:
             self._scribe.record("figure", figure.place, now_ns, figure.body(self._scribe.site))

@@ -4,10 +4,12 @@ Polls are due on the wall clock, so that all devices of a plant are read togethe
 one. A step of the wall clock aligns all of them anew: it delays no poll by more than a period and is no lateness.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Iterable
 
+from agent.beat import beat
 from agent.polled import Cadence, PolledDevice
 
 _NS = 1_000_000_000
@@ -62,6 +64,14 @@ class Schedule:
         """Return how long the line is free before such a poll is due [s]; below 0 when it is over its time."""
         cadence = self.next()
         return math.inf if cadence is None else (cadence.due_ns - time.time_ns()) / _NS
+
+    async def wait(self, most_s: float) -> None:
+        """Wait until such a poll is due, together with all lines that wait for the same moment; so long at most [s]."""
+        cadence = self.next()
+        if cadence is None or cadence.due_ns - time.time_ns() > most_s * _NS:
+            await asyncio.sleep(most_s)
+        else:
+            await beat(cadence.due_ns)
 
     @staticmethod
     def next_beat_s(cadence: Cadence) -> float:

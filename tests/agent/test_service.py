@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -114,14 +114,14 @@ async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go
     monkeypatch.setattr(crew, "_RESTART_S", 0.05)
     async with rig("tcp") as device:
         agent = Agent(site(tmp_path, device.url))
-        publish, failures = agent.recorder.publish_windows, iter(range(3))
+        publish, failures = agent.recorder.publishing, iter(range(3))
 
-        def stumble() -> None:
+        def stumble() -> Iterator[None]:
             if next(failures, None) is not None:
                 raise ZeroDivisionError("a bug")
-            publish()
+            return publish()
 
-        monkeypatch.setattr(agent.recorder, "publish_windows", stumble)
+        monkeypatch.setattr(agent.recorder, "publishing", stumble)
         async with running(agent):
             await until(lambda: agent.scribe.counts["window"] >= 2)
             assert agent.scribe.counts["frames"] >= 2
