@@ -10,7 +10,6 @@ import gc
 
 _SETTLED_AFTER_S = 10.0
 """After the start or a change: all receivers are connected by then, and all libraries loaded."""
-
 _LOOKS = (20_000, 20, 20)
 """New objects before a look at the youngest, and looks before one at the next older: a burst of polls is no garbage."""
 
