@@ -19,10 +19,9 @@ from agent.commands.arguments import (
     add_intensity,
     add_output,
     add_read,
-    add_replace,
-    add_revise,
     add_scan,
 )
+from agent.commands.bookkeeping import add_bookkeeping
 from agent.commands.outcome import CommandError, Exit, say, say_problems
 
 SCHEMAS = (
@@ -127,20 +126,6 @@ def _intervals(given: Arguments) -> Exit:
     )
 
 
-def _replace_meter(given: Arguments) -> Exit:
-    from agent.commands.correct import Replaced, replace_meter
-
-    named = {name: getattr(given, name) for name in Replaced.__dataclass_fields__}
-    return replace_meter(given.config, Replaced(**named), as_json=given.json)
-
-
-def _revise(given: Arguments) -> Exit:
-    from agent.commands.correct import Period, revise
-
-    named = {name: getattr(given, name) for name in Period.__dataclass_fields__}
-    return revise(given.config, Period(**named), sure=given.yes, as_json=given.json)
-
-
 def _balance(given: Arguments) -> Exit:
     from agent.commands.balance import Asked, balance
 
@@ -225,8 +210,7 @@ def _parser() -> argparse.ArgumentParser:
     every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
     intervals.add_argument("--every", metavar="PERIOD", help=every)
     intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
-    add_replace(command("replace-meter", _replace_meter, "declare a replaced meter or an initial reading", config=True))
-    add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
+    add_bookkeeping(command)
     text = "print what came in at each level of the plant, and the rest that nobody metered"
     add_balance(command("balance", _balance, text, config=True, json=False))
     add_intensity(command("intensity", _intensity, "print what one unit of output took", config=True, json=False))

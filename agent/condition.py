@@ -183,7 +183,10 @@ class ConditionReader:
 
     def memory(self) -> dict[str, Any]:
         """Return the values seen latest, and the state formed latest, as JSON values."""
-        return {"seen": {name: [*seen] for name, seen in self._seen.items()}, "latest": self._latest}
+        return {
+            "seen": {name: [*seen] for name, seen in self._seen.items()},
+            "latest": self._latest and [*self._latest],
+        }
 
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Take over what `memory` returned."""

@@ -1,7 +1,6 @@
 """What `scan`, `decode` and `read` take: the arguments of the commands for commissioning."""
 
 import argparse
-import math
 from pathlib import Path
 
 
@@ -72,27 +71,6 @@ def _timeout(text: str) -> float:
     return number
 
 
-def add_replace(command: argparse.ArgumentParser) -> None:
-    """Add what `replace-meter` takes."""
-    command.add_argument("account", metavar="ACCOUNT", help="account of the counter, such as main-meter/electricity")
-    command.add_argument("--at", required=True, metavar="T", help="when, such as 2026-11-20T08:00, in the site's zone")
-    command.add_argument("--last", type=_shown, metavar="X", help="what the old meter showed; none for an initial one")
-    command.add_argument("--first", type=_shown, required=True, metavar="Y", help="what the new meter began with")
-    _add_said(command)
-
-
-def add_revise(command: argparse.ArgumentParser) -> None:
-    """Add what `revise` takes."""
-    moment = "such as 2026-11-20T08:00, in the site's time zone"
-    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
-    command.add_argument("--to", dest="end", required=True, metavar="T", help="end; not included")
-    command.add_argument("--account", metavar="A", help="only this account")
-    command.add_argument(
-        "--yes", action="count", default=0, help="answer one question with yes; give it twice for both"
-    )
-    _add_said(command)
-
-
 def add_balance(command: argparse.ArgumentParser) -> None:
     """Add what `balance` takes."""
     _add_periods(command)
@@ -126,22 +104,13 @@ def add_output(command: argparse.ArgumentParser) -> None:
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"start of the period, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="its end, which must have passed")
-    _add_said(command)
+    add_said(command)
 
 
-def _add_said(command: argparse.ArgumentParser) -> None:
+def add_said(command: argparse.ArgumentParser) -> None:
+    """Add who says something, and why."""
     command.add_argument("--reason", required=True, metavar="TEXT", help="why; it stands in every record it changes")
     command.add_argument("--author", required=True, metavar="NAME", help="who says so; it stands there as well")
-
-
-def _shown(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0.0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"'{text}' is no reading: write what the meter shows, such as 1234.5")
-    return number
 
 
 def add_read(command: argparse.ArgumentParser) -> None:

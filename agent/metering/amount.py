@@ -95,7 +95,7 @@ class Reading:
     def state(self) -> list[Any]:
         """Return the reading as JSON values."""
         state = [self.time_ns, self.monotonic_ns, self.value, self.registers.hex(), self.boot, self.doubt]
-        return state if self.condition is None else [*state, self.condition]
+        return state if self.condition is None else [*state, [*self.condition]]
 
     @staticmethod
     def restored(state: Sequence[Any]) -> "Reading":

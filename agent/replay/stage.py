@@ -7,7 +7,7 @@ Invariants:
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -200,6 +200,15 @@ class Stage:
             return None
         self.bookkeeper.close_next(account, now_ns)
         return self.made.intervals.popleft() if self.made.intervals else None
+
+    def close_due(self, now_ns: int) -> Iterator[Body]:
+        """Close all intervals that are due by a time; yield their records, and any made before."""
+        self.made.keeper.time_ns = now_ns
+        more = True
+        while more:
+            more = self.bookkeeper.close_due(now_ns)
+            while self.made.intervals:
+                yield self.made.intervals.popleft()
 
     def unlike(self, accounts: Mapping[str, Sequence[Any]]) -> list[str]:
         """Return the accounts whose books are not those of a copy."""

@@ -48,21 +48,38 @@ class Difference:
 
 
 @dataclass(slots=True)
+class Counts:
+    """What became of the intervals of one account."""
+
+    identical: int = 0
+    different: int = 0
+    unknown: int = 0
+
+
+@dataclass(slots=True)
 class Report:
     """Figures of a replay."""
 
     files: int = 0
     exchanges: int = 0
     polls: int = 0
-    intervals: int = 0
-    identical: int = 0
-    different: int = 0
+    accounts: dict[str, Counts] = field(default_factory=dict)
     first: Difference | None = None
     unknown: Counter[str] = field(default_factory=Counter)
     """Intervals that cannot be made again, by why."""
     withdrawn: int = 0
     """Intervals that were lost with the power before they were committed, and recorded anew."""
     remarks: list[str] = field(default_factory=list)
+
+    def of(self, account: str) -> Counts:
+        """Return the counts of an account."""
+        return self.accounts.setdefault(account, Counts())
+
+    @property
+    def total(self) -> Counts:
+        """Return those of all accounts."""
+        every = self.accounts.values()
+        return Counts(*(sum(getattr(each, name) for each in every) for name in ("identical", "different", "unknown")))
 
     def remark(self, text: str) -> None:
         """Say something worth knowing, once."""

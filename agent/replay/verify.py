@@ -123,6 +123,8 @@ class Verifier:
             self.report.withdrawn += self._published.fall_back(note.epoch, note.seq)
         if site is None:
             self._stage, self._why = None, _NO_SITE
+            digest = note.configuration.removeprefix("sha256:")[:12]
+            self.report.remark(f"from {self._file} on: configuration {digest}… or its factors are in no --config given")
         elif stage is None or not follows:
             self._begin(site, note)
         elif note.reason == "reload":
@@ -160,7 +162,7 @@ class Verifier:
         return Place(self._file, self._number)
 
     def _differs(self, difference: Difference) -> None:
-        self.report.different += 1
+        self.report.of(difference.account).different += 1
         self.report.first = self.report.first or difference
 
     def _surplus(self) -> None:
@@ -175,8 +177,9 @@ class Verifier:
     def _interval(self, note: Interval) -> None:
         record, stage = note.record, self._stage
         account = str(record["account"])
-        self.report.intervals += 1
+        counts = self.report.of(account)
         if stage is None:
+            counts.unknown += 1
             self.report.unknown[self._why] += 1
             return
         if note.now_ns is None:
@@ -188,8 +191,9 @@ class Verifier:
         if whole:
             self._published.add(whole)
         if whole.get("hash") == record["hash"]:
-            self.report.identical += 1
+            counts.identical += 1
         elif account in self._unsure:
+            counts.unknown += 1
             self.report.unknown[self._unsure[account]] += 1
         else:
             key, recorded, recomputed = first_difference(record, whole) or ("hash", record["hash"], whole["hash"])

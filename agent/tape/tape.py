@@ -6,6 +6,7 @@ Invariants:
 - An agent without a capture tells everything to a tape that takes no notice.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
@@ -18,6 +19,8 @@ from agent.tape.notes import Begun, Books, Clock, Interval, Noted, Polled, Relea
 from drivers.capture import CaptureWriter, Note
 from drivers.errors import LineError
 from drivers.reading import Block, Exchange
+
+_log = logging.getLogger(__name__)
 
 Results = Mapping[Block, Exchange | LineError]
 
@@ -71,16 +74,23 @@ class Capture(Protocol):
         ...
 
 
+def _now() -> tuple[int, int]:
+    return time.time_ns(), time.monotonic_ns()
+
+
 class WritingTape(Tape):
     """Writes what it is told into a capture, each of whose files begins with the books as they stand."""
 
-    def __init__(self, capture: Capture, books: Callable[[str, int], Books]) -> None:
-        """`books` gives them for a reason, as the note of this kind with a number."""
-        self._capture, self._books = capture, books
+    def __init__(
+        self, capture: Capture, books: Callable[[str, int], Books], now: Callable[[], tuple[int, int]] = _now
+    ) -> None:
+        """`books` gives them for a reason, as the note of this kind with a number; `now` both clocks [ns]."""
+        self._capture, self._books, self._now = capture, books, now
         capture.on_opened = self._opened
         self._polls: dict[str, tuple[int, int, int]] = {}
         self._gave: Polled | None = None
         self._clock: Clock | None = None
+        self._failed = False
         self._reason, self._part = "start", 0
 
     def reload(self, config: SiteConfig) -> None:
@@ -91,16 +101,25 @@ class WritingTape(Tape):
     def _opened(self) -> Iterable[Note]:
         reason, self._reason = self._reason, "file"
         self._part += 1
-        return [_made(self._books(reason, self._part))]
+        return [self._made(self._books(reason, self._part))]
 
     def exchange(self, exchange: Exchange) -> None:
         """Capture an exchange, and count it within its poll."""
-        if self._capture.writer is None:
-            return
-        self._capture.writer.exchange(exchange)
+        self._write(lambda writer: writer.exchange(exchange))
         unit, poll, count = self._polls.get(exchange.line, (0, 0, 0))
         same = (unit, poll) == (exchange.unit, exchange.poll)
         self._polls[exchange.line] = (exchange.unit, exchange.poll, count + 1 if same else 1)
+
+    def _write(self, what: Callable[[CaptureWriter], None]) -> None:
+        """Write something if anything is captured; a mistake of ours there must cost no line its poll."""
+        if self._capture.writer is None:
+            return
+        try:
+            what(self._capture.writer)
+        except Exception:  # noqa: BLE001  # whatever it is, a replay shows what is missing
+            if not self._failed:
+                self._failed = True
+                _log.exception("the capture is not complete: something cannot be written")
 
     def polled(self, line: str, cadence: Cadence, results: Results) -> None:
         """Keep what a poll gave until it is booked; what the exchanges alone cannot say is written out."""
@@ -122,7 +141,7 @@ class WritingTape(Tape):
         if gave is None or self._capture.writer is None:
             return
         if time_ns is None and gave.asked is None and not gave.stranger:
-            self._capture.writer.booked(gave.line, gave.cadence)
+            self._write(lambda writer: writer.booked(gave.line, gave.cadence))
         else:
             self.note(Polled(gave.line, gave.unit, gave.cadence, time_ns, gave.asked, gave.stranger))
 
@@ -134,17 +153,15 @@ class WritingTape(Tape):
 
     def note(self, noted: Noted) -> None:
         """Write a note."""
-        if self._capture.writer is not None:
-            self._capture.writer.note(_made(noted))
+        self._write(lambda writer: writer.note(self._made(noted)))
+
+    def _made(self, noted: Noted) -> Note:
+        return Note(noted.kind, *self._now(), body_of(noted))
 
     def interval(self, payload: bytes, now_ns: int | None) -> None:
         """Write an interval record."""
         if self._capture.writer is not None:
             self.note(Interval(orjson.loads(payload), now_ns))
-
-
-def _made(noted: Noted) -> Note:
-    return Note(noted.kind, time.time_ns(), time.monotonic_ns(), body_of(noted))
 
 
 def _asked(results: Results) -> list[list[object]]:

@@ -1,0 +1,99 @@
+"""The commands that correct the accounts and check them: what they take, and what they call."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from agent.commands.arguments import add_said
+from agent.commands.outcome import Exit
+
+Arguments = argparse.Namespace
+
+
+class Added(Protocol):
+    """Adds a command that is called with its arguments."""
+
+    def __call__(
+        self, name: str, call: Callable[[Arguments], Exit], text: str, *, config: bool = False, json: bool = True
+    ) -> argparse.ArgumentParser:
+        """Return its parser."""
+        ...
+
+
+def add_bookkeeping(command: Added) -> None:
+    """Add all of them."""
+    _add_replace(
+        command("replace-meter", _replace_meter, "declare a replaced meter or an initial reading", config=True)
+    )
+    _add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
+    _add_replay(command("replay", _replay, "make the intervals of a capture again, and compare them"))
+
+
+def _replace_meter(given: Arguments) -> Exit:
+    from agent.commands.correct import Replaced, replace_meter
+
+    named = {name: getattr(given, name) for name in Replaced.__dataclass_fields__}
+    return replace_meter(given.config, Replaced(**named), as_json=given.json)
+
+
+def _revise(given: Arguments) -> Exit:
+    from agent.commands.correct import Period, revise
+
+    named = {name: getattr(given, name) for name in Period.__dataclass_fields__}
+    return revise(given.config, Period(**named), sure=given.yes, as_json=given.json)
+
+
+def _replay(given: Arguments) -> Exit:
+    from agent.commands.replay import Asked, replay
+
+    return replay(Asked(**{name: getattr(given, name) for name in Asked.__dataclass_fields__}))
+
+
+def _add_replace(command: argparse.ArgumentParser) -> None:
+    """Add what `replace-meter` takes."""
+    command.add_argument("account", metavar="ACCOUNT", help="account of the counter, such as main-meter/electricity")
+    command.add_argument("--at", required=True, metavar="T", help="when, such as 2026-11-20T08:00, in the site's zone")
+    command.add_argument("--last", type=_shown, metavar="X", help="what the old meter showed; none for an initial one")
+    command.add_argument("--first", type=_shown, required=True, metavar="Y", help="what the new meter began with")
+    add_said(command)
+
+
+def _add_revise(command: argparse.ArgumentParser) -> None:
+    """Add what `revise` takes."""
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="end; not included")
+    command.add_argument("--account", metavar="A", help="only this account")
+    command.add_argument(
+        "--yes", action="count", default=0, help="answer one question with yes; give it twice for both"
+    )
+    add_said(command)
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    """Add what `replay` takes."""
+    command.add_argument(
+        "captures", nargs="+", type=Path, metavar="CAPTURE", help="capture files in order of time, or their folder"
+    )
+    again = "where it changed while the capture was made, give each; another one shows what would have been"
+    command.add_argument(
+        "--config", dest="configs", action="append", required=True, type=Path, metavar="CONFIG",
+        help=f"the site configuration; {again}",
+    )  # fmt: skip
+    command.add_argument(
+        "--factors", action="append", default=[], type=Path, metavar="FILE",
+        help="a factor set in place of the one of its name; may be given again",
+    )  # fmt: skip
+    command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the records and a summary")
+
+
+def _shown(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{text}' is no reading: write what the meter shows, such as 1234.5")
+    return number

@@ -1,0 +1,194 @@
+"""`energy-agent replay`: intervals made again from captures, and what would have been with another configuration."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.progress import Progress
+from agent.commands.table import fixed, print_table, print_text
+from agent.config import load_config
+from agent.replay.overheard import Overheard
+from agent.replay.published import Published
+from agent.replay.site import Site
+from agent.replay.suppose import FIGURES, Compared, Supposition
+from agent.replay.verdict import Report
+from agent.replay.verify import Item, Verifier
+from agent.tape.notes import Books, TapeError, note_of
+from drivers.capture import Captured, CaptureError, Note, Section, read_capture
+from drivers.capture.reader import capture_files
+
+INTERVALS, SUMMARY = "intervals.jsonl", "summary.json"
+_LOOKED_THROUGH = 1000
+"""Exchanges without books before a capture is taken for one of others."""
+_TOLD_EVERY = 10_000
+_UNITS = {"energy_kwh": "kWh", "kgce": "kgce", "co2_kg": "kg CO2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be replayed, with which configurations and factor files, and where the outcome goes."""
+
+    captures: Sequence[Path]
+    configs: Sequence[Path]
+    factors: Sequence[Path]
+    out: Path
+    json: bool
+
+
+def replay(asked: Asked) -> Exit:
+    """Replay captures; the exit code is 1 where an interval differs, or none could be made again."""
+    sites = [Site(load_config(path), asked.factors) for path in asked.configs]
+    try:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        with Progress("replaying") as progress, Published(asked.out / INTERVALS) as published:
+            return _replayed(asked, sites, published, _told(asked.captures, progress))
+    except (CaptureError, TapeError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        raise CommandError(f"{error.filename or asked.out}: {error.strerror}: name a folder to write to") from error
+
+
+def _replayed(asked: Asked, sites: Sequence[Site], published: Published, items: Iterator[Item]) -> Exit:
+    began = time.perf_counter()
+    first, items = _first_books(items)
+    outcome: dict[str, Any]
+    site = sites[0]
+    if first is None:
+        overheard = Overheard(site, published)
+        report = overheard.play(items)
+        outcome = {"mode": "overheard", "totals": _totals(overheard.records)}
+    elif any(not each.unlike(first) for each in sites):
+        verifier = Verifier(lambda books: next((each for each in sites if not each.unlike(books)), None), published)
+        report = verifier.play(items)
+        outcome = {"mode": "verified"}
+    else:
+        supposition = Supposition(site, published)
+        compared = supposition.play(items)
+        report = supposition.report
+        outcome = {"mode": "supposed", "other": site.unlike(first), "compared": [_row(each) for each in compared]}
+    seconds = time.perf_counter() - began
+    summary = _summary(report, seconds) | outcome
+    (asked.out / SUMMARY).write_bytes(orjson.dumps(summary, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    if asked.json:
+        print_json(summary)
+    else:
+        _show(summary, asked)
+    counts = report.total
+    judged = counts.identical or not counts.unknown
+    return Exit.NO if counts.different or not judged else Exit.DONE
+
+
+def _told(captures: Sequence[Path], progress: Progress) -> Iterator[Item]:
+    """Yield what stands in captures, and show how far it is."""
+    files = capture_files(captures)
+    done = 0
+    for count, item in enumerate(read_capture(files)):
+        if isinstance(item, Section):
+            done += 1
+        if not count % _TOLD_EVERY:
+            progress.at(max(0, done - 1), len(files), f"{count:,} entries")
+        yield item
+
+
+def _first_books(items: Iterator[Item]) -> tuple[Books | None, Iterator[Item]]:
+    """Return the books that a capture begins with, None for one of others, and everything in it."""
+    seen: list[Item] = []
+    exchanges = 0
+    for item in items:
+        seen.append(item)
+        exchanges += isinstance(item, Captured)
+        if isinstance(item, Note) and isinstance(note := note_of(item.kind, item.body), Books):
+            return note, chain(seen, items)
+        if exchanges > _LOOKED_THROUGH or (isinstance(item, Section) and not item.ours):
+            break
+    return None, chain(seen, items)
+
+
+def _summary(report: Report, seconds: float) -> dict[str, Any]:
+    counts = report.total
+    return {
+        "files": report.files,
+        "exchanges": report.exchanges,
+        "polls": report.polls,
+        "seconds": round(seconds, 3),
+        "exchanges_per_s": round(report.exchanges / max(seconds, 1e-9)),
+        **asdict(counts),
+        "unknown_because": dict(report.unknown),
+        "withdrawn": report.withdrawn,
+        "first": asdict(report.first) | {"place": str(report.first.place)} if report.first else None,
+        "accounts": {name: asdict(each) for name, each in sorted(report.accounts.items())},
+        "remarks": report.remarks,
+    }
+
+
+def _totals(records: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the sums of the latest revisions of each account."""
+    found = {}
+    for account, every in sorted(records.items()):
+        latest = {body["start"]: body for body in every}.values()
+        sums = {key: sum(body[key] for body in latest if key in body) for key in FIGURES if key in every[0]}
+        found[account] = {"intervals": len(latest), "unit": every[0]["unit"], **sums}
+    return found
+
+
+def _row(each: Compared) -> dict[str, Any]:
+    return asdict(each) | {"difference": each.difference}
+
+
+def _show(summary: dict[str, Any], asked: Asked) -> None:
+    speed = f"{summary['exchanges_per_s']:,} exchanges/s"
+    counted = f"{summary['exchanges']:,} exchanges, {summary['polls']:,} polls"
+    print_text(f"{summary['files']} files: {counted}, replayed in {summary['seconds']:.1f} s ({speed})")
+    {"verified": _show_verified, "supposed": _show_supposed, "overheard": _show_overheard}[summary["mode"]](summary)
+    for remark in summary["remarks"]:
+        print_text(f"note: {remark}")
+    print_text(f"records: {asked.out / INTERVALS}; summary: {asked.out / SUMMARY}")
+
+
+def _show_verified(summary: dict[str, Any]) -> None:
+    rows = [(name, each["identical"], each["different"], each["unknown"]) for name, each in summary["accounts"].items()]
+    rows.append(("all", summary["identical"], summary["different"], summary["unknown"]))
+    print_table("", ("intervals of", "identical", "different", "not recomputable"), rows)
+    for why, count in summary["unknown_because"].items():
+        print_text(f"not recomputable, {count}: {why}")
+    if summary["withdrawn"]:
+        print_text(f"{summary['withdrawn']} were recorded, lost before they were committed, and recorded anew")
+    if first := summary["first"]:
+        revision = f", revision {first['revision']}" if first["revision"] else ""
+        print_text(f"the first that differs: {first['account']} {first['start']}{revision}, {first['place']}")
+        said = [orjson.dumps(first[key]).decode() for key in ("recorded", "recomputed")]
+        print_text(f"{first['key']}: recorded {said[0]}, recomputed {said[1]}", "  ")
+
+
+def _show_supposed(summary: dict[str, Any]) -> None:
+    print_text(f"not what the capture was made with: {', '.join(summary['other'])}; what would have been:")
+    _show_figures(
+        (each["account"], _UNITS.get(each["figure"], each["unit"]), each["recorded"], each["supposed"])
+        for each in summary["compared"]
+    )
+
+
+def _show_figures(figures: Iterable[tuple[str, str, float | None, float | None]]) -> None:
+    rows = []
+    for account, unit, was, would in figures:
+        more = None if was is None or would is None else round(would - was, 6) + 0.0
+        share = "" if not was or more is None else f"{more / abs(was) * 100:+.3f}"
+        rows.append((account, unit, *(fixed([each])[0] for each in (was, would, more)), share))
+    columns = ("account", "in", "recorded", "recomputed", "difference", "%")
+    print_table("", columns, rows, right=columns[2:])
+
+
+def _show_overheard(summary: dict[str, Any]) -> None:
+    rows = [
+        (name, each["intervals"], *(fixed([each.get(key)])[0] for key in FIGURES), each["unit"])
+        for name, each in summary["totals"].items()
+    ]
+    columns = ("account", "intervals", "amount", "kWh", "kgce", "kg CO2", "unit")
+    print_text("captured by others: polls are put together from the plan, and there is nothing to compare with")
+    print_table("", columns, rows, right=columns[1:-1])
