@@ -41,6 +41,8 @@ _STEADY = 3.0
 """A jump no steeper than this many times the rises that follow it belongs to them."""
 _STILL_S = 3600.0
 """A counter may show at once what it gathered since its value last changed, up to this long."""
+_AWAKE_S = 60.0
+"""A meter that has shown zero for so long counts from zero; one that starts shows its total by then."""
 _RESET_SHARE = 0.01
 """A counter that goes on below this share of its old value was reset; above, it is another counter."""
 _WRAP_SHARE = {True: 0.5, False: 0.01}
@@ -198,7 +200,7 @@ class Counter:
         if rise < 0:
             if self._modulus is None:
                 return None
-            allowed = min(self._limit.allowed(0, self._gathering_s(last, reading)), self._wrap_share * self._modulus)
+            allowed = min(self._limit.across(self._gathering_s(last, reading)), self._wrap_share * self._modulus)
             return Rule.ROLLOVER if 0 <= rise + self._modulus <= allowed else None
         if rise > self._allowed(last, reading):
             return None
@@ -207,7 +209,7 @@ class Counter:
         return None if stays and elapsed_ns(last, reading) > self._gap_after_ns else Rule.NORMAL
 
     def _allowed(self, last: Reading, reading: Reading) -> float:
-        if last.value == 0.0 and self._limit.untried:
+        if last.value == 0.0 and self._limit.untried and self._still_s < _AWAKE_S:
             # A meter that boots with its gateway shows zero first and then its total: that is no consumption.
             return self._resolution
         return self._limit.allowed(quanta(last.value), self._gathering_s(last, reading) + self._late_s)
@@ -274,9 +276,9 @@ class Counter:
         first, newest = self._held[0], self._held[-1]
         jump = rise_of(last, first) / QUANTA_PER_UNIT / self._gathering_s(last, first)
         follow = rise_of(first, newest) / QUANTA_PER_UNIT / (elapsed_ns(first, newest) / NS_PER_S)
-        if jump <= _STEADY * follow:
+        if jump <= max(_STEADY * follow, self._limit.unrated):
             if self._limit.confirm(max(jump, follow)):
-                text = f"readings rise steadily by {follow * 3600:g} per hour, more than expected: booked"
+                text = f"readings go on from {first.value:.15g}, {follow * 3600:g} more per hour: booked after all"
                 self._tell(first, Rule.IMPLAUSIBLE, text)
                 self._over_rating = True
                 return self._booked((last, *self._take_held()))
@@ -288,9 +290,8 @@ class Counter:
     def _new_segment(self, last: Reading) -> Sequence[Delta]:
         first, *rest = self._take_held()
         rule = Rule.RESET if _near_zero(last, first) else Rule.REPLACEMENT
-        self._tell(
-            first, rule, f"the counter went on at {first.value:.15g} after {last.value:.15g}: nothing booked between"
-        )
+        text = f"the counter went on at {first.value:.15g} after {last.value:.15g}: nothing booked between"
+        self._tell(first, rule, text)
         self._still_s = 0.0
         self._limit.refute(quanta(first.value))
         self.declared.note(last, first, rule)

@@ -1,10 +1,9 @@
 """How much a counter may rise in a given time and still be believed.
 
-With a rated power the limit is that rate. Without one it is learnt: after a few rises the highest rate seen so
-far, a hundredfold, or a tenth of the counter's own reading, whichever is more. That is wide on purpose: it lets
-every machine start from standby and still stops the absurd (-1 read as 4 294 967 295, a total that appears from
-nowhere). Before anything is learnt every rise is believed; one that is refuted, because the counter goes on from where
-it was before, is unlearnt again.
+With a rated power the limit is that rate. Without one it is the highest rate seen so far, a hundredfold, or a tenth
+of the counter's own reading, or what any meter may pass, whichever is most. That is wide on purpose: it lets every
+machine start from standby and still stops the absurd (-1 read as 4 294 967 295, a total that appears from nowhere).
+A rise that is refuted, because the counter goes on from where it was before, is unlearnt again.
 """
 
 import math
@@ -16,6 +15,8 @@ from agent.metering.amount import QUANTA_PER_UNIT
 _LEARNT_AFTER = 5
 _LEARNT_FACTOR = 100.0
 _LEARNT_SHARE = 0.1
+_UNRATED = 1000.0 / 3600.0
+"""Believed of every device without a rating [unit/s]: 1 MW, 1000 m3/h, 1000 t/h. Standby teaches nothing of a start."""
 _REACH = 10.0
 """A rated power may be declared too low by this factor and the confirmed readings still count."""
 _FLOAT32_STEP = 2.0**-23
@@ -35,9 +36,14 @@ class RateLimit:
         self._first: list[tuple[int, int, float]] = []  # levels before and after, rate [unit/s]
 
     @property
-    def known(self) -> bool:
+    def _known(self) -> bool:
         """Whether anything is known: a rating, or rates seen."""
         return self._max_rate is not None or len(self._first) >= _LEARNT_AFTER
+
+    @property
+    def unrated(self) -> float:
+        """Rate [unit/s] believed where there is no rating; 0 where there is one."""
+        return _UNRATED if self._max_rate is None else 0.0
 
     @property
     def untried(self) -> bool:
@@ -49,9 +55,12 @@ class RateLimit:
         count = self._one_count(level)
         if self._max_rate is not None:
             return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + count
-        if not self.known:
-            return math.inf
-        return max(_LEARNT_FACTOR * self._fastest * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
+        rate = max(_LEARNT_FACTOR * self._fastest, _UNRATED)
+        return max(rate * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
+
+    def across(self, seconds: float) -> float:
+        """Return the rise [quanta] believed within a time across a roll-over: any while too little is known."""
+        return self.allowed(0, seconds) if self._known else math.inf
 
     def exceeds_rating(self, rise: int, level: int, seconds: float) -> bool:
         """Whether a rise [quanta] from a level is more than the rating alone allows."""

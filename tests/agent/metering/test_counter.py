@@ -334,6 +334,53 @@ def test_a_steady_rise_beyond_what_was_learnt_is_booked_once_it_is_confirmed() -
     assert total(book(counter, [*standby, *running])) == quanta(running[-1]) - quanta(1.0)
 
 
+def test_energy_that_flows_again_after_minutes_at_zero_is_booked_at_once() -> None:
+    counter = meter(max_rate=None, resolution=0.0)
+    idle = [*counter.book(at(0, 0.0))]
+    for second in range(5, 180, 5):
+        idle += counter.book(at(second, 0.0))
+    restarted = meter(max_rate=None, resolution=0.0)
+    restarted.restore(json.loads(json.dumps(counter.state())))
+    rest = [0.610274374485016, 0.6112, 0.6112, 0.6115, 0.6115]
+    deltas = book(restarted, rest, start_s=185, every_s=5)
+
+    assert total([*idle, *deltas]) == quanta(0.6115)
+    assert rules(deltas) == ["normal"] * 5
+    assert restarted.events == []
+
+
+def test_a_small_first_rise_from_zero_that_goes_on_slowly_is_energy_and_no_other_counter() -> None:
+    deltas = book(meter(max_rate=None), [0.0, 0.0, 0.5, 0.51, 0.51, 0.52, 0.53], every_s=5)
+
+    assert total(deltas) == quanta(0.53)
+    assert Rule.REPLACEMENT not in rules(deltas)
+
+
+def test_a_short_run_of_a_machine_after_standby_is_booked_on_a_young_meter() -> None:
+    standby = [0.001 * step for step in range(60)]
+    run = [standby[-1] + 0.3, *[standby[-1] + 0.3 + 0.001 * step for step in range(60)]]
+    counter = meter(max_rate=None, resolution=0.001)
+
+    assert total(book(counter, [*standby, *run])) == quanta(run[-1])
+    assert counter.events == []
+
+
+@pytest.mark.parametrize("before", range(5))
+def test_minus_one_read_as_unsigned_is_not_booked_before_anything_was_learnt(before: int) -> None:
+    begun = [1000.0 + 0.1 * step for step in range(before + 1)]
+    after = [begun[-1] + 0.1 * step for step in range(1, 8)]
+    deltas = book(meter(max_rate=None), [*begun, 429_496_729.5, *after])
+
+    assert total(deltas) == quanta(after[-1]) - quanta(1000.0)
+    assert {Rule.RESET, Rule.REPLACEMENT}.isdisjoint(rules(deltas))
+
+
+def test_a_large_consumer_is_booked_from_the_first_readings_on() -> None:
+    values = [10.0 + 2.5 * step for step in range(20)]  # 9 MW
+
+    assert total(book(meter(max_rate=None, resolution=0.0), values)) == quanta(values[-1]) - quanta(10.0)
+
+
 # Gaps and time.
 
 
