@@ -1,4 +1,4 @@
-"""The command `energy-simulators`: simulated devices and misbehaving lines over TCP, RTU over TCP or a serial line.
+"""The command `energy-simulators`: simulated, misbehaving and replayed devices over TCP, RTU over TCP or serial lines.
 
 Exit codes: 0 ended as asked, 2 usage or configuration, 3 a line cannot be served.
 """
@@ -20,6 +20,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
+from drivers.capture import CaptureError
 from drivers.errors import ProfileError
 from drivers.profile import load_profile
 from simulators.description import (
@@ -35,6 +36,7 @@ from simulators.description import (
 )
 from simulators.fault import command as fault
 from simulators.plant import SimulatedPlant
+from simulators.replay import command as replay
 from simulators.server import NotServed, Served
 
 _USAGE, _UNREACHABLE = 2, 3
@@ -57,9 +59,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "fault":
             _fault(arguments)
+        elif arguments.command == "replay":
+            _replay(arguments)
         else:
             _simulate(arguments)
-    except (PlantError, ProfileError, _Wrong) as error:
+    except (PlantError, ProfileError, CaptureError, replay.NotReplayed, _Wrong) as error:
         sys.stderr.write(f"{error}\n")
         return _USAGE
     except NotServed as error:
@@ -89,6 +93,12 @@ def _fault(arguments: argparse.Namespace) -> None:
         asyncio.run(_run(fault.serving(arguments, log.write if log else None), arguments, log))
 
 
+def _replay(arguments: argparse.Namespace) -> None:
+    with _served_log(arguments.served) as log:
+        ended = log.ended if log else asyncio.Event()
+        asyncio.run(_run(replay.serving(arguments, log, ended), arguments, log, ended))
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(_USAGE, f"{self.prog}: {message}: see {self.prog} --help\n")
@@ -109,8 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     faulty = commands.add_parser("fault", help="serve a line that misbehaves, with values that tell whose they are")
     fault.add_arguments(faulty)
     _add_place(faulty, "as with device; without PATH a new pseudo-terminal", nargs="?", const="")
+    replayed = commands.add_parser("replay", help="serve what was captured, at the times at which it was")
+    replay.add_arguments(replayed)
+    replayed.add_argument("--serial", metavar="PATH", help="serve the line on a serial line instead (see device)")
     for command in (plant, device, faulty):
         command.add_argument("--seed", type=int, default=0, help="the same seed gives the same course")
+    for command in (plant, device, faulty, replayed):
         command.add_argument("--served", metavar="FILE", type=Path, help="append one JSON line per answered read")
         command.add_argument("--for", metavar="S", dest="seconds", type=_positive, help="end after so many seconds")
         command.add_argument("--json", action="store_true", help="print what is served as JSON")
@@ -223,10 +237,13 @@ def _served_log(path: Path | None) -> Iterator[_ServedLog | None]:
 
 
 async def _run(
-    serving: contextlib.AbstractAsyncContextManager[None], arguments: argparse.Namespace, log: _ServedLog | None
+    serving: contextlib.AbstractAsyncContextManager[None],
+    arguments: argparse.Namespace,
+    log: _ServedLog | None,
+    ended: asyncio.Event | None = None,
 ) -> None:
-    """Serve until a signal, the end of `--for`, or a log that cannot be written."""
-    ended = log.ended if log else asyncio.Event()
+    """Serve until a signal, the end of `--for` or of what is served, or a log that cannot be written."""
+    ended = ended or (log.ended if log else asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)

@@ -1,12 +1,16 @@
 """The page on the simulators names what there is, and says the same in both languages."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from drivers.capture.encoder import Encoder
 from simulators.cli import main
 from simulators.fault.faults import FAULTS
+from tests.drivers.capture.exchanges import BOOT, LINES, answered
 
 DOCS = Path(__file__).parents[2] / "docs"
 ENGLISH, CHINESE = ((DOCS / f"simulators{end}").read_text(encoding="utf-8") for end in (".md", ".zh-CN.md"))
@@ -39,7 +43,9 @@ def test_every_fault_is_explained_with_its_stage_and_framing(page: str) -> None:
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("command", [line for line in commands(ENGLISH) if " my-meter" not in line])
+@pytest.mark.parametrize(
+    "command", [line for line in commands(ENGLISH) if " my-meter" not in line and " replay " not in line]
+)
 def test_every_command_that_is_shown_runs(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -49,3 +55,24 @@ def test_every_command_that_is_shown_runs(
 
     assert main([*arguments, "--for", "0.05"]) == 0
     assert capsys.readouterr().out
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("command", [line for line in commands(ENGLISH) if " replay " in line])
+def test_every_replay_that_is_shown_runs(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = Encoder(LINES, BOOT)
+    noon_ns = int(datetime(2026, 11, 24, 4, tzinfo=UTC).timestamp()) * 10**9
+    parts = [encoder.begin(site="works", configuration="", version="1")]
+    for hours in (-6, 0):
+        read = answered("hall")
+        parts.append(encoder.exchange(replace(read, time_ns=noon_ns + hours * 3600 * 10**9), "synchronised"))
+    (tmp_path / "capture").mkdir()
+    for name in ("tuesday.pcapng.zst", "capture/works.pcapng"):
+        (tmp_path / name).write_bytes(b"".join(parts))
+    monkeypatch.chdir(tmp_path)
+    _, *arguments = command.replace("/tmp/", f"{tmp_path}/").split()  # noqa: S108 - what the page shows
+
+    assert main([*arguments, "--for", "0.05"]) == 0
+    assert "hall" in capsys.readouterr().out
