@@ -6,6 +6,8 @@ from typing import Protocol
 
 import orjson
 
+from agent.record import as_json
+
 HELD = "retained"
 """Name under which the store keeps the topics that a receiver may hold a message of."""
 
@@ -87,4 +89,4 @@ class Board:
 
     def _save(self) -> None:
         if self._memory is not None:
-            self._memory.save_state(HELD, orjson.dumps(sorted(self._held)))
+            self._memory.save_state(HELD, as_json(sorted(self._held)))

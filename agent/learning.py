@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from agent.record import as_json
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
 from drivers.reading import Block
@@ -75,7 +76,7 @@ class Learned:
     def to_json(self, profile: Profile) -> bytes:
         """Return this as bytes for the store, bound to the profile it was learned with."""
         holes = [(hole.function, hole.address, hole.count) for hole in self.holes]
-        return orjson.dumps({"profile": profile.digest, "holes": holes, "max_registers": self.max_registers})
+        return as_json({"profile": profile.digest, "holes": holes, "max_registers": self.max_registers})
 
     @classmethod
     def from_json(cls, state: bytes | None, profile: Profile) -> "Learned":

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-import orjson
-
 from agent import __version__, bodies
 from agent.board import Board
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.record import rfc3339
+from agent.record import as_json, rfc3339
 from agent.timekeeping import Timekeeper
 
 
@@ -27,7 +25,7 @@ def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> 
         )
         if device.calibration:
             body["calibration"] = [certificate.said() for certificate in device.calibration]
-        board.put(f"{device.area}/{device.name}/meta", orjson.dumps(body))
+        board.put(f"{device.area}/{device.name}/meta", as_json(body))
 
 
 def post_status(board: Board, site: str, state: str, keeper: Timekeeper) -> None:
@@ -43,4 +41,4 @@ def post_status(board: Board, site: str, state: str, keeper: Timekeeper) -> None
         body["started"] = rfc3339(keeper.started_ns)
     if keeper.clocks.synchronised is not None:
         body["clock_synchronised"] = keeper.clocks.synchronised
-    board.put("agent/status", orjson.dumps(body))
+    board.put("agent/status", as_json(body))

@@ -45,13 +45,21 @@ class Record:
     payload: bytes
 
 
+def as_json(value: object, option: int | None = None) -> bytes:
+    """Return `value` as JSON in bytes of its own size; raise TypeError where JSON has no form for it.
+
+    orjson leaves the text in the buffer it was written into: 500 bytes in 16 kB for as long as they are kept.
+    """
+    return bytes(memoryview(orjson.dumps(value, option=option)))
+
+
 def encode(body: Mapping[str, object]) -> bytes:
     """Return `body` as JSON whose floats read back to the same bits.
 
     Raises ValueError naming the key when a value is missing, not finite or no JSON: a missing value is an absent key.
     """
     try:
-        payload = orjson.dumps(body, option=orjson.OPT_SERIALIZE_NUMPY)
+        payload = as_json(body, orjson.OPT_SERIALIZE_NUMPY)
     except TypeError as error:
         raise ValueError(f"a record cannot hold this: {error}") from error
     # orjson writes NaN as null, so only a payload that spells null anywhere deserves the slow look.

@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import orjson
 
 from agent import bodies
 from agent.alarm import Alarm, Severity
@@ -27,7 +26,7 @@ from agent.intensity.rolling import intensity_window
 from agent.latest import Latest
 from agent.ledger import Ledger, WindowFigures
 from agent.polled import Cadence, Condition, PolledDevice
-from agent.record import AGENT, event_body, rfc3339
+from agent.record import AGENT, as_json, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows
 from agent.scribe import Scribe
@@ -200,7 +199,7 @@ class Recorder:
             state["since"] = rfc3339(since_ns)
         if device.reason:
             state["reason"] = device.reason
-        self._board.put(f"{key}/state", orjson.dumps(state))
+        self._board.put(f"{key}/state", as_json(state))
 
     def _tell_condition(self, device: PolledDevice, key: str, monotonic_ns: int) -> None:
         since_ns = device.since_ns = self._keeper.resolve(monotonic_ns, device.since_ns)

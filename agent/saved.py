@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-import orjson
+from agent.record import as_json
 
 VERSION = 2
 """Shape of the states and rows of this agent; another one is not read."""
@@ -24,7 +24,7 @@ def pack(**fields: Any) -> bytes:
     """Return a state of JSON values as it is saved."""
     fields = {"version": VERSION, **fields}
     try:
-        return orjson.dumps(fields)
+        return as_json(fields)
     except TypeError:
         return json.dumps(fields).encode()  # orjson refuses numbers beyond 64 bits, to which absurd readings add up
 

@@ -77,14 +77,14 @@ class _Sight(Enum):
     FOREIGN = "foreign"
 
 
-def evidence(scheme: str, exchanges: Iterable[Exchange], port: PortErrors = PortErrors()) -> LineEvidence:
-    """Return what exchanges on a line of this URL scheme show."""
+def evidence(scheme: str, exchanges: Iterable[Exchange | None], port: PortErrors = PortErrors()) -> LineEvidence:
+    """Return what exchanges on a line of this URL scheme show; None stands for one that was accepted."""
     accepted = silent = received = due = 0
     refusals, strangers = [], []
     counts = dict.fromkeys(_Sight, 0)
     raw = b""
     for exchange in exchanges:
-        if exchange.outcome is Outcome.OK:
+        if exchange is None or exchange.outcome is Outcome.OK:
             accepted += 1
         elif exchange.outcome is Outcome.EXCEPTION:
             refusals.append(exchange.exception)
