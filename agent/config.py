@@ -11,6 +11,7 @@ from pathlib import Path
 from agent.crosscheck import crosscheck
 from agent.sections import (
     AccountSection,
+    AuditSection,
     CaptureSection,
     CarbonSection,
     DeviceSection,
@@ -82,6 +83,7 @@ class SiteConfig:
     mqtt: MqttConfig | None
     influx: InfluxConfig | None
     capture: CaptureSection
+    audit: AuditSection
     http: HttpSection | None
     profiles: Mapping[str, Profile]
 
@@ -135,6 +137,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         mqtt=parsed.table("mqtt", MqttConfig),
         influx=parsed.table("influx", InfluxConfig),
         capture=parsed.table("capture", CaptureSection) or CaptureSection(),
+        audit=parsed.table("audit", AuditSection) or AuditSection(),
         http=parsed.table("http", HttpSection),
         profiles=profiles,
     )

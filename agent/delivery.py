@@ -1,5 +1,6 @@
 """From a configuration to what delivers its records."""
 
+import asyncio
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -30,6 +31,13 @@ def end_alarms_of_others(present: Sequence[Forwarder], alarms: AlarmDesk) -> Non
     """End the alarms of sinks that an earlier run had and this one has not: nobody else would."""
     for name in {*SINKS} - {forwarder.sink.name for forwarder in present}:
         _tell(alarms, name, "")
+
+
+async def delivered(senders: Sequence[Forwarder], patience_s: float) -> None:
+    """Wait until those that are connected have delivered everything, but no longer than `patience_s`."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline and any(each.pending for each in senders if each.connected):  # noqa: ASYNC110  # seconds at most, on the way out
+        await asyncio.sleep(0.05)
 
 
 def _tell(alarms: AlarmDesk, sink: str, reason: str) -> None:

@@ -10,8 +10,8 @@ from agent.record import as_json, rfc3339
 from agent.timekeeping import Timekeeper
 
 
-def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> None:
-    """Post what each device is and how its amounts are converted at this time."""
+def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int, public_key: str = "") -> None:
+    """Post what each device is, how its amounts are converted at this time, and the key of the seals, if any."""
     for device in config.devices:
         own = [account for account in ledger.plant.accounts if account.device == device.name]
         body = bodies.meta(
@@ -23,13 +23,15 @@ def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int) -> 
             {account.name: account.unit for account in own},
             config.digest,
         )
+        if public_key:
+            body["public_key"] = public_key
         if device.calibration:
             body["calibration"] = [certificate.said() for certificate in device.calibration]
         board.put(f"{device.area}/{device.name}/meta", as_json(body))
 
 
-def post_status(board: Board, site: str, state: str, keeper: Timekeeper) -> None:
-    """Post whether the agent runs."""
+def post_status(board: Board, site: str, state: str, keeper: Timekeeper, public_key: str = "") -> None:
+    """Post whether the agent runs, and the key of its seals, if any."""
     body: dict[str, Any] = {
         "schema": "energy-agent/status/1",
         "site": site,
@@ -37,6 +39,8 @@ def post_status(board: Board, site: str, state: str, keeper: Timekeeper) -> None
         "version": __version__,
         "clock_known": keeper.believed,
     }
+    if public_key:
+        body["public_key"] = public_key
     if keeper.believed:
         body["started"] = rfc3339(keeper.started_ns)
     if keeper.clocks.synchronised is not None:

@@ -6,7 +6,9 @@ from typing import Any
 
 from agent.config import SINKS, SiteConfig
 
-_NOT_ACCOUNTED = frozenset({"path", "digest", "store", "lines", "equipment", "alarms", "capture", "http", *SINKS})
+_NOT_ACCOUNTED = frozenset(
+    {"path", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}
+)
 """What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
 
 
@@ -41,6 +43,8 @@ def needs_new_start(before: SiteConfig, after: SiteConfig) -> str:
         return "[site]"
     if before.store != after.store:
         return "[store]"
+    if before.audit != after.audit:
+        return "[audit]"
     for name in SINKS:
         # The store keeps a cursor for each sink it was opened with.
         if (name in before.sinks) != (name in after.sinks):

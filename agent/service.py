@@ -15,9 +15,9 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent import snapshot
 from agent.alarms import ALARMS, AlarmDesk
 from agent.api import ApiError, LocalApi
+from agent.audit.auditor import Auditor
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
@@ -26,7 +26,7 @@ from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.crew import Job, working
-from agent.delivery import end_alarms_of_others, forwarders
+from agent.delivery import delivered, end_alarms_of_others, forwarders
 from agent.duties import Duties
 from agent.forward import Forwarder
 from agent.intensity.publishing import Intensities
@@ -43,6 +43,7 @@ from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe
 from agent.sections import LineSection
+from agent.state import whole
 from agent.store import Store, StoreError
 from agent.taking_up import take_up
 from agent.tape import WritingTape
@@ -74,6 +75,9 @@ class Agent:
         self.tape = WritingTape(self.capture, lambda reason, part: books_of(self, reason, part))
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper, tape=self.tape)
         self.alarms = AlarmDesk(self.scribe, self.board)
+        self.auditor = Auditor(
+            config, self.ledger, scribe=self.scribe, board=self.board, alarms=self.alarms, capture=self.capture
+        )
         self.bookkeeper = Bookkeeper(self.ledger, self.scribe)
         self.derived = Derived(self.scribe, Billed(self.store, self.ledger))
         self.derived.keep(config, self.ledger)
@@ -123,9 +127,10 @@ class Agent:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until `stop` is set; raise StoreError or ApiError when the agent cannot start."""
+        """Run until `stop` is set; raise StoreError, KeyFileError or ApiError when the agent cannot start."""
         async with contextlib.AsyncExitStack() as stack:
             await stack.enter_async_context(self._books_open())
+            self.auditor.open()
             self.alarms.restore(self.store.load_state(ALARMS), known=self.recorder.knows)
             end_alarms_of_others(self.forwarders, self.alarms)
             await self.duties.begin()
@@ -133,8 +138,7 @@ class Agent:
             if self.config.mqtt:
                 self.board.remember(self.store, known=self.recorder.knows)
             stack.push_async_callback(self._stop_api)
-            if self.api:
-                await self.api.start()
+            await self._start_api()
             async with working((_delivery(f), f.run) for f in self.forwarders) as self._delivering:
                 async with working(self._duties()) as self._polling:
                     notify("READY=1")
@@ -176,6 +180,7 @@ class Agent:
             ("books", self.duties.keep_books),
             ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
             ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
+            ("seals", lambda: self.auditor.run_for_ever(lambda: self.recorder.settled)),
             ("outputs", self.listener.run_for_ever),
             ("intensities", lambda: self.intensities.run_for_ever(lambda: self.recorder.settled)),
             ("budgets", lambda: self.recorder.accounted.run_for_ever(lambda: self.recorder.settled)),
@@ -187,10 +192,6 @@ class Agent:
         """Take up what the run before left, if its books have turned up; the crew asks again and again."""
         if self.recorder.settled:
             take_up(self.store, self.ledger, lambda: self._ledger(self.config), self.tape)
-
-    async def _stop_api(self) -> None:
-        if self.api:
-            await self.api.stop()
 
     def reload(self, config: SiteConfig) -> None:
         """Take over a configuration, which must not need a new start, as soon as the one before is taken over."""
@@ -246,15 +247,21 @@ class Agent:
         await self._stop_api()
         former, self.api = self.config, self._api(config)
         try:
-            if self.api:
-                await self.api.start()
+            await self._start_api()
         except ApiError as error:
             _log.error("%s is not taken over, the old configuration stays: %s", config.path, error)
             self.api = self._api(former)
-            if self.api:
-                await self.api.start()
+            await self._start_api()
             return False
         return True
+
+    async def _start_api(self) -> None:
+        if self.api:
+            await self.api.start()
+
+    async def _stop_api(self) -> None:
+        if self.api:
+            await self.api.stop()
 
     def _switch(self, config: SiteConfig, ledger: Ledger, gone: tuple[str, ...]) -> None:
         """Go on with another configuration, its ledger, and without some devices."""
@@ -267,47 +274,33 @@ class Agent:
         self.tape.reload(config)
         self.recorder.configure(config, ledger)
         self.bookkeeper.keep(ledger)
-        for part in (self.corrections, self.derived, self.listener, self.intensities):
+        for part in (self.corrections, self.derived, self.listener, self.intensities, self.auditor):
             part.keep(config, ledger)
         self.bookkeeper.save()
         self._say_online()
 
     def _say_online(self) -> None:
         """Post what each device is, by the factors of today, and that the agent runs."""
-        post_meta(self.board, self.config, self.ledger, time.time_ns())
-        post_status(self.board, self.config.site.name, "online", self.keeper)
+        key = self.auditor.public_key
+        post_meta(self.board, self.config, self.ledger, time.time_ns(), key)
+        post_status(self.board, self.config.site.name, "online", self.keeper, key)
 
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
         await self.duties.finish()
-        post_status(self.board, self.config.site.name, "offline", self.keeper)
+        await self.auditor.finish(ready=self.recorder.settled)
+        post_status(self.board, self.config.site.name, "offline", self.keeper, self.auditor.public_key)
         try:
             await self.store.flush()
         except StoreError as error:
             _log.error("%s", error)
-        deadline = time.monotonic() + _GOODBYE_S
-        while time.monotonic() < deadline and any(f.pending for f in self.forwarders if f.connected):  # noqa: ASYNC110  # three seconds at most, on the way out
-            await asyncio.sleep(0.05)
+        await delivered(self.forwarders, _GOODBYE_S)
 
     def snapshot(self) -> dict[str, Any]:
         """Return the whole state of the agent as JSON-able figures: for status, health, metrics and the live view."""
-        elapsed_s = max(time.monotonic() - self._started, 1e-9)
-        sections = {section.name: section for section in self.config.devices}
         return {
-            **snapshot.run(self.config, self.keeper, self.recorder.waiting, elapsed_s),
+            **whole(self, max(time.monotonic() - self._started, 1e-9)),
             "stalled": self.duties.stalled(),
-            "lines": [snapshot.line(poller, elapsed_s) for poller in self.pollers],
-            "devices": [
-                snapshot.device(sections[device.name], device) for poller in self.pollers for device in poller.devices
-            ],
-            "accounts": snapshot.accounts(self.ledger, self.bookkeeper.latest_intervals),
-            "worked_out": snapshot.worked_out(self.derived.latest_intervals),
-            "sinks": [forwarder.status() for forwarder in self.forwarders],
-            "store": snapshot.store(self.store),
-            "capture": self.capture.figures(),
-            "records": dict(self.scribe.counts),
-            "intervals_closed": dict(self.bookkeeper.intervals_closed),
-            "alarms": snapshot.alarms(self.alarms),
         }
 
 

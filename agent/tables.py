@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 
 from agent.sections import (
     AccountSection,
+    AuditSection,
     CaptureSection,
     CarbonSection,
     DeviceSection,
@@ -40,6 +41,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "influx": InfluxConfig,
     "carbon": CarbonSection,
     "capture": CaptureSection,
+    "audit": AuditSection,
     "http": HttpSection,
     "calendar": CalendarSection,
 }

@@ -138,6 +138,9 @@ Next:
   1. describe the plant:   $CONFIG/energy-agent.toml
   2. store the secrets:    install -m 600 /dev/stdin /etc/credstore/energy-agent.mqtt     (then type it, Ctrl-D)
                            the same with energy-agent.influx for the database's token
+                           nothing to do for the seals: the agent makes their key in $STATE/audit; to keep it apart:
+                           openssl genpkey -algorithm ed25519 | install -m 600 /dev/stdin /etc/credstore/energy-agent.seal
+                           and [audit] key_file in the configuration
   3. look it over:         $PREFIX/bin/energy-agent check $CONFIG/energy-agent.toml
   4. try the devices:      $PREFIX/bin/energy-agent read $CONFIG/energy-agent.toml
   5. start it:             systemctl enable --now energy-agent

@@ -19,7 +19,7 @@ from drivers.point import Defaults, Point, resolve
 from drivers.quantity import VOCABULARY, Kind
 from drivers.reading import Block
 
-__all__ = ["AccountSpec", "Identity", "Point", "Profile", "catalogue", "load_profile"]
+__all__ = ["AccountSpec", "Identity", "Point", "Profile", "catalogue", "load_profile", "profile_path"]
 
 _CATALOGUE = Path(__file__).parent / "catalogue"
 # The gauge that, integrated over time, gives a counter of the dimension.
@@ -95,18 +95,22 @@ def load_profile(name: str, *, relative_to: Path | None = None) -> Profile:
 
     Raises ProfileError, which carries every mistake with its place.
     """
-    known = catalogue()
-    if name in known:
-        path = _CATALOGUE / f"{name}.toml"
-    elif name.endswith(".toml"):
-        path = (relative_to or Path()) / name
-    else:
-        raise ProfileError([Problem(name, 1, f"no profile '{name}' in the catalogue", nearest(name, known))])
+    path = profile_path(name, relative_to=relative_to)
     try:
         document = Document.load(path)
     except DocumentError as error:
         raise ProfileError([error.problem]) from error
     return _Loader(document).load(name)
+
+
+def profile_path(name: str, *, relative_to: Path | None = None) -> Path:
+    """Return where a profile stands; raise ProfileError for a name that the catalogue has not and that is no file."""
+    known = catalogue()
+    if name in known:
+        return _CATALOGUE / f"{name}.toml"
+    if name.endswith(".toml"):
+        return (relative_to or Path()) / name
+    raise ProfileError([Problem(name, 1, f"no profile '{name}' in the catalogue", nearest(name, known))])
 
 
 class _Loader:

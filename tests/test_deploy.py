@@ -43,7 +43,7 @@ def test_the_example_configuration_shows_every_table() -> None:
 
     assert set(example) == {
         "site", "store", "line", "device", "account", "output", "intensity", "windows", "interval", "mqtt", "influx",
-        "capture", "http",
+        "capture", "audit", "http",
     }  # fmt: skip
 
 

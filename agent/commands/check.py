@@ -7,8 +7,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from agent.audit.auditor import check_key
+from agent.audit.key_file import KeyFileError
 from agent.commands.balance import configured_balances
-from agent.commands.outcome import Exit, print_json, say
+from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions, library_of
@@ -110,8 +112,12 @@ def alarms_of(config: SiteConfig) -> list[dict[str, Any]]:
 
 
 def check(path: Path, *, as_json: bool) -> Exit:
-    """Validate a configuration; raises ConfigError with every problem."""
+    """Validate a configuration; raises ConfigError with every problem, CommandError for a wrong key."""
     config = load_config(path)
+    try:
+        check_key(config)
+    except KeyFileError as error:
+        raise CommandError(str(error)) from error
     now_ns = time.time_ns()
     lines, memory, accounts = plan_of(config), memory_of(config), accounts_of(config, now_ns)
     overloaded = [line for line in lines if line["load_percent"] > FULL * 100]

@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from agent.api import ApiError
+from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
 from agent.memory import keep_settled
@@ -88,7 +89,7 @@ class Run:
             self._agent.reload(config)
 
     async def until_ended(self) -> None:
-        """Run agent after agent; raise a group with StoreError or ApiError when the first cannot start."""
+        """Run agent after agent; raise a group of StoreError, KeyFileError, ApiError when the first cannot start."""
         async with asyncio.TaskGroup() as group:
             beside = [
                 group.create_task(self._reload_for_ever(), name="reload"),
@@ -106,7 +107,7 @@ class Run:
         while True:
             try:
                 await self._agent.run(self._stop)
-            except (StoreError, ApiError) as error:
+            except (StoreError, KeyFileError, ApiError) as error:
                 if former is None:
                     raise
                 _log.error("%s is not taken over, the old configuration is taken up again: %s", self._path, error)
@@ -159,6 +160,6 @@ def run(path: Path) -> Exit:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run_agent(path, config, early))
-    except* (StoreError, ApiError) as group:
+    except* (StoreError, KeyFileError, ApiError) as group:
         raise CommandError("; ".join(str(error) for error in group.exceptions)) from group
     return Exit.DONE

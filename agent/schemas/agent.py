@@ -5,8 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from agent.schemas.device import Placed
-from agent.schemas.message import Chained, Count, Figures, Message, Number, Recorded, Time
-from agent.schemas.proof import PublicKey
+from agent.schemas.message import Chained, Count, Figures, Message, Number, PublicKey, Recorded, Time
 
 
 class Status(Message):

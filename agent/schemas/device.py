@@ -12,12 +12,12 @@ from agent.schemas.message import (
     Figures,
     Message,
     Number,
+    PublicKey,
     Recorded,
     Reservation,
     Time,
     TopicPart,
 )
-from agent.schemas.proof import PublicKey
 
 PLACED: dict[str, Any] = {"dependentRequired": {"area": ["device"], "device": ["area"]}}
 """Area and device stand together, or neither does and the message is about the agent."""

@@ -20,6 +20,8 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A part of a whole, 0 to 1."""
 Count = Annotated[int, Field(ge=0)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
+"""An Ed25519 public key: its 32 bytes in Base64."""
 TopicPart = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]+$")]
 QualityText = Annotated[str, StringConstraints(pattern=r"^(good|(uncertain|bad):[a-z_]+)$")]
 Reservation = Annotated[str, StringConstraints(pattern=r"^(uncertain|bad):[a-z_]+$")]

@@ -4,10 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from agent.schemas.message import Chained, Count, Digest, Time
-
-PublicKey = Annotated[str, StringConstraints(pattern=r"^ed25519:[A-Za-z0-9+/]{43}=$")]
-"""An Ed25519 public key: its 32 bytes in Base64."""
+from agent.schemas.message import Chained, Count, Digest, PublicKey, Time
 
 
 class Proof(Chained):
@@ -56,11 +53,11 @@ class Seal(Chained):
     schema_: Literal["energy-agent/seal/1"] = Field(alias="schema")
     time: Time
     """When it was made."""
-    from_seq: Count
-    """Number of the first record under it; 0 when there is none."""
-    to_seq: Count
-    """Number of the last record under it, or of the seal before when there is none."""
-    count: Count
+    from_seq: Annotated[int, Field(ge=1)]
+    """Number of the first record under it."""
+    to_seq: Annotated[int, Field(ge=1)]
+    """Number of the last record under it."""
+    count: Annotated[int, Field(ge=1)]
     """How many records of the chain are under it."""
     root: Digest
     """Root of the Merkle tree over the hashes of these records by number (RFC 6962, 2.1)."""

@@ -3,6 +3,7 @@
 What tables say about each other is checked in `agent.crosscheck`.
 """
 
+from agent.sections.audit import AuditSection
 from agent.sections.carbon import CarbonSection, FuelSection, GreenPowerSection
 from agent.sections.output import IntensitySection, OutputSection
 from agent.sections.plant import AccountSection, DeviceSection, LineSection
@@ -17,6 +18,7 @@ from agent.sections.site import (
 
 __all__ = [
     "AccountSection",
+    "AuditSection",
     "CaptureSection",
     "CarbonSection",
     "DeviceSection",

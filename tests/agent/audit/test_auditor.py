@@ -1,0 +1,265 @@
+"""A running agent proves its records: evidence with its documents, one key, seals that outsiders can check."""
+
+import asyncio
+import base64
+import hashlib
+import itertools
+import json
+import stat
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from agent.audit.documents import Documents
+from agent.audit.key_file import KeyFileError
+from agent.cli import main
+from agent.config import SiteConfig
+from agent.service import Agent
+from agent.store import GENESIS, read_chained
+from tests.agent.audit.test_merkle import by_definition
+from tests.agent.frames import configured
+from tests.modbus_rig import Chunk, Request, rig
+
+SITE = """[site]
+name = "works"
+electricity_region = "CN-AH"
+
+[store]
+path = "data/store.db"
+max_size = "4MiB"
+commit_every = "50ms"
+
+[[line]]
+name = "hall"
+url = "{url}"
+timeout = "300ms"
+
+[[device]]
+name = "motor-1"
+area = "hall"
+line = "hall"
+unit = 1
+profile = "generic/vfd-motor"
+every = "100ms"
+
+[interval]
+length = "1s"
+
+[capture]
+mode = "full"
+directory = "capture"
+
+[audit]
+seal_every = "1s"
+"""
+
+
+def site(folder: Path, url: str = "tcp://127.0.0.1:1", more: str = "") -> SiteConfig:
+    return configured(folder, SITE.format(url=url) + more)
+
+
+class Motor:
+    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
+
+    def __init__(self) -> None:
+        self.counts = itertools.count(1_000_000, 7)
+
+    def __call__(self, request: Request) -> Iterable[Chunk]:
+        values = [0] * request.count
+        at = 0x0010 - request.address
+        if 0 <= at < request.count:
+            values[at : at + 2] = divmod(next(self.counts), 1 << 16)
+        return [(0, request.reply(values))]
+
+
+@asynccontextmanager
+async def running(agent: Agent) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    task = asyncio.create_task(agent.run(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        await task
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not reached():  # noqa: ASYNC110  # what is waited for has no event
+            await asyncio.sleep(0.02)
+
+
+def chain(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(record.payload) for record in read_chained(folder / "data" / "store.db")]
+
+
+def kind(record: dict[str, Any]) -> str:
+    return str(record["schema"]).split("/")[1]
+
+
+def check_by_hand(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Check links, hashes, roots and signatures without the agent's code; return the seals."""
+    previous, seals = GENESIS, []
+    for record in records:
+        content = {key: record[key] for key in record if key not in {"hash", "signature"}}
+        assert record["previous"] == previous
+        assert record["hash"] == "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+        previous = record["hash"]
+        if kind(record) == "seal":
+            key = Ed25519PublicKey.from_public_bytes(base64.b64decode(record["public_key"].removeprefix("ed25519:")))
+            key.verify(base64.b64decode(record["signature"]), rfc8785.dumps(content))
+            seals.append(record)
+    last = {"hash": GENESIS, "to_seq": 0}
+    for seal in seals:
+        under = [each for each in records if last["to_seq"] < each["seq"] <= seal["to_seq"]]
+        root = by_definition([bytes.fromhex(each["hash"].removeprefix("sha256:")) for each in under])
+        assert (seal["from_seq"], seal["to_seq"], seal["count"]) == (under[0]["seq"], under[-1]["seq"], len(under))
+        assert (seal["root"], seal["head"]) == (f"sha256:{root.hex()}", under[-1]["hash"])
+        assert seal["previous_seal"] == last["hash"]
+        last = seal
+    return seals
+
+
+@pytest.mark.integration
+async def test_a_run_can_be_proved_from_its_first_record_to_its_last(tmp_path: Path) -> None:
+    async with rig("tcp", Motor()) as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts["interval"] >= 2 and agent.scribe.counts.get("seal", 0) >= 2)
+            posted = json.loads(agent.board.get("agent/seal") or b"{}")
+            key = agent.auditor.public_key
+            meta = json.loads(agent.board.get("hall/motor-1/meta") or b"{}")
+            status = json.loads(agent.board.get("agent/status") or b"{}")
+    records = chain(tmp_path)
+    seals = check_by_hand(records)
+
+    assert posted in seals
+    assert {seal["public_key"] for seal in seals} == {meta["public_key"], status["public_key"], key}
+    assert seals[-1]["seq"] > max(record["seq"] for record in records if kind(record) == "interval")
+    evidence = {(record["what"], record["name"]): record for record in records if kind(record) == "evidence"}
+    assert evidence["software", "energy-agent"]["version"]
+    assert evidence["software", "energy-agent"]["packages"]["numpy"]
+    assert evidence["configuration", "site.toml"]["digest"] == agent.config.digest
+    assert evidence["profile", "generic/vfd-motor"]["digest"] == agent.config.profiles["motor-1"].digest
+    assert evidence["key", "seals"]["public_key"] == key
+    (capture,) = [each for each in evidence.values() if each["what"] == "capture"]
+    file = tmp_path / "capture" / capture["name"]
+    assert capture["digest"] == "sha256:" + hashlib.sha256(file.read_bytes()).hexdigest()
+    assert (capture["size"], capture["exchanges"] > 0) == (file.stat().st_size, True)
+    documents = Documents(tmp_path / "data" / "audit" / "documents")
+    for (what, name), record in evidence.items():
+        if what in {"software", "configuration", "profile", "factors"}:
+            content = documents.find(record["digest"])
+            assert content is not None, name
+            assert len(content) == record["size"]
+    path = tmp_path / "data" / "audit" / "key.pem"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.integration
+async def test_the_next_run_goes_on_with_chain_seals_and_key_and_seals_what_was_left(tmp_path: Path) -> None:
+    keys = set()
+    for runs in (1, 2, 3):
+        agent = Agent(site(tmp_path))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)  # noqa: B023 -- awaited in the same turn
+        keys.add(agent.auditor.public_key)
+        seals = check_by_hand(chain(tmp_path))
+        assert len([record for record in chain(tmp_path) if record.get("what") == "software"]) == runs
+
+    assert len(keys) == 1
+    assert len(seals) >= 3
+
+
+@pytest.mark.integration
+async def test_a_reload_tells_what_has_changed_and_nothing_else(tmp_path: Path) -> None:
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)
+        before = agent.scribe.counts["evidence"]
+        changed = site(tmp_path, more='\n[windows]\npublish = "5s"\n')
+        agent.reload(changed)
+        await until(lambda: agent.config is changed)
+        assert agent.scribe.counts["evidence"] == before + 1
+        sealed = agent.scribe.counts["seal"]
+        await until(lambda: agent.scribe.counts["seal"] >= sealed + 2)
+    records = chain(tmp_path)
+    told = [record for record in records if record.get("what") == "configuration"]
+
+    assert [record["digest"] for record in told] != [changed.digest] * 2
+    assert told[-1]["digest"] == changed.digest
+    assert Documents(agent.auditor.folder / "documents").find(changed.digest)
+    check_by_hand(records)
+
+
+@pytest.mark.integration
+async def test_a_store_that_was_lost_begins_a_new_chain_by_the_same_key(tmp_path: Path) -> None:
+    for _ in range(2):
+        agent = Agent(site(tmp_path))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)  # noqa: B023 -- awaited in the same turn
+        seals = check_by_hand(chain(tmp_path))
+        for file in (tmp_path / "data").glob("store.db*"):
+            file.unlink()
+
+    assert seals[0]["previous_seal"] == GENESIS
+
+
+@pytest.mark.integration
+async def test_without_a_place_for_the_key_the_accounts_go_on_and_an_alarm_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.audit.auditor._RETRY_S", 0.1)
+    make, broken = "agent.audit.auditor.own_key", [True]
+
+    def failing(path: Path) -> Any:
+        if broken:
+            raise OSError(28, "No space left on device")
+        return real(path)
+
+    from agent.audit.key_file import own_key as real  # noqa: PLC0415 -- what is replaced next
+
+    monkeypatch.setattr(make, failing)
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.scribe.counts.get("evidence", 0) > 3)
+        alarm = agent.alarms.find("agent", "audit")
+        assert alarm is not None
+        assert alarm.active
+        assert "No space left" in alarm.text
+        assert agent.scribe.counts.get("seal", 0) == 0
+        broken.clear()
+        await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)
+        ended = agent.alarms.find("agent", "audit")
+        assert ended is not None
+        assert not ended.active
+    check_by_hand(chain(tmp_path))
+
+
+async def test_a_key_that_others_can_read_keeps_the_agent_from_starting(tmp_path: Path) -> None:
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        pass
+    (tmp_path / "data" / "audit" / "key.pem").chmod(0o644)
+
+    with pytest.raises(KeyFileError, match="can be read by others"):
+        async with running(Agent(site(tmp_path))):
+            pass
+
+
+@pytest.mark.parametrize("command", ["run", "check"])
+def test_the_commands_refuse_such_a_key_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    config = site(tmp_path, more='key_file = "seals.pem"\n')
+    (tmp_path / "seals.pem").write_text("x", encoding="ascii")
+    (tmp_path / "seals.pem").chmod(0o644)
+
+    assert main([command, str(config.path)]) == 2
+    (line,) = [each for each in capsys.readouterr().err.splitlines() if "seals.pem" in each]
+    assert "the key can be read by others (mode 0644)" in line

@@ -1,0 +1,150 @@
+"""Time stamps of a real authority, made with `openssl ts`, over the first seal of a day."""
+
+import asyncio
+import base64
+import json
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from agent.service import Agent
+from tests.agent.audit.test_auditor import chain, check_by_hand, running, site, until
+
+pytestmark = pytest.mark.integration
+
+CONFIG = """
+[req]
+distinguished_name = dn
+prompt = no
+[dn]
+CN = Trial Time Stamping Authority
+[v3]
+basicConstraints = critical,CA:TRUE
+extendedKeyUsage = critical,timeStamping
+[tsa]
+default_tsa = only
+[only]
+dir = {folder}
+serial = $dir/serial
+signer_cert = $dir/tsa.pem
+signer_key = $dir/tsa.key
+signer_digest = sha256
+default_policy = 1.2.3.4.1
+digests = sha256
+ess_cert_id_alg = sha256
+"""
+
+
+def openssl(*words: str) -> bytes:
+    return subprocess.run(["openssl", *words], check=True, capture_output=True).stdout
+
+
+class Authority:
+    """A time stamping authority over HTTP, which `openssl ts` answers for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.asked = 0
+        self.answer: bytes | None = None
+        """Said in place of a time stamp."""
+        (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder), encoding="ascii")
+        (folder / "serial").write_text("01\n", encoding="ascii")
+        made = ("-keyout", f"{folder}/tsa.key", "-out", f"{folder}/tsa.pem", "-config", f"{folder}/tsa.cnf")
+        openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-extensions", "v3", *made)
+
+    async def stamp(self, request: web.Request) -> web.Response:
+        self.asked += 1
+        query = await request.read()
+        answer = self.answer or await asyncio.to_thread(self._stamped, query)
+        return web.Response(body=answer, content_type="application/timestamp-reply")
+
+    def _stamped(self, query: bytes) -> bytes:
+        with tempfile.NamedTemporaryFile(dir=self.folder) as file:
+            file.write(query)
+            file.flush()
+            return openssl("ts", "-reply", "-config", f"{self.folder}/tsa.cnf", "-queryfile", file.name)
+
+    def vouches(self, token: bytes, digest: str) -> bool:
+        file = self.folder / "token"
+        file.write_bytes(token)
+        said = ("-verify", "-digest", digest, "-in", str(file), "-token_in", "-CAfile", f"{self.folder}/tsa.pem")
+        done = subprocess.run(["openssl", "ts", *said], check=False, capture_output=True)
+        return done.returncode == 0
+
+
+@asynccontextmanager
+async def served(authority: Authority) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/tsr", authority.stamp)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    listening = web.TCPSite(runner, "127.0.0.1", 0)
+    await listening.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/tsr"
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_first_seal_of_a_day_is_stamped_once_and_openssl_agrees(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    async with served(authority) as url:
+        for _ in range(2):
+            agent = Agent(site(tmp_path, more=f'timestamp_url = "{url}"\n'))
+            async with running(agent):
+                await until(lambda: authority.asked >= 1 and agent.scribe.counts.get("seal", 0) >= 3)  # noqa: B023 -- awaited in the same turn
+    records = chain(tmp_path)
+    seals = check_by_hand(records)
+    (stamp,) = [record for record in records if record.get("what") == "timestamp"]
+    (stamped,) = [seal for seal in seals if seal["hash"] == stamp["seal"]]
+
+    assert authority.asked == 1
+    assert stamped == seals[0]
+    token, digest = base64.b64decode(stamp["token"]), stamped["hash"].removeprefix("sha256:")
+    assert authority.vouches(token, digest)
+    assert not authority.vouches(token, seals[1]["hash"].removeprefix("sha256:"))
+    assert json.loads(json.dumps(stamp))["name"] == url
+
+
+async def test_an_authority_that_answers_nonsense_is_asked_again_later_and_seals_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("agent.audit.timestamp._RETRY_S", 0.2)
+    authority = Authority(tmp_path)
+    authority.answer = b"busy"
+    async with served(authority) as url:
+        agent = Agent(site(tmp_path, more=f'timestamp_url = "{url}"\n'))
+        async with running(agent):
+            await until(lambda: authority.asked >= 2)
+            authority.answer = None
+            await until(lambda: any(record.get("what") == "timestamp" for record in chain(tmp_path)))
+    warnings = [entry.message for entry in caplog.records if entry.name == "agent.audit.timestamp"]
+
+    assert warnings == [
+        f"{url}: what the server answers is no time stamp: check timestamp_url; tried again every ten minutes"
+    ]
+    check_by_hand(chain(tmp_path))
+
+
+async def test_a_stamp_over_something_else_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    authority = Authority(tmp_path)
+    query = tmp_path / "other.tsq"
+    openssl("ts", "-query", "-digest", "00" * 32, "-sha256", "-cert", "-out", str(query))
+    authority.answer = authority._stamped(query.read_bytes())
+    async with served(authority) as url:
+        agent = Agent(site(tmp_path, more=f'timestamp_url = "{url}"\n'))
+        async with running(agent):
+            await until(lambda: "has stamped something else" in caplog.text)
+
+    assert not [record for record in chain(tmp_path) if record.get("what") == "timestamp"]
+
+
+async def test_nobody_there_is_said_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    agent = Agent(site(tmp_path, more='timestamp_url = "http://127.0.0.1:1/tsr"\n'))
+    async with running(agent):
+        await until(lambda: "the server cannot be reached" in caplog.text)
