@@ -25,7 +25,7 @@ from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force, start_ns
 from agent.corrections.amending import Amending
 from agent.corrections.check import refusal
-from agent.corrections.request import Request, RequestError, Revise, answer, requests
+from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
 from agent.ledger import Event, Ledger
 from agent.metering.amount import NS_PER_S, Declaration
 from agent.metering.declared import Late
@@ -119,7 +119,7 @@ class Corrections:
     async def _serve(self, request: Request | RequestError) -> Answer:
         if isinstance(request, RequestError):
             return Answer(False, str(request))
-        _log.info("asked by %s: %s", request.author, request)
+        _log.info("%s", told(request))
         if isinstance(request, Entry):
             return Answer(*await self._entries.take(request))
         return await self._revise(request) if isinstance(request, Revise) else self._declare(request)

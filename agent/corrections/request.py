@@ -14,6 +14,7 @@ from typing import Any
 
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
+from agent.record import rfc3339
 from agent.store import StoreError
 from agent.store.place import lock
 
@@ -35,6 +36,19 @@ class Revise:
 
 Request = Declaration | Revise | Entry
 _KINDS: Mapping[str, type[Request]] = {"declaration": Declaration, "revise": Revise, "entry": Entry}
+
+
+def told(request: Request) -> str:
+    """Return what is asked for in one line of a log, with the command that asks it."""
+    if isinstance(request, Declaration):
+        last = "" if request.last is None else f"last {request.last:.15g}, "
+        what = f"replace-meter {request.account} at {rfc3339(request.time_ns)}: {last}first {request.first:.15g}"
+    else:
+        what = f"revise {request.account or 'all accounts'}"
+        if isinstance(request, Entry):
+            what = f"output {request.account} {request.amount:.15g}"
+        what += f" from {rfc3339(request.start_ns)} to {rfc3339(request.end_ns)}"
+    return f"{what}, asked by {request.author}: {request.reason}"
 
 
 class RequestError(Exception):

@@ -50,6 +50,7 @@ unit = {main_meter_unit}
 profile = "eastron/sdm630"
 every = "1s"
 rated_power = "100 kW"
+meters = "site"          # all that comes in: what the motors do not take is the rest
 
 [[output]]
 name = "steam"

@@ -3,6 +3,7 @@ from pathlib import Path
 from agent.config import load_config
 from agent.demo import config
 from agent.plant import build_plant
+from agent.rollup.tree import balances_of
 from simulators.plant import load_plant
 
 PLACES = {
@@ -22,6 +23,17 @@ def test_the_file_the_demo_writes_is_a_right_configuration_of_the_served_plant(t
     assert {device.name: (lines[device.line], device.unit) for device in loaded.devices} == PLACES
     assert (loaded.mqtt is not None, loaded.http is not None) == (True, True)
     assert loaded.interval.length == 10.0
+
+
+def test_the_demo_balances_what_comes_in_against_what_the_motors_take(tmp_path: Path) -> None:
+    path = tmp_path / "demo.toml"
+    path.write_text(config.text(PLACES, mqtt_port=1883, http_port=8081, store_size="1MiB"), encoding="utf-8")
+    loaded = load_config(path)
+    plant = build_plant(loaded.devices, loaded.profiles, loaded.accounts, loaded.outputs, loaded.intensities)
+
+    (balance,) = balances_of(loaded.balances, loaded.devices, plant.accounts)
+    assert balance.name == "site/electricity"
+    assert {flow.account for flow in balance.metered} == {"motor-1/electricity", "motor-2/electricity"}
 
 
 def test_the_demo_reads_exactly_what_the_built_in_plant_has(tmp_path: Path) -> None:

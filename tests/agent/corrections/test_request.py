@@ -1,0 +1,43 @@
+import pytest
+
+from agent.corrections.request import Request, Revise, told
+from agent.metering.amount import Declaration
+from agent.output.entry import Entry
+
+EIGHT_NS = 1_795_248_000 * 10**9
+NINE_NS = EIGHT_NS + 3600 * 10**9
+
+
+@pytest.mark.parametrize(
+    ("request_", "line"),
+    [
+        (
+            Declaration("main-meter/electricity", EIGHT_NS, 48213.6, 0.2, "calibration due", "Li Wei"),
+            (
+                "replace-meter main-meter/electricity at 2026-11-21T08:00:00.000000Z: last 48213.6, first 0.2, "
+                "asked by Li Wei: calibration due"
+            ),
+        ),
+        (
+            Declaration("main-meter/electricity", EIGHT_NS, None, 0.2, "new", "Li Wei"),
+            "replace-meter main-meter/electricity at 2026-11-21T08:00:00.000000Z: first 0.2, asked by Li Wei: new",
+        ),
+        (
+            Revise(EIGHT_NS, NINE_NS, "", "other region", "Li Wei", "5776979e"),
+            (
+                "revise all accounts from 2026-11-21T08:00:00.000000Z to 2026-11-21T09:00:00.000000Z, "
+                "asked by Li Wei: other region"
+            ),
+        ),
+        (
+            Entry("6de0", "value-added", EIGHT_NS, NINE_NS, 3.3, "sheet 7", "Wang Fang"),
+            (
+                "output value-added 3.3 from 2026-11-21T08:00:00.000000Z to 2026-11-21T09:00:00.000000Z, "
+                "asked by Wang Fang: sheet 7"
+            ),
+        ),
+    ],
+    ids=["replacement", "initial reading", "other factors", "entry"],
+)
+def test_the_log_says_what_is_asked_for_in_words_of_the_commands(request_: Request, line: str) -> None:
+    assert told(request_) == line
