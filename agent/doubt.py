@@ -9,6 +9,7 @@
 The other reasons are the codec's (`drivers.codec`), of what came over the line.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -29,10 +30,19 @@ def reserved(frame: Frame, doubt: Quality) -> Frame:
 
 
 def aged(
-    frame: Frame, planned: Iterable[PlannedBlock], results: Mapping[Block, Exchange | LineError], every_s: float
+    frame: Frame,
+    planned: Iterable[PlannedBlock],
+    results: Mapping[Block, Exchange | LineError],
+    every_s: float,
+    began: float = -math.inf,
 ) -> Frame:
-    """Return a frame whose values are stale that were read long before the last of its poll, which took so long."""
+    """Return a frame whose values are stale that were read long before the last of its poll, which took so long.
+
+    The poll `began` at a monotonic time [s]: nothing of it is older.
+    """
     oldest_ns = frame.monotonic_ns - round(FRESH_CADENCES * every_s * 1e9)
+    if began * 1e9 > oldest_ns:
+        return frame
     old = [
         at
         for item in planned

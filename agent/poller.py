@@ -261,13 +261,13 @@ class LinePoller:
                 return
         except LineError as error:
             results = dict.fromkeys(cadence.blocks, error)
+        errors = [result for result in results.values() if isinstance(result, LineError)]
         # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
-        if any(not isinstance(result, LineError) or result.exchange for result in results.values()):
+        if len(errors) < len(results) or any(error.exchange for error in errors):
             frame = cadence.codec.decode(device.name, results)
-            frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s)
+            frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s, began)
             self.tape.polled(self.line.name, cadence, results)
             self._on_frame(device, cadence, frame)
-        errors = [result for result in results.values() if isinstance(result, LineError)]
         if not any(map(costly, errors)):
             self._work.add(began, time.monotonic())
         self._judge(cadence, results, errors, began)

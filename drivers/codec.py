@@ -30,6 +30,8 @@ from drivers.scaling import POWERS, Floats, Positions, Qualities, Scaling
 
 __all__ = ["Codec", "encode"]
 
+_OK = Outcome.OK
+
 
 class Codec:
     """Decodes what the planned blocks of a profile bring; without state, so devices of one type may share it."""
@@ -65,12 +67,12 @@ class Codec:
         ValueError when there is no exchange at all, and so no time of the reading.
         """
         last = _last(exchanges)
-        failed = [_failure(exchanges.get(item.block), item.block) for item in self.planned]
-        parts = [
-            blank if failure is not None else exchanges[item.block].data  # type: ignore[union-attr]  # no failure: an Exchange
-            for item, blank, failure in zip(self.planned, self._blanks, failed, strict=True)
-        ]
-        data = b"".join(parts)
+        answers = [exchanges.get(item.block) for item in self.planned]
+        failed = [_failure(answer, len(blank)) for answer, blank in zip(answers, self._blanks, strict=True)]
+        data = b"".join(
+            blank if failure is not None else answer.data  # type: ignore[union-attr]  # no failure: an Exchange
+            for answer, blank, failure in zip(answers, self._blanks, failed, strict=True)
+        )
         values, quality = self._nothing.copy(), self._unplanned.copy()
         if self._positions.size:
             numbers, judged = self._numbers(data, failed)
@@ -220,8 +222,10 @@ def _positions(place: _Place) -> list[int]:
     return [place.start + at for at in wire_positions(point.length, point.word_order, point.byte_order)]
 
 
-def _failure(answer: Exchange | LineError | None, block: Block) -> Quality | None:
+def _failure(answer: Exchange | LineError | None, data_bytes: int) -> Quality | None:
     """Return the quality that an unread block gives its points, None when its data can be used."""
+    if isinstance(answer, Exchange) and answer.outcome is _OK and len(answer.data) == data_bytes:
+        return None
     if answer is None:
         return Quality.NOT_READ
     if isinstance(answer, Refused):
@@ -230,8 +234,7 @@ def _failure(answer: Exchange | LineError | None, block: Block) -> Quality | Non
         return Quality.COMM_LOST
     if answer.outcome is Outcome.EXCEPTION:
         return _refusal(answer.exception)
-    sound = answer.outcome is Outcome.OK and len(answer.data) == _data_bytes(block)
-    return None if sound else Quality.COMM_LOST
+    return Quality.COMM_LOST
 
 
 def _refusal(code: int) -> Quality:
@@ -243,10 +246,10 @@ def _refusal(code: int) -> Quality:
 def _last(exchanges: Mapping[Block, Exchange | LineError]) -> Exchange:
     """Return the latest exchange, an accepted one if there is any."""
     found = [answer.exchange if isinstance(answer, LineError) else answer for answer in exchanges.values()]
-    times = [(exchange.outcome is Outcome.OK, exchange.received_ns, exchange) for exchange in found if exchange]
-    if not times:
+    made = [exchange for exchange in found if exchange]
+    if not made:
         raise ValueError("a frame needs at least one exchange, for its time")
-    return max(times, key=lambda item: item[:2])[2]
+    return max(made, key=lambda exchange: (exchange.outcome is _OK, exchange.received_ns))
 
 
 def _text(data: bytes, point: Point) -> str:

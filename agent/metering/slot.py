@@ -100,7 +100,8 @@ class Slot:
         if not delta.measured:
             self.estimated += share
         self.rules.update(rules)
-        self.doubts.update(delta.doubts)
+        if delta.start.doubt or delta.end.doubt:
+            self.doubts.update(delta.doubts)
         self.changed = True
         plain = delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) and since_ns == delta.start.time_ns
         if delta.declared or (not plain and delta.rule is not Rule.INTEGRAL):
