@@ -170,7 +170,8 @@ class LinePoller:
             retry_s = waiting.breaker.retry_at - now if waiting else left_s
             if retry_s <= 0:
                 retry_s = self._budget.free_at - now
-            await self._schedule.wait(min(retry_s, _LONGEST_SLEEP_S))
+            if await self._schedule.wait(min(retry_s, _LONGEST_SLEEP_S)):
+                await self._keep_time()
 
     def _may_wait_for(self, device: PolledDevice, now: float, left_s: float) -> bool:
         """Return whether the line may be risked for a device in doubt, when others are due in `left_s` [s]."""

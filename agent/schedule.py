@@ -65,13 +65,17 @@ class Schedule:
         cadence = self.next()
         return math.inf if cadence is None else (cadence.due_ns - time.time_ns()) / _NS
 
-    async def wait(self, most_s: float) -> None:
-        """Wait until such a poll is due, together with all lines that wait for the same moment; so long at most [s]."""
+    async def wait(self, most_s: float) -> bool:
+        """Wait until such a poll is due, together with all lines that wait for the same moment; return whether it is.
+
+        So long at most [s].
+        """
         cadence = self.next()
         if cadence is None or cadence.due_ns - time.time_ns() > most_s * _NS:
             await asyncio.sleep(most_s)
-        else:
-            await beat(cadence.due_ns)
+            return False
+        await beat(cadence.due_ns)
+        return not self.realigned() and cadence.due_ns <= time.time_ns()
 
     @staticmethod
     def next_beat_s(cadence: Cadence) -> float:

@@ -66,6 +66,8 @@ class Endpoint:
 
     def transfer_seconds(self, request_bytes: int, reply_bytes: int) -> float:
         """Return the time [s] a request, its reply and the gap behind each occupy the wire; 0 over a network."""
+        if not self.device:
+            return 0.0
         return (request_bytes + reply_bytes) * self.char_seconds + 2 * self.gap_seconds
 
 

@@ -239,9 +239,7 @@ class Line:
         asked, pending = wire.ask(unit, block, transaction)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
-        transfer_s = 0.0
-        if self.endpoint.device:
-            transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
+        transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
         settled = False
         try:
             verdict = await self._verdict(wire, asked, pending, self._timeout_s + transfer_s)
