@@ -1,0 +1,288 @@
+"""Whether records of the chain are what the agent wrote: hashes, links, seals, and seals received outside.
+
+Pure: records come in as they stand in the store, in their order, and nothing is read besides.
+
+Invariants:
+- What does not hold is a finding, with the number of the first record it concerns; what cannot be told, or was told
+  by the agent itself in a gap record, is a remark.
+- A record may be missing without a finding only where a gap record says that records of the chain were dropped there.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from agent.audit.finding import Finding
+from agent.audit.merkle import Tree
+from agent.audit.outside import OutsideSeal
+from agent.audit.sealing import leaf
+from agent.audit.signature import is_hash, sound_seal
+from agent.record import CHAINED, GAP, SEAL
+from agent.store import GENESIS, record_hash
+
+Body = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A record, by its number, and the time it is of."""
+
+    seq: int
+    time: str
+
+
+@dataclass(slots=True)
+class ChainReport:
+    """What is known of a chain; it holds when there are no findings."""
+
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    records: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
+    first: Moment | None = None
+    last: Moment | None = None
+    from_the_beginning: bool = False
+    """Whether the first record is the first of its chain."""
+    seals: int = 0
+    keys: list[str] = field(default_factory=list)
+    """Public keys of the seals, in the order in which they come."""
+    sealed: Moment | None = None
+    """The last record under a seal, with the time of the seal."""
+    unsealed: int = 0
+    """Records behind it."""
+    confirmed: int = 0
+    """Seals received outside that are the same here."""
+    vouched: Moment | None = None
+    """The last record under one of them, with the time of that."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Break:
+    """Records that do not follow each other, as one says."""
+
+    before: int
+    after: int
+    place: int
+    finding: Finding
+
+
+class Chain:
+    """Takes records one by one, and says at the end whether they hold."""
+
+    def __init__(self, *, keys: Sequence[str] = (), outside: Sequence[OutsideSeal] = ()) -> None:
+        """`keys` are the public keys that are trusted, besides those of the seals received outside."""
+        self.report = ChainReport()
+        self._outside = outside
+        self._trusted = {*keys, *(str(seal.body["public_key"]) for seal in outside)}
+        self._last: Body | None = None
+        self._pending: list[tuple[int, str]] = []
+        """Number and hash of each record that is under no seal yet."""
+        self._breaks: list[_Break] = []
+        self._under: list[_Break] = []
+        """What seals do not find, with the numbers they are over."""
+        self._gaps: list[tuple[int, int]] = []
+        """Where records of the chain were dropped, as gap records say."""
+        self._seals: dict[int, Body] = {}
+        self._taken = 0
+        self._found: list[tuple[int, Finding]] = []
+        """Findings, each with how many records were taken before it."""
+
+    def take(self, payload: bytes) -> None:
+        """Take the next record, as it is stored and sent."""
+        body = _decoded(payload)
+        report = self.report
+        self._taken += 1
+        if body is None:
+            behind = f"the record behind {report.last.seq}" if report.last else "the first record"
+            self._found.append((self._taken, Finding(behind, "is no record of the chain as the agent writes it")))
+            return
+        seq, kind = body["seq"], kind_of(body)
+        report.records += 1
+        report.kinds[kind] = report.kinds.get(kind, 0) + 1
+        self._check_hash(body)
+        self._check_place(body)
+        if kind == GAP:
+            self._gap(body)
+        elif kind == SEAL:
+            self._seal(body)
+        self._pending.append((seq, str(body["hash"])))
+        report.last = Moment(seq, time_of(body))
+        self._last = body
+
+    def end(self) -> ChainReport:
+        """Judge what only the end can tell, and return the report; findings come in the order of the records."""
+        report = self.report
+        report.unsealed = len(self._pending)
+        for each in (*self._breaks, *self._under):
+            gap = next((span for span in self._gaps if span[0] < each.after and span[1] > each.before), None)
+            if gap and each.after - each.before > 1:
+                report.remarks.append(
+                    f"between records {each.before} and {each.after} the agent had to drop records, as it says itself"
+                )
+            else:
+                self._found.append((each.place, each.finding))
+        report.remarks = [*dict.fromkeys(report.remarks)]
+        report.findings += [finding for _, finding in sorted(self._found, key=lambda found: found[0])]
+        self._compare()
+        return report
+
+    def _check_hash(self, body: Body) -> None:
+        try:
+            digest = record_hash(body)
+        except ValueError:
+            digest = ""
+        if digest != body["hash"]:
+            # Its own number may be what was changed.
+            where = f" behind record {self._last['seq']}" if self._last else ""
+            self._wrong(body, f"was changed{where}: its content has another hash than it says")
+
+    def _check_place(self, body: Body) -> None:
+        last, seq, previous = self._last, body["seq"], body["previous"]
+        if last is None:
+            self.report.first = Moment(seq, time_of(body))
+            self.report.from_the_beginning = previous == GENESIS
+        elif seq == last["seq"]:
+            self._wrong(body, "stands there twice")
+        elif seq < last["seq"]:
+            self._wrong(body, f"stands behind record {last['seq']}: the order was changed")
+        elif previous != last["hash"]:
+            if previous == GENESIS:
+                what = f"begins a new chain behind record {last['seq']}"
+            else:
+                what = f"does not follow record {last['seq']}: a record between them is missing, or one was changed"
+            self._breaks.append(_Break(last["seq"], seq, self._taken, Finding(named(body), what)))
+
+    def _gap(self, body: Body) -> None:
+        kinds = body.get("kinds")
+        span = body.get("from_seq"), body.get("to_seq")
+        told = isinstance(kinds, Mapping) and (not kinds or CHAINED & kinds.keys())
+        if told and isinstance(span[0], int) and isinstance(span[1], int):
+            self._gaps.append((span[0], span[1]))
+
+    def _seal(self, body: Body) -> None:
+        report = self.report
+        if reason := sound_seal(body):
+            self._wrong(body, reason)
+            return
+        key = str(body["public_key"])
+        report.seals += 1
+        if key not in report.keys:
+            report.keys.append(key)
+        if self._trusted and key not in self._trusted:
+            self._wrong(body, f"is signed by another key than the one that is trusted: {key}")
+        elif not self._trusted and key != report.keys[0]:
+            self._wrong(body, f"is signed by another key than the seals before it: {key}")
+        self._check_covered(body)
+        latest = max(self._seals.values(), key=lambda seal: int(seal["seq"]), default=None)
+        self._check_previous_seal(body, latest)
+        self._seals[body["seq"]] = body
+        report.sealed = Moment(body["to_seq"], str(body.get("time")))
+
+    def _check_covered(self, seal: Body) -> None:
+        """Hold the records under a seal against its root, count and head."""
+        first, through = seal["from_seq"], seal["to_seq"]
+        under = [entry for entry in self._pending if first <= entry[0] <= through]
+        bare = [entry for entry in self._pending if entry[0] < first]
+        self._pending = [entry for entry in self._pending if entry[0] > through]
+        begun = self.report.first
+        if begun and begun.seq > first and not self.report.from_the_beginning:
+            self.report.remarks.append(
+                f"of the {seal['count']} records under seal {seal['seq']}, those before {begun.seq} are not here"
+            )
+            return
+        if bare and self._seals:
+            self._wrong(seal, f"leaves out record {bare[0][0]}, which no seal is over")
+        tree = Tree()
+        for _, digest in under:
+            tree.add(leaf(digest) if is_hash(digest) else b"")  # what is none was found to be wrong already
+        root = f"sha256:{tree.root().hex()}"
+        head = under[-1][1] if under else ""
+        if (root, len(under), head) != (seal["root"], seal["count"], seal["head"]):
+            what = f"is over {seal['count']} records, {first} to {through}"
+            if len(under) < seal["count"]:
+                what = f"{what}, of which {len(under)} are here"
+                self._under.append(_Break(first - 1, through + 1, self._taken, Finding(named(seal), what)))
+            else:
+                self._wrong(seal, f"{what}, which are not those that are here")
+
+    def _check_previous_seal(self, seal: Body, latest: Body | None) -> None:
+        before = seal["previous_seal"]
+        if latest is not None and before != latest["hash"]:
+            what = f"does not name seal {latest['seq']} as the one before it: a seal is missing or was changed"
+            self._under.append(_Break(latest["seq"], seal["seq"], self._taken, Finding(named(seal), what)))
+        elif latest is None and before != GENESIS and self.report.from_the_beginning:
+            self._wrong(seal, "names a seal before it, which is not here although the chain is here from its beginning")
+
+    def _compare(self) -> None:
+        """Hold the seals that are here against those received outside."""
+        report = self.report
+        for outside in self._outside:
+            seal, seq = outside.body, int(outside.body["seq"])
+            here = self._seals.get(seq)
+            if here is not None and here["hash"] == seal["hash"]:
+                report.confirmed += 1
+                report.vouched = Moment(seal["to_seq"], str(seal.get("time")))
+            elif report.first is None or seq < report.first.seq:
+                report.remarks.append(f"seal {seq} received outside is older than the records here")
+            else:
+                report.findings.append(Finding(f"{named(seal)} ({outside.place})", self._unlike(seal, here)))
+
+    def _unlike(self, seal: Body, here: Body | None) -> str:
+        last = self.report.last
+        span = f"records {seal['from_seq']} to {seal['to_seq']}"
+        if last is not None and seal["seq"] > last.seq:
+            return f"was received outside, but the records here end with {last.seq}: what came later was taken away"
+        if here is None:
+            return f"was received outside and is not here: {span}, which it is over, were rewritten or taken away"
+        if here["root"] != seal["root"]:
+            return f"is another here than the one received outside: {span}, which it is over, were rewritten"
+        return "is another here than the one received outside: it was made again over the same records"
+
+    def _wrong(self, body: Body, what: str) -> None:
+        self._found.append((self._taken, Finding(named(body), what)))
+
+
+def verify_chain(
+    payloads: Iterable[bytes], *, keys: Sequence[str] = (), outside: Sequence[OutsideSeal] = ()
+) -> ChainReport:
+    """Return whether records hold, as they stand in the store or in a file, in the order of their numbers.
+
+    `keys` are public keys (`ed25519:…`) that are trusted, besides those of the seals received `outside`; without any,
+    all seals must be by the key of the first.
+    """
+    chain = Chain(keys=keys, outside=outside)
+    for payload in payloads:
+        chain.take(payload)
+    return chain.end()
+
+
+def kind_of(body: Body) -> str:
+    """Return the kind of a decoded record, as its schema says."""
+    return str(body.get("schema", "")).removeprefix("energy-agent/").partition("/")[0]
+
+
+def time_of(body: Body) -> str:
+    """Return the time a record is of: of an interval its start."""
+    return str(body.get("start") or body.get("time") or "")
+
+
+def named(body: Body) -> str:
+    """Return a record in words: its number, and what it is."""
+    kind = kind_of(body)
+    about = " ".join(str(body[key]) for key in ("what", "account", "name") if key in body)
+    return f"record {body['seq']} ({' '.join(part for part in (kind, about, time_of(body)) if part)})"
+
+
+def _decoded(payload: bytes) -> Body | None:
+    """Return a record of the chain, None for anything that is not word for word as the agent writes it."""
+    try:
+        body = orjson.loads(payload)
+    except ValueError:
+        return None
+    if not isinstance(body, dict) or orjson.dumps(body) != payload:
+        return None
+    seq, texts = body.get("seq"), (body.get("previous"), body.get("hash"))
+    right = type(seq) is int and seq > 0 and all(isinstance(text, str) for text in texts)
+    return body if right and kind_of(body) in CHAINED else None
