@@ -148,7 +148,7 @@ def _store(store: State) -> Iterator[Family]:
 def _capture(capture: State) -> Iterator[Family]:
     yield _gauge("capture_files", "Files of raw exchanges on disk", [((), capture["files"])])
     yield _gauge("capture_bytes", "Size of these files", [((), capture["bytes"])])
-    yield _gauge("capture_waiting_bytes", "What waits to be written to them", [((), capture["waiting"])])
+    yield _gauge("capture_waiting_items", "Exchanges and notes that wait to be written", [((), capture["waiting"])])
     yield _counter("capture_exchanges", "Exchanges captured", [((), capture["exchanges"])])
     yield _counter("capture_dropped", "Exchanges and notes that could not be captured", [((), capture["dropped"])])
     yield _counter("capture_removed_files", "Files removed to keep within the size", [((), capture["removed"])])

@@ -108,25 +108,6 @@ class Encoder:
             self._connect(line)
         return question
 
-    def note(self, note: Note) -> bytes:
-        """Return the blocks of a note: one, or several for one that is very long."""
-        told = {"kind": note.kind, "time_ns": note.time_ns, "monotonic_ns": note.monotonic_ns, "body": note.body}
-        text = orjson.dumps(told).decode()
-        pieces = [text[at : at + _LONGEST_PIECE] for at in range(0, len(text), _LONGEST_PIECE)]
-        blocks = []
-        for number, piece in enumerate(pieces, 1):
-            fields = [
-                ("__REALTIME_TIMESTAMP", str(note.time_ns // 1000)),
-                ("__MONOTONIC_TIMESTAMP", str(note.monotonic_ns // 1000)),
-                ("_BOOT_ID", self._boot_id.replace("-", "")),
-                ("SYSLOG_IDENTIFIER", APPLICATION),
-                ("MESSAGE", note.kind if number == 1 else f"{note.kind}, part {number} of {len(pieces)}"),
-                ("ENERGY_AGENT_PART", f"{number}/{len(pieces)}"),
-                ("ENERGY_AGENT", piece),
-            ]
-            blocks.append(pcapng.journal(fields))
-        return b"".join(blocks)
-
     def _connect(self, line: _Line) -> None:
         line.port = _FIRST_PORT + self._connections % _PORTS
         line.ours = line.theirs = 1
@@ -196,7 +177,27 @@ class Encoder:
             "booked": booked,
             "again": again,
         }
-        return self.note(Note(EXCHANGE, exchange.time_ns, exchange.received_ns, body))
+        return note_blocks(Note(EXCHANGE, exchange.time_ns, exchange.received_ns, body), self._boot_id)
+
+
+def note_blocks(note: Note, boot_id: str) -> bytes:
+    """Return the blocks of a note: one, or several for one that is very long."""
+    told = {"kind": note.kind, "time_ns": note.time_ns, "monotonic_ns": note.monotonic_ns, "body": note.body}
+    text = orjson.dumps(told).decode()
+    pieces = [text[at : at + _LONGEST_PIECE] for at in range(0, len(text), _LONGEST_PIECE)]
+    blocks = []
+    for number, piece in enumerate(pieces, 1):
+        fields = [
+            ("__REALTIME_TIMESTAMP", str(note.time_ns // 1000)),
+            ("__MONOTONIC_TIMESTAMP", str(note.monotonic_ns // 1000)),
+            ("_BOOT_ID", boot_id.replace("-", "")),
+            ("SYSLOG_IDENTIFIER", APPLICATION),
+            ("MESSAGE", note.kind if number == 1 else f"{note.kind}, part {number} of {len(pieces)}"),
+            ("ENERGY_AGENT_PART", f"{number}/{len(pieces)}"),
+            ("ENERGY_AGENT", piece),
+        ]
+        blocks.append(pcapng.journal(fields))
+    return b"".join(blocks)
 
 
 def _ready(line: _Line, remark: _Remark | None) -> bytes:

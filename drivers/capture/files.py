@@ -23,10 +23,12 @@ from drivers.capture import pcapng
 from drivers.capture.items import Closed, Removed
 from drivers.capture.stream import Block, CutOff, Pieces, parts
 
-_PLAIN, _COMPRESSED, _UNFINISHED = ".pcapng", ".pcapng.zst", ".pcapng.zst.part"
+_PLAIN, _UNFINISHED, _PART = ".pcapng", ".pcapng.zst.part", ".zst.part"
 _SHARE = 8
 """A file may take so much of the whole size: the loss of the oldest is then a small one."""
 _LARGEST_FILE = 256 << 20
+_STRETCH = 1.75
+"""How far over its limit a file may grow; twice the limit is kept free for it and its compressed form."""
 _STEP = 1 << 20
 _LEVEL = 6
 """Higher ones take several times the time for a few per cent."""
@@ -107,6 +109,10 @@ class CaptureFiles:
             self._measure()
             return removed
 
+    def has_room(self, size: int) -> bool:
+        """Whether the open file may grow by so much, whatever kept it from being closed in time."""
+        return self.current is not None and self.current.size + size <= _STRETCH * self.file_limit
+
     def write(self, data: bytes) -> None:
         """Write to the open file; what a failing disk took of it in part is cut off again."""
         if self.current is None:
@@ -177,10 +183,13 @@ class CaptureFiles:
         allowed = self._max_size - 2 * self.file_limit
         files = [(path, path.stat().st_size) for path in self._files()]
         total = sum(size for _, size in files)
+        compressing = {self.waiting[0].path.name} if self.waiting else set()
         removed = []
         for path, size in files:
             if total <= allowed:
                 break
+            if path.name.removesuffix(_PART) in compressing:
+                continue
             path.unlink()
             total -= size
             removed.append(Removed(path, size))

@@ -100,6 +100,6 @@ class Status:
     removed: int = 0
     """Files removed to keep within the size."""
     waiting: int = 0
-    """Bytes that wait to be written."""
+    """Exchanges and notes that wait to be written."""
     trouble: str = ""
     """Why nothing is written now; empty when all is well."""

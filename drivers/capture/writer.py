@@ -1,8 +1,8 @@
 """Writes exchanges and notes as they come, without ever making the line wait.
 
 Invariants:
-- `exchange`, `booked` and `note` are called by one thread, that of the lines. They encode and put into a queue, and
-  never touch the disk; a thread of the writer owns the files.
+- `exchange`, `booked` and `note` are called by one thread, that of the lines. They put into a queue and no more; a
+  thread of the writer encodes, and owns the files.
 - The order in the file is the order of the calls; only the last exchange of each line waits for whether its poll is
   booked, until the next thing of that line or any note.
 - The queue is bounded. What finds no room, or no disk, is counted, and a note `dropped` stands where it is missing.
@@ -15,19 +15,22 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from drivers.capture.encoder import Encoder
+from drivers.capture.encoder import Encoder, note_blocks
 from drivers.capture.files import CaptureFiles
 from drivers.capture.items import Closed, Note, Removed, Status
-from drivers.capture.thread import Kind, WriterThread
+from drivers.capture.thread import Head, Item, WriterThread
 from drivers.endpoint import Endpoint
 from drivers.reading import Exchange
 
 _HOUR_NS = 3600 * 1_000_000_000
-_QUEUE_BYTES = 16 << 20
-_HURRY_BYTES = 1 << 20
+_MOST_WAITING = 30_000
+"""Exchanges and notes; with their bytes some 25 MB."""
+_HURRY = 4000
+_AROUND = 350
+"""Bytes that stand around request and reply in a file, about: blocks, headers and comments."""
 _RETRY_S = 10.0
 _CLOSE_S = 5.0
-_COUNTED = (Kind.EXCHANGE, Kind.NOTE)
+_EXCHANGES, _NOTES = 0, 1
 DROPPED, REMOVED = "dropped", "removed"
 """Kinds of the notes that the writer itself makes."""
 
@@ -68,6 +71,7 @@ class CaptureWriter:
         self._file_limit = files.file_limit
         self._encoder = Encoder({}, boot_id)
         self._configuration = ""
+        self._lines: frozenset[str] = frozenset()
         self._held: dict[str, Exchange] = {}
         self._under_way: dict[str, list[Exchange]] = {}
         self._put = self._bytes = self._hour = 0
@@ -85,7 +89,7 @@ class CaptureWriter:
         """Go on in a new file with the lines of a configuration, which is named by its digest."""
         self._flush()
         self._encoder = Encoder(lines, self._boot_id)
-        self._configuration = configuration
+        self._configuration, self._lines = configuration, frozenset(lines)
         self._under_way.clear()
         self._begun = False
 
@@ -102,12 +106,13 @@ class CaptureWriter:
         self._thread.stop(_CLOSE_S)
 
     def exchange(self, exchange: Exchange) -> None:
-        """Capture an exchange of one of the configured lines."""
-        line = exchange.line
-        held = self._held.get(line)
+        """Capture an exchange; raise ValueError if its line is none of the configuration."""
+        if exchange.line not in self._lines:
+            raise ValueError(f"line {exchange.line} is not configured to be captured")
+        held = self._held.get(exchange.line)
         if held is not None:
             self._write(held, None)
-        self._held[line] = exchange
+        self._held[exchange.line] = exchange
 
     def booked(self, line: str, cadence: int) -> None:
         """Mark the last exchange of a line: the poll that it ended was booked at once, as it stands."""
@@ -119,7 +124,7 @@ class CaptureWriter:
     def note(self, note: Note) -> None:
         """Capture a note behind everything that came before it."""
         self._flush()
-        if self._ready(note.time_ns, Kind.NOTE):
+        if self._ready(note.time_ns, _NOTES):
             self._note(note)
 
     @property
@@ -129,8 +134,8 @@ class CaptureWriter:
         return Status(
             files=thread.files.count,
             bytes=thread.files.bytes,
-            exchanges=self._counts[Kind.EXCHANGE] - thread.lost[Kind.EXCHANGE],
-            notes=self._counts[Kind.NOTE] - thread.lost[Kind.NOTE],
+            exchanges=self._counts[_EXCHANGES] - thread.lost[_EXCHANGES],
+            notes=self._counts[_NOTES] - thread.lost[_NOTES],
             dropped=sum(self._lost()),
             removed=thread.removed,
             waiting=self._put - thread.taken,
@@ -143,9 +148,11 @@ class CaptureWriter:
             self._write(exchange, None)
 
     def _write(self, exchange: Exchange, cadence: int | None) -> None:
-        if not self._ready(exchange.time_ns, Kind.EXCHANGE):
+        if not self._ready(exchange.time_ns, _EXCHANGES):
             return
-        self._queue(Kind.EXCHANGE, self._encoder.exchange(exchange, self.clock, cadence), exchange.time_ns)
+        self._counts[_EXCHANGES] += 1
+        self._bytes += _AROUND + len(exchange.request) + len(exchange.reply)
+        self._queue((exchange, self.clock, cadence, False))
         if exchange.poll:
             under_way = self._under_way.get(exchange.line)
             if under_way is not None and _same_poll(under_way[0], exchange):
@@ -154,29 +161,29 @@ class CaptureWriter:
                 self._under_way[exchange.line] = [exchange]
 
     def _note(self, note: Note) -> None:
-        self._queue(Kind.NOTE, self._encoder.note(note), note.time_ns)
+        blocks = note_blocks(note, self._boot_id)
+        self._counts[_NOTES] += 1
+        self._bytes += len(blocks)
+        self._queue(blocks)
 
-    def _queue(self, kind: Kind, data: bytes, time_ns: int) -> None:
+    def _queue(self, item: Item) -> None:
         thread = self._thread
-        self._put += len(data)
-        self._bytes += len(data)
-        if kind in _COUNTED:
-            self._counts[kind] += 1
-        thread.queue.append((kind, data, time_ns))
-        if self._put - thread.taken > _HURRY_BYTES and not thread.wake.is_set():
+        self._put += 1
+        thread.queue.append(item)
+        if self._put - thread.taken > _HURRY and not thread.wake.is_set():
             thread.wake.set()
 
-    def _ready(self, time_ns: int, kind: Kind) -> bool:
+    def _ready(self, time_ns: int, kind: int) -> bool:
         """Make sure that a file is open that an item of this time belongs to; count the item where that fails."""
         thread = self._thread
         if thread.trouble:
             if time.monotonic() >= self._retry_at:
                 self._retry_at = time.monotonic() + _RETRY_S
                 self._open(time_ns)
-        elif self._put - thread.taken < _QUEUE_BYTES:
+        elif self._put - thread.taken < _MOST_WAITING:
             # An exchange that was held may be of the hour before; a clock set back begins a new file.
             another = time_ns // _HOUR_NS not in (self._hour, self._hour - 1)
-            if another or self._bytes > self._file_limit or not self._begun:
+            if another or not self._begun or self._bytes > self._file_limit:
                 self._open(time_ns)
                 self._begin(time_ns)
             elif self._gap or thread.gap or thread.gone:
@@ -189,8 +196,7 @@ class CaptureWriter:
     def _open(self, time_ns: int) -> None:
         """Begin a file."""
         self._begun, self._bytes, self._hour = True, 0, time_ns // _HOUR_NS
-        head = self._encoder.begin(site=self._site, configuration=self._configuration, version=self._version)
-        self._queue(Kind.HEAD, head, time_ns)
+        self._queue(Head(self._encoder, self._site, self._configuration, self._version, time_ns))
         self._opened = True
         self._thread.wake.set()
 
@@ -213,8 +219,7 @@ class CaptureWriter:
         if self._opened and not (self._gap or thread.gap):
             for poll in self._under_way.values():
                 for exchange in poll:
-                    data = self._encoder.exchange(exchange, self.clock, again=True)
-                    self._queue(Kind.AGAIN, data, exchange.time_ns)
+                    self._queue((exchange, self.clock, None, True))
         self._opened = self._gap = thread.gap = False
 
     def _lost(self) -> tuple[int, int]:

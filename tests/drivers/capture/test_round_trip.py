@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from drivers.capture import Captured, Damage, Note, Section, read_capture
-from drivers.capture.encoder import Encoder
+from drivers.capture.encoder import Encoder, note_blocks
 from drivers.reading import Exchange, Outcome
 from tests.drivers.capture.exchanges import BOOT, LINES, answered, failed, mixed, of_every_kind, refused, strange
 
@@ -19,7 +19,7 @@ def written(path: Path, exchanges: Iterable[Exchange], *, notes: Iterable[Note] 
     encoder = Encoder(LINES, BOOT)
     parts = [encoder.begin(**HEAD)]
     parts += [encoder.exchange(exchange, "synchronised") for exchange in exchanges]
-    parts += [encoder.note(note) for note in notes]
+    parts += [note_blocks(note, BOOT) for note in notes]
     path.write_bytes(b"".join(parts))
     return list(itertools.accumulate(map(len, parts)))
 

@@ -168,7 +168,9 @@ def test_all_files_together_stay_within_their_size_and_the_oldest_goes_first(tmp
     assert max(sizes) <= most
     assert status.removed == len(removed)
     names = [file.path.name for file in removed]
-    assert names == sorted(names)
+    kept = [path.name for path in tmp_path.iterdir() if path != stranger]
+    # The one that was being compressed is passed over.
+    assert sum(name < max(names) for name in kept) <= 1
     assert {note.body["file"] for note in notes(tmp_path)} <= set(names)
     assert notes(tmp_path)[-1].kind == "removed"
 
@@ -245,12 +247,12 @@ def test_a_directory_that_cannot_be_made_stops_nobody(tmp_path: Path, caplog: py
 
 
 def test_a_queue_that_is_full_drops_and_tells_how_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("drivers.capture.writer._QUEUE_BYTES", 20_000)
+    monkeypatch.setattr("drivers.capture.writer._MOST_WAITING", 50)
     writer = CaptureWriter(tmp_path, site="works", version="1", boot_id=BOOT, max_size=1 << 30)
     writer.configure("sha256:abc", LINES)
     for number in range(200):
         writer.exchange(answered("hall", number))
-    assert writer.status.waiting < 21_000
+    assert writer.status.waiting == 50
     dropped = writer.status.dropped
     writer.start()
     until(lambda: not writer.status.waiting)
