@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from drivers.capture import comment, packets, pcapng
+from drivers.capture.connection import Connection, RtuConnection, TcpConnection
 from drivers.capture.frames import asked, body_of, explained
 from drivers.capture.items import Note
 from drivers.endpoint import Endpoint
@@ -23,7 +24,6 @@ EXCHANGE = "exchange"
 APPLICATION = "energy-agent"
 
 _FIRST_PORT, _PORTS = 49152, 16384
-_SEQUENCE = 1 << 32
 _BROKEN = (Outcome.BAD_REPLY, Outcome.LINE_DOWN)
 """Outcomes after which a line connects anew."""
 _ANSWERED = (Outcome.OK, Outcome.EXCEPTION)
@@ -37,25 +37,18 @@ _Remark = tuple[str, int, int | None, bool]
 
 @dataclass(slots=True)
 class _Line:
-    number: int
+    connection: Connection
     serial: bool
-    device: bytes
     url: str
-    port: int = 0
-    ours: int = 1
-    theirs: int = 1
-    """Next sequence numbers of the connection, from the gateway and from the device."""
     polls: dict[int, int] = field(default_factory=dict)
     """Number of the poll before, by unit."""
-    asked: dict[bytes, tuple[int, Block] | None] = field(default_factory=dict)
-    """Unit and block that requests ask for, by their bytes without the transaction number."""
+    asked: dict[bytes, tuple[int, Block]] = field(default_factory=dict)
+    """Unit and block that requests were found to ask for, by their bytes without the transaction number."""
     beside: tuple[int, str] = (0, "")
     """Distance of the clocks and their state, as the texts below have them."""
     text: str = ""
     options: dict[_Remark | None, bytes] = field(default_factory=dict)
     """Ready options with `text` and what is added to it; None: of a request whose reply follows."""
-    heads: dict[int, bytes] = field(default_factory=dict)
-    """What stands before the sequence numbers, by size of the payload; negative for what the device sends."""
 
 
 class Encoder:
@@ -67,8 +60,8 @@ class Encoder:
         self._connections = 0
         for number, (name, endpoint) in enumerate(lines.items()):
             device = packets.address_of(endpoint.host, number + 1)
-            self._lines[name] = _Line(number, endpoint.serial, device, endpoint.url)
-            self._connect(self._lines[name])
+            made = RtuConnection(number, device) if endpoint.serial else TcpConnection(number, device, self._port())
+            self._lines[name] = _Line(made, endpoint.serial, endpoint.url)
 
     def begin(self, *, site: str, configuration: str, version: str) -> bytes:
         """Return what a file begins with: who wrote it, and its lines."""
@@ -97,34 +90,36 @@ class Encoder:
             line.text = comment.common(self._boot_id, clock, behind_ns)
             line.options.clear()
         poll = self._poll(line, exchange)
+        packet = line.connection.packet
         if exchange.outcome in _ANSWERED:
-            beside = _ready(line, (poll, exchange.attempt, booked, again))
-            question = self._packet(line, exchange.request, sent_ns, _ready(line, None))
-            return question + self._packet(line, exchange.reply, exchange.time_ns, beside, outbound=False)
+            beside = line.options.get((poll, exchange.attempt, booked, again))
+            if beside is None:
+                beside = _ready(line, (poll, exchange.attempt, booked, again))
+            question = packet(sent_ns, exchange.request, line.options.get(None) or _ready(line, None))
+            return question + packet(exchange.time_ns, exchange.reply, beside, outbound=False)
         after_ns = exchange.received_ns - exchange.sent_ns
         text = comment.details(poll, exchange.attempt, booked, exchange.outcome, after_ns, exchange.reply, again=again)
-        question = self._packet(line, exchange.request, sent_ns, _options(line.text + text, pcapng.OUTBOUND))
+        question = packet(sent_ns, exchange.request, _options(line.text + text, pcapng.OUTBOUND))
         if exchange.outcome in _BROKEN:
-            self._connect(line)
+            line.connection.renew(self._port())
         return question
 
-    def _connect(self, line: _Line) -> None:
-        line.port = _FIRST_PORT + self._connections % _PORTS
-        line.ours = line.theirs = 1
-        line.heads.clear()
+    def _port(self) -> int:
         self._connections += 1
+        return _FIRST_PORT + self._connections % _PORTS
 
     @staticmethod
     def _plain(line: _Line, exchange: Exchange) -> bool:
         """Whether packets can tell everything of an exchange."""
-        key = exchange.request if line.serial else exchange.request[2:]
-        if key in line.asked:
-            known = line.asked[key]
-        else:
+        request, place = exchange.request, (exchange.unit, exchange.block)
+        key = request if line.serial else request[2:]
+        if line.asked.get(key) != place:
+            if asked(body_of(request, serial=line.serial)) != place:
+                return False
             if len(line.asked) > _MOST_TEXTS:
                 line.asked.clear()
-            known = line.asked[key] = asked(body_of(exchange.request, serial=line.serial))
-        return known == (exchange.unit, exchange.block) and explained(exchange, serial=line.serial)
+            line.asked[key] = place
+        return explained(exchange, serial=line.serial)
 
     @staticmethod
     def _poll(line: _Line, exchange: Exchange) -> str:
@@ -137,24 +132,6 @@ class Encoder:
         if before is not None and before <= poll <= before + 1:
             return "+1" if poll > before else "+0"
         return str(poll)
-
-    def _packet(self, line: _Line, frame: bytes, time_ns: int, ready_options: bytes, *, outbound: bool = True) -> bytes:
-        size = len(frame)
-        key = size if outbound else -size
-        head = line.heads.get(key)
-        if line.serial:
-            if head is None:
-                head = line.heads[key] = packets.upper_pdu(line.device, outbound=outbound)
-            return pcapng.packet(line.number, time_ns, head + frame, ready_options)
-        if head is None:
-            head = line.heads[key] = packets.ip_and_ports(line.device, line.port, size, outbound=outbound)
-        if outbound:
-            numbers = packets.SEQUENCE.pack(line.ours, line.theirs)
-            line.ours = (line.ours + size) % _SEQUENCE
-        else:
-            numbers = packets.SEQUENCE.pack(line.theirs, line.ours)
-            line.theirs = (line.theirs + size) % _SEQUENCE
-        return pcapng.packet(line.number, time_ns, b"".join((head, numbers, packets.TAIL, frame)), ready_options)
 
     def _whole(self, exchange: Exchange, clock: str, booked: int | None, *, again: bool) -> bytes:
         """Return a note with all fields of an exchange that no line makes, such as one of an odd request."""
@@ -202,16 +179,14 @@ def note_blocks(note: Note, boot_id: str) -> bytes:
 
 def _ready(line: _Line, remark: _Remark | None) -> bytes:
     """Return the options of a packet with the usual comment; made once as long as the clocks agree."""
-    ready = line.options.get(remark)
-    if ready is None:
-        if len(line.options) > _MOST_TEXTS:
-            line.options.clear()
-        if remark is None:
-            ready = _options(line.text, pcapng.OUTBOUND)
-        else:
-            poll, attempt, booked, again = remark
-            ready = _options(line.text + comment.details(poll, attempt, booked, again=again), pcapng.INBOUND)
-        line.options[remark] = ready
+    if len(line.options) > _MOST_TEXTS:
+        line.options.clear()
+    if remark is None:
+        ready = _options(line.text, pcapng.OUTBOUND)
+    else:
+        poll, attempt, booked, again = remark
+        ready = _options(line.text + comment.details(poll, attempt, booked, again=again), pcapng.INBOUND)
+    line.options[remark] = ready
     return ready
 
 

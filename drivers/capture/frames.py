@@ -42,7 +42,12 @@ def answer(body: bytes) -> tuple[Outcome, bytes, int]:
 
 def explained(exchange: Exchange, *, serial: bool) -> bool:
     """Whether outcome, data and exception follow from the reply; of a failed exchange there are no others."""
-    if exchange.outcome in (Outcome.OK, Outcome.EXCEPTION):
-        body = body_of(exchange.reply, serial=serial)
+    reply = exchange.reply
+    if exchange.outcome is Outcome.OK:  # nearly always, so it is told first
+        start, data = (3, reply[3:-_CRC]) if serial else (_MBAP + 3, reply[_MBAP + 3 :])
+        whole = len(reply) >= start + (_CRC if serial else 0)
+        return whole and data == exchange.data and reply[start - 2] < _EXCEPTION_FLAG and not exchange.exception
+    if exchange.outcome is Outcome.EXCEPTION:
+        body = body_of(reply, serial=serial)
         return len(body) >= _SHORTEST and answer(body) == (exchange.outcome, exchange.data, exchange.exception)
     return not (exchange.data or exchange.exception)

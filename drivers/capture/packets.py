@@ -26,7 +26,6 @@ _IP = struct.Struct(">BBHHHBBH4s4s")
 _PORTS = struct.Struct(">HH")
 TAIL = struct.pack(">HHHH", _PUSH_ACK, _WINDOW, 0, 0)
 """What stands in a TCP header behind its sequence numbers."""
-SEQUENCE = struct.Struct(">II")
 _TAG_NAME, _TAG_FROM, _TAG_TO = 12, 20, 21
 _TAG = struct.Struct(">HH")
 

@@ -23,7 +23,6 @@ _MAGIC = 0x1A2B3C4D
 _HEAD = 12
 _LONGEST_OPTION = 0xFFFF
 _OPTION = struct.Struct(">HH")
-_PACKET = struct.Struct(">IIIQII")
 _WORD = struct.Struct(">I")
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
@@ -59,16 +58,6 @@ def section_header(items: Sequence[Option]) -> bytes:
 def interface(link_type: int, items: Sequence[Option]) -> bytes:
     """Return the description of an interface whose times are in nanoseconds."""
     return block(INTERFACE, struct.pack(">HHI", link_type, 0, 0) + options([*items, (TIME_RESOLUTION, b"\x09")]))
-
-
-def packet(number: int, time_ns: int, data: bytes, ready_options: bytes) -> bytes:
-    """Return a packet of interface `number` with its time (Unix, ns) and options made by `options`."""
-    size = len(data)
-    filling = _PADDING[size & 3]
-    total = 32 + size + len(filling) + len(ready_options)
-    return b"".join(
-        (_PACKET.pack(PACKET, total, number, time_ns, size, size), data, filling, ready_options, _WORD.pack(total))
-    )
 
 
 def journal(fields: Sequence[tuple[str, str]]) -> bytes:
