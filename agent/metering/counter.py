@@ -139,7 +139,7 @@ class Counter:
         try:
             quanta(reading.value)
         except ValueError:
-            text = f"a reading of {reading.value} cannot be booked"
+            text = f"a reading of {reading.value:.15g} cannot be booked: check type and order in the profile"
         else:
             text = f"a reading is not later than the one before ({reading.value:.15g}): refused until time goes on"
             if not late:

@@ -73,7 +73,8 @@ class Calendar:
             Span(SHIFT, each.name, self._at(day, each.begin), self._at(self._end_day(day, each), each.end))
             for each in self._shifts
         ]
-        return (*(Span(HOUR, "", at, min(at + step, end)) for at in hours), *shifts, Span(DAY, "", begin, end))
+        held = [shift for shift in shifts if shift.start_ns < shift.end_ns]  # not wholly in the time a clock skips
+        return (*(Span(HOUR, "", at, min(at + step, end)) for at in hours), *held, Span(DAY, "", begin, end))
 
     def next_end(self, after_ns: int) -> int:
         """Return when the next hour, shift or day ends."""
@@ -120,4 +121,13 @@ class Calendar:
         return day if shift.end > shift.begin else day + timedelta(days=1)
 
     def _at(self, day: date, local: time) -> int:
-        return int(datetime.combine(day, local, self._zone).timestamp()) * NS_PER_S
+        """Return when the clock shows a time first, or goes past it where it is set forward [Unix ns]."""
+        at = int(datetime.combine(day, local, self._zone).timestamp())
+        shown = datetime.fromtimestamp(at, self._zone)
+        if shown.time() != local:
+            before = int(datetime.combine(day, local.replace(fold=1), self._zone).timestamp())
+            while at - before > 1:
+                middle = (before + at) // 2
+                passed = datetime.fromtimestamp(middle, self._zone).utcoffset() == shown.utcoffset()
+                before, at = (before, middle) if passed else (middle, at)
+        return at * NS_PER_S

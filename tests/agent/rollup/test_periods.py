@@ -1,4 +1,4 @@
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -49,6 +49,21 @@ def test_a_night_shift_has_an_hour_more_when_the_clocks_are_set_back() -> None:
     assert calendar.expected(night) == 36
     assert night in calendar.overlapping(date(2026, 10, 25))
     assert night in calendar.ending(night.end_ns)
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 28), date(2026, 3, 29), date(2026, 10, 24), date(2026, 10, 25)])
+def test_shifts_that_change_in_the_hour_the_clock_skips_or_repeats_still_follow_each_other(day: date) -> None:
+    times = [time(3), time(22), time(2, 30)]
+    shifts = [
+        Shift(f"from-{begin:%H-%M}", begin, end) for begin, end in zip(times, [*times[1:], times[0]], strict=True)
+    ]
+    calendar = Calendar(BERLIN, 900, shifts)
+    spans = sorted(
+        (span for at in (day, day + timedelta(days=1)) for span in calendar.of_day(at) if span.name),
+        key=lambda span: span.start_ns,
+    )
+    assert all(one.end_ns == two.start_ns for one, two in pairwise(spans))
+    assert all(calendar.expected(span) > 0 for span in spans)
 
 
 def test_months_follow_each_other_without_a_hole() -> None:
