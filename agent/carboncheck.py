@@ -9,6 +9,7 @@ from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.steam import SteamReference
+from agent.kept_documents import KeptDocuments
 from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 from agent.sections import AccountSection, CarbonSection, DeviceSection, FuelSection, GreenPowerSection, SiteSection
@@ -19,10 +20,12 @@ _ANY_DAY = date(2025, 1, 1)
 """Whether a carrier can be weighed at all does not depend on the day, apart from what was measured."""
 
 
-def check_carbon(parsed: Parsed, folder: Path, accounts: Mapping[str, Account | None]) -> None:
+def check_carbon(
+    parsed: Parsed, folder: Path, accounts: Mapping[str, Account | None], kept: KeptDocuments | None = None
+) -> None:
     """Note in `parsed.problems` what cannot be weighed, and what is measured or contracted for no account."""
     carbon = parsed.table("carbon", CarbonSection) or CarbonSection()
-    library = _library(parsed, folder, carbon)
+    library = _library(parsed, folder, carbon, kept)
     formed = [account for account in accounts.values() if account is not None]
     _check_fuels(parsed, accounts)
     _check_green_power(parsed, accounts)
@@ -54,8 +57,10 @@ def check_carbon(parsed: Parsed, folder: Path, accounts: Mapping[str, Account | 
                 break
 
 
-def _library(parsed: Parsed, folder: Path, carbon: CarbonSection) -> FactorLibrary:
+def _library(parsed: Parsed, folder: Path, carbon: CarbonSection, kept: KeptDocuments | None) -> FactorLibrary:
     """Return the factor sets with the plant's own; without those, if any is wrong, after noting why."""
+    if kept:
+        return FactorLibrary.load(packaged=kept.factors)
     if carbon.factors is not None and not (folder / carbon.factors).is_dir():
         what = f"there is no folder '{folder / carbon.factors}'"
         parsed.report(("carbon", "factors"), what, "create it, with one file per factor set")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.crosscheck import crosscheck
+from agent.kept_documents import KeptDocuments
 from agent.sections import (
     AccountSection,
     AuditSection,
@@ -143,12 +144,15 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
     )
 
 
-def load_config(path: Path) -> SiteConfig:
-    """Read, validate and cross-check a configuration; raise ConfigError with every problem found."""
+def load_config(path: Path, kept: KeptDocuments | None = None) -> SiteConfig:
+    """Read, validate and cross-check a configuration; raise ConfigError with every problem found.
+
+    `kept` are the profiles and factor sets it is to be read with, in place of those installed.
+    """
     try:
         document = Document.load(path)
     except DocumentError as error:
         raise ConfigError([error.problem]) from error
     parsed = Parsed(document)
-    profiles = crosscheck(parsed, path.parent)
+    profiles = crosscheck(parsed, path.parent, kept)
     return _build(parsed, path, profiles)

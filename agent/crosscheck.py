@@ -8,6 +8,7 @@ from agent.carboncheck import check_carbon
 from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
 from agent.intensity.check import check_intensities
+from agent.kept_documents import KeptDocuments
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.rollup.check import check_rollups
@@ -28,17 +29,17 @@ _NAMED = (
 """Lists whose tables have a name of their own."""
 
 
-def crosscheck(parsed: Parsed, folder: Path) -> dict[str, Profile]:
+def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None = None) -> dict[str, Profile]:
     """Note every contradiction in `parsed.problems`; return the profile of each device by the device's name."""
     _check_unique(parsed)
     _check_lines(parsed)
-    profiles = _load_profiles(parsed, folder)
+    profiles = _load_profiles(parsed, folder, kept)
     accounts = _check_accounts(parsed, profiles)
     outputs = _check_outputs(parsed, profiles)
     every = with_worked_out(parsed, accounts)
     check_intensities(parsed, every, profiles)
     check_equipment(parsed, profiles, accounts)
-    check_carbon(parsed, folder, accounts)
+    check_carbon(parsed, folder, accounts, kept)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
     named = every.keys() | parsed.names("account") | parsed.names("virtual")
@@ -72,7 +73,7 @@ def _check_lines(parsed: Parsed) -> None:
         taken.setdefault(place, line.name)
 
 
-def _load_profiles(parsed: Parsed, folder: Path) -> dict[str, Profile]:
+def _load_profiles(parsed: Parsed, folder: Path, kept: KeptDocuments | None) -> dict[str, Profile]:
     lines = {line.name: line for line in parsed.entries("line", LineSection).values()}
     line_names = parsed.names("line")
     units: dict[tuple[str, int], str] = {}
@@ -92,16 +93,21 @@ def _load_profiles(parsed: Parsed, folder: Path) -> dict[str, Profile]:
         else:
             units[place] = device.name
         if device.profile not in loaded:
-            loaded[device.profile] = _load_profile(parsed, index, device, folder)
+            loaded[device.profile] = _load_profile(parsed, index, device, folder, kept)
         profile = loaded[device.profile]
         if profile:
             profiles[device.name] = profile
     return profiles
 
 
-def _load_profile(parsed: Parsed, index: int, device: DeviceSection, folder: Path) -> Profile | None:
+def _load_profile(
+    parsed: Parsed, index: int, device: DeviceSection, folder: Path, kept: KeptDocuments | None
+) -> Profile | None:
+    if kept and device.profile not in kept.profiles:
+        parsed.report(("device", index, "profile"), f"profile '{device.profile}' was not kept", "it is not at hand")
+        return None
     try:
-        return load_profile(device.profile, relative_to=folder)
+        return load_profile(device.profile, relative_to=folder, kept=kept.profiles[device.profile] if kept else None)
     except ProfileError as error:
         for problem in error.problems:
             if os.path.isfile(problem.file):  # noqa: PTH113  # a name may be too long, or no path at all

@@ -90,12 +90,12 @@ def catalogue() -> tuple[str, ...]:
     return tuple(sorted(path.relative_to(_CATALOGUE).with_suffix("").as_posix() for path in files))
 
 
-def load_profile(name: str, *, relative_to: Path | None = None) -> Profile:
-    """Load a profile of the catalogue, or a `.toml` file relative to a folder.
+def load_profile(name: str, *, relative_to: Path | None = None, kept: Path | None = None) -> Profile:
+    """Load a profile of the catalogue, or a `.toml` file relative to a folder; or that name as it was `kept`.
 
     Raises ProfileError, which carries every mistake with its place.
     """
-    path = profile_path(name, relative_to=relative_to)
+    path = kept or profile_path(name, relative_to=relative_to)
     try:
         document = Document.load(path)
     except DocumentError as error:

@@ -21,6 +21,11 @@ RESIDUAL_PROXY = "average_excl_market_traded_nonfossil"
 _PACKAGED = Path(__file__).parent / "factors"
 
 
+def packaged_factor_files() -> list[Path]:
+    """Return the files of the factor sets that come with the program."""
+    return sorted(_PACKAGED.glob("*.toml"))
+
+
 @dataclass(frozen=True, slots=True)
 class Factor:
     """The published number behind a figure, with all that is needed to find it again."""
@@ -71,15 +76,17 @@ class FactorLibrary:
         self._grid: Mapping[tuple[str, str], Mapping[int, GridRow]] = dict(grid)
 
     @classmethod
-    def load(cls, extra: Sequence[Path] = ()) -> "FactorLibrary":
+    def load(cls, extra: Sequence[Path] = (), *, packaged: Sequence[Path] | None = None) -> "FactorLibrary":
         """Read the packaged sets and the files named in `extra`; raise FactorFileError with every mistake in them.
 
-        A set of `extra` takes the place of a packaged one with its id.
+        A set of `extra` takes the place of a packaged one with its id. `packaged` are files to read in place of those
+        that come with the program.
         """
         problems: list[Problem] = []
-        packaged, own = (_read(paths, problems) for paths in (sorted(_PACKAGED.glob("*.toml")), extra))
+        ours = packaged_factor_files() if packaged is None else packaged
+        given, own = (_read(paths, problems) for paths in (ours, extra))
         replaced = {item.id for _, item in own}
-        loaded = [*(each for each in packaged if each[1].id not in replaced), *own]
+        loaded = [*(each for each in given if each[1].id not in replaced), *own]
         problems += _clashes(loaded)
         if problems:
             raise FactorFileError(problems)

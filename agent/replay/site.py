@@ -5,6 +5,7 @@ from pathlib import Path
 
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
+from agent.kept_documents import KeptDocuments
 from agent.ledger import Ledger
 from agent.own_factors import own_factor_files
 from agent.plant import build_plant
@@ -14,11 +15,13 @@ from agent.tape.notes import Books
 class Site:
     """What a ledger is made of; raises FactorFileError for factor files that are wrong."""
 
-    def __init__(self, config: SiteConfig, factor_files: Sequence[Path] = ()) -> None:
-        """`factor_files` hold sets to use in place of, or beside, those of the configuration."""
+    def __init__(
+        self, config: SiteConfig, factor_files: Sequence[Path] = (), *, kept: KeptDocuments | None = None
+    ) -> None:
+        """`factor_files` hold sets to use in place of, or beside, those of the configuration or those `kept`."""
         self.config = config
-        own = own_factor_files(config.path.parent, config.carbon.factors)
-        self.library = FactorLibrary.load([*own, *factor_files])
+        own = [] if kept else own_factor_files(config.path.parent, config.carbon.factors)
+        self.library = FactorLibrary.load([*own, *factor_files], packaged=kept.factors if kept else None)
         self.plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
 
     def ledger(self, start_ns: int, boot: str) -> Ledger:

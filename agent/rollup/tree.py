@@ -45,6 +45,17 @@ def _declared(section: BalanceSection, by_name: dict[str, Account]) -> Balance:
 
 def level_balances(accounts: Sequence[Account], devices: Mapping[str, str]) -> Iterator[Balance]:
     """Yield the balances that follow from what meters say they measure; `devices` are all, with their area."""
+    counted, compared, placed = _placed(accounts, devices)
+    for level, carrier in dict.fromkeys((each.meters, each.carrier) for each in placed if each.meters):
+        yield _level(level, str(carrier), [each for each in placed if each.carrier == carrier])
+    for device, of in dict.fromkeys((each.device, each.meters) for each in compared):
+        yield from _comparisons(device, of, compared, counted)
+
+
+def _placed(
+    accounts: Sequence[Account], devices: Mapping[str, str]
+) -> tuple[list[Account], list[Account], list[Account]]:
+    """Return the accounts that are balanced; of them those compared with another meter; and the others in place."""
     counted = [each for each in accounts if each.carrier is not None and each.meters != NONE]
     compared = [each for each in counted if each.meters in devices and _own_meter(each, counted)]
     # A meter that is its device's only one counts where the device stands.
@@ -53,10 +64,7 @@ def level_balances(accounts: Sequence[Account], devices: Mapping[str, str]) -> I
         for each in counted
         if each not in compared
     ]
-    for level, carrier in dict.fromkeys((each.meters, each.carrier) for each in placed if each.meters):
-        yield _level(level, str(carrier), [each for each in placed if each.carrier == carrier])
-    for device, of in dict.fromkeys((each.device, each.meters) for each in compared):
-        yield from _comparisons(device, of, compared, counted)
+    return counted, compared, placed
 
 
 def _own_meter(account: Account, accounts: Iterable[Account]) -> bool:
@@ -75,6 +83,14 @@ def _level(level: str, carrier: str, accounts: Sequence[Account]) -> Balance:
         incoming=_incoming(level, accounts),
         metered=_areas(accounts) if level == SITE else _devices(level, accounts),
     )
+
+
+def counted_at_the_site(accounts: Sequence[Account], devices: Mapping[str, str]) -> Iterator[Flow]:
+    """Yield what counts for the whole site, nothing twice: of each carrier the site's meters, else the areas'."""
+    _, _, placed = _placed(accounts, devices)
+    for carrier in dict.fromkeys(each.carrier for each in placed):
+        alike = [each for each in placed if each.carrier == carrier]
+        yield from _incoming(SITE, alike) if any(each.meters == SITE for each in alike) else _areas(alike)
 
 
 def _incoming(level: str, accounts: Sequence[Account]) -> tuple[Flow, ...]:

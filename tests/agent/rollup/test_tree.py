@@ -7,7 +7,7 @@ import pytest
 from agent.config import ConfigError, SiteConfig
 from agent.plant import build_plant
 from agent.rollup.balance import Balance, Flow
-from agent.rollup.tree import balances_of
+from agent.rollup.tree import balances_of, counted_at_the_site
 from tests.agent.frames import SITE, configured
 from tests.agent.rollup.plants import FAN_PROFILE, works
 
@@ -115,3 +115,27 @@ def test_the_name_of_a_balance_is_no_other_account(tmp_path: Path) -> None:
     more = '\n[[virtual]]\nname = "site/electricity"\nsum = ["press/electricity"]\n'
     with pytest.raises(ConfigError, match="called 'site/electricity', as an account is already"):
         loaded(tmp_path, more)
+
+
+def test_nothing_counts_twice_for_the_site(tmp_path: Path) -> None:
+    config = loaded(tmp_path)
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    areas = {device.name: device.area for device in config.devices}
+    counted = [flow.account for flow in counted_at_the_site(plant.accounts, areas)]
+    incoming = [flow.account for flow in balances(tmp_path)["site/electricity"].incoming]
+    assert sorted(counted) == sorted(incoming)
+
+
+def test_without_a_meter_of_the_site_the_areas_count(tmp_path: Path) -> None:
+    fan = """
+[[device]]
+name = "fan-1"
+area = "hall"
+line = "hall"
+unit = 1
+profile = "generic/vfd-motor"
+"""
+    config = configured(tmp_path, SITE + fan)
+    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    counted = [flow.account for flow in counted_at_the_site(plant.accounts, {"fan-1": "hall"})]
+    assert counted == ["fan-1/electricity"]

@@ -1,0 +1,184 @@
+"""The sections that say what the figures rest on, and how anybody can check them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from fractions import Fraction
+from html import escape
+
+from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
+from agent.bundle.page.view import Body, View
+
+_CHECK_BY_HAND = """mkdir evidence && tar -xf {file} -C evidence && cd evidence
+sha256sum -c SHA256SUMS
+openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+openssl pkey -pubin -in public-key.pem -outform DER | tail -c 32 | base64"""
+_CONTENTS = (
+    *("index.html", "summary.json", "records/", "rollups.jsonl", "documents/", "captures/"),
+    *("manifest.json", "SHA256SUMS", "public-key.pem"),
+)
+_MOST_CAPTURES = 400
+
+
+def events(view: View) -> str:
+    """Return what happened."""
+    words = view.words
+    rows = [
+        [
+            text(each["name"]),
+            text(each["where"] or words("agent")),
+            f"{each['count']:,}",
+            text(view.short(each["first"])),
+            text(view.short(each["last"])),
+            text(each["text"]),
+        ]
+        for each in view.summary["events"]
+    ]
+    if not rows:
+        return view.heading("events") + paragraph(text(words("events.none")))
+    heads = [*map(words, ("event", "where", "count", "first", "last", "what"))]
+    return view.heading("events") + paragraph(text(words("events.text"))) + table(heads, rows, right=(2,))
+
+
+def made_with(view: View) -> str:
+    """Return programs, configurations and documents."""
+    words, rows = view.words, []
+    for each in view.summary["evidence"]:
+        said = [str(each[key]) for key in ("version", "public_key", "seal", "digest") if key in each]
+        said += [f"Python {each['python']}"] if "python" in each else []
+        what = words(f"what.{each['what']}")
+        rows.append([text(view.short(each["time"])), text(what), text(each["name"]), "<br>".join(map(code, said))])
+    if not rows:
+        return view.heading("made.with") + paragraph(text(words("made.with.none")))
+    heads = [*map(words, ("time", "what", "name", "value"))]
+    return view.heading("made.with") + paragraph(text(words("made.with.text"))) + table(heads, rows)
+
+
+def captures(view: View) -> str:
+    """Return the files with raw exchanges, and the time that none tells of."""
+    words, rows = view.words, []
+    for each in view.summary["captures"][:_MOST_CAPTURES]:
+        held = words("yes" if each["recorded"] else "unrecorded") if each["held"] else words("no")
+        span = [text(view.short(each[key])) if key in each else "" for key in ("first", "last")]
+        count = f"{each['exchanges']:,}" if "exchanges" in each else ""
+        shown = text(held) if each["held"] and each["recorded"] else doubtful(held)
+        rows.append([text(each["name"]), *span, count, f"{each['size']:,}", shown])
+    page = view.heading("captures")
+    if rows:
+        heads = [*map(words, ("capture", "from", "to", "exchanges", "size", "held"))]
+        page += paragraph(text(words("captures.text"))) + table(heads, rows, right=(3, 4))
+    else:
+        page += paragraph(text(words("captures.none")))
+    spans = [f"{view.local(each['from'])} … {view.local(each['to'])}" for each in view.summary["uncaptured"]]
+    return page + (paragraph(text(words("uncaptured"))) + bullets(map(text, spans)) if spans and rows else "")
+
+
+def chain(view: View) -> str:
+    """Return what ties the records together."""
+    words, summary = view.words, view.summary
+    seals = summary["seals"]
+    items = [(words("chain.records"), f"{summary['records']:,}")]
+    for key, seal in (("chain.first", seals[:1]), ("chain.last", seals[-1:])):
+        told = [_seal(view, each) for each in seal] or [doubtful(words("seal.none"))]
+        items.append((words(key), told[0]))
+    page = view.heading("chain") + paragraph(text(words("chain.text"))) + pairs(items)
+    if summary["gaps"]:
+        gaps = [text(words("gap", **_gap(view, each))) for each in summary["gaps"]]
+        page += paragraph(text(words("gaps"))) + bullets(gaps)
+    return page
+
+
+def _seal(view: View, seal: Body) -> str:
+    told = view.words("seal", time=view.short(seal["time"]), seq=seal["seq"], count=seal["count"])
+    return f"{text(told)}<br>{code(seal['hash'])}<br>{code(seal['public_key'])}"
+
+
+def _gap(view: View, gap: Body) -> dict[str, object]:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in gap["kinds"].items())
+    return {**gap, "time": view.short(gap["time"]), "kinds": kinds}
+
+
+def recompute(view: View) -> str:
+    """Return one interval worked out by hand."""
+    words, body = view.words, view.summary.get("example")
+    page = view.heading("recompute")
+    if body is None:
+        return page + paragraph(text(words("recompute.none")))
+    where = {key: view.local(body[key]) for key in ("start", "end")}
+    record = words("recompute.record.value", account=body["account"], seq=body["seq"], **where)
+    items = [(words("recompute.record"), text(record)), *_ends(view, body)]
+    start, end = (_counter(body, name) for name in ("start", "end"))
+    unit, amount = body["unit"], body["amount"]
+    told = words("recompute.recorded", amount=f"{amount:.6f}", unit=unit)
+    items.append((words("recompute.amount"), f"{end - start:.6f} {text(unit)} ({text(told)})"))
+    factor = body["factor"]
+    co2 = words(
+        "recompute.co2.value",
+        amount=f"{amount:.6f}",
+        unit=unit,
+        co2=f"{body['co2_kg']:.6f}",
+        each=f"{body['co2_kg'] / amount:.9g}",
+        value=f"{factor.get('value', 0):.10g}",
+        factor_unit=factor.get("unit", ""),
+        set=factor["set"],
+        id=factor["id"],
+    )
+    items.append((words("recompute.co2"), text(co2)))
+    return page + paragraph(text(words("recompute.text"))) + pairs(items)
+
+
+def _ends(view: View, body: Body) -> Iterator[tuple[str, str]]:
+    words = view.words
+    for what, names in (("start", ("open", "open_next")), ("end", ("close", "close_next"))):
+        named = words(f"recompute.{what}")
+        for key, name in zip(("before", "after"), names, strict=True):
+            reading = body["evidence"][name]
+            shown = {"value": f"{reading['value']:.6f}", "registers": reading["registers"], "unit": body["unit"]}
+            told = words("recompute.reading", time=view.local(reading["time"]), **shown)
+            yield words(f"recompute.{key}", what=named), text(told)
+        yield words("recompute.at", what=named), f"{_counter(body, what):.6f} {text(body['unit'])}"
+
+
+def _counter(body: Body, what: str) -> float:
+    """Return the counter at the start or end of an interval, on the line between the readings around it."""
+    names = ("open", "open_next") if what == "start" else ("close", "close_next")
+    before, after = (body["evidence"][name] for name in names)
+    times = [datetime.fromisoformat(each) for each in (before["time"], body[what], after["time"])]
+    whole, part = (times[2] - times[0]), (times[1] - times[0])
+    share = Fraction(part.days * 86_400_000_000 + part.seconds * 1_000_000 + part.microseconds, 1)
+    share /= max(1, whole.days * 86_400_000_000 + whole.seconds * 1_000_000 + whole.microseconds)
+    return float(Fraction(before["value"]) + (Fraction(after["value"]) - Fraction(before["value"])) * share)
+
+
+def verify(view: View) -> str:
+    """Return how to verify, step by step."""
+    words, file = view.words, view.head["file"]
+    command = f"energy-agent verify {file}"
+    steps = [
+        text(words("verify.1", software=view.head["software"])),
+        text(words("verify.2")) + _shown(command),
+        text(words("verify.3")) + _shown(f"{command} --key {view.head['public_key']}\n{command} --seals SEALS.jsonl"),
+        text(words("verify.4")),
+    ]
+    page = view.heading("verify") + bullets(steps, numbered=True) + f"<h3>{text(words('verify.hand'))}</h3>\n"
+    by_hand = [
+        text(words("verify.hand.1")) + _shown(_CHECK_BY_HAND.format(file=file)),
+        text(words("verify.hand.2")),
+    ]
+    return page + bullets(by_hand, numbered=True)
+
+
+def contents(view: View) -> str:
+    """Return what the archive holds."""
+    words = view.words
+    items = [(name, text(words(f"contents.{name}"))) for name in _CONTENTS]
+    page = view.heading("contents") + paragraph(text(words("contents.text"))) + pairs(items)
+    documents = view.head.get("documents", ())
+    rows = [
+        [text(words(f"what.{each['what']}")), text(each["name"]), code(f"documents/{each['sha256']}")]
+        for each in documents
+    ]
+    return page + (table([*map(words, ("what", "name", "capture"))], rows) if rows else "")
+
+
+def _shown(command: str) -> str:
+    return f"<pre>{escape(command)}</pre>"

@@ -1,0 +1,223 @@
+"""What a bundle comes to, as one JSON object: the page is written from it, and a verifier works it out again.
+
+It follows from the records of a bundle, its documents and the list of its captures, and from nothing else.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agent.bundle.tally import Account, Tally, time_ns
+from agent.bundle.trail import Trail
+from agent.carbon.errors import CarbonError
+from agent.carbon.factors import FactorLibrary
+from agent.config import SiteConfig
+from agent.metering.amount import QUANTA_PER_UNIT
+from agent.plant import Account as PlantAccount
+from agent.record import rfc3339
+from agent.rollup.total import Part
+from agent.rollup.tree import counted_at_the_site
+from agent.sections import DeviceSection
+
+SCHEMA = "energy-agent/summary/1"
+Body = dict[str, Any]
+Records = Callable[[], Iterable[Body]]
+"""Gives all records of a bundle, decoded, in their order; called twice."""
+_FIGURES = ("energy_kwh", "kgce", "co2_kg", "co2_market_kg")
+_GJ_PER_KWH = 0.0036
+_LONGEST_PAUSE_NS = 120 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What figures are held against: configuration, accounts and factor sets as they were."""
+
+    config: SiteConfig
+    library: FactorLibrary
+    accounts: tuple[PlantAccount, ...]
+
+
+def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, captures: Sequence[Body]) -> Body:
+    """Return what the records of [start_ns, end_ns) (Unix, ns) come to; `captures` are name, size and sha256."""
+    tally, trail = Tally(start_ns, end_ns), Trail(start_ns, end_ns)
+    for body in records():
+        trail.take(body)
+        if tally.within(body):
+            tally.look(body)
+    for body in records():
+        if tally.within(body):
+            tally.take(body)
+    config = ground.config
+    accounts = list(_accounts(tally, ground))
+    return {
+        "schema": SCHEMA,
+        "site": config.site.name,
+        "timezone": config.site.timezone,
+        "from": rfc3339(start_ns),
+        "to": rfc3339(end_ns),
+        "interval_s": config.interval.length,
+        "configuration": config.digest,
+        "records": trail.records,
+        "accounts": accounts,
+        "scopes": list(_scopes(accounts, tally)),
+        "reservations": tally.told(),
+        "revised": _revised(tally),
+        "factors": list(_factors(tally, ground.library)),
+        "meters": [_meter(device, tally, config) for device in config.devices],
+        "events": trail.events,
+        "evidence": [each for each in trail.evidence if each["what"] != "capture"],
+        "captures": _captures(trail, captures),
+        "uncaptured": list(trail.uncaptured(_LONGEST_PAUSE_NS)),
+        "gaps": trail.gaps,
+        "seals": trail.seals,
+        "unsealed": trail.unsealed,
+        **({"example": tally.example} if tally.example else {}),
+    }
+
+
+def _accounts(tally: Tally, ground: Ground) -> Iterator[Body]:
+    flows = counted_at_the_site(ground.accounts, {each.name: each.area for each in ground.config.devices})
+    counted = {flow.account for flow in flows}
+    known = {account.name: account for account in ground.accounts}
+    for name in sorted(tally.accounts):
+        found, account = tally.accounts[name], known.get(name)
+        yield _account(name, found, tally) | {
+            **({"carrier": account.carrier} if account and account.carrier else {}),
+            **({"direction": account.direction} if account and account.direction != "import" else {}),
+            "counted": name in counted,
+        }
+
+
+def _account(name: str, found: Account, tally: Tally) -> Body:
+    total = found.sum.total
+    whole_us = (tally.end_ns - tally.start_ns) // 1000
+    amount = total.sums["amount"]
+    body: Body = {
+        "account": name,
+        "area": found.first["area"],
+        "device": found.first["device"],
+        "output": "output" in found.first,
+        "unit": total.unit,
+        "amount": amount / QUANTA_PER_UNIT,
+        **_weighed(total),
+        "intervals": total.intervals,
+        "coverage": min(1.0, round(total.measured_us / whole_us, 6)),
+        "estimated": round(min(1.0, abs(total.estimated / amount)), 6) if amount else 0.0,
+        "qualities": dict(sorted(found.qualities.items())),
+    }
+    return body | ({"unverified": True} if total.unverified else {})
+
+
+def _weighed(total: Part) -> Body:
+    figures = {key: total.sums[key] / QUANTA_PER_UNIT for key in _FIGURES if key in total.sums}
+    if "co2_kg" in figures:
+        figures.setdefault("co2_market_kg", figures["co2_kg"])
+    return figures | {key: total.alike[key] for key in ("scope",) if key in total.alike}
+
+
+def _scopes(accounts: Sequence[Body], tally: Tally) -> Iterator[Body]:
+    """Yield the totals of what counts for the site, by scope."""
+    counted = [each for each in accounts if each["counted"] and "scope" in each]
+    for scope in sorted({each["scope"] for each in counted}):
+        of_it = [each for each in counted if each["scope"] == scope]
+        sums = [tally.accounts[each["account"]].sum.total.sums for each in of_it]
+
+        def together(key: str, instead: str = "", sums: Sequence[Mapping[str, int]] = sums) -> float:
+            return sum(each.get(key, each.get(instead, 0)) for each in sums) / QUANTA_PER_UNIT
+
+        kwh = together("energy_kwh")
+        yield {
+            "scope": scope,
+            "energy_kwh": kwh,
+            "energy_gj": round(kwh * _GJ_PER_KWH, 6),
+            "kgce": together("kgce"),
+            "co2_location_kg": together("co2_kg"),
+            "co2_market_kg": together("co2_market_kg", "co2_kg"),
+            "accounts": [each["account"] for each in of_it],
+            **({"unverified": True} if any(each.get("unverified") for each in of_it) else {}),
+        }
+
+
+def _revised(tally: Tally) -> list[Body]:
+    """Return which records took the place of others, and why; those of an account and reason together."""
+
+    def alike(body: Body) -> tuple[str, str]:
+        return body["account"], body.get("reason", "")
+
+    lines = []
+    for (account, reason), group in groupby(sorted(tally.revised, key=alike), alike):
+        of_it = list(group)
+        span = {"from": min(each["start"] for each in of_it), "to": max(each["end"] for each in of_it)}
+        lines.append({"account": account, "reason": reason, "revisions": len(of_it), **span})
+    return lines
+
+
+def _factors(tally: Tally, library: FactorLibrary) -> Iterator[Body]:
+    for used in sorted(tally.factors.values(), key=lambda each: (each["set"], each["id"], each["first"])):
+        body = {**used, "accounts": sorted(used["accounts"])}
+        try:
+            owner = library.get(used["set"])
+        except CarbonError:
+            yield body | {"source": ""}
+            continue
+        sources = [row.source for row in owner.grid if row.region == used["id"] and row.value == used.get("value")]
+        if used["id"] in owner.rows:
+            sources = [owner.rows[used["id"]].source]
+        same = owner.version == used["version"]
+        body |= {"title": owner.title, "title_zh": owner.title_zh, "issuer": owner.issuer}
+        yield body | {"source": sources[0] if sources else owner.source, **({} if same else {"other_version": True})}
+
+
+def _meter(device: DeviceSection, tally: Tally, config: SiteConfig) -> Body:
+    profile = config.profiles[device.name]
+    zone = config.site.zone
+    first, last = (_day(at, zone) for at in (tally.start_ns, tally.end_ns - 1))
+    held = [each for each in device.calibration if each.valid_until >= first and (each.calibrated or first) <= last]
+    expired = max((each.valid_until for each in device.calibration), default=None)
+    state = "none"
+    if device.calibration:
+        state = "valid" if _always(held, first, last) else "expired" if expired and expired < last else "partly"
+    return {
+        "device": device.name,
+        "area": device.area,
+        "model": profile.model,
+        "profile": profile.name,
+        "profile_source": profile.source,
+        "accounts": sorted(name for name, each in tally.accounts.items() if each.first["device"] == device.name),
+        "calibration": [certificate.said() for certificate in device.calibration],
+        "state": state,
+    }
+
+
+def _always(held: Sequence[Any], first: date, last: date) -> bool:
+    """Return whether on each day of a period one of some certificates holds."""
+    days = {first, last, *(each.valid_until for each in held), *(each.calibrated for each in held if each.calibrated)}
+    after = {date.fromordinal(day.toordinal() + 1) for day in days}
+    return all(any(each.valid(day) for each in held) for day in days | after if first <= day <= last)
+
+
+def _day(at_ns: int, zone: ZoneInfo) -> date:
+    return datetime.fromtimestamp(at_ns // 10**9, zone).date()
+
+
+def _captures(trail: Trail, captures: Sequence[Body]) -> list[Body]:
+    """Return the capture files of the period: those in the bundle, and those that records tell of and it lacks."""
+    told: dict[str, Body]
+    told = {str(each["digest"]).removeprefix("sha256:"): each for each in trail.evidence if each["what"] == "capture"}
+    found = []
+    for capture in captures:
+        of_it = told.pop(capture["sha256"], Body())
+        extra = {key: of_it[key] for key in ("first", "last", "exchanges", "time") if key in of_it}
+        found.append({**capture, **extra, "held": True, "recorded": bool(of_it)})
+    for digest, lacking in told.items():
+        listed = {key: lacking[key] for key in ("name", "size", "first", "last", "exchanges", "time") if key in lacking}
+        found.append({**listed, "sha256": digest, "held": False, "recorded": True})
+    return sorted(found, key=lambda each: str(each["name"]))
+
+
+def period_ns(head: Mapping[str, Any]) -> tuple[int, int]:
+    """Return begin and end (Unix, ns) of the period that a manifest names."""
+    return time_ns(head["from"]), time_ns(head["to"])
