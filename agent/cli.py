@@ -15,8 +15,10 @@ from typing import NoReturn
 
 from agent.commands.arguments import (
     add_balance,
+    add_bundle,
     add_decode,
     add_intensity,
+    add_intervals,
     add_output,
     add_read,
     add_scan,
@@ -161,6 +163,12 @@ def _store(given: Arguments) -> Exit:
     )
 
 
+def _bundle(given: Arguments) -> Exit:
+    from agent.commands.bundle import Asked, bundle
+
+    return bundle(given.config, Asked(given.start, given.end, given.out), as_json=given.json)
+
+
 def _schema(given: Arguments) -> Exit:
     from agent.commands.schema import schema
 
@@ -201,15 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     factors.add_argument("--compare", nargs=2, metavar=("A", "B"), help="how much more set B says than set A, in %%")
     factors.add_argument("--config", type=Path, metavar="CONFIG", help="with the plant's own factor sets")
     command("status", _status, "show the running agent; the exit code is 1 while an alarm is active", config=True)
-    intervals = command("intervals", _intervals, "print closed intervals from the store", config=True, json=False)
-    moment = "such as 2026-11-20T08:00, in the site's time zone"
-    intervals.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
-    intervals.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
-    intervals.add_argument("--account", metavar="NAME", help="only this account")
-    intervals.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
-    every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
-    intervals.add_argument("--every", metavar="PERIOD", help=every)
-    intervals.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
+    text = "print closed intervals from the store"
+    add_intervals(command("intervals", _intervals, text, config=True, json=False))
     add_bookkeeping(command)
     text = "print what came in at each level of the plant, and the rest that nobody metered"
     add_balance(command("balance", _balance, text, config=True, json=False))
@@ -221,6 +222,8 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--export", type=Path, metavar="FILE", help="write the dead letters to FILE, as JSON lines")
     store.add_argument("--discard", action="store_true", help="delete the dead letters, after asking twice")
     store.add_argument("--yes", action="count", default=0, help="answer one question with yes; give it twice for both")
+    text = "write the evidence of a period into one archive for an auditor"
+    add_bundle(command("bundle", _bundle, text, config=True))
     schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document; always as JSON")
     names = ", ".join(SCHEMAS)
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")

@@ -207,13 +207,15 @@ def _captures(trail: Trail, captures: Sequence[Body]) -> list[Body]:
     """Return the capture files of the period: those in the bundle, and those that records tell of and it lacks."""
     told: dict[str, Body]
     told = {str(each["digest"]).removeprefix("sha256:"): each for each in trail.evidence if each["what"] == "capture"}
-    found = []
+    found: list[Body] = []
     for capture in captures:
-        of_it = told.pop(capture["sha256"], Body())
-        extra = {key: of_it[key] for key in ("first", "last", "exchanges", "time") if key in of_it}
+        of_it = told.pop(capture["sha256"], {})
+        extra: Body = {key: of_it[key] for key in ("first", "last", "exchanges", "time") if key in of_it}
         found.append({**capture, **extra, "held": True, "recorded": bool(of_it)})
     for digest, lacking in told.items():
-        listed = {key: lacking[key] for key in ("name", "size", "first", "last", "exchanges", "time") if key in lacking}
+        listed: Body = {
+            key: lacking[key] for key in ("name", "size", "first", "last", "exchanges", "time") if key in lacking
+        }
         found.append({**listed, "sha256": digest, "held": False, "recorded": True})
     return sorted(found, key=lambda each: str(each["name"]))
 

@@ -51,11 +51,12 @@ def write_bundle(target: Path, contents: Mapping[str, Content], head: Head, key:
             part.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise BundleError(_explained(target, error)) from error
+        raise BundleError(explained(target, error)) from error
     return manifest
 
 
-def _explained(target: Path, error: OSError) -> str:
+def explained(target: Path, error: OSError) -> str:
+    """Return in one line why a bundle cannot be written."""
     if error.errno == errno.ENOSPC:
         return f"{target}: no space is left on the disk: name a file on another with --out, or a shorter period"
     if isinstance(error, FileNotFoundError) and error.filename and Path(error.filename).name != f"{target.name}.part":

@@ -77,6 +77,26 @@ def add_balance(command: argparse.ArgumentParser) -> None:
     command.add_argument("--balance", dest="name", metavar="NAME", help="only this one, such as site/electricity")
 
 
+def add_intervals(command: argparse.ArgumentParser) -> None:
+    """Add what `intervals` takes."""
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+    command.add_argument("--account", metavar="NAME", help="only this account")
+    command.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
+    every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
+    command.add_argument("--every", metavar="PERIOD", help=every)
+    command.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
+
+
+def add_bundle(command: argparse.ArgumentParser) -> None:
+    """Add what `bundle` takes."""
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive, such as evidence.tar")
+
+
 def add_intensity(command: argparse.ArgumentParser) -> None:
     """Add what `intensity` takes."""
     _add_periods(command)

@@ -40,12 +40,11 @@ def read_intervals(
     return of_account(found, account)
 
 
-def read_chained(path: Path) -> Iterator[Record]:
-    """Yield every intact record of the chain in order, a few in memory at a time.
+def read_chained(path: Path, after: int = 0) -> Iterator[Record]:
+    """Yield every intact record of the chain behind a number in order, a few in memory at a time.
 
     Raises StoreError when there is no readable store.
     """
-    after = 0
     while found := _reading(path, partial(_chained_behind, after)):
         yield from found
         after = found[-1].seq

@@ -1,5 +1,7 @@
 """The page in English."""
 
+# ruff: noqa: RUF001, E501 -- a sign of multiplication, and texts as they are read
+
 ENGLISH: dict[str, str] = {
     "title": "Energy and CO₂ evidence: {site}",
     "other": "中文",

@@ -1,0 +1,182 @@
+"""What goes into a bundle: records, captures and documents of a period, found where the agent keeps them."""
+
+import hashlib
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent import __version__
+from agent.audit.documents import Documents
+from agent.audit.evidence import of_configuration
+from agent.bundle.form import BundleError, Manifest
+from agent.bundle.key import public_text
+from agent.bundle.materials import ground_of, in_force
+from agent.bundle.page import PAGES, page
+from agent.bundle.segment import segment_of
+from agent.bundle.summary import summarise
+from agent.bundle.write import Content, explained, write_bundle
+from agent.config import SiteConfig
+from agent.conversions import library_of
+from agent.record import ROLLUP, rfc3339
+from agent.store import read_chained, read_intervals
+
+Body = dict[str, Any]
+RECORDS, ROLLUPS, SUMMARY = "records/records.jsonl", "records/rollups.jsonl", "summary.json"
+DOCUMENTS, CAPTURES = "documents/", "captures/"
+_LATE_NS = 900 * 10**9
+"""So long after the end of a period its last intervals are closed, and noted in captures."""
+_PIECE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A period [start_ns, end_ns) (Unix, ns) and the file it goes to, made at a time."""
+
+    start_ns: int
+    end_ns: int
+    target: Path
+    now_ns: int
+
+
+def bundle(config: SiteConfig, documents: Documents, key: Ed25519PrivateKey, wanted: Wanted) -> tuple[Manifest, Body]:
+    """Write the bundle of a period; return its manifest and summary. Raises BundleError or StoreError in one line."""
+    if wanted.target.exists():
+        raise BundleError(f"{wanted.target}: exists already: name another file with --out")
+    with ExitStack() as stack:
+        try:
+            spool = stack.enter_context(tempfile.TemporaryFile(dir=wanted.target.parent))
+            sums = stack.enter_context(tempfile.TemporaryFile(dir=wanted.target.parent))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            return _bundle(config, documents, key, wanted, _Places(spool, sums, folder))
+        except OSError as error:
+            raise BundleError(explained(wanted.target, error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    records: BinaryIO
+    rollups: BinaryIO
+    documents: Path
+
+
+def _bundle(
+    config: SiteConfig, documents: Documents, key: Ed25519PrivateKey, wanted: Wanted, places: _Places
+) -> tuple[Manifest, Body]:
+    store = config.resolve(config.store.path)
+    chain = ((record.seq, orjson.loads(record.payload)) for record in read_chained(store))
+    segment = segment_of(chain, wanted.start_ns, wanted.end_ns)
+    evidence = list(_copy_records(store, segment.first, segment.last, places.records))
+    listed, missing, today = _collect(config, documents, evidence, wanted, places.documents)
+    for record in read_intervals(store, wanted.start_ns, wanted.end_ns, kind=ROLLUP):
+        places.rollups.write(record.payload + b"\n")
+    found = {path.name: path for path in capture_files(config, wanted.start_ns, wanted.end_ns)}
+    captures = [_capture(path) for path in found.values()]
+    head = {
+        "site": config.site.name,
+        "from": rfc3339(wanted.start_ns),
+        "to": rfc3339(wanted.end_ns),
+        "created": rfc3339(wanted.now_ns),
+        "software": __version__,
+        "file": wanted.target.name,
+        "documents": listed,
+        "missing": missing,
+        **({"documents_of_today": True} if today else {}),
+    }
+    ground = ground_of(listed, places.documents)
+    summary = summarise(wanted.start_ns, wanted.end_ns, lambda: lines(places.records), ground, captures)
+    told = {**head, "public_key": public_text(key.public_key())}
+    contents: dict[str, Content] = {path: page(summary, told, language) for path, language in PAGES.items()}
+    contents |= {SUMMARY: orjson.dumps(summary, option=orjson.OPT_INDENT_2), RECORDS: places.records}
+    contents |= {ROLLUPS: places.rollups}
+    contents |= {f"{DOCUMENTS}{each}": places.documents / each for each in sorted({one["sha256"] for one in listed})}
+    contents |= {f"{CAPTURES}{name}": path for name, path in found.items()}
+    return write_bundle(wanted.target, contents, head, key), summary
+
+
+def _copy_records(store: Path, first: int, last: int, spool: BinaryIO) -> Iterator[Body]:
+    """Copy the records of a segment as they were published; yield those of evidence."""
+    for record in read_chained(store, first - 1):
+        if record.seq > last:
+            return
+        spool.write(record.payload + b"\n")
+        if record.kind == "evidence":
+            yield orjson.loads(record.payload)
+
+
+def lines(file: BinaryIO) -> Iterator[Body]:
+    """Yield the records of a file, decoded."""
+    file.seek(0)
+    for line in file:
+        yield orjson.loads(line)
+
+
+def _collect(
+    config: SiteConfig, documents: Documents, evidence: list[Body], wanted: Wanted, folder: Path
+) -> tuple[list[Body], list[Body], bool]:
+    """Put documents into a folder; return those there, those that are not, and whether today's stand in."""
+    before = [each for each in evidence if each["time"] < rfc3339(wanted.end_ns)]
+    there: list[Body] = []
+    missing: list[Body] = []
+    for each in in_force(before):
+        content = documents.find(f"sha256:{each['sha256']}")
+        (missing if content is None else there).append(each)
+        if content is not None:
+            (folder / each["sha256"]).write_bytes(content)
+    used = [each for each in there if each.get("used")]
+    if any(each.get("used") for each in missing) or not any(each["what"] == "configuration" for each in used):
+        there = [{key: value for key, value in each.items() if key != "used"} for each in there]
+        return [*there, *_of_today(config, folder)], missing, True
+    return there, missing, False
+
+
+def _of_today(config: SiteConfig, folder: Path) -> Iterator[Body]:
+    for item in of_configuration(config, library_of(config)):
+        if item.content is not None:
+            sha256 = hashlib.sha256(item.content).hexdigest()
+            (folder / sha256).write_bytes(item.content)
+            yield {"what": item.what, "name": item.name, "sha256": sha256, "used": True}
+
+
+def capture_files(config: SiteConfig, start_ns: int, end_ns: int) -> list[Path]:
+    """Return the closed capture files that may hold something of a period: each ends where the next begins."""
+    ours = re.compile(rf"{re.escape(config.site.name)}-(\d{{8}}T\d{{6}})Z(_\d+)?\.pcapng\.zst")
+    directory = config.resolve(config.capture.directory)
+    try:
+        paths = sorted(path for path in directory.iterdir() if ours.fullmatch(path.name))
+    except OSError:
+        return []
+    begins = [_begin_ns(ours, path) for path in paths]
+    ends = [*begins[1:], 1 << 63]
+    spans = zip(paths, begins, ends, strict=True)
+    return [path for path, begin, end in spans if begin < end_ns + _LATE_NS and end >= start_ns]
+
+
+def _begin_ns(ours: re.Pattern[str], path: Path) -> int:
+    found = ours.fullmatch(path.name)
+    text = found[1] if found else ""
+    return round(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) * 10**9
+
+
+def _capture(path: Path) -> Body:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return {"name": path.name, "size": path.stat().st_size, "sha256": digest.hexdigest()}
+
+
+def captures_of(members: Mapping[str, tuple[int, str]]) -> list[Body]:
+    """Return the captures of a bundle as its summary lists them, from size and SHA-256 of each member by path."""
+    return [
+        {"name": path.removeprefix(CAPTURES), "size": size, "sha256": sha256}
+        for path, (size, sha256) in members.items()
+        if path.startswith(CAPTURES)
+    ]

@@ -1,0 +1,78 @@
+"""`energy-agent bundle`: the evidence of a period in one archive."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.audit.documents import Documents
+from agent.audit.key_file import KeyFileError, load_key
+from agent.bundle.form import BundleError, Manifest
+from agent.bundle.gather import Wanted
+from agent.bundle.gather import bundle as write
+from agent.commands.intervals import parse_time
+from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.table import print_text
+from agent.config import SiteConfig, load_config
+from agent.store import StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The period, as the user wrote it, and the file."""
+
+    start: str
+    end: str
+    out: Path
+
+
+def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
+    """Write the bundle of a period, and say what is in it and what is not."""
+    config = load_config(path)
+    start_ns, end_ns = (parse_time(text, config.site.zone) for text in (asked.start, asked.end))
+    if end_ns <= start_ns:
+        raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
+    if not asked.out.parent.is_dir():
+        raise CommandError(f"{asked.out}: there is no folder {asked.out.parent}: create it, or name another file")
+    try:
+        key, documents = key_and_documents(config)
+        wanted = Wanted(start_ns, end_ns, asked.out, time.time_ns())
+        manifest, summary = write(config, documents, key, wanted)
+    except (BundleError, StoreError, KeyFileError) as error:
+        raise CommandError(str(error)) from error
+    if as_json:
+        print_json({"bundle": str(asked.out), **manifest.head})
+    else:
+        _say(asked.out, manifest, summary)
+    return Exit.DONE
+
+
+def key_and_documents(config: SiteConfig) -> tuple[Any, Documents]:
+    """Return the key of the agent's seals, and its documents."""
+    folder = config.resolve(config.store.path).resolve().parent / "audit"
+    return load_key(folder / "key.pem"), Documents(folder / "documents")
+
+
+def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:
+    size = path.stat().st_size
+    print_text(f"{path}: {size:,} bytes, {len(manifest.members)} files, {summary['records']:,} records of the chain")
+    held = [each for each in summary["captures"] if each["held"]]
+    print_text(f"raw exchanges: {len(held)} files" + ("" if held else ": the period cannot be recomputed from them"))
+    for span in summary["uncaptured"]:
+        print_text(f"  not captured: {span['from']} to {span['to']}")
+    for each in summary["captures"]:
+        if not each["held"]:
+            print_text(f"  not found: {each['name']}")
+    for each in manifest.head["missing"]:
+        print_text(f"not kept: {each['what']} {each['name']} (sha256:{each['sha256']})")
+    for each in summary["meters"]:
+        if each["state"] in ("expired", "partly"):
+            print_text(f"meter {each['device']}: its certificate does not hold for all of the period")
+    if not summary["seals"]:
+        print_text("no seal covers these records")
+    elif summary["unsealed"]:
+        print_text(
+            f"{summary['unsealed']} records are not sealed yet: a bundle made after the next seal has them sealed"
+        )
+    print_text(f"signed with {manifest.head['public_key']}")
+    print_text("The auditor begins with index.html (index.zh-CN.html) in it, or with: energy-agent verify " + path.name)
