@@ -15,7 +15,6 @@ from typing import NoReturn
 
 from agent.commands.arguments import (
     add_balance,
-    add_bundle,
     add_decode,
     add_intensity,
     add_intervals,
@@ -163,12 +162,6 @@ def _store(given: Arguments) -> Exit:
     )
 
 
-def _bundle(given: Arguments) -> Exit:
-    from agent.commands.bundle import Asked, bundle
-
-    return bundle(given.config, Asked(given.start, given.end, given.out), as_json=given.json)
-
-
 def _schema(given: Arguments) -> Exit:
     from agent.commands.schema import schema
 
@@ -222,8 +215,6 @@ def _parser() -> argparse.ArgumentParser:
     store.add_argument("--export", type=Path, metavar="FILE", help="write the dead letters to FILE, as JSON lines")
     store.add_argument("--discard", action="store_true", help="delete the dead letters, after asking twice")
     store.add_argument("--yes", action="count", default=0, help="answer one question with yes; give it twice for both")
-    text = "write the evidence of a period into one archive for an auditor"
-    add_bundle(command("bundle", _bundle, text, config=True))
     schema = command("schema", _schema, "print a JSON Schema, or the AsyncAPI document; always as JSON")
     names = ", ".join(SCHEMAS)
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")

@@ -91,7 +91,7 @@ def _bundle(
         **({"documents_of_today": True} if today else {}),
     }
     ground = ground_of(listed, places.documents)
-    summary = summarise(wanted.start_ns, wanted.end_ns, lambda: lines(places.records), ground, captures)
+    summary = summarise(wanted.start_ns, wanted.end_ns, lambda: _again(places.records), ground, captures)
     told = {**head, "public_key": public_text(key.public_key())}
     contents: dict[str, Content] = {path: page(summary, told, language) for path, language in PAGES.items()}
     contents |= {SUMMARY: orjson.dumps(summary, option=orjson.OPT_INDENT_2), RECORDS: places.records}
@@ -111,9 +111,13 @@ def _copy_records(store: Path, first: int, last: int, spool: BinaryIO) -> Iterat
             yield orjson.loads(record.payload)
 
 
-def lines(file: BinaryIO) -> Iterator[Body]:
-    """Yield the records of a file, decoded."""
+def _again(file: BinaryIO) -> Iterator[Body]:
     file.seek(0)
+    return lines(file)
+
+
+def lines(file: BinaryIO) -> Iterator[Body]:
+    """Yield the records of a file from where it stands, decoded."""
     for line in file:
         yield orjson.loads(line)
 

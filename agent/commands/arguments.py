@@ -89,14 +89,6 @@ def add_intervals(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
 
 
-def add_bundle(command: argparse.ArgumentParser) -> None:
-    """Add what `bundle` takes."""
-    moment = "such as 2026-11-20T08:00, in the site's time zone"
-    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
-    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
-    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive, such as evidence.tar")
-
-
 def add_intensity(command: argparse.ArgumentParser) -> None:
     """Add what `intensity` takes."""
     _add_periods(command)

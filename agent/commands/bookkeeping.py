@@ -29,6 +29,8 @@ def add_bookkeeping(command: Added) -> None:
     )
     _add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
     _add_replay(command("replay", _replay, "make the intervals of a capture again, and compare them"))
+    _add_bundle(command("bundle", _bundle, "write the evidence of a period into one archive", config=True))
+    _add_verify(command("verify", _verify, "check a bundle: archive, chain, seals, figures, and recompute its records"))
 
 
 def _replace_meter(given: Arguments) -> Exit:
@@ -49,6 +51,18 @@ def _replay(given: Arguments) -> Exit:
     from agent.commands.replay import Asked, replay
 
     return replay(Asked(**{name: getattr(given, name) for name in Asked.__dataclass_fields__}))
+
+
+def _bundle(given: Arguments) -> Exit:
+    from agent.commands.bundle import Asked, bundle
+
+    return bundle(given.config, Asked(given.start, given.end, given.out), as_json=given.json)
+
+
+def _verify(given: Arguments) -> Exit:
+    from agent.commands.verify_bundle import verify_bundle
+
+    return verify_bundle(given.bundle, given.key, given.seals, as_json=given.json)
 
 
 def _add_replace(command: argparse.ArgumentParser) -> None:
@@ -87,6 +101,21 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
         help="a factor set in place of the one of its name; may be given again",
     )  # fmt: skip
     command.add_argument("--out", required=True, type=Path, metavar="DIR", help="folder for the records and a summary")
+
+
+def _add_bundle(command: argparse.ArgumentParser) -> None:
+    """Add what `bundle` takes."""
+    moment = "such as 2026-11-20T08:00, in the site's time zone"
+    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
+    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+    command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive, such as evidence.tar")
+
+
+def _add_verify(command: argparse.ArgumentParser) -> None:
+    """Add what `verify` takes."""
+    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="the archive")
+    command.add_argument("--key", metavar="KEY", help="the operator's public key from elsewhere: ed25519:… or a file")
+    command.add_argument("--seals", type=Path, metavar="FILE", help="seals as the centre received them, one per line")
 
 
 def _shown(text: str) -> float:

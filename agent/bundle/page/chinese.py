@@ -160,8 +160,8 @@ CHINESE: dict[str, str] = {
     "verify.4": "阅读结论。它说明哪些成立、哪些无法检查及原因，以及首个不成立之处。只有全部无误时退出码才为 0。",
     "verify.hand": "不用本程序，手工核验",
     "verify.hand.1": "解包，按已签名的清单检查每个文件，再检查清单的签名：",
-    "verify.hand.2": "任一记录的哈希及其与前一条的链接：去掉“hash”后的记录按 RFC 8785 规范 JSON 计算 SHA-256；下一条记录的"
-    "“previous”即为该哈希。数值简单时仅用 Python 即可。",
+    "verify.hand.2": "检查记录链：记录的哈希是去掉“hash”（封签还要去掉“signature”）后按 RFC 8785 规范形式计算的 SHA-256，该规范有他人编写的"
+    "程序库；下一条记录的“previous”即为该哈希。",
     "contents": "本文件的内容",
     "contents.text": "未压缩的 tar 归档，任何 tar 程序都能打开。",
     "contents.SHA256SUMS": "所有文件及其 SHA-256 的清单，及其 Ed25519 签名（SHA256SUMS.sig）",

@@ -175,8 +175,8 @@ ENGLISH: dict[str, str] = {
     "first place. The exit code is 0 only when nothing failed.",
     "verify.hand": "By hand, without this program",
     "verify.hand.1": "Unpack, check every file against the signed list, and the signature of the list:",
-    "verify.hand.2": "Check the hash of any record, and its link to the one before, with Python alone where numbers are "
-    "plain (RFC 8785 canonical JSON of the record without “hash”, SHA-256); the next record's “previous” is this hash.",
+    "verify.hand.2": "Check the chain: the hash of a record is SHA-256 over it without “hash” (of a seal without “signature” too) in "
+    "the canonical form of RFC 8785, for which others have written libraries; the next record names it as “previous”.",
     "contents": "What is in this file",
     "contents.text": "An uncompressed tar archive; any tar program opens it.",
     "contents.SHA256SUMS": "the list of all files with their SHA-256, and its Ed25519 signature (SHA256SUMS.sig)",

@@ -54,7 +54,7 @@ def accounts(view: View) -> str:
                 *co2,
             ]
         )
-    shown = view.heading("accounts") + table(heads, rows, right=(1, 3, 4, 5, 6, 7))
+    shown = view.heading("accounts") + table(heads, rows, right=(1, 3, 4, 5, 6, 7), whole=(0,))
     shown += paragraph(text(words("accounts.text")), "small")
     made = [each for each in view.summary["accounts"] if each["output"]]
     if made:
@@ -88,7 +88,7 @@ def quality(view: View) -> str:
             ]
         )
     note = words("quality.text", section=number_of("reservations"))
-    return view.heading("quality") + table(heads, rows, right=(1, 2, 3)) + paragraph(text(note), "small")
+    return view.heading("quality") + table(heads, rows, right=(1, 2, 3), whole=(0, 5)) + paragraph(text(note), "small")
 
 
 def reservations(view: View) -> str:
@@ -105,7 +105,7 @@ def reservations(view: View) -> str:
     if not rows:
         return view.heading("reservations") + paragraph(text(words("reservations.none")))
     heads = ("account", "from", "to", "amount", "estimated.amount", "unit", "measured", "why")
-    shown = table([*map(words, heads)], rows, right=(3, 4, 6))
+    shown = table([*map(words, heads)], rows, right=(3, 4, 6), whole=(1, 2, 5))
     return view.heading("reservations") + paragraph(text(words("reservations.text"))) + shown
 
 
@@ -135,7 +135,7 @@ def revised(view: View) -> str:
     ]
     if not rows:
         return view.heading("revised") + paragraph(text(words("revised.none")))
-    shown = table([*map(words, ("account", "from", "to", "revisions", "why"))], rows, right=(3,))
+    shown = table([*map(words, ("account", "from", "to", "revisions", "why"))], rows, right=(3,), whole=(1, 2))
     return view.heading("revised") + paragraph(text(words("revised.text"))) + shown
 
 

@@ -24,10 +24,10 @@ thead { display: table-header-group; }
 tr { break-inside: avoid; }
 th { text-align: left; font-weight: 600; background: #e8eff1; border-bottom: 1pt solid #7d99a3; padding: 1.1mm 1.6mm;
   vertical-align: bottom; }
-td { border-bottom: 0.4pt solid #ccd5d8; padding: 1mm 1.6mm; vertical-align: top; overflow-wrap: anywhere; }
-tbody tr.sum td { border-top: 1pt solid #7d99a3; font-weight: 600; }
-.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+td { border-bottom: 0.4pt solid #ccd5d8; padding: 1mm 1.6mm; vertical-align: top; overflow-wrap: break-word; }
 .w { white-space: nowrap; }
+tbody tr.sum td { border-top: 1pt solid #7d99a3; font-weight: 600; }
+.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 0.8mm 5mm; margin: 2mm 0; }
 dt { color: #4a5b61; } dd { margin: 0; overflow-wrap: anywhere; }
 code, pre { font: 8.2pt/1.4 "DejaVu Sans Mono", "Noto Sans Mono", Consolas, monospace; overflow-wrap: anywhere; }
@@ -79,10 +79,15 @@ def pairs(items: Iterable[tuple[str, Cell]]) -> str:
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[Cell]], *, right: Sequence[int] = (), last: bool = False
+    heads: Sequence[str],
+    rows: Iterable[Sequence[Cell]],
+    *,
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (),
+    last: bool = False,
 ) -> str:
-    """Return a table; columns in `right` hold numbers, `last` sets the last row off as a sum."""
-    kinds = ["n" if column in right else "" for column in range(len(heads))]
+    """Return a table; columns in `right` hold numbers, those in `whole` are not broken; the `last` row may be a sum."""
+    kinds = ["n" if column in right else "w" if column in whole else "" for column in range(len(heads))]
     head = "".join(_cell("th", name, kind) for name, kind in zip(map(text, heads), kinds, strict=True))
     body = ["".join(_cell("td", cell, kind) for cell, kind in zip(row, kinds, strict=True)) for row in rows]
     lines = [f"<tr>{row}</tr>\n" for row in body]

@@ -12,6 +12,20 @@ _CHECK_BY_HAND = """mkdir evidence && tar -xf {file} -C evidence && cd evidence
 sha256sum -c SHA256SUMS
 openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
 openssl pkey -pubin -in public-key.pem -outform DER | tail -c 32 | base64"""
+_CHAIN_BY_HAND = """pip install rfc8785
+python3 - <<'END'
+import hashlib, json, rfc8785
+before = None
+for number, line in enumerate(open("records/records.jsonl", encoding="utf-8"), 1):
+    record = json.loads(line)
+    found = record.pop("hash")
+    if record["schema"].startswith("energy-agent/seal/"):
+        record.pop("signature")
+    assert found == "sha256:" + hashlib.sha256(rfc8785.dumps(record)).hexdigest(), f"line {number}"
+    assert before in (None, record["previous"]), f"line {number}"
+    before = found
+print(number, "records, each with its own hash and that of the one before")
+END"""
 _CONTENTS = (
     *("index.html", "summary.json", "records/", "rollups.jsonl", "documents/", "captures/"),
     *("manifest.json", "SHA256SUMS", "public-key.pem"),
@@ -36,7 +50,7 @@ def events(view: View) -> str:
     if not rows:
         return view.heading("events") + paragraph(text(words("events.none")))
     heads = [*map(words, ("event", "where", "count", "first", "last", "what"))]
-    return view.heading("events") + paragraph(text(words("events.text"))) + table(heads, rows, right=(2,))
+    return view.heading("events") + paragraph(text(words("events.text"))) + table(heads, rows, right=(2,), whole=(3, 4))
 
 
 def made_with(view: View) -> str:
@@ -50,7 +64,7 @@ def made_with(view: View) -> str:
     if not rows:
         return view.heading("made.with") + paragraph(text(words("made.with.none")))
     heads = [*map(words, ("time", "what", "name", "value"))]
-    return view.heading("made.with") + paragraph(text(words("made.with.text"))) + table(heads, rows)
+    return view.heading("made.with") + paragraph(text(words("made.with.text"))) + table(heads, rows, whole=(0, 1))
 
 
 def captures(view: View) -> str:
@@ -65,7 +79,7 @@ def captures(view: View) -> str:
     page = view.heading("captures")
     if rows:
         heads = [*map(words, ("capture", "from", "to", "exchanges", "size", "held"))]
-        page += paragraph(text(words("captures.text"))) + table(heads, rows, right=(3, 4))
+        page += paragraph(text(words("captures.text"))) + table(heads, rows, right=(3, 4), whole=(1, 2))
     else:
         page += paragraph(text(words("captures.none")))
     spans = [f"{view.local(each['from'])} … {view.local(each['to'])}" for each in view.summary["uncaptured"]]
@@ -162,7 +176,7 @@ def verify(view: View) -> str:
     page = view.heading("verify") + bullets(steps, numbered=True) + f"<h3>{text(words('verify.hand'))}</h3>\n"
     by_hand = [
         text(words("verify.hand.1")) + _shown(_CHECK_BY_HAND.format(file=file)),
-        text(words("verify.hand.2")),
+        text(words("verify.hand.2")) + _shown(_CHAIN_BY_HAND),
     ]
     return page + bullets(by_hand, numbered=True)
 
@@ -177,7 +191,7 @@ def contents(view: View) -> str:
         [text(words(f"what.{each['what']}")), text(each["name"]), code(f"documents/{each['sha256']}")]
         for each in documents
     ]
-    return page + (table([*map(words, ("what", "name", "capture"))], rows) if rows else "")
+    return page + (table([*map(words, ("what", "name", "capture"))], rows, whole=(0, 1)) if rows else "")
 
 
 def _shown(command: str) -> str:

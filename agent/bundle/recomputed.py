@@ -1,0 +1,121 @@
+"""Records of a bundle made again from its captures, with the documents it brings along and no others."""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agent.bundle.form import BundleError
+from agent.bundle.gather import CAPTURES
+from agent.bundle.inspect import Inspection
+from agent.bundle.materials import kept_for
+from agent.carbon.errors import FactorFileError
+from agent.config import ConfigError, load_config
+from agent.replay.published import Published
+from agent.replay.site import Site
+from agent.replay.verify import Item, Verifier
+from agent.tape.notes import Books, TapeError
+from drivers.capture import CaptureError, read_capture
+
+Body = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Recomputed:
+    """What came of it, for the interval records of the period."""
+
+    same: int = 0
+    other: str = ""
+    """The first record that comes out otherwise, and where."""
+    without: int = 0
+    """Records that captures do not tell enough of."""
+    why: list[str] = field(default_factory=list)
+    exchanges: int = 0
+
+
+class Shelf:
+    """Configurations by what books say of them, made of documents in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sites: dict[tuple[object, ...], Site | None] = {}
+        self.lacking: list[str] = []
+
+    def site_of(self, books: Books) -> Site | None:
+        """Return the configuration that books were kept with, None when its documents are not all there."""
+        key = (books.configuration, *sorted(books.profiles.items()), *sorted(books.factors.items()))
+        if key not in self._sites:
+            self._sites[key] = self._load(books)
+        return self._sites[key]
+
+    def _load(self, books: Books) -> Site | None:
+        found = kept_for(self._folder, books.configuration, books.profiles, books.factors)
+        if found is None:
+            self.lacking.append(f"documents of configuration {books.configuration[:19]}… are not in the bundle")
+            return None
+        path, kept = found
+        try:
+            return Site(load_config(path, kept), kept=kept)
+        except (ConfigError, FactorFileError) as error:
+            self.lacking.append(f"configuration {books.configuration[:19]}…: {error.problems[0]}")
+            return None
+
+
+def recompute(inspection: Inspection, records: Iterable[Body], documents: Path, work: Path) -> Recomputed:
+    """Play all captures of a bundle and hold its interval `records` against what comes out; raise BundleError."""
+    shelf, remade = Shelf(documents), work / "intervals.jsonl"
+    try:
+        with Published(remade) as published:
+            verifier = Verifier(shelf.site_of, published)
+            report = verifier.play(_items(inspection, work))
+    except (CaptureError, TapeError) as error:
+        raise BundleError(f"{error}") from error
+    found = Recomputed(exchanges=report.exchanges, why=[*shelf.lacking, *report.remarks])
+    found.why += [f"{count} intervals: {why}" for why, count in report.unknown.items()]
+    if report.first:
+        found.other = str(report.first)
+    made = dict(_made(remade))
+    for body in records:
+        place, digest = _place(body), str(body["hash"])
+        if place not in made:
+            found.without += 1
+        elif made[place] == digest:
+            found.same += 1
+        elif not found.other:
+            found.other = _otherwise(body)
+    return found
+
+
+def _otherwise(body: Body) -> str:
+    return f"{body['account']} {body['start']}, number {body['seq']}: the captures lead to another record"
+
+
+def _items(inspection: Inspection, work: Path) -> Iterator[Item]:
+    """Yield what stands in the captures, one file after the other; each is unpacked while it is read."""
+    with ExitStack() as stack:
+        paths = []
+        for path in sorted(inspection.places):
+            if path.startswith(CAPTURES):
+                target = work / path.removeprefix(CAPTURES)
+                with inspection.open(path) as source, target.open("wb") as copy:
+                    shutil.copyfileobj(source, copy)
+                stack.callback(target.unlink)
+                paths.append(target)
+        yield from read_capture(paths)
+
+
+def _made(path: Path) -> Iterator[tuple[bytes, str]]:
+    with path.open("rb") as file:
+        for line in file:
+            body = orjson.loads(line)
+            yield _place(body), str(body["hash"])
+
+
+def _place(body: Body) -> bytes:
+    """Return what an interval record is known by, in few bytes: there may be a million."""
+    return hashlib.blake2b(f"{body['account']} {body['start']} {body['revision']}".encode(), digest_size=16).digest()

@@ -1,0 +1,196 @@
+"""A bundle verified with nothing but itself, and what the one who asks has from elsewhere: a key, or seals."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agent import __version__
+from agent.bundle.form import BundleError, Manifest
+from agent.bundle.gather import DOCUMENTS, RECORDS, SUMMARY, captures_of, lines
+from agent.bundle.inspect import Inspection, inspect
+from agent.bundle.links import Links, follow
+from agent.bundle.materials import ground_of
+from agent.bundle.page import PAGES, page
+from agent.bundle.recomputed import Recomputed, recompute
+from agent.bundle.summary import period_ns, summarise
+from agent.bundle.tally import Tally
+from agent.bundle.verdict import Verdict
+from agent.replay.verdict import first_difference
+
+Body = dict[str, Any]
+ARCHIVE, KEY, CHAIN, SEALS = "archive", "key", "chain", "seals"
+FIGURES, PAGE, READINGS = "figures", "page", "recomputation"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known from elsewhere: a public key (`ed25519:…`), and seals as they were received."""
+
+    key: str | None = None
+    seals: Sequence[Body] | None = None
+
+
+def verify(path: Path, known: Known) -> Verdict:
+    """Return the verdict about a bundle; raise BundleError when the file cannot be read, OSError without room."""
+    verdict, inspection = Verdict(), inspect(path)
+    manifest = inspection.manifest
+    for finding in inspection.findings:
+        verdict.fails(ARCHIVE, str(finding))
+    if inspection.findings or manifest is None:
+        verdict.unchecked(CHAIN, "what is in the archive is not what was signed, so nothing further was looked at")
+        return verdict
+    key = str(manifest.head["public_key"])
+    verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
+    links = follow(_records(inspection))
+    _judge_key(verdict, key, links, known)
+    _judge_chain(verdict, links)
+    _judge_seals(verdict, links, known, key)
+    if links.wrong:
+        verdict.unchecked(FIGURES, "the records do not hold together")
+        return verdict
+    with tempfile.TemporaryDirectory() as work:
+        documents = Path(work) / "documents"
+        documents.mkdir()
+        _unpack_documents(verdict, inspection, documents)
+        _judge_figures(verdict, inspection, manifest, documents)
+        _judge_readings(verdict, inspection, manifest, documents, Path(work))
+    return verdict
+
+
+def _records(inspection: Inspection) -> Iterator[Body]:
+    with inspection.open(RECORDS) as file:
+        yield from lines(file)
+
+
+def _judge_key(verdict: Verdict, key: str, links: Links, known: Known) -> None:
+    if known.key == key:
+        verdict.holds(KEY, f"signed with the key that you gave, {key}")
+    elif known.key:
+        verdict.fails(KEY, f"public-key.pem: signed with {key}, not with the key that you gave, {known.key}")
+    else:
+        verdict.unchecked(KEY, f"whose key it is: compare {key} with the operator's from elsewhere, or give --key")
+    if links.keys and key not in links.keys:
+        verdict.fails(KEY, f"public-key.pem: the archive is signed with {key}, the seals in it with {links.keys[-1]}")
+
+
+def _judge_chain(verdict: Verdict, links: Links) -> None:
+    if links.wrong:
+        verdict.fails(CHAIN, f"{RECORDS}, {links.wrong}")
+        return
+    verdict.holds(CHAIN, f"{links.records:,} records, each with its own hash and that of the one before")
+    if links.seals:
+        verdict.holds(SEALS, f"{len(links.seals)} seals are signed, {links.sealed:,} records are under them")
+        rest = links.records - links.sealed - 1
+        if rest > 0:
+            verdict.unchecked(
+                SEALS, f"{rest:,} records are under no seal of this bundle: its own signature covers them"
+            )
+    else:
+        verdict.unchecked(SEALS, "there is no seal in the bundle: its own signature alone covers the records")
+
+
+def _judge_seals(verdict: Verdict, links: Links, known: Known, key: str) -> None:
+    if known.seals is None:
+        text = "whether the seals are those the centre received: without --seals, all could have been made anew"
+        verdict.unchecked(SEALS, text if not known.key else f"{text} by whoever has the key")
+        return
+    received = {seal["seq"]: seal for seal in known.seals}
+    met = 0
+    for seq, digest in links.seals.items():
+        if seq in received:
+            met += 1
+            if received[seq].get("hash") != digest:
+                verdict.fails(SEALS, f"{RECORDS}, seal {seq}: is not the seal of this number that was received")
+                return
+    other = {str(seal.get("public_key")) for seal in known.seals} - {key, *links.keys}
+    if met:
+        verdict.holds(SEALS, f"{met} of {len(links.seals)} seals are the same as those received")
+    elif other:
+        verdict.fails(SEALS, f"none of the seals received is in the bundle; they are signed with {min(other)}")
+    else:
+        verdict.unchecked(SEALS, "none of the seals received is of this part of the chain")
+
+
+def _unpack_documents(verdict: Verdict, inspection: Inspection, folder: Path) -> None:
+    for path in inspection.places:
+        if path.startswith(DOCUMENTS):
+            with inspection.open(path) as source, (folder / path.removeprefix(DOCUMENTS)).open("wb") as target:
+                shutil.copyfileobj(source, target)
+    manifest = inspection.manifest
+    for member in manifest.members if manifest else ():
+        if member.path.startswith(DOCUMENTS) and member.path != f"{DOCUMENTS}{member.sha256}":
+            verdict.fails(ARCHIVE, f"{member.path}: is not the document of this SHA-256")
+
+
+def _judge_figures(verdict: Verdict, inspection: Inspection, manifest: Manifest, documents: Path) -> None:
+    head = manifest.head
+    try:
+        ground = ground_of(head["documents"], documents)
+        captures = captures_of({each.path: (each.size, each.sha256) for each in manifest.members})
+        found = summarise(*period_ns(head), lambda: _records(inspection), ground, captures)
+    except BundleError as error:
+        verdict.unchecked(FIGURES, f"{error}")
+        return
+    except (KeyError, TypeError, ValueError) as error:
+        verdict.fails(FIGURES, f"{RECORDS}: cannot be added up ({type(error).__name__}: {error})")
+        return
+    told = orjson.loads(inspection.read(SUMMARY))
+    worked_out = orjson.loads(orjson.dumps(found))
+    if difference := first_difference(told, worked_out):
+        place, said, right = difference
+        shown = [orjson.dumps(each).decode()[:200] for each in (said, right)]
+        text = f"{SUMMARY}, {place}: says {shown[0]}, the records come to {shown[1]}"
+        if head["software"] == __version__:
+            verdict.fails(FIGURES, text)
+        else:
+            verdict.unchecked(FIGURES, f"{text}; written by version {head['software']}, this is {__version__}")
+        return
+    accounts = len(worked_out["accounts"])
+    verdict.holds(FIGURES, f"totals, quality and factors of {accounts} accounts follow from the records")
+    _judge_pages(verdict, inspection, told, head)
+
+
+def _judge_pages(verdict: Verdict, inspection: Inspection, summary: Body, head: Mapping[str, Any]) -> None:
+    plain = {key: value for key, value in head.items() if key != "schema"}
+    for path, language in PAGES.items():
+        if inspection.read(path) == page(summary, plain, language):
+            continue
+        if head["software"] == __version__:
+            verdict.fails(PAGE, f"{path}: is not the page that follows from the figures")
+        else:
+            verdict.unchecked(PAGE, f"{path}: was written by version {head['software']}, this is {__version__}")
+        return
+    verdict.holds(PAGE, "both pages show these figures and nothing else")
+
+
+def _judge_readings(verdict: Verdict, inspection: Inspection, manifest: Manifest, documents: Path, work: Path) -> None:
+    if not any(path.startswith("captures/") for path in inspection.places):
+        verdict.unchecked(READINGS, "there are no raw exchanges in the bundle")
+        return
+    tally = Tally(*period_ns(manifest.head))
+    try:
+        records = (body for body in _records(inspection) if tally.within(body))
+        found = recompute(inspection, records, documents, work)
+    except BundleError as error:
+        verdict.fails(READINGS, f"captures: {error}")
+        return
+    _say(verdict, found)
+
+
+def _say(verdict: Verdict, found: Recomputed) -> None:
+    whole = found.same + found.without
+    if found.other:
+        verdict.fails(READINGS, found.other)
+    if found.same:
+        text = (
+            f"{found.same:,} of {whole:,} records of the period follow bit for bit from {found.exchanges:,} exchanges"
+        )
+        verdict.holds(READINGS, text)
+    if found.without:
+        why = "; ".join(dict.fromkeys(found.why)) or "no capture tells of them"
+        verdict.unchecked(READINGS, f"{found.without:,} records of the period: {why}")
