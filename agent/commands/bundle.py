@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.audit.auditor import audit_folder
 from agent.audit.documents import Documents
 from agent.audit.key_file import KeyFileError, load_key
 from agent.bundle.form import BundleError, Manifest
@@ -47,10 +50,14 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
     return Exit.DONE
 
 
-def key_and_documents(config: SiteConfig) -> tuple[Any, Documents]:
+def key_and_documents(config: SiteConfig) -> tuple[Ed25519PrivateKey, Documents]:
     """Return the key of the agent's seals, and its documents."""
-    folder = config.resolve(config.store.path).resolve().parent / "audit"
-    return load_key(folder / "key.pem"), Documents(folder / "documents")
+    folder, given = audit_folder(config), config.audit.key_file
+    try:
+        key = load_key(config.resolve(given) if given else folder / "key.pem")
+    except OSError as error:
+        raise CommandError(f"{folder}: cannot be read ({error.strerror}): check the path and its rights") from error
+    return key, Documents(folder / "documents")
 
 
 def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:

@@ -1,0 +1,212 @@
+"""The bundle of a real run: verified with nothing but itself, and whatever a forger does to it is found and named."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.bundle.inspect import inspect
+from agent.bundle.key import public_text
+from agent.bundle.verdict import State, Verdict
+from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, Known, verify
+from tests.agent.bundle.works import RECORDS, Body, Works, altered, chained_anew, command, records_of, remade, run_works
+
+pytestmark = pytest.mark.integration
+
+_SECONDS = 14.0
+NOTHING = Known()
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+@pytest.fixture(scope="module")
+def works(tmp_path_factory: pytest.TempPathFactory) -> Works:
+    """Run the plant once."""
+    return run_works(tmp_path_factory.mktemp("works"), _SECONDS)
+
+
+def _states(verdict: Verdict) -> Mapping[str, set[State]]:
+    names = [each.name for each in verdict.checks]
+    return {name: {each.state for each in verdict.checks if each.name == name} for name in names}
+
+
+def _first(verdict: Verdict) -> tuple[str, str]:
+    assert verdict.first is not None
+    return verdict.first.name, verdict.first.text
+
+
+def _more(body: Body) -> None:
+    body["amount"] = body["amount"] + 1
+
+
+def _seals(bundle: Path) -> list[Body]:
+    return [each for each in records_of(bundle) if each["schema"] == "energy-agent/seal/1"]
+
+
+def test_every_part_of_an_untouched_bundle_holds(works: Works) -> None:
+    known = Known(public_text(works.key.public_key()), _seals(works.bundle))
+    verdict = verify(works.bundle, known)
+    assert verdict.right, verdict.checks
+    holding = {each.name for each in verdict.of(State.HOLDS)}
+    assert holding == {ARCHIVE, KEY, CHAIN, SEALS, FIGURES, PAGE, READINGS}
+    assert READINGS not in {each.name for each in verdict.of(State.UNCHECKED)}, verdict.checks
+
+
+def test_the_documents_of_the_bundle_count_and_not_those_of_the_program(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.profile._CATALOGUE", tmp_path)
+    monkeypatch.setattr("agent.carbon.factors._PACKAGED", tmp_path)
+    verdict = verify(works.bundle, NOTHING)
+    assert verdict.right, verdict.checks
+    assert {State.HOLDS} == _states(verdict)[READINGS]
+
+
+def test_a_flipped_bit_anywhere_fails_in_its_member(works: Works, tmp_path: Path) -> None:
+    content = works.bundle.read_bytes()
+    damaged, chance = tmp_path / "damaged.tar", random.Random(3)  # noqa: S311 -- where to damage
+    for _ in range(200):
+        bit = chance.randrange(8 * len(content))
+        flipped = bytearray(content)
+        flipped[bit // 8] ^= 1 << bit % 8
+        damaged.write_bytes(flipped)
+        verdict = verify(damaged, NOTHING)
+        assert _first(verdict)[0] == ARCHIVE
+        assert [each.name for each in verdict.of(State.FAILS)] == [ARCHIVE]
+
+
+def test_an_archive_signed_by_another_than_the_seals_fails(works: Works, tmp_path: Path) -> None:
+    forged = remade(works.bundle, tmp_path / "forged.tar", OTHER, {})
+    name, text = _first(verify(forged, NOTHING))
+    assert name == KEY
+    assert public_text(OTHER.public_key()) in text
+
+
+def test_a_record_changed_by_somebody_with_the_key_breaks_the_chain_at_its_place(works: Works, tmp_path: Path) -> None:
+    records = altered(works.bundle, _more)
+    line, wrong = next(
+        (number, body)
+        for number, (body, was) in enumerate(zip(records, records_of(works.bundle), strict=True), 1)
+        if body != was
+    )
+    content = b"".join(orjson.dumps(body) + b"\n" for body in records)
+    name, text = _first(verify(remade(works.bundle, tmp_path / "forged.tar", works.key, {RECORDS: content}), NOTHING))
+    assert name == CHAIN
+    assert text.startswith(f"{RECORDS}, line {line}, interval {wrong['seq']} main-meter/electricity")
+
+
+@pytest.mark.parametrize("what", ["left out", "twice", "swapped"])
+def test_records_left_out_repeated_or_swapped_break_the_chain(works: Works, tmp_path: Path, what: str) -> None:
+    lines = inspect(works.bundle).read(RECORDS).splitlines(keepends=True)
+    middle = len(lines) // 2
+    changed = {
+        "left out": [*lines[:middle], *lines[middle + 1 :]],
+        "twice": [*lines[: middle + 1], *lines[middle:]],
+        "swapped": [*lines[:middle], lines[middle + 1], lines[middle], *lines[middle + 2 :]],
+    }[what]
+    forged = remade(works.bundle, tmp_path / "forged.tar", works.key, {RECORDS: b"".join(changed)})
+    name, text = _first(verify(forged, NOTHING))
+    assert name == CHAIN
+    assert f"line {middle + (2 if what == 'twice' else 1)}" in text
+
+
+def test_a_chain_made_anew_with_the_right_key_differs_from_the_captures_and_from_the_seals_received(
+    works: Works, tmp_path: Path
+) -> None:
+    content = chained_anew(altered(works.bundle, _more), works.key)
+    forged = remade(works.bundle, tmp_path / "forged.tar", works.key, {RECORDS: content})
+    verdict = verify(forged, Known(seals=_seals(works.bundle)))
+    failed = {each.name: each.text for each in verdict.of(State.FAILS)}
+    assert {SEALS, FIGURES, READINGS} == failed.keys()
+    assert "is not the seal of this number" in failed[SEALS]
+    assert failed[READINGS].startswith("main-meter/electricity")
+
+
+def test_a_bundle_wholly_made_anew_with_another_key_passes_only_what_needs_nothing_from_outside(
+    works: Works, tmp_path: Path
+) -> None:
+    changed: dict[str, bytes | None] = {RECORDS: chained_anew(records_of(works.bundle), OTHER)}
+    changed |= {path: None for path in inspect(works.bundle).places if path.startswith("captures/")}
+    # Figures and page would be made anew too: here their failing is left aside.
+    forged = remade(works.bundle, tmp_path / "forged.tar", OTHER, changed)
+    alone = verify(forged, NOTHING)
+    assert {State.HOLDS} == _states(alone)[CHAIN]
+    assert KEY in {each.name for each in alone.of(State.UNCHECKED)}
+    for known in (Known(key=public_text(works.key.public_key())), Known(seals=_seals(works.bundle))):
+        failed = {each.name for each in verify(forged, known).of(State.FAILS)}
+        assert failed & {KEY, SEALS}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("summary.json", FIGURES), ("index.html", PAGE), ("index.zh-CN.html", PAGE)],
+)
+def test_a_figure_or_page_changed_and_signed_again_is_found(works: Works, tmp_path: Path, path: str, name: str) -> None:
+    content = inspect(works.bundle).read(path)
+    position = content.index(b"0.") + 2
+    changed = (
+        content[:position] + (b"7" if content[position : position + 1] != b"7" else b"8") + content[position + 1 :]
+    )
+    found = _first(verify(remade(works.bundle, tmp_path / "forged.tar", works.key, {path: changed}), NOTHING))
+    assert found[0] == name
+    assert path in found[1]
+
+
+def test_another_factor_in_a_document_of_the_bundle_is_found(works: Works, tmp_path: Path) -> None:
+    inspection = inspect(works.bundle)
+    manifest = inspection.manifest
+    assert manifest is not None
+    sha256 = next(each["sha256"] for each in manifest.head["documents"] if each["name"] == "CN-grid-2023")
+    path = f"documents/{sha256}"
+    changed = inspection.read(path).replace(b"0.6553", b"0.1553")
+    verdict = verify(remade(works.bundle, tmp_path / "forged.tar", works.key, {path: changed}), NOTHING)
+    name, text = _first(verdict)
+    assert (name, text.partition(":")[0]) == (ARCHIVE, path)
+
+
+def test_without_captures_the_verdict_says_what_could_not_be_checked(works: Works, tmp_path: Path) -> None:
+    changed = {path: None for path in inspect(works.bundle).places if path.startswith("captures/")}
+    verdict = verify(remade(works.bundle, tmp_path / "less.tar", works.key, changed), NOTHING)
+    assert {State.UNCHECKED} == _states(verdict)[READINGS]
+
+
+def test_the_command_says_its_verdict_in_words_and_its_exit_code(works: Works, tmp_path: Path) -> None:
+    key = public_text(works.key.public_key())
+    done = command("verify", str(works.bundle))
+    assert done.returncode == 0, done.stdout
+    assert "held against nothing from outside" in done.stdout
+    done = command("verify", str(works.bundle), "--key", key)
+    assert "VERDICT: this bundle holds, in itself and against the key you gave" in done.stdout
+    done = command("verify", str(works.bundle), "--key", public_text(OTHER.public_key()))
+    assert done.returncode == 1
+    assert "VERDICT: this bundle does not hold. The first that is wrong: public-key.pem" in done.stdout
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(works.bundle.read_bytes()[:-700])
+    assert command("verify", str(cut)).returncode == 1
+    for wrong in (["--key", "nonsense"], ["--seals", str(tmp_path / "none")]):
+        done = command("verify", str(works.bundle), *wrong)
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_what_cannot_be_bundled_is_one_line(works: Works, tmp_path: Path) -> None:
+    start, end = works.period
+    config = str(works.config)
+    for period, out, said in (
+        (("2020-01-01", "2020-01-02"), tmp_path / "b.tar", "choose another period"),
+        ((end, start), tmp_path / "b.tar", "is not after"),
+        ((start, end), works.bundle, "exists already"),
+        ((start, end), tmp_path / "none" / "b.tar", "there is no folder"),
+    ):
+        done = command("bundle", config, "--from", period[0], "--to", period[1], "--out", str(out))
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+        assert said in done.stderr
+
+
+def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> None:
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    assert {each["device"]: each["state"] for each in summary["meters"]}["main-meter"] == "expired"
+    page = inspect(works.bundle).read("index.html").decode()
+    assert "EXPIRED within the period" in page
+    assert "<script" not in page
