@@ -27,7 +27,7 @@ _PLAIN, _UNFINISHED, _PART = ".pcapng", ".pcapng.zst.part", ".zst.part"
 _SHARE = 8
 """A file may take so much of the whole size: the loss of the oldest is then a small one."""
 _LARGEST_FILE = 256 << 20
-_STRETCH = 1.75
+_STRETCH = 1.5
 """How far over its limit a file may grow; twice the limit is kept free for it and its compressed form."""
 _STEP = 1 << 20
 _LEVEL = 6
@@ -109,9 +109,10 @@ class CaptureFiles:
             self._measure()
             return removed
 
-    def has_room(self, size: int) -> bool:
-        """Whether the open file may grow by so much, whatever kept it from being closed in time."""
-        return self.current is not None and self.current.size + size <= _STRETCH * self.file_limit
+    @property
+    def has_room(self) -> bool:
+        """Whether the open file may grow further, whatever has kept it from being closed in time."""
+        return self.current is not None and self.current.size <= _STRETCH * self.file_limit
 
     def write(self, data: bytes) -> None:
         """Write to the open file; what a failing disk took of it in part is cut off again."""

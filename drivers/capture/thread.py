@@ -35,8 +35,9 @@ _COMPRESS_AGAIN_S = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The beginning of the next file, at a time (Unix, ns), and what encodes all that follows."""
+    """The beginning of the next file, at a time (Unix, ns), and what encodes all that follows; files are numbered."""
 
+    number: int
     encoder: Encoder
     site: str
     configuration: str
@@ -84,6 +85,8 @@ class WriterThread:
         """Exchanges and notes that could not be written."""
         self.gap = False
         """Whether something was lost that the capture has yet to tell of."""
+        self.full = 0
+        """Number of the last file that has reached its length."""
         self.trouble = ""
         self.removed = 0
         self.gone: deque[Removed] = deque()
@@ -92,6 +95,7 @@ class WriterThread:
         self._on_closed = on_closed
         self._on_removed = on_removed
         self._encoder: Encoder | None = None
+        self._number = 0
         self._stopping = False
         self._synced = self._compress_at = 0.0
         self._steps: Generator[Closed | None] | None = None
@@ -164,7 +168,7 @@ class WriterThread:
             batch.last_ns = max(batch.last_ns, exchange.time_ns)
 
     def _open(self, head: Head) -> None:
-        self._encoder = head.encoder
+        self._encoder, self._number = head.encoder, head.number
         blocks = head.encoder.begin(site=head.site, configuration=head.configuration, version=head.version)
         try:
             removed = self.files.open(head.time_ns)
@@ -184,7 +188,7 @@ class WriterThread:
         current = self.files.current
         if not batch.parts:
             return
-        if current is None or not self.files.has_room(batch.size):
+        if current is None or not self.files.has_room:
             self._lose(batch)
             return
         try:
@@ -193,6 +197,8 @@ class WriterThread:
             self._lose(batch)
             self._fail(error)
             return
+        if current.size > self.files.file_limit:
+            self.full = self._number
         current.exchanges += batch.exchanges
         current.first_ns = current.first_ns or batch.first_ns
         current.last_ns = max(current.last_ns, batch.last_ns)

@@ -27,7 +27,7 @@ _MOST_WAITING = 30_000
 """Exchanges and notes; with their bytes some 25 MB."""
 _HURRY = 4000
 _AROUND = 350
-"""Bytes that stand around request and reply in a file, about: blocks, headers and comments."""
+"""Bytes that stand around request and reply in a file, about; the thread says it where they are many more."""
 _RETRY_S = 10.0
 _CLOSE_S = 5.0
 _EXCHANGES, _NOTES = 0, 1
@@ -74,7 +74,7 @@ class CaptureWriter:
         self._lines: frozenset[str] = frozenset()
         self._held: dict[str, Exchange] = {}
         self._under_way: dict[str, list[Exchange]] = {}
-        self._put = self._bytes = self._hour = 0
+        self._put = self._bytes = self._hour = self._number = 0
         self._begun = self._opened = self._gap = False
         self._retry_at = 0.0
         self._counts = [0, 0]
@@ -183,7 +183,8 @@ class CaptureWriter:
         elif self._put - thread.taken < _MOST_WAITING:
             # An exchange that was held may be of the hour before; a clock set back begins a new file.
             another = time_ns // _HOUR_NS not in (self._hour, self._hour - 1)
-            if another or not self._begun or self._bytes > self._file_limit:
+            full = self._bytes > self._file_limit or thread.full == self._number
+            if another or full or not self._begun:
                 self._open(time_ns)
                 self._begin(time_ns)
             elif self._gap or thread.gap or thread.gone:
@@ -196,7 +197,8 @@ class CaptureWriter:
     def _open(self, time_ns: int) -> None:
         """Begin a file."""
         self._begun, self._bytes, self._hour = True, 0, time_ns // _HOUR_NS
-        self._queue(Head(self._encoder, self._site, self._configuration, self._version, time_ns))
+        self._number += 1
+        self._queue(Head(self._number, self._encoder, self._site, self._configuration, self._version, time_ns))
         self._opened = True
         self._thread.wake.set()
 

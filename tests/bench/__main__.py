@@ -16,6 +16,7 @@ from rich.table import Table
 
 from tests.bench import (
     bench_agent,
+    bench_capture,
     bench_delivery,
     bench_fleet,
     bench_line,
@@ -52,7 +53,7 @@ def main() -> int:
         **bench_agent.figures(given.seconds),
     }
     rows = [Row(name, value) for name, value in figures.items()]
-    rows += [*bench_delivery.rows(), *bench_fleet.rows(given.fleet)]
+    rows += [*bench_delivery.rows(), *bench_fleet.rows(given.fleet), *bench_capture.rows(given.fleet)]
     machine = {
         "processor": _processor(),
         "cores": os.cpu_count(),

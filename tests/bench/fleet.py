@@ -45,6 +45,8 @@ class Fleet:
     publish_s: float = 10.0
     commit_every: str = "1s"
     store_size: str = "1GiB"
+    captured: bool = False
+    """Whether every exchange is captured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,8 @@ length = "1min"
         parts.append(f'[mqtt]\nurl = "mqtt://127.0.0.1:{ports["mqtt"]}"\ntelemetry_every = "{fleet.telemetry_s:g}s"\n')
         if fleet.influx:
             parts.append(f'[influx]\nurl = "http://127.0.0.1:{ports["influx"]}"\norg = "bench"\n')
+    if fleet.captured:
+        parts.append('[capture]\nmode = "full"\ndirectory = "capture"\n')
     for number in range(fleet.devices):
         name = f"meter-{number}"
         parts.append(f'[[line]]\nname = "{name}"\nurl = "tcp://{host(number)}:{devices_port}"\npause = "0ms"\n')

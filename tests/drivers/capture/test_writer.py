@@ -41,6 +41,13 @@ def until(true: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+def size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # it has just been compressed
+
+
 def captured(directory: Path) -> list[Exchange]:
     return [item.exchange for item in read_capture([directory]) if isinstance(item, Captured) and not item.again]
 
@@ -161,7 +168,7 @@ def test_all_files_together_stay_within_their_size_and_the_oldest_goes_first(tmp
                 base = answered("hall", number * 200 + exchange)
                 writer.exchange(replace(base, reply=base.reply[:9] + os.urandom(2 * base.block.count)))
             until(lambda: not writer.status.waiting)
-            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir() if path != stranger))
+            sizes.append(sum(size_of(path) for path in tmp_path.iterdir() if path != stranger))
         status = writer.status
     assert stranger.exists()
     assert removed
@@ -337,3 +344,35 @@ async def test_a_slow_disk_never_slows_who_captures(tmp_path: Path, monkeypatch:
             await asyncio.sleep(0.001)
     assert turns > 50
     assert len(captured(tmp_path)) == turns
+
+
+def test_a_note_longer_than_a_file_should_be_is_kept_all_the_same(tmp_path: Path) -> None:
+    books = Note("books", START_NS, 1, {"text": "x" * 900_000})
+    with writing(tmp_path, max_size=4 << 20, on_opened=lambda: [books]) as writer:
+        for number in range(3):
+            writer.exchange(answered("hall", number))
+            until(lambda: not writer.status.waiting)
+        assert writer.status.dropped == 0
+    assert captured(tmp_path) == [answered("hall", number) for number in range(3)]
+
+
+def test_a_line_that_is_not_configured_is_no_line_to_capture(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer, pytest.raises(ValueError, match="line yard is not configured"):
+        writer.exchange(replace(answered("hall"), line="yard"))
+
+
+def test_a_writer_that_fails_for_a_reason_of_its_own_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_given: object, **_named: object) -> bytes:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("drivers.capture.encoder.Encoder.exchange", broken)
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall"))
+        writer.booked("hall", 0)
+        until(lambda: writer.status.trouble)
+        writer.exchange(answered("hall", 1))
+        writer.booked("hall", 0)
+        assert "the writer has failed" in writer.status.trouble
+    assert "ZeroDivisionError" in caplog.text
