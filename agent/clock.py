@@ -3,6 +3,8 @@
 import ctypes
 import os
 import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from agent.timekeeping import WAIT_S, Clocks, Timekeeper
@@ -18,14 +20,22 @@ WAIT_VARIABLE = "ENERGY_AGENT_CLOCK_WAIT_S"
 """Names the uptime [s] from which on a clock that nobody synchronises is believed."""
 
 
+@cache  # a library opened anew each time is a class of its own each time, and garbage
+def _adjtimex() -> Callable[[object], int] | None:
+    try:
+        found: Callable[[object], int] = ctypes.CDLL(None, use_errno=True).adjtimex
+    except (OSError, AttributeError):
+        return None
+    return found
+
+
 def synchronised() -> bool | None:
     """Return whether the kernel's clock is disciplined by NTP, PTP or the like; None when it does not say.
 
     Reads `status` of adjtimex(2): modes, offset, freq, maxerror, esterror (each padded to a long), then status.
     """
-    try:
-        adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex
-    except (OSError, AttributeError):
+    adjtimex = _adjtimex()
+    if adjtimex is None:
         return None
     buffer = ctypes.create_string_buffer(_TIMEX_BYTES)
     if adjtimex(buffer) < 0:

@@ -1,10 +1,20 @@
 import ctypes
+import gc
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from agent import clock
+
+
+@pytest.fixture(autouse=True)
+def unasked() -> Iterator[None]:
+    """Have the C library looked up anew."""
+    clock._adjtimex.cache_clear()
+    yield
+    clock._adjtimex.cache_clear()
 
 
 class Kernel:
@@ -35,6 +45,16 @@ def test_a_system_that_does_not_say_is_no_error(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: object())
 
     assert clock.synchronised() is None
+
+
+def test_to_ask_the_kernel_again_and_again_leaves_no_garbage() -> None:
+    clock.synchronised()
+    gc.collect()
+
+    for _ in range(100):
+        clock.synchronised()
+
+    assert gc.collect() < 100
 
 
 def test_this_machine_can_be_asked() -> None:
