@@ -46,12 +46,14 @@ def replay(asked: Asked) -> Exit:
     sites = [Site(load_config(path), asked.factors) for path in asked.configs]
     try:
         asked.out.mkdir(parents=True, exist_ok=True)
-        with Progress("replaying") as progress, Published(asked.out / INTERVALS) as published:
+        published = Published(asked.out / INTERVALS)
+    except OSError as error:
+        raise CommandError(f"{error.filename or asked.out}: {error.strerror}: name a folder to write to") from error
+    try:
+        with Progress("replaying") as progress, published:
             return _replayed(asked, sites, published, _told(asked.captures, progress))
     except (CaptureError, TapeError) as error:
         raise CommandError(str(error)) from error
-    except OSError as error:
-        raise CommandError(f"{error.filename or asked.out}: {error.strerror}: name a folder to write to") from error
 
 
 def _replayed(asked: Asked, sites: Sequence[Site], published: Published, items: Iterator[Item]) -> Exit:

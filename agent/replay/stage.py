@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.corrections.amending import Amending
 from agent.doubt import reserved
@@ -212,11 +213,15 @@ class Stage:
 
     def unlike(self, accounts: Mapping[str, Sequence[Any]]) -> list[str]:
         """Return the accounts whose books are not those of a copy."""
-        return [
-            name
-            for name, book in self.ledger.books.items()
-            if name not in accounts or essence(book.state().decode()) != essence(accounts[name][0])
-        ]
+        copy = self._site.ledger(self._start_ns, self._boot)
+        put(copy, accounts, ())
+        return [name for name, book in self.ledger.books.items() if _settled(book) != _settled(copy.books[name])]
+
+
+def _settled(book: AccountBook) -> dict[str, Any]:
+    """Return what a book comes to once it has let go of what is done with, which it does when it is asked."""
+    book.due(0)
+    return essence(book.state())
 
 
 def _as_noted(records: Sequence[Body]) -> Sequence[Body]:

@@ -28,7 +28,7 @@ def put(ledger: Ledger, accounts: Mapping[str, Sequence[Any]], declared: Sequenc
             book.remember(memory)
 
 
-def essence(state: str) -> dict[str, Any]:
+def essence(state: bytes) -> dict[str, Any]:
     """Return of a saved state what the amounts of intervals depend on, and the sums of all that was booked."""
     fields: dict[str, Any] = json.loads(state)
     return {name: value for name, value in fields.items() if name not in _OF_WINDOWS}

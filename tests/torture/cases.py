@@ -18,6 +18,7 @@ from tests.torture.lossy import lossy
 from tests.torture.misbehaving import misbehaving
 from tests.torture.outage import outage
 from tests.torture.overload import overload
+from tests.torture.replayed import replayed
 from tests.torture.signals import hup, terms
 
 
@@ -70,5 +71,6 @@ CASES: Mapping[str, Case] = {
         {"seconds": 9.0, "speed": 4.0, "every_s": 1.5, "kept": 0.85},
         {"seconds": 600.0, "speed": 1.0, "every_s": 2.5, "kept": 0.95},
     ),
+    "replay": Case(replayed, {"hours": 2.0, "seconds": 24.0}, {"hours": 24.0, "seconds": 600.0}),
     "clocks": Case(clocks, {"seconds": 4.0, "motors": 1, "stories": 2}, {"seconds": 30.0, "motors": 20, "stories": 5}),
 }
