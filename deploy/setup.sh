@@ -73,7 +73,7 @@ fill_environment() {
 install_servers() {
     missing=
     for pair in mosquitto:mosquitto mosquitto_sub:mosquitto-clients victoria-metrics:victoria-metrics \
-        systemd-analyze:systemd tshark:tshark tcpdump:tcpdump mbpoll:mbpoll openssl:openssl; do
+        systemd-analyze:systemd tshark:tshark tcpdump:tcpdump mbpoll:mbpoll openssl:openssl jq:jq; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair#*:}"
     done
     case "$(ldconfig -p 2>/dev/null)" in
