@@ -5,7 +5,8 @@ Invariants:
 - Nothing else knows all rooms; what a part needs is handed to it.
 - A part that fails for a reason of its own (a bug in a sink, a poller) is restarted and logged, and never takes
   the others along. Cancellation always passes through.
-- On the way out: polling stops, the books are saved, the store is flushed, then the sinks say goodbye.
+- On the way out: polling stops, the books are saved, the capture is closed, all of it is sealed and flushed, then the
+  sinks say goodbye.
 """
 
 import asyncio
@@ -288,6 +289,7 @@ class Agent:
     async def _say_goodbye(self) -> None:
         """Save everything, then give the sinks a moment to deliver it."""
         await self.duties.finish()
+        await self.capture.close()
         await self.auditor.finish(ready=self.recorder.settled)
         post_status(self.board, self.config.site.name, "offline", self.keeper, self.auditor.public_key)
         try:

@@ -8,7 +8,7 @@ Invariants:
 - A record may be missing without a finding only where a gap record says that records of the chain were dropped there.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,15 @@ import orjson
 
 from agent.audit.finding import Finding
 from agent.audit.merkle import Tree
-from agent.audit.outside import OutsideSeal
 from agent.audit.sealing import leaf
 from agent.audit.signature import is_hash, sound_seal
+from agent.audit.trusted import Trusted
 from agent.record import CHAINED, GAP, SEAL
 from agent.store import GENESIS, record_hash
 
 Body = Mapping[str, Any]
+NOTHING = Trusted()
+"""Where nothing is known from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +66,18 @@ class _Break:
 
     before: int
     after: int
-    place: int
     finding: Finding
 
 
 class Chain:
     """Takes records one by one, and says at the end whether they hold."""
 
-    def __init__(self, *, keys: Sequence[str] = (), outside: Sequence[OutsideSeal] = ()) -> None:
-        """`keys` are the public keys that are trusted, besides those of the seals received outside."""
+    def __init__(self, trusted: Trusted, *, part: bool = False) -> None:
+        """`part` says that the records are meant to be a part of the chain, which others follow."""
         self.report = ChainReport()
-        self._outside = outside
-        self._trusted = {*keys, *(str(seal.body["public_key"]) for seal in outside)}
+        self._outside = trusted.seals or ()
+        self._trusted = trusted.all_keys
+        self._part = part
         self._last: Body | None = None
         self._pending: list[tuple[int, str]] = []
         """Number and hash of each record that is under no seal yet."""
@@ -86,8 +88,7 @@ class Chain:
         """Where records of the chain were dropped, as gap records say."""
         self._seals: dict[int, Body] = {}
         self._taken = 0
-        self._found: list[tuple[int, Finding]] = []
-        """Findings, each with how many records were taken before it."""
+        self._found: list[Finding] = []
 
     def take(self, payload: bytes) -> None:
         """Take the next record, as it is stored and sent."""
@@ -96,7 +97,7 @@ class Chain:
         self._taken += 1
         if body is None:
             behind = f"the record behind {report.last.seq}" if report.last else "the first record"
-            self._found.append((self._taken, Finding(behind, "is no record of the chain as the agent writes it")))
+            self._found.append(Finding(behind, "is no record of the chain as the agent writes it", self._taken))
             return
         seq, kind = body["seq"], kind_of(body)
         report.records += 1
@@ -115,6 +116,7 @@ class Chain:
         """Judge what only the end can tell, and return the report; findings come in the order of the records."""
         report = self.report
         report.unsealed = len(self._pending)
+        broken: list[Finding] = []
         for each in (*self._breaks, *self._under):
             gap = next((span for span in self._gaps if span[0] < each.after and span[1] > each.before), None)
             if gap and each.after - each.before > 1:
@@ -122,9 +124,9 @@ class Chain:
                     f"between records {each.before} and {each.after} the agent had to drop records, as it says itself"
                 )
             else:
-                self._found.append((each.place, each.finding))
+                broken.append(each.finding)
         report.remarks = [*dict.fromkeys(report.remarks)]
-        report.findings += [finding for _, finding in sorted(self._found, key=lambda found: found[0])]
+        report.findings += sorted([*broken, *self._found], key=lambda finding: finding.line)
         self._compare()
         return report
 
@@ -152,7 +154,7 @@ class Chain:
                 what = f"begins a new chain behind record {last['seq']}"
             else:
                 what = f"does not follow record {last['seq']}: a record between them is missing, or one was changed"
-            self._breaks.append(_Break(last["seq"], seq, self._taken, Finding(named(body), what)))
+            self._breaks.append(_Break(last["seq"], seq, Finding(named(body), what, self._taken)))
 
     def _gap(self, body: Body) -> None:
         kinds = body.get("kinds")
@@ -188,9 +190,10 @@ class Chain:
         self._pending = [entry for entry in self._pending if entry[0] > through]
         begun = self.report.first
         if begun and begun.seq > first and not self.report.from_the_beginning:
-            self.report.remarks.append(
-                f"of the {seal['count']} records under seal {seal['seq']}, those before {begun.seq} are not here"
-            )
+            if under:
+                self.report.remarks.append(
+                    f"of the {seal['count']} records under seal {seal['seq']}, those before {begun.seq} are not here"
+                )
             return
         if bare and self._seals:
             self._wrong(seal, f"leaves out record {bare[0][0]}, which no seal is over")
@@ -203,7 +206,7 @@ class Chain:
             what = f"is over {seal['count']} records, {first} to {through}"
             if len(under) < seal["count"]:
                 what = f"{what}, of which {len(under)} are here"
-                self._under.append(_Break(first - 1, through + 1, self._taken, Finding(named(seal), what)))
+                self._under.append(_Break(first - 1, through + 1, Finding(named(seal), what, self._taken)))
             else:
                 self._wrong(seal, f"{what}, which are not those that are here")
 
@@ -211,28 +214,34 @@ class Chain:
         before = seal["previous_seal"]
         if latest is not None and before != latest["hash"]:
             what = f"does not name seal {latest['seq']} as the one before it: a seal is missing or was changed"
-            self._under.append(_Break(latest["seq"], seal["seq"], self._taken, Finding(named(seal), what)))
+            self._under.append(_Break(latest["seq"], seal["seq"], Finding(named(seal), what, self._taken)))
         elif latest is None and before != GENESIS and self.report.from_the_beginning:
             self._wrong(seal, "names a seal before it, which is not here although the chain is here from its beginning")
 
     def _compare(self) -> None:
         """Hold the seals that are here against those received outside."""
         report = self.report
+        elsewhere = 0
         for outside in self._outside:
             seal, seq = outside.body, int(outside.body["seq"])
             here = self._seals.get(seq)
             if here is not None and here["hash"] == seal["hash"]:
                 report.confirmed += 1
                 report.vouched = Moment(seal["to_seq"], str(seal.get("time")))
-            elif report.first is None or seq < report.first.seq:
-                report.remarks.append(f"seal {seq} received outside is older than the records here")
+            elif report.first is None or seq < report.first.seq or (self._part and self._beyond(seq)):
+                elsewhere += 1
             else:
                 report.findings.append(Finding(f"{named(seal)} ({outside.place})", self._unlike(seal, here)))
+        if elsewhere:
+            report.remarks.append(f"{elsewhere} seals received outside are of other parts of the chain")
+
+    def _beyond(self, seq: int) -> bool:
+        return self.report.last is None or seq > self.report.last.seq
 
     def _unlike(self, seal: Body, here: Body | None) -> str:
         last = self.report.last
         span = f"records {seal['from_seq']} to {seal['to_seq']}"
-        if last is not None and seal["seq"] > last.seq:
+        if last is not None and self._beyond(seal["seq"]):
             return f"was received outside, but the records here end with {last.seq}: what came later was taken away"
         if here is None:
             return f"was received outside and is not here: {span}, which it is over, were rewritten or taken away"
@@ -241,18 +250,16 @@ class Chain:
         return "is another here than the one received outside: it was made again over the same records"
 
     def _wrong(self, body: Body, what: str) -> None:
-        self._found.append((self._taken, Finding(named(body), what)))
+        self._found.append(Finding(named(body), what, self._taken))
 
 
-def verify_chain(
-    payloads: Iterable[bytes], *, keys: Sequence[str] = (), outside: Sequence[OutsideSeal] = ()
-) -> ChainReport:
+def verify_chain(payloads: Iterable[bytes], trusted: Trusted = NOTHING, *, part: bool = False) -> ChainReport:
     """Return whether records hold, as they stand in the store or in a file, in the order of their numbers.
 
-    `keys` are public keys (`ed25519:…`) that are trusted, besides those of the seals received `outside`; without any,
-    all seals must be by the key of the first.
+    Without any key that is trusted, all seals must be by the key of the first. `part` says that the records are meant
+    to be a part of the chain, which others follow.
     """
-    chain = Chain(keys=keys, outside=outside)
+    chain = Chain(trusted, part=part)
     for payload in payloads:
         chain.take(payload)
     return chain.end()

@@ -1,4 +1,4 @@
-"""Records of a bundle made again from its captures, with the documents it brings along and no others."""
+"""Records made again from captures, with the documents that were kept along with them and no others."""
 
 import hashlib
 import shutil
@@ -56,7 +56,7 @@ class Shelf:
     def _load(self, books: Books) -> Site | None:
         found = kept_for(self._folder, books.configuration, books.profiles, books.factors)
         if found is None:
-            self.lacking.append(f"documents of configuration {books.configuration[:19]}… are not in the bundle")
+            self.lacking.append(f"documents of configuration {books.configuration[:19]}… are not at hand")
             return None
         path, kept = found
         try:
@@ -66,13 +66,16 @@ class Shelf:
             return None
 
 
-def recompute(inspection: Inspection, records: Iterable[Body], documents: Path, work: Path) -> Recomputed:
-    """Play all captures of a bundle and hold its interval `records` against what comes out; raise BundleError."""
+def recompute(items: Iterable[Item], records: Iterable[Body], documents: Path, work: Path) -> Recomputed:
+    """Play captures and hold interval `records` against what comes out; raise BundleError.
+
+    `documents` is a folder of documents by the hex of their SHA-256, `work` an empty one.
+    """
     shelf, remade = Shelf(documents), work / "intervals.jsonl"
     try:
         with Published(remade) as published:
             verifier = Verifier(shelf.site_of, published)
-            report = verifier.play(_items(inspection, work))
+            report = verifier.play(items)
     except (CaptureError, TapeError) as error:
         raise BundleError(f"{error}") from error
     found = Recomputed(exchanges=report.exchanges, why=[*shelf.lacking, *report.remarks])
@@ -95,8 +98,8 @@ def _otherwise(body: Body) -> str:
     return f"{body['account']} {body['start']}, number {body['seq']}: the captures lead to another record"
 
 
-def _items(inspection: Inspection, work: Path) -> Iterator[Item]:
-    """Yield what stands in the captures, one file after the other; each is unpacked while it is read."""
+def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
+    """Yield what stands in the captures of a bundle, one file after the other; each is unpacked while it is read."""
     with ExitStack() as stack:
         paths = []
         for path in sorted(inspection.places):

@@ -2,21 +2,21 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from agent import __version__
+from agent.audit.trusted import Trusted
+from agent.audit.verify import NOTHING, ChainReport, verify_chain
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.gather import DOCUMENTS, RECORDS, SUMMARY, captures_of, lines
 from agent.bundle.inspect import Inspection, inspect
-from agent.bundle.links import Links, follow
 from agent.bundle.materials import ground_of
 from agent.bundle.page import PAGES, page
-from agent.bundle.recomputed import Recomputed, recompute
+from agent.bundle.recomputed import Recomputed, captured, recompute
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import Verdict
@@ -25,18 +25,15 @@ from agent.replay.verdict import first_difference
 Body = dict[str, Any]
 ARCHIVE, KEY, CHAIN, SEALS = "archive", "key", "chain", "seals"
 FIGURES, PAGE, READINGS = "figures", "page", "recomputation"
+_MOST = 20
+"""Findings of one kind that are told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known from elsewhere: a public key (`ed25519:…`), and seals as they were received."""
+def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
+    """Return the verdict about a bundle, held against what is `trusted`.
 
-    key: str | None = None
-    seals: Sequence[Body] | None = None
-
-
-def verify(path: Path, known: Known) -> Verdict:
-    """Return the verdict about a bundle; raise BundleError when the file cannot be read, OSError without room."""
+    Raises BundleError when the file cannot be read, OSError without room.
+    """
     verdict, inspection = Verdict(), inspect(path)
     manifest = inspection.manifest
     for finding in inspection.findings:
@@ -46,11 +43,11 @@ def verify(path: Path, known: Known) -> Verdict:
         return verdict
     key = str(manifest.head["public_key"])
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
-    links = follow(_records(inspection))
-    _judge_key(verdict, key, links, known)
-    _judge_chain(verdict, links)
-    _judge_seals(verdict, links, known, key)
-    if links.wrong:
+    report = verify_chain(_payloads(inspection), trusted, part=True)
+    _judge_key(verdict, key, report, trusted)
+    _judge_chain(verdict, report)
+    _judge_seals(verdict, report, trusted)
+    if any(finding.line for finding in report.findings):
         verdict.unchecked(FIGURES, "the records do not hold together")
         return verdict
     with tempfile.TemporaryDirectory() as work:
@@ -62,58 +59,60 @@ def verify(path: Path, known: Known) -> Verdict:
     return verdict
 
 
+def _payloads(inspection: Inspection) -> Iterator[bytes]:
+    with inspection.open(RECORDS) as file:
+        for line in file:
+            yield line.removesuffix(b"\n")
+
+
 def _records(inspection: Inspection) -> Iterator[Body]:
     with inspection.open(RECORDS) as file:
         yield from lines(file)
 
 
-def _judge_key(verdict: Verdict, key: str, links: Links, known: Known) -> None:
-    if known.key == key:
+def _judge_key(verdict: Verdict, key: str, report: ChainReport, trusted: Trusted) -> None:
+    if key in trusted.keys:
         verdict.holds(KEY, f"signed with the key that you gave, {key}")
-    elif known.key:
-        verdict.fails(KEY, f"public-key.pem: signed with {key}, not with the key that you gave, {known.key}")
-    else:
+    elif trusted.keys:
+        given = ", ".join(trusted.keys)
+        verdict.fails(KEY, f"public-key.pem: signed with {key}, not with the key that you gave, {given}")
+    elif trusted.all_keys and key not in trusted.all_keys:
+        verdict.fails(KEY, f"public-key.pem: signed with {key}, the seals received with {min(trusted.all_keys)}")
+    elif not trusted.all_keys:
         verdict.unchecked(KEY, f"whose key it is: compare {key} with the operator's from elsewhere, or give --key")
-    if links.keys and key not in links.keys:
-        verdict.fails(KEY, f"public-key.pem: the archive is signed with {key}, the seals in it with {links.keys[-1]}")
+    if report.keys and key not in report.keys:
+        verdict.fails(KEY, f"public-key.pem: the archive is signed with {key}, the seals in it with {report.keys[-1]}")
 
 
-def _judge_chain(verdict: Verdict, links: Links) -> None:
-    if links.wrong:
-        verdict.fails(CHAIN, f"{RECORDS}, {links.wrong}")
+def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
+    for finding in report.findings[:_MOST]:
+        place = f"{RECORDS}, line {finding.line}, " if finding.line else ""
+        verdict.fails(CHAIN if finding.line else SEALS, f"{place}{finding}")
+    for remark in report.remarks:
+        verdict.unchecked(CHAIN, remark)
+    if report.findings:
         return
-    verdict.holds(CHAIN, f"{links.records:,} records, each with its own hash and that of the one before")
-    if links.seals:
-        verdict.holds(SEALS, f"{len(links.seals)} seals are signed, {links.sealed:,} records are under them")
-        rest = links.records - links.sealed - 1
-        if rest > 0:
-            verdict.unchecked(
-                SEALS, f"{rest:,} records are under no seal of this bundle: its own signature covers them"
-            )
+    verdict.holds(CHAIN, f"{report.records:,} records, each with its own hash and that of the one before")
+    if report.sealed:
+        verdict.holds(SEALS, f"{report.seals} seals are signed; they are over the records up to {report.sealed.seq}")
+        if report.unsealed > 1:
+            text = f"{report.unsealed:,} records are under no seal of this bundle: its own signature covers them"
+            verdict.unchecked(SEALS, text)
     else:
         verdict.unchecked(SEALS, "there is no seal in the bundle: its own signature alone covers the records")
 
 
-def _judge_seals(verdict: Verdict, links: Links, known: Known, key: str) -> None:
-    if known.seals is None:
+def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> None:
+    for finding in trusted.wrong[:_MOST]:
+        verdict.fails(SEALS, str(finding))
+    if trusted.seals is None:
         text = "whether the seals are those the centre received: without --seals, all could have been made anew"
-        verdict.unchecked(SEALS, text if not known.key else f"{text} by whoever has the key")
-        return
-    received = {seal["seq"]: seal for seal in known.seals}
-    met = 0
-    for seq, digest in links.seals.items():
-        if seq in received:
-            met += 1
-            if received[seq].get("hash") != digest:
-                verdict.fails(SEALS, f"{RECORDS}, seal {seq}: is not the seal of this number that was received")
-                return
-    other = {str(seal.get("public_key")) for seal in known.seals} - {key, *links.keys}
-    if met:
-        verdict.holds(SEALS, f"{met} of {len(links.seals)} seals are the same as those received")
-    elif other:
-        verdict.fails(SEALS, f"none of the seals received is in the bundle; they are signed with {min(other)}")
-    else:
-        verdict.unchecked(SEALS, "none of the seals received is of this part of the chain")
+        verdict.unchecked(SEALS, f"{text} by whoever has the key" if trusted.keys else text)
+    elif report.vouched and not report.findings:
+        text = f"{report.confirmed} of {report.seals} seals are the same as those received"
+        verdict.holds(SEALS, f"{text}: nothing was rewritten up to record {report.vouched.seq}")
+    elif not report.confirmed:
+        verdict.unchecked(SEALS, "none of the seals received is in this part of the chain")
 
 
 def _unpack_documents(verdict: Verdict, inspection: Inspection, folder: Path) -> None:
@@ -175,7 +174,7 @@ def _judge_readings(verdict: Verdict, inspection: Inspection, manifest: Manifest
     tally = Tally(*period_ns(manifest.head))
     try:
         records = (body for body in _records(inspection) if tally.within(body))
-        found = recompute(inspection, records, documents, work)
+        found = recompute(captured(inspection, work), records, documents, work)
     except BundleError as error:
         verdict.fails(READINGS, f"captures: {error}")
         return

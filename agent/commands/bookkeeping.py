@@ -30,7 +30,8 @@ def add_bookkeeping(command: Added) -> None:
     _add_revise(command("revise", _revise, "weigh closed intervals by the factors now in force", config=True))
     _add_replay(command("replay", _replay, "make the intervals of a capture again, and compare them"))
     _add_bundle(command("bundle", _bundle, "write the evidence of a period into one archive", config=True))
-    _add_verify(command("verify", _verify, "check a bundle: archive, chain, seals, figures, and recompute its records"))
+    text = "check records or a bundle: chain, seals, what they rest on, and recompute them"
+    _add_verify(command("verify", _verify, text))
 
 
 def _replace_meter(given: Arguments) -> Exit:
@@ -60,9 +61,9 @@ def _bundle(given: Arguments) -> Exit:
 
 
 def _verify(given: Arguments) -> Exit:
-    from agent.commands.verify_bundle import verify_bundle
+    from agent.commands.verify import Asked, verify
 
-    return verify_bundle(given.bundle, given.key, given.seals, as_json=given.json)
+    return verify(Asked(given.path, given.keys, given.seals, given.json))
 
 
 def _add_replace(command: argparse.ArgumentParser) -> None:
@@ -113,9 +114,11 @@ def _add_bundle(command: argparse.ArgumentParser) -> None:
 
 def _add_verify(command: argparse.ArgumentParser) -> None:
     """Add what `verify` takes."""
-    command.add_argument("bundle", type=Path, metavar="BUNDLE", help="the archive")
-    command.add_argument("--key", metavar="KEY", help="the operator's public key from elsewhere: ed25519:… or a file")
-    command.add_argument("--seals", type=Path, metavar="FILE", help="seals as the centre received them, one per line")
+    command.add_argument("path", type=Path, metavar="CONFIG|BUNDLE", help="the site configuration, or an archive")
+    text = "a public key known from elsewhere: ed25519:… or a file; may be given more than once"
+    command.add_argument("--key", dest="keys", action="append", default=[], metavar="KEY", help=text)
+    text = "seals as they were received elsewhere: one message on each line, with its topic or without"
+    command.add_argument("--seals", type=Path, metavar="FILE", help=text)
 
 
 def _shown(text: str) -> float:

@@ -16,9 +16,11 @@ from agent.store.schema import (
     SCHEMA_VERSION,
     Row,
     StoreError,
+    chained_rows,
+    check_order,
+    from_rows,
     read_ledger,
     read_settled,
-    select_chained,
     select_intervals,
     select_records,
 )
@@ -40,18 +42,26 @@ def read_intervals(
     return of_account(found, account)
 
 
-def read_chained(path: Path, after: int = 0) -> Iterator[Record]:
+def read_chained(
+    path: Path, after: int = 0, *, on_damaged: Callable[[int], object] = lambda _: None
+) -> Iterator[Record]:
     """Yield every intact record of the chain behind a number in order, a few in memory at a time.
 
-    Raises StoreError when there is no readable store.
+    `on_damaged` is told the number of each that is not as it was written. Raises StoreError when there is no readable
+    store.
     """
-    while found := _reading(path, partial(_chained_behind, after)):
-        yield from found
-        after = found[-1].seq
+    while rows := _reading(path, partial(_chained_behind, after)):
+        intact, rotten = from_rows(rows)
+        for record in rotten:
+            on_damaged(record.seq)
+        yield from intact
+        after = rows[-1][0]
 
 
-def _chained_behind(after: int, connection: sqlite3.Connection) -> list[Record]:
-    return select_chained(connection, after, _AT_ONCE)
+def _chained_behind(after: int, connection: sqlite3.Connection) -> list[Row]:
+    rows = chained_rows(connection, after, _AT_ONCE)
+    check_order(rows, after)
+    return rows
 
 
 def read_status(path: Path) -> StoreStatus:

@@ -148,12 +148,22 @@ def check_order(rows: Sequence[Row], low: int) -> None:
 
 def select_chained(connection: sqlite3.Connection, after: int, limit: int) -> list[Record]:
     """Return the oldest intact records of the chain behind number `after`."""
+    while rows := chained_rows(connection, after, limit):
+        check_order(rows, after)
+        intact = from_rows(rows)[0]
+        if intact:
+            return intact
+        after = rows[-1][0]
+    return []
+
+
+def chained_rows(connection: sqlite3.Connection, after: int, limit: int) -> list[Row]:
+    """Return the oldest rows of the chain behind number `after`."""
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM interval_record WHERE seq > ? AND {_of_kinds(CHAINED)} ORDER BY seq",  # noqa: S608  # our own names
-        (after,),
+        f"SELECT {COLUMNS} FROM interval_record WHERE seq > ? AND {_of_kinds(CHAINED)} ORDER BY seq LIMIT ?",  # noqa: S608  # our own names
+        (after, limit),
     )
-    intact = (record for row in rows for record in from_rows([row])[0])
-    return list(itertools.islice(intact, limit))
+    return rows.fetchall()
 
 
 def select_intervals(connection: sqlite3.Connection, kind: str, start_ns: int, end_ns: int) -> list[Record]:

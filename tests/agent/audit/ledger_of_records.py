@@ -42,19 +42,8 @@ class Records:
     def seal(self) -> dict[str, Any]:
         """Append a seal over everything since the last one."""
         under = [body for body in self.bodies() if body["seq"] > self.sealed["to_seq"]]
-        tree = Tree()
-        for body in under:
-            tree.add(leaf(body["hash"]))
-        self.sealed = self.add(
-            "seal",
-            from_seq=under[0]["seq"],
-            to_seq=under[-1]["seq"],
-            count=len(under),
-            root=f"sha256:{tree.root().hex()}",
-            head=under[-1]["hash"],
-            previous_seal=self.sealed["hash"],
-            public_key=public_text(self.key.public_key()),
-        )
+        key = public_text(self.key.public_key())
+        self.sealed = self.add("seal", **over(under), previous_seal=self.sealed["hash"], public_key=key)
         return self.sealed
 
     def bodies(self) -> list[dict[str, Any]]:
@@ -78,18 +67,33 @@ def works(*, seals: int = 3, between: int = 4, key: Ed25519PrivateKey = KEY, amo
 
 def rechained(payloads: Sequence[bytes], key: Ed25519PrivateKey = KEY) -> list[bytes]:
     """Return records with all hashes, links, roots and signatures made anew: what whoever holds the key can do."""
-    done = Records(key)
+    done, head, sealed = list[bytes](), GENESIS, (0, GENESIS)
     for payload in payloads:
         body = orjson.loads(payload)
-        kind = body["schema"].split("/")[1]
-        if kind == "seal":
-            done.seq = body["seq"] - 3
-            done.seal()
-            continue
-        said = {name: body[name] for name in body if name not in {"previous", "hash"}}
-        linked, done.head = link(said, done.head)
-        done.payloads.append(linked)
-    return done.payloads
+        said = {name: body[name] for name in body if name not in {"previous", "hash", "signature"}}
+        is_seal = body["schema"] == "energy-agent/seal/1"
+        if is_seal:
+            made = [orjson.loads(each) for each in done]
+            under = [each for each in made if sealed[0] < each["seq"] <= body["to_seq"]]
+            said |= over(under) | {"previous_seal": sealed[1], "public_key": public_text(key.public_key())}
+        linked, head = link(said, head, signer(key) if is_seal else None)
+        sealed = (said["to_seq"], head) if is_seal else sealed
+        done.append(linked)
+    return done
+
+
+def over(under: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return what a seal over records says of them."""
+    tree = Tree()
+    for body in under:
+        tree.add(leaf(body["hash"]))
+    return {
+        "from_seq": under[0]["seq"],
+        "to_seq": under[-1]["seq"],
+        "count": len(under),
+        "root": f"sha256:{tree.root().hex()}",
+        "head": under[-1]["hash"],
+    }
 
 
 def changed(payload: bytes, **said: Any) -> bytes:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from agent.audit.outside import OutsideSeal, sound_seals
+from agent.audit.trusted import Trusted
 from agent.audit.verify import ChainReport, verify_chain
 from agent.bundle.key import public_text
 from tests.agent.audit.ledger_of_records import KEY, OTHER, Records, changed, rechained, resigned, works
@@ -50,7 +51,7 @@ def test_nothing_at_all_holds_and_says_nothing() -> None:
 
 def test_seals_received_outside_vouch_for_all_that_is_under_them() -> None:
     records = works()
-    report = verify_chain(records.payloads, outside=kept_outside(records)[:2])
+    report = verify_chain(records.payloads, Trusted(seals=kept_outside(records)[:2]))
 
     assert not report.findings
     assert report.confirmed == 2
@@ -164,7 +165,7 @@ def test_whoever_holds_the_key_can_rewrite_everything_and_is_caught_from_outside
     records = works()
     payloads = [changed(payload, amount=0.5) if b'"seq":24,' in payload else payload for payload in records.payloads]
     rewritten = rechained(payloads)
-    report = verify_chain(rewritten, outside=kept_outside(records))
+    report = verify_chain(rewritten, Trusted(seals=kept_outside(records)))
 
     assert not verify_chain(rewritten).findings
     assert report.confirmed == 1
@@ -178,8 +179,10 @@ def test_a_chain_made_anew_by_another_key_is_caught_by_the_key_that_is_trusted()
     rewritten = rechained(works().payloads, OTHER)
 
     assert not verify_chain(rewritten).findings
-    assert "is signed by another key than the one that is trusted" in first(verify_chain(rewritten, keys=[TRUSTED]))
-    assert "is signed by another key" in first(verify_chain(rewritten, outside=kept_outside(works())[:1]))
+    assert "is signed by another key than the one that is trusted" in first(
+        verify_chain(rewritten, Trusted((TRUSTED,)))
+    )
+    assert "is signed by another key" in first(verify_chain(rewritten, Trusted(seals=kept_outside(works())[:1])))
 
 
 def test_a_key_that_changes_on_the_way_is_found_unless_both_are_trusted() -> None:
@@ -189,7 +192,7 @@ def test_a_key_that_changes_on_the_way_is_found_unless_both_are_trusted() -> Non
     records.seal()
 
     assert "is signed by another key than the seals before it" in first(verify_chain(records.payloads))
-    both = verify_chain(records.payloads, keys=[TRUSTED, public_text(OTHER.public_key())])
+    both = verify_chain(records.payloads, Trusted((TRUSTED, public_text(OTHER.public_key()))))
     assert not both.findings
     assert len(both.keys) == 2
 
@@ -197,7 +200,7 @@ def test_a_key_that_changes_on_the_way_is_found_unless_both_are_trusted() -> Non
 def test_an_older_copy_of_the_store_is_caught_by_a_later_seal() -> None:
     records = works()
 
-    assert first(verify_chain(records.payloads[:8], outside=kept_outside(records))).endswith(
+    assert first(verify_chain(records.payloads[:8], Trusted(seals=kept_outside(records)))).endswith(
         "was received outside, but the records here end with 24: what came later was taken away"
     )
 
@@ -208,21 +211,39 @@ def test_seals_taken_out_of_a_chain_made_to_fit_are_missed_by_those_received_out
 
     assert not verify_chain(bare).findings
     assert "was received outside and is not here: records 3 to 15" in first(
-        verify_chain(bare, outside=kept_outside(records))
+        verify_chain(bare, Trusted(seals=kept_outside(records)))
     )
 
 
 def test_what_the_bounded_store_let_go_at_the_beginning_is_a_remark() -> None:
     records = works()
-    report = verify_chain(records.payloads[3:], outside=kept_outside(records))
+    report = verify_chain(records.payloads[3:], Trusted(seals=kept_outside(records)))
 
     assert not report.findings
     assert not report.from_the_beginning
     assert report.remarks == ["of the 5 records under seal 18, those before 12 are not here"]
     assert report.confirmed == 3
-    later = verify_chain(records.payloads[7:], outside=kept_outside(records))
+    later = verify_chain(records.payloads[7:], Trusted(seals=kept_outside(records)))
     assert not later.findings
-    assert "seal 18 received outside is older than the records here" in later.remarks
+    assert "1 seals received outside are of other parts of the chain" in later.remarks
+
+
+def test_seals_of_what_follows_a_part_of_the_chain_are_no_fault_of_it() -> None:
+    records = works()
+    part, outside = records.payloads[:8], Trusted(seals=kept_outside(records))
+    report = verify_chain(part, outside, part=True)
+
+    assert not report.findings
+    assert report.confirmed == 1
+    assert verify_chain(part, outside).findings
+
+
+def test_a_part_made_anew_under_other_numbers_misses_the_seals_received_outside() -> None:
+    records = works()
+    bare = [payload for payload in records.payloads if b"seal/1" not in payload]
+    report = verify_chain(rechained(bare), Trusted(seals=kept_outside(records)), part=True)
+
+    assert "was received outside and is not here" in first(report)
 
 
 def test_records_the_agent_says_it_dropped_are_a_remark() -> None:

@@ -8,16 +8,18 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.audit.outside import OutsideSeal, sound_seals
+from agent.audit.trusted import Trusted
+from agent.audit.verify import NOTHING
 from agent.bundle.inspect import inspect
 from agent.bundle.key import public_text
 from agent.bundle.verdict import State, Verdict
-from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, Known, verify
+from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, verify
 from tests.agent.bundle.works import RECORDS, Body, Works, altered, chained_anew, command, records_of, remade, run_works
 
 pytestmark = pytest.mark.integration
 
 _SECONDS = 14.0
-NOTHING = Known()
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -41,12 +43,14 @@ def _more(body: Body) -> None:
     body["amount"] = body["amount"] + 1
 
 
-def _seals(bundle: Path) -> list[Body]:
-    return [each for each in records_of(bundle) if each["schema"] == "energy-agent/seal/1"]
+def _seals(bundle: Path) -> list[OutsideSeal]:
+    seals, wrong = sound_seals("seals.jsonl", inspect(bundle).read(RECORDS).splitlines())
+    assert not wrong
+    return seals
 
 
 def test_every_part_of_an_untouched_bundle_holds(works: Works) -> None:
-    known = Known(public_text(works.key.public_key()), _seals(works.bundle))
+    known = Trusted((public_text(works.key.public_key()),), _seals(works.bundle))
     verdict = verify(works.bundle, known)
     assert verdict.right, verdict.checks
     holding = {each.name for each in verdict.of(State.HOLDS)}
@@ -94,7 +98,7 @@ def test_a_record_changed_by_somebody_with_the_key_breaks_the_chain_at_its_place
     content = b"".join(orjson.dumps(body) + b"\n" for body in records)
     name, text = _first(verify(remade(works.bundle, tmp_path / "forged.tar", works.key, {RECORDS: content}), NOTHING))
     assert name == CHAIN
-    assert text.startswith(f"{RECORDS}, line {line}, interval {wrong['seq']} main-meter/electricity")
+    assert text.startswith(f"{RECORDS}, line {line}, record {wrong['seq']} (interval main-meter/electricity")
 
 
 @pytest.mark.parametrize("what", ["left out", "twice", "swapped"])
@@ -117,10 +121,10 @@ def test_a_chain_made_anew_with_the_right_key_differs_from_the_captures_and_from
 ) -> None:
     content = chained_anew(altered(works.bundle, _more), works.key)
     forged = remade(works.bundle, tmp_path / "forged.tar", works.key, {RECORDS: content})
-    verdict = verify(forged, Known(seals=_seals(works.bundle)))
+    verdict = verify(forged, Trusted(seals=_seals(works.bundle)))
     failed = {each.name: each.text for each in verdict.of(State.FAILS)}
     assert {SEALS, FIGURES, READINGS} == failed.keys()
-    assert "is not the seal of this number" in failed[SEALS]
+    assert "is another here than the one received outside" in failed[SEALS]
     assert failed[READINGS].startswith("main-meter/electricity")
 
 
@@ -134,7 +138,7 @@ def test_a_bundle_wholly_made_anew_with_another_key_passes_only_what_needs_nothi
     alone = verify(forged, NOTHING)
     assert {State.HOLDS} == _states(alone)[CHAIN]
     assert KEY in {each.name for each in alone.of(State.UNCHECKED)}
-    for known in (Known(key=public_text(works.key.public_key())), Known(seals=_seals(works.bundle))):
+    for known in (Trusted((public_text(works.key.public_key()),)), Trusted(seals=_seals(works.bundle))):
         failed = {each.name for each in verify(forged, known).of(State.FAILS)}
         assert failed & {KEY, SEALS}
 

@@ -1,0 +1,189 @@
+"""The records of a gateway verified where they lie: its store, its documents, its captures."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from agent.audit.auditor import audit_folder
+from agent.audit.documents import Documents
+from agent.audit.finding import Finding
+from agent.audit.trusted import Trusted
+from agent.audit.verify import Chain, ChainReport
+from agent.bundle.form import BundleError
+from agent.bundle.recomputed import Recomputed, recompute
+from agent.bundle.verdict import Verdict
+from agent.config import SiteConfig
+from agent.record import EVIDENCE, INTERVAL
+from agent.store import read_chained
+from drivers.capture import CaptureError, read_capture
+from drivers.capture.reader import capture_files
+
+Body = Mapping[str, Any]
+CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS = (
+    "chain",
+    "seals",
+    "from outside",
+    "documents",
+    "captures",
+    "recomputation",
+)
+_MOST = 20
+"""Findings of one kind that are told."""
+_PIECE = 1 << 20
+
+
+def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
+    """Return the verdict about all records of a configuration's store.
+
+    Raises StoreError when there is none to read, OSError without room for what is made again.
+    """
+    verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
+    store = config.resolve(config.store.path)
+    chain = Chain(trusted)
+    for record in read_chained(store, on_damaged=damaged.append):
+        chain.take(record.payload)
+        if record.kind == EVIDENCE:
+            evidence.append(orjson.loads(record.payload))
+    report = chain.end()
+    report.findings[:0] = [Finding(f"record {seq}", "is damaged in the store's file") for seq in damaged]
+    _judge_chain(verdict, report)
+    _judge_outside(verdict, report, trusted)
+    _judge_documents(verdict, evidence, Documents(audit_folder(config) / "documents"))
+    folder = config.resolve(config.capture.directory)
+    _judge_captures(verdict, evidence, folder)
+    _judge_readings(verdict, store, folder, audit_folder(config) / "documents")
+    return verdict
+
+
+def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
+    for finding in report.findings[:_MOST]:
+        verdict.fails(CHAIN, str(finding))
+    if len(report.findings) > _MOST:
+        verdict.fails(CHAIN, f"and {len(report.findings) - _MOST} more")
+    for remark in report.remarks:
+        verdict.unchecked(CHAIN, remark)
+    if report.first is None or report.last is None:
+        verdict.unchecked(CHAIN, "there is no record of the chain in the store yet")
+        return
+    span = f"{report.records:,} records, {report.first.seq} ({report.first.time}) to {report.last.seq}"
+    if not report.findings:
+        verdict.holds(CHAIN, f"{span} ({report.last.time}), each with its own hash and that of the one before")
+    if not report.from_the_beginning:
+        verdict.unchecked(CHAIN, f"what was before record {report.first.seq}: it is not in the store any more")
+    if report.sealed is None:
+        verdict.unchecked(SEALS, "there is no seal yet")
+        return
+    if not report.findings:
+        whose = f"{report.seals} seals by {', '.join(report.keys)}"
+        verdict.holds(SEALS, f"{whose} cover every record up to {report.sealed.seq}, sealed {report.sealed.time}")
+    if report.unsealed > 1:
+        verdict.unchecked(SEALS, f"the last {report.unsealed} records are under no seal yet")
+
+
+def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> None:
+    for finding in trusted.wrong[:_MOST]:
+        verdict.fails(OUTSIDE, str(finding))
+    if trusted.keys and report.keys and not report.findings:
+        verdict.holds(OUTSIDE, "the seals are by the key that you gave")
+    if report.vouched:
+        seals = f"{report.confirmed} seals received outside are the same here"
+        moment = f"record {report.vouched.seq}, sealed {report.vouched.time}"
+        if not report.findings:
+            verdict.holds(OUTSIDE, f"{seals}: nothing was rewritten up to {moment}")
+    elif trusted.seals is not None and not trusted.wrong:
+        verdict.unchecked(OUTSIDE, "none of the seals received outside is among those here")
+    elif trusted.seals is None:
+        verdict.unchecked(
+            OUTSIDE,
+            "whether all of it was made anew: whoever rules this machine has its key as well. "
+            "Give --seals with what was received elsewhere",
+        )
+
+
+def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Documents) -> None:
+    named = {each["digest"]: each for each in evidence if "digest" in each and each["what"] != "capture"}
+    kept = 0
+    for digest, each in named.items():
+        what = f"{each['what']} {each['name']} ({digest})"
+        try:
+            found = documents.find(digest)
+            there = documents.path(digest).exists()
+        except (OSError, ValueError) as error:
+            verdict.fails(DOCUMENTS, f"{what}: cannot be read ({error})")
+            continue
+        if found is not None:
+            kept += 1
+        elif there:
+            verdict.fails(DOCUMENTS, f"{documents.path(digest)}: is not the {what} that it was")
+        elif "size" in each:
+            verdict.fails(DOCUMENTS, f"{what}: is not in {documents.folder} any more")
+        else:
+            verdict.unchecked(DOCUMENTS, f"{what}: had changed already when the agent came to keep it")
+    if kept:
+        verdict.holds(DOCUMENTS, f"{kept} documents are as the records name them")
+
+
+def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) -> None:
+    removed = {each["name"] for each in evidence if each["what"] == "capture_removed"}
+    whole = 0
+    for each in evidence:
+        if each["what"] != "capture" or each["name"] in removed:
+            continue
+        path = folder / Path(str(each["name"])).name
+        try:
+            digest = _digest(path)
+        except FileNotFoundError:
+            verdict.fails(CAPTURES, f"{path}: is not there, and no record says that it was removed")
+        except OSError as error:
+            verdict.fails(CAPTURES, f"{path}: cannot be read ({error.strerror})")
+        else:
+            whole += digest == each["digest"]
+            if digest != each["digest"]:
+                verdict.fails(CAPTURES, f"{path}: is not the file that was closed: its SHA-256 is another")
+    if whole:
+        verdict.holds(CAPTURES, f"{whole} files of raw exchanges are as they were closed")
+    if removed:
+        verdict.unchecked(CAPTURES, f"{len(removed)} files: they had to make room, as the records say")
+
+
+def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path) -> None:
+    try:
+        files = capture_files([folder]) if folder.is_dir() else []
+    except CaptureError:
+        files = []
+    if not files or not documents.is_dir():
+        verdict.unchecked(READINGS, f"there are no raw exchanges in {folder}")
+        return
+    intervals = (orjson.loads(record.payload) for record in read_chained(store) if record.kind == INTERVAL)
+    with tempfile.TemporaryDirectory() as work:
+        try:
+            found = recompute(read_capture(files), intervals, documents, Path(work))
+        except BundleError as error:
+            verdict.fails(READINGS, str(error))
+            return
+    _say(verdict, READINGS, found)
+
+
+def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
+    """Say what came of making records again."""
+    if found.other:
+        verdict.fails(name, found.other)
+    if found.same:
+        whole = found.same + found.without
+        text = f"{found.same:,} of {whole:,} intervals follow bit for bit from {found.exchanges:,} exchanges"
+        verdict.holds(name, text)
+    if found.without:
+        why = "; ".join(dict.fromkeys(found.why)) or "no capture tells of them"
+        verdict.unchecked(name, f"{found.without:,} intervals: {why}")
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"

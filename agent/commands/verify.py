@@ -1,0 +1,83 @@
+"""`energy-agent verify`: the verdict about a gateway's own records, or about a bundle, in plain words."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from agent.audit.gateway import verify_gateway
+from agent.audit.outside import outside_seals
+from agent.audit.trusted import Trusted
+from agent.bundle.form import BundleError
+from agent.bundle.inspect import is_bundle
+from agent.bundle.key import given_key
+from agent.bundle.verdict import State, Verdict
+from agent.bundle.verify import verify as verified
+from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.table import print_text
+from agent.config import load_config
+from agent.store import StoreError
+
+_SIGNS = {State.HOLDS: "holds          ", State.FAILS: "DOES NOT HOLD  ", State.UNCHECKED: "not checked    "}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be verified, and what is known from elsewhere."""
+
+    path: Path
+    keys: Sequence[str]
+    seals: Path | None
+    json: bool
+
+
+def verify(asked: Asked) -> Exit:
+    """Print the verdict; the exit code is 1 when something does not hold. Raises ConfigError."""
+    bundle = is_bundle(asked.path)
+    try:
+        trusted = _trusted(asked)
+        verdict = verified(asked.path, trusted) if bundle else verify_gateway(load_config(asked.path), trusted)
+    except (BundleError, StoreError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    except OSError as error:
+        where = "the folder for temporary files (set TMPDIR to another)"
+        raise CommandError(f"{where} cannot be written: {error.strerror}") from error
+    if asked.json:
+        print_json({"right": verdict.right, "checks": [asdict(each) for each in verdict.checks]})
+    else:
+        _show(asked.path, verdict, trusted, "this bundle" if bundle else "what this gateway has recorded")
+    return Exit.DONE if verdict.right else Exit.NO
+
+
+def _trusted(asked: Asked) -> Trusted:
+    """Return what is known from elsewhere; raise ValueError where it cannot be read."""
+    keys = [given_key(key) for key in asked.keys]
+    if asked.seals is None:
+        return Trusted(keys)
+    try:
+        seals, wrong = outside_seals(asked.seals)
+    except OSError as error:
+        raise ValueError(f"{asked.seals}: cannot be read ({error.strerror})") from error
+    if not seals and not wrong:
+        raise ValueError(f"{asked.seals}: holds no seal: give messages of …/agent/seal, one on each line")
+    return Trusted(keys, seals, wrong)
+
+
+def _show(path: Path, verdict: Verdict, trusted: Trusted, what: str) -> None:
+    print_text(f"{path}")
+    for each in verdict.checks:
+        print_text(f"{_SIGNS[each.state]}{each.name}: {each.text}")
+    print_text("")
+    first = verdict.first
+    if first:
+        print_text(f"VERDICT: {what} does not hold. The first that is wrong: {first.text}")
+    elif not trusted.anything:
+        print_text(
+            f"VERDICT: {what} holds together in itself. It was held against nothing from outside: one made anew, "
+            "whole and with another key, would look the same. Give --key or --seals with what you have from elsewhere."
+        )
+    else:
+        given = " and ".join(
+            name for name, there in (("the key", trusted.keys), ("the seals", trusted.seals is not None)) if there
+        )
+        more = ", apart from what was not checked above" if any(verdict.of(State.UNCHECKED)) else ""
+        print_text(f"VERDICT: {what} holds, in itself and against {given} you gave{more}.")

@@ -1,0 +1,242 @@
+"""`energy-agent verify CONFIG`: on what a real run has left, and on what somebody did to it afterwards."""
+
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.audit.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
+from agent.audit.key_file import load_key
+from agent.audit.outside import outside_seals
+from agent.audit.trusted import Trusted
+from agent.bundle.key import public_text
+from agent.bundle.verdict import State, Verdict
+from agent.cli import main
+from agent.config import SiteConfig, load_config
+from agent.record import Record
+from agent.service import Agent
+from agent.store import read_chained, record_hash
+from agent.store.schema import to_row
+from tests.agent.audit.ledger_of_records import OTHER, rechained
+from tests.agent.audit.test_auditor import Motor, running, site, until
+from tests.modbus_rig import rig
+
+pytestmark = pytest.mark.integration
+
+
+async def ran(folder: Path) -> SiteConfig:
+    async with rig("tcp", Motor()) as device:
+        agent = Agent(site(folder, device.url))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts["interval"] >= 4 and agent.scribe.counts.get("seal", 0) >= 3)
+    return agent.config
+
+
+@pytest.fixture(scope="module")
+def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run an agent once; return the folder of all it has left, and of its seals as a subscriber saved them."""
+    import asyncio  # noqa: PLC0415 -- the fixture of a whole module has no loop of its own
+
+    folder = tmp_path_factory.mktemp("left")
+    asyncio.run(ran(folder))
+    with (folder / "seals.jsonl").open("wb") as file:
+        for record in read_chained(folder / "data" / "store.db"):
+            if record.kind == "seal":
+                file.write(b"energy/works/agent/seal " + record.payload + b"\n")
+    return folder
+
+
+@pytest.fixture
+def works(left: Path, tmp_path: Path) -> Path:
+    """Return a copy of it, to do with what one likes."""
+    return Path(shutil.copytree(left, tmp_path / "works"))
+
+
+def judged(works: Path, *, outside: bool = True, keys: tuple[str, ...] = ()) -> Verdict:
+    seals, wrong = outside_seals(works / "seals.jsonl") if outside else (None, ())
+    return verify_gateway(load_config(works / "site.toml"), Trusted(keys, seals, wrong))
+
+
+def first(verdict: Verdict) -> tuple[str, str]:
+    assert verdict.first is not None, verdict.checks
+    return verdict.first.name, verdict.first.text
+
+
+def chain(works: Path) -> list[Record]:
+    return list(read_chained(works / "data" / "store.db"))
+
+
+def rewrite(works: Path, records: list[Record], payloads: list[bytes]) -> None:
+    """Put other payloads in place of those of the store, with checksums that fit: whoever rules the disk can."""
+    with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
+        for record in records:
+            connection.execute("DELETE FROM interval_record WHERE seq = ?", (record.seq,))
+        for payload in payloads:
+            body = orjson.loads(payload)
+            former = next(record for record in records if record.seq == body["seq"])
+            made = Record(former.seq, former.kind, former.key, former.time_ns, payload)
+            connection.execute("REPLACE INTO interval_record VALUES (?, ?, ?, ?, ?, ?)", to_row(made))
+
+
+def with_more_amount(records: list[Record]) -> tuple[int, list[bytes]]:
+    """Return the number of an interval, and payloads in which it alone has another amount and the hash of that."""
+    chosen = [record for record in records if record.kind == "interval"][2]
+    body = {**orjson.loads(chosen.payload), "amount": 4711.0}
+    changed = orjson.dumps({**body, "hash": record_hash(body)})
+    return chosen.seq, [changed if record is chosen else record.payload for record in records]
+
+
+def test_what_a_run_has_left_holds_in_every_part(works: Path) -> None:
+    verdict = judged(works)
+
+    assert verdict.right, verdict.checks
+    holding = {each.name for each in verdict.of(State.HOLDS)}
+    assert holding == {CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS}
+    (readings,) = [each.text for each in verdict.of(State.HOLDS) if each.name == READINGS]
+    assert "follow bit for bit" in readings
+    assert not list(verdict.of(State.UNCHECKED)), [*verdict.of(State.UNCHECKED)]
+
+
+def test_without_anything_from_outside_it_says_what_that_means(works: Path) -> None:
+    verdict = judged(works, outside=False)
+
+    assert verdict.right
+    (unchecked,) = verdict.of(State.UNCHECKED)
+    assert unchecked.name == OUTSIDE
+    assert "whoever rules this machine has its key as well" in unchecked.text
+
+
+def test_a_record_changed_on_the_disk_is_the_first_that_is_named(works: Path) -> None:
+    records = chain(works)
+    seq, payloads = with_more_amount(records)
+    rewrite(works, records, payloads)
+    name, text = first(judged(works, outside=False))
+    following = records[[record.seq for record in records].index(seq) + 1].seq
+
+    assert name == CHAIN
+    assert text.startswith(f"record {following} ")
+    assert f"does not follow record {seq}" in text
+
+
+def test_a_flipped_bit_in_the_file_is_damage_of_that_record(works: Path) -> None:
+    record = [each for each in chain(works) if each.kind == "interval"][1]
+    with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
+        damaged = bytes([record.payload[0] ^ 1]) + record.payload[1:]
+        connection.execute("UPDATE interval_record SET payload = ? WHERE seq = ?", (damaged, record.seq))
+
+    assert first(judged(works)) == (CHAIN, f"record {record.seq}: is damaged in the store's file")
+
+
+def test_a_record_taken_out_is_noticed(works: Path) -> None:
+    record = [each for each in chain(works) if each.kind == "interval"][1]
+    with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM interval_record WHERE seq = ?", (record.seq,))
+    name, text = first(judged(works))
+
+    assert name == CHAIN
+    assert "a record between them is missing" in text
+
+
+@pytest.mark.parametrize("key", ["the gateway's own", "another"])
+def test_a_chain_made_wholly_anew_is_caught_by_seals_from_outside_and_by_the_captures(works: Path, key: str) -> None:
+    own = load_key(works / "data" / "audit" / "key.pem")
+    forger: Ed25519PrivateKey = own if key == "the gateway's own" else OTHER
+    records = chain(works)
+    seq, payloads = with_more_amount(records)
+    rewrite(works, records, rechained(payloads, forger))
+    alone, held = judged(works, outside=False), judged(works)
+
+    assert {each.name for each in alone.of(State.FAILS)} == {READINGS}, "what was captured tells otherwise"
+    name, text = first(held)
+    assert name == CHAIN
+    seals = [orjson.loads(record.payload) for record in records if record.kind == "seal"]
+    over = next(seal for seal in seals if seal["from_seq"] <= seq <= seal["to_seq"])
+    wanted = "is signed by another key" if forger is OTHER else f"records {over['from_seq']} to {over['to_seq']}"
+    assert wanted in text
+    if forger is OTHER:
+        assert judged(works, outside=False, keys=(public_text(own.public_key()),)).first
+
+
+def test_an_older_copy_put_back_is_caught_from_outside(works: Path) -> None:
+    records = chain(works)
+    seal = [record for record in records if record.kind == "seal"][-2]
+    rewrite(works, records, [record.payload for record in records if record.seq <= seal.seq])
+    name, text = first(judged(works))
+
+    assert judged(works, outside=False).right
+    assert name == CHAIN
+    assert f"the records here end with {seal.seq}: what came later was taken away" in text
+
+
+def _append(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\n")
+
+
+@pytest.mark.parametrize(("change", "said"), [(_append, "is not the"), (Path.unlink, "is not in")])
+def test_a_document_changed_or_gone_is_named(works: Path, change: Callable[[Path], object], said: str) -> None:
+    digest = load_config(works / "site.toml").digest
+    change(works / "data" / "audit" / "documents" / digest.removeprefix("sha256:"))
+    failed = [each for each in judged(works).of(State.FAILS) if each.name == DOCUMENTS]
+
+    assert len(failed) == 1
+    assert said in failed[0].text
+    assert digest in failed[0].text
+    assert "site.toml" in failed[0].text
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("change", "said"), [(_flip, "its SHA-256 is another"), (Path.unlink, "is not there")])
+def test_a_capture_changed_or_gone_is_named(works: Path, change: Callable[[Path], object], said: str) -> None:
+    (file,) = (works / "capture").iterdir()
+    change(file)
+    failed = [each for each in judged(works).of(State.FAILS) if each.name == CAPTURES]
+
+    assert [said in each.text and file.name in each.text for each in failed] == [True]
+
+
+def test_the_command_says_it_in_words_with_its_exit_code(works: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, seals = str(works / "site.toml"), str(works / "seals.jsonl")
+    assert main(["verify", config, "--seals", seals]) == 0
+    assert "VERDICT: what this gateway has recorded holds, in itself and against the seals you gave." in (
+        " ".join(capsys.readouterr().out.split())
+    )
+    assert main(["verify", config]) == 0
+    assert "held against nothing from outside" in " ".join(capsys.readouterr().out.split())
+    assert main(["verify", config, "--seals", seals, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["right"] is True
+    with (works / "seals.jsonl").open("ab") as file:
+        file.write(b'{"schema":"energy-agent/seal/1"')
+    assert main(["verify", config, "--seals", seals]) == 1
+    assert "seals.jsonl, line" in capsys.readouterr().out
+    for wrong in (["--key", "nonsense"], ["--seals", str(works / "none")], ["--seals", config]):
+        assert main(["verify", config, *wrong]) in ({1, 2} if wrong[1] == config else {2})
+    assert main(["verify", str(works / "none.toml")]) == 2
+
+
+def test_a_store_that_is_not_there_is_said_in_one_line(works: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (works / "data").glob("store.db*"):
+        file.unlink()
+
+    assert main(["verify", str(works / "site.toml")]) == 2
+    assert "there is no store yet" in capsys.readouterr().err
+
+
+async def test_a_running_agent_is_verified_beside_it(tmp_path: Path) -> None:
+    async with rig("tcp", Motor()) as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts["interval"] >= 3 and agent.scribe.counts.get("seal", 0) >= 2)
+            verdict = verify_gateway(agent.config, Trusted())
+
+    assert verdict.right, verdict.checks
