@@ -72,9 +72,7 @@ class AccountBook:
         self._beside = conversions.beside(account)
         self._length_s = config.interval.length
         self._zone = config.site.zone
-        self.intervals = self._interval_book(self._length_s)
-        # Of other lengths, until all that is in them is closed.
-        self._former: list[tuple[float, IntervalBook | IntervalPair]] = []
+        self.intervals = self._interval_book()
 
     def _counter(self) -> Counter | Integral | Tally:
         account = self.account
@@ -97,7 +95,8 @@ class AccountBook:
         if isinstance(self.source, Counter):
             self.source.declared.declare(self._declarations)
 
-    def _interval_book(self, length_s: float) -> IntervalBook | IntervalPair:
+    def _interval_book(self) -> IntervalBook | IntervalPair:
+        length_s = self._length_s
         grace_s = max(self.account.gap_after_s, min(60.0, length_s / 10))
         if self._beside:
             return IntervalPair(length_s=length_s, zone=self._zone, grace_s=grace_s, weighs=self._beside.weighs)
@@ -187,7 +186,7 @@ class AccountBook:
     @property
     def late(self) -> list[Late]:
         """Those of them whose intervals are settled."""
-        settled_ns = 0 if self._former else self.settled_ns
+        settled_ns = self.settled_ns
         return [each for each in self.changes_explained if each.change.first.time_ns < settled_ns]
 
     def explain(self, late: Late) -> tuple[Delta, int, Growth | None]:
@@ -221,15 +220,10 @@ class AccountBook:
     @property
     def settled_ns(self) -> int:
         """Up to when all intervals are closed and none is to be revised by what is booked [Unix ns]."""
-        return min(book.settled_ns for book in (self.intervals, *(book for _, book in self._former)))
+        return self.intervals.settled_ns
 
     def due(self, now_ns: int) -> ClosedInterval | None:
         """Return the interval that is complete or overdue and to be recorded next, until `close` is called with it."""
-        while self._former:
-            book = self._former[0][1]
-            if parting := book.due(book.end_ns):
-                return parting
-            self._former.pop(0)
         closed = self.intervals.due(now_ns)
         if closed and self._lost and not closed.measured_s:
             return replace(closed, doubts=(*closed.doubts, self._lost))
@@ -238,18 +232,15 @@ class AccountBook:
     def close(self, interval: ClosedInterval) -> None:
         """Give up the interval that `due` returned, which is recorded now."""
         self.changed = True
-        book = self._former[0][1] if self._former else self.intervals
-        book.close(interval)
+        self.intervals.close(interval)
 
     def state(self) -> bytes:
         """Return what must survive a restart."""
         return pack(
             **{"from": self.account.source.name},
             unit=self.account.unit,
-            length_s=self._length_s,
             source=self.source.state(),
             intervals=self.intervals.state(),
-            former=[[length_s, book.state()] for length_s, book in self._former],
             beside=self._beside.state() if self._beside else None,
             **self.columns.state(),
         )
@@ -268,7 +259,7 @@ class AccountBook:
     def restore(self, state: bytes) -> None:
         """Continue from what an earlier run saved, as far as the configuration is still the same.
 
-        Another quantity begins a new segment; intervals of another length are closed as they stand. Raises
+        Another quantity begins a new segment; intervals of another length follow those before. Raises
         UnreadableError for a state that is damaged or of another shape.
         """
         saved = unpack(state)
@@ -290,16 +281,10 @@ class AccountBook:
             source.restore(saved["source"])
         else:
             _log.warning("%s was read from %s before: nothing is booked between", name, saved["from"])
-        intervals = self._interval_book(self._length_s)
-        former = []
-        for length_s, kept in [*saved["former"], (saved["length_s"], saved["intervals"])]:
-            book = self._interval_book(length_s)
-            book.restore(kept)
-            former.append((length_s, book))
-        if former[-1][0] == self._length_s:
-            intervals = former.pop()[1]
+        intervals = self._interval_book()
+        intervals.restore(saved["intervals"])
         self.columns.restore(saved)
-        self.source, self.intervals, self._former = source, intervals, former
+        self.source, self.intervals = source, intervals
         if self._beside and saved.get("beside"):
             self._beside.restore(saved["beside"])
 

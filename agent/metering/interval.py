@@ -236,11 +236,6 @@ class IntervalBook:
         self._booked += quanta
         self._jumps = [each.later(quanta) if each.frontier.time_ns > start_ns else each for each in self._jumps]
 
-    @property
-    def end_ns(self) -> int:
-        """By when all that was booked is due, whatever comes later [Unix ns]."""
-        return self._slot.end_ns + self._grace_ns if self._slot else 0
-
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""
         return {
@@ -256,6 +251,7 @@ class IntervalBook:
             "revisions": [self._highest, self._withdrawn, self._again],
             "ready": [[isinstance(each, Stretch), each.state()] for each in self._ready],
             "slot": self._slot.state() if self._slot else None,
+            "cut": self._boundaries.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -271,6 +267,9 @@ class IntervalBook:
         self._withdrawn, self._again = tuple(withdrawn), tuple(again)
         self._ready = deque((Stretch if long else Slot).restored(each) for long, each in state["ready"])
         self._slot = Slot.restored(state["slot"]) if state["slot"] else None
+        if self._slot and "cut" in state:
+            told_ns = max(self._slot.end_ns, self._closed_to_ns, self._withdrawn[1], self._again[1])
+            self._boundaries.go_on(state["cut"], told_ns)
 
     def _joined(self, frontier: Reading, delta: Delta) -> Delta:
         """Return a delta together with what waited, or with a hole before it: then from the frontier on, estimated.

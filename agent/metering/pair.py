@@ -76,11 +76,6 @@ class IntervalPair:
         self._own.corrected(start_ns, revision, quanta)
         self._beside.corrected(start_ns, revision, beside)
 
-    @property
-    def end_ns(self) -> int:
-        """By when all that was booked is due, whatever comes later [Unix ns]."""
-        return max(self._own.end_ns, self._beside.end_ns)
-
     def state(self) -> dict[str, Any]:
         """Return everything that must survive a restart as JSON values."""
         return {**self._own.state(), "beside": self._beside.state(), "total": self._total}

@@ -257,7 +257,7 @@ def test_another_quantity_begins_a_new_segment_without_inventing_anything(
     assert closed.measured_s == 50.0
 
 
-def test_intervals_of_another_length_are_closed_as_they_stand_and_nothing_is_lost(config: SiteConfig) -> None:
+def test_intervals_of_another_length_begin_where_both_do_and_nothing_is_lost(config: SiteConfig) -> None:
     first = ledger_of(config)
     fan = Fan(config, first)
     for after_s in range(0, 100, 10):
@@ -268,14 +268,14 @@ def test_intervals_of_another_length_are_closed_as_they_stand_and_nothing_is_los
     longer = configured(config.path.parent, SITE + DEVICES.replace('length = "1min"', 'length = "5min"'))
     second = ledger_of(longer, START + 120 * S)
     second.restore(kept.get)
-    (parting,) = closed_of(second, 120)
     fan = Fan(longer, second)
-    for after_s in (120, 130, 300):
+    for after_s in (120, 130, 300, 400, 600):
         fan.shows(after_s, 1000 + after_s)
-    (after,) = closed_of(second, 300)
+    every = [*closed, *closed_of(second, 600)]
 
-    assert (parting.end_ns - parting.start_ns, after.end_ns - after.start_ns) == (60 * S, 300 * S)
-    assert total(closed) + parting.quanta + after.quanta == 3_000_000
+    edges = [(each.start_ns - START) // S for each in every] + [(every[-1].end_ns - START) // S]
+    assert edges == [0, 60, 120, 180, 240, 300, 600]
+    assert total(every) == 6_000_000
 
 
 def test_an_account_counted_in_another_unit_begins_anew(config: SiteConfig, caplog: pytest.LogCaptureFixture) -> None:

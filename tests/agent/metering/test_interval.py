@@ -568,3 +568,33 @@ def test_however_often_the_clock_is_ahead_and_set_right_every_amount_is_in_one_i
         assert recomputed(interval) == interval.quanta
     numbered = [(interval.start_ns, interval.revision) for interval in closed]
     assert len(set(numbered)) == len(numbered), "no revision is given twice"
+
+
+@pytest.mark.parametrize(
+    ("lengths", "zones"),
+    [
+        ([10, 15, 60, 1, 10], ["Asia/Shanghai"] * 5),
+        ([900, 3600, 900, 1800, 60], ["Asia/Shanghai"] * 5),
+        ([3600, 3600, 3600], ["Asia/Shanghai", "Asia/Kathmandu", "Europe/Berlin"]),
+        ([7200, 5400], ["Asia/Shanghai", "Asia/Shanghai"]),
+    ],
+)
+def test_intervals_of_another_length_or_zone_follow_those_before_without_overlap_or_hole(
+    lengths: list[int], zones: list[str]
+) -> None:
+    counter, state = counter_of(), None
+    deltas: list[Delta] = []
+    closed: list[ClosedInterval] = []
+    longest_s = max(lengths)
+    for part, (length_s, zone) in enumerate(zip(lengths, zones, strict=True)):
+        book = IntervalBook(length_s=length_s, zone=ZoneInfo(zone), grace_s=0)
+        if state:
+            book.restore(json.loads(json.dumps(state)))
+        for step in range(50):
+            second = part * 5 * longest_s + step * longest_s / 10 + 3.7
+            deltas += fill(book, [at(second, 1000.0 + second * 0.01)], counter)
+            closed += due(book, second)
+        state = book.state()
+    assert all(one.end_ns == two.start_ns for one, two in pairwise(closed))
+    assert sum(each.quanta for each in closed) + book.pending_quanta == sum(delta.quanta for delta in deltas)
+    assert closed[-1].end_ns - closed[-1].start_ns == lengths[-1] * NS_PER_S
