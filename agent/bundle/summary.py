@@ -68,7 +68,7 @@ def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, capt
         "factors": list(_factors(tally, ground.library)),
         "meters": [_meter(device, tally, config) for device in config.devices],
         "events": trail.events,
-        "evidence": [each for each in trail.evidence if each["what"] != "capture"],
+        "evidence": trail.evidence,
         "captures": _captures(trail, captures),
         "uncaptured": list(trail.uncaptured(_LONGEST_PAUSE_NS)),
         "gaps": trail.gaps,
@@ -206,13 +206,16 @@ def _day(at_ns: int, zone: ZoneInfo) -> date:
 def _captures(trail: Trail, captures: Sequence[Body]) -> list[Body]:
     """Return the capture files of the period: those in the bundle, and those that records tell of and it lacks."""
     told: dict[str, Body]
-    told = {str(each["digest"]).removeprefix("sha256:"): each for each in trail.evidence if each["what"] == "capture"}
+    told = {str(each["digest"]).removeprefix("sha256:"): each for each in trail.captures}
     found: list[Body] = []
     for capture in captures:
         of_it = told.pop(capture["sha256"], {})
         extra: Body = {key: of_it[key] for key in ("first", "last", "exchanges", "time") if key in of_it}
         found.append({**capture, **extra, "held": True, "recorded": bool(of_it)})
+    start, end = rfc3339(trail.start_ns), rfc3339(trail.end_ns)
     for digest, lacking in told.items():
+        if lacking.get("last", "") < start or lacking.get("first", end) >= end:
+            continue
         listed: Body = {
             key: lacking[key] for key in ("name", "size", "first", "last", "exchanges", "time") if key in lacking
         }

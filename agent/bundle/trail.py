@@ -1,6 +1,5 @@
 """What records tell besides amounts: program, configuration, factors and captures, what happened, what is lost."""
 
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +12,7 @@ _OF_EVIDENCE = (
     *("time", "what", "name", "version", "digest", "size", "python", "public_key"),
     *("first", "last", "exchanges", "seal", "seq"),
 )
+_SAME = ("what", "name", "version", "digest", "python", "public_key", "seal")
 _MOST_LISTED = 500
 
 
@@ -22,11 +22,13 @@ class Trail:
     def __init__(self, start_ns: int, end_ns: int) -> None:
         self.start_ns, self.end_ns = start_ns, end_ns
         self.records = 0
-        self.evidence: list[Body] = []
+        self.captures: list[Body] = []
+        """What records say of capture files, also of those of other times."""
         self.gaps: list[Body] = []
         self.seals: list[Body] = []
         self.unsealed = 0
         """Records behind the last seal."""
+        self._evidence: dict[tuple[object, ...], Body] = {}
         self._events: dict[tuple[str, str], Body] = {}
         self._captured = Spans()
 
@@ -38,7 +40,7 @@ class Trail:
         if kind == "seal":
             self._seal(body)
         elif kind == "evidence":
-            self._evidence(body)
+            self._take_evidence(body)
         elif kind == "event" and self._within(body):
             self._event(body)
         elif kind == "gap" and self._within(body):
@@ -53,16 +55,16 @@ class Trail:
         self.seals[1:] = [told] if self.seals else []
         self.seals = self.seals or [told]
 
-    def _evidence(self, body: Body) -> None:
+    def _take_evidence(self, body: Body) -> None:
         told = {name: body[name] for name in _OF_EVIDENCE if name in body}
         if body["what"] == "capture":
-            first, last = time_ns(body["first"]), time_ns(body["last"])
-            if last < self.start_ns or first >= self.end_ns:
-                return
-            self._captured.add(first, last)
-        elif str(body["time"]) >= rfc3339(self.end_ns):
-            return
-        self.evidence.append(told)
+            self.captures.append(told)
+            if "first" in told and "last" in told:
+                self._captured.add(time_ns(told["first"]), time_ns(told["last"]))
+        elif str(body["time"]) < rfc3339(self.end_ns):
+            # It is told again each day: what stays the same is listed once.
+            same = tuple(str(told.get(name)) for name in _SAME)
+            self._evidence.setdefault(same, told)["until"] = told["time"]
 
     def _event(self, body: Body) -> None:
         """Note an event; those alike are told of as one."""
@@ -75,6 +77,11 @@ class Trail:
         found["last"] = body["time"]
 
     @property
+    def evidence(self) -> list[Body]:
+        """What the records were made with, each once, `time` and `until` being the first and last time it was told."""
+        return list(self._evidence.values())
+
+    @property
     def events(self) -> list[Body]:
         """What happened, by time; of each kind and place once."""
         return sorted(self._events.values(), key=lambda each: str(each["first"]))[:_MOST_LISTED]
@@ -84,7 +91,3 @@ class Trail:
         for start_ns, end_ns in self._captured.holes(self.start_ns, self.end_ns):
             if end_ns - start_ns > longest_pause_ns:
                 yield {"from": rfc3339(start_ns), "to": rfc3339(end_ns)}
-
-    def counts(self) -> Counter[str]:
-        """Return how many pieces of evidence there are of each kind."""
-        return Counter(str(each["what"]) for each in self.evidence)

@@ -111,10 +111,10 @@ ENGLISH: dict[str, str] = {
     "last": "Last",
     "agent": "agent",
     "made.with": "What the records were made with",
-    "made.with.text": "Noted in the chain of records when it was taken into use. Documents with a digest are in the "
+    "made.with.text": "Told in the chain of records when it was taken into use, and again each day. What has a digest is in the "
     "bundle under documents/ by that name.",
     "made.with.none": "The records tell nothing of it. The documents in the bundle are those of the day it was made.",
-    "time": "Time",
+    "told": "Told first and last",
     "what": "What",
     "name": "Name",
     "what.software": "program",
@@ -144,7 +144,7 @@ ENGLISH: dict[str, str] = {
     "chain.records": "Records in the bundle",
     "chain.first": "First seal",
     "chain.last": "Last seal",
-    "seal": "{time}, number {seq}, over {count} records",
+    "seal": "{time}, number {seq}, records under it: {count}",
     "seal.none": "none in the bundle",
     "gaps": "Dropped from the store:",
     "gap": "{time}: numbers {from_seq} to {to_seq} ({kinds}), {reason}",
@@ -171,6 +171,8 @@ ENGLISH: dict[str, str] = {
     "verify.2": "Run the command. Without a key it checks that the bundle holds together:",
     "verify.3": "Run it with what you have from elsewhere: the public key, or seals the centre received (one JSON "
     "object per line). Only this shows that the bundle is the operator's, and that nothing was made anew:",
+    "key.given": "KEY-YOU-HAVE",
+    "seals.given": "SEALS-OF-THE-CENTRE.jsonl",
     "verify.4": "Read the verdict. It says what holds, what could not be checked and why, and of what does not hold the "
     "first place. The exit code is 0 only when nothing failed.",
     "verify.hand": "By hand, without this program",

@@ -96,7 +96,7 @@ def reservations(view: View) -> str:
     words = view.words
     rows = []
     for each in view.summary["reservations"]:
-        place = [text(each["account"]), text(view.short(each["from"])), text(view.short(each["to"]))]
+        place = [text(each["account"]), *view.span(each)]
         if each.get("missing"):
             rows.append([*place, "", "", "", "0.00", doubtful(words("missing"))])
             continue
@@ -105,7 +105,7 @@ def reservations(view: View) -> str:
     if not rows:
         return view.heading("reservations") + paragraph(text(words("reservations.none")))
     heads = ("account", "from", "to", "amount", "estimated.amount", "unit", "measured", "why")
-    shown = table([*map(words, heads)], rows, right=(3, 4, 6), whole=(1, 2, 5))
+    shown = table([*map(words, heads)], rows, right=(3, 4, 6), whole=(0, 1, 2, 5))
     return view.heading("reservations") + paragraph(text(words("reservations.text"))) + shown
 
 
@@ -126,8 +126,7 @@ def revised(view: View) -> str:
     rows = [
         [
             text(each["account"]),
-            text(view.short(each["from"])),
-            text(view.short(each["to"])),
+            *view.span(each),
             f"{each['revisions']:,}",
             text(words.reason(each["reason"])),
         ]
@@ -178,7 +177,7 @@ def meters(view: View) -> str:
             ]
         )
     heads = [*map(words, ("meter", "model", "used", "certificate", "state"))]
-    return view.heading("meters") + paragraph(text(words("meters.text"))) + table(heads, rows)
+    return view.heading("meters") + paragraph(text(words("meters.text"))) + table(heads, rows, whole=(4,))
 
 
 def _certificate(view: View, certificate: Body) -> str:

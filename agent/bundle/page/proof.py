@@ -57,14 +57,14 @@ def made_with(view: View) -> str:
     """Return programs, configurations and documents."""
     words, rows = view.words, []
     for each in view.summary["evidence"]:
-        said = [str(each[key]) for key in ("version", "public_key", "seal", "digest") if key in each]
-        said += [f"Python {each['python']}"] if "python" in each else []
-        what = words(f"what.{each['what']}")
-        rows.append([text(view.short(each["time"])), text(what), text(each["name"]), "<br>".join(map(code, said))])
+        said = [code(each[key]) for key in ("public_key", "seal", "digest") if key in each]
+        said += [text(f"{each['version']}, Python {each['python']}")] if "python" in each else []
+        span = f"{text(view.short(each['time']))}<br>{text(view.short(each['until']))}"
+        rows.append([text(words(f"what.{each['what']}")), text(each["name"]), "<br>".join(said), span])
     if not rows:
         return view.heading("made.with") + paragraph(text(words("made.with.none")))
-    heads = [*map(words, ("time", "what", "name", "value"))]
-    return view.heading("made.with") + paragraph(text(words("made.with.text"))) + table(heads, rows, whole=(0, 1))
+    heads = [*map(words, ("what", "name", "value", "told"))]
+    return view.heading("made.with") + paragraph(text(words("made.with.text"))) + table(heads, rows, whole=(0, 3))
 
 
 def captures(view: View) -> str:
@@ -170,7 +170,8 @@ def verify(view: View) -> str:
     steps = [
         text(words("verify.1", software=view.head["software"])),
         text(words("verify.2")) + _shown(command),
-        text(words("verify.3")) + _shown(f"{command} --key {view.head['public_key']}\n{command} --seals SEALS.jsonl"),
+        text(words("verify.3"))
+        + _shown(f"{command} --key {words('key.given')}\n{command} --seals {words('seals.given')}"),
         text(words("verify.4")),
     ]
     page = view.heading("verify") + bullets(steps, numbered=True) + f"<h3>{text(words('verify.hand'))}</h3>\n"
@@ -186,7 +187,7 @@ def contents(view: View) -> str:
     words = view.words
     items = [(name, text(words(f"contents.{name}"))) for name in _CONTENTS]
     page = view.heading("contents") + paragraph(text(words("contents.text"))) + pairs(items)
-    documents = view.head.get("documents", ())
+    documents = () if view.summary["evidence"] else view.head["documents"]
     rows = [
         [text(words(f"what.{each['what']}")), text(each["name"]), code(f"documents/{each['sha256']}")]
         for each in documents

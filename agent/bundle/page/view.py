@@ -10,6 +10,7 @@ from agent.bundle.page.html import text
 from agent.bundle.page.words import Words
 
 Body = Mapping[str, Any]
+_DAY = len("2026-11-20")
 SECTIONS = (
     *("scopes", "accounts", "quality", "reservations", "revised", "factors", "meters", "events", "made.with"),
     *("captures", "chain", "recompute", "verify", "contents"),
@@ -38,6 +39,12 @@ class View:
         """Return a time of a record by the clock of the site, to the second, or finer where it is."""
         at = datetime.fromisoformat(moment).astimezone(self.zone)
         return f"{at:%Y-%m-%d %H:%M:%S}" + (f".{at.microsecond:06d}".rstrip("0") if at.microsecond else "")
+
+    def span(self, told: Body) -> list[str]:
+        """Return begin and end of what is told of, as cells; the end without its day where that is the same."""
+        start, end = (self.short(told[key]) for key in ("from", "to"))
+        day = start[:_DAY]
+        return [text(start), text(end.removeprefix(f"{day} ") if end.startswith(day) else end)]
 
     def short(self, moment: str) -> str:
         """Return a time by the clock of the site, whole seconds cut off."""
