@@ -96,8 +96,8 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
     if report.sealed:
         verdict.holds(SEALS, f"{report.seals} seals are signed; they are over the records up to {report.sealed.seq}")
         if report.unsealed > 1:
-            text = f"{report.unsealed:,} records are under no seal of this bundle: its own signature covers them"
-            verdict.unchecked(SEALS, text)
+            rest = f"{report.unsealed - 1:,}"  # the last seal itself is under none, ever
+            verdict.unchecked(SEALS, f"records under no seal of this bundle: {rest}; its own signature covers them")
     else:
         verdict.unchecked(SEALS, "there is no seal in the bundle: its own signature alone covers the records")
 

@@ -79,7 +79,7 @@ def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:
         print_text("no seal covers these records")
     elif summary["unsealed"]:
         print_text(
-            f"{summary['unsealed']} records are not sealed yet: a bundle made after the next seal has them sealed"
+            f"records behind the last seal: {summary['unsealed']}; a bundle made after the next one has them sealed"
         )
     print_text(f"signed with {manifest.head['public_key']}")
     print_text("The auditor begins with index.html (index.zh-CN.html) in it, or with: energy-agent verify " + path.name)

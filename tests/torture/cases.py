@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.soak.finding import Finding
 from tests.torture.answers import answers
+from tests.torture.bundles import bundles
 from tests.torture.clocks import clocks
 from tests.torture.crowded import crowded
 from tests.torture.damage import damage
@@ -47,6 +48,7 @@ CASES: Mapping[str, Case] = {
         {"places": 1000, "processes": 20, "records": 3000},
     ),
     "answers": Case(answers, {"seconds": 2.0}, {"seconds": 120.0}),
+    "bundles": Case(bundles, {"seconds": 8.0, "flips": 200}, {"seconds": 60.0, "flips": 2000}),
     "links": Case(links, {"seconds": 1.5, "stall_s": 1.5}, {"seconds": 60.0, "stall_s": 60.0}),
     "lossy": Case(lossy, {"seconds": 3.0, "lost": 0.3}, {"seconds": 180.0, "lost": 0.3}),
     "overload": Case(
