@@ -33,6 +33,8 @@ RECORDS, ROLLUPS, SUMMARY = "records/records.jsonl", "records/rollups.jsonl", "s
 DOCUMENTS, CAPTURES = "documents/", "captures/"
 _LATE_NS = 900 * 10**9
 """So long after the end of a period its last intervals are closed, and noted in captures."""
+_DAY_NS = 86400 * 10**9
+"""So much of the roll-ups is held in memory at once."""
 _PIECE = 1 << 20
 
 
@@ -75,8 +77,9 @@ def _bundle(
     segment = segment_of(chain, wanted.start_ns, wanted.end_ns)
     evidence = list(_copy_records(store, segment.first, segment.last, places.records))
     listed, missing, today = _collect(config, documents, evidence, wanted, places.documents)
-    for record in read_intervals(store, wanted.start_ns, wanted.end_ns, kind=ROLLUP):
-        places.rollups.write(record.payload + b"\n")
+    for start_ns in range(wanted.start_ns, wanted.end_ns, _DAY_NS):
+        for record in read_intervals(store, start_ns, min(start_ns + _DAY_NS, wanted.end_ns), kind=ROLLUP):
+            places.rollups.write(record.payload + b"\n")
     found = {path.name: path for path in capture_files(config, wanted.start_ns, wanted.end_ns)}
     captures = [_capture(path) for path in found.values()]
     head = {

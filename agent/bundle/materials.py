@@ -1,5 +1,6 @@
 """Documents by the hex of their SHA-256, and what the figures of a bundle are held against, made of them alone."""
 
+import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ Body = dict[str, Any]
 _KINDS = ("configuration", "profile", "factors", "software")
 """Kinds of evidence that have a document."""
 _VERSION_DIGITS = 16
+_HEX = re.compile(r"[0-9a-f]{64}")
 
 
 def in_force(evidence: Iterable[Body]) -> list[Body]:
@@ -43,6 +45,8 @@ def in_force(evidence: Iterable[Body]) -> list[Body]:
 def ground_of(documents: Sequence[Mapping[str, Any]], folder: Path) -> Ground:
     """Return configuration, factors and accounts as the documents in a folder say; raise BundleError without them."""
     used = [each for each in documents if each.get("used")]
+    if not all(_HEX.fullmatch(str(each["sha256"])) for each in used):
+        raise BundleError("a document is not named by its SHA-256")
     configuration = [each["sha256"] for each in used if each["what"] == "configuration"]
     if len(configuration) != 1:
         raise BundleError("the configuration of the period is not at hand")
@@ -71,8 +75,11 @@ def kept_for(
 
     None when a document is not in the folder.
     """
-    path = folder / configuration.removeprefix("sha256:")
-    files = {name: folder / digest.removeprefix("sha256:") for name, digest in profiles.items()}
+    digests = [each.removeprefix("sha256:") for each in (configuration, *profiles.values())]
+    if not all(map(_HEX.fullmatch, digests)):
+        return None
+    path = folder / digests[0]
+    files = dict(zip(profiles, (folder / each for each in digests[1:]), strict=True))
     versions = {each.name[:_VERSION_DIGITS]: each for each in folder.iterdir()}
     sets = [versions.get(version.removeprefix("sha256:")[:_VERSION_DIGITS]) for version in factors.values()]
     if not path.is_file() or None in sets or not all(each.is_file() for each in files.values()):

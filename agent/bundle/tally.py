@@ -6,9 +6,8 @@ then to add those in force.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import groupby
 from typing import Any
 
 from agent.bundle.spans import Spans
@@ -24,7 +23,7 @@ _WEIGHED = ("set", "id", "version", "value", "unit", "confidence", "note")
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An interval that is not plainly measured: why, and how much of it."""
+    """Intervals that follow each other and are not plainly measured: why, and how much of it."""
 
     account: str
     start_ns: int
@@ -38,6 +37,38 @@ class Reservation:
     estimated: int
     measured_us: int
     unit: str
+    intervals: int = 1
+
+    def followed(self, other: "Reservation") -> "Reservation | None":
+        """Return both together if the other is like this one and follows it."""
+        if other.alike != self.alike or other.start_ns != self.end_ns:
+            return None
+        return replace(
+            self,
+            end_ns=other.end_ns,
+            amount=self.amount + other.amount,
+            estimated=self.estimated + other.estimated,
+            measured_us=self.measured_us + other.measured_us,
+            intervals=self.intervals + other.intervals,
+        )
+
+    def told(self) -> Body:
+        """Return it as a summary has it."""
+        length_us = (self.end_ns - self.start_ns) // _US_PER_NS
+        line: Body = {
+            "account": self.account,
+            "from": rfc3339(self.start_ns),
+            "to": rfc3339(self.end_ns),
+            "intervals": self.intervals,
+            "amount": self.amount / QUANTA_PER_UNIT,
+            "estimated_amount": self.estimated / QUANTA_PER_UNIT,
+            "unit": self.unit,
+            "coverage": min(1.0, round(self.measured_us / length_us, 6)),
+            "quality": self.quality,
+        }
+        line |= {"rules": list(self.rules)} if self.rules else {}
+        line |= {"reason": self.reason} if self.reason else {}
+        return line | ({"said": list(self.said)} if self.said else {})
 
     @property
     def alike(self) -> tuple[object, ...]:
@@ -62,7 +93,9 @@ class Tally:
     def __init__(self, start_ns: int, end_ns: int) -> None:
         self.start_ns, self.end_ns = start_ns, end_ns
         self.accounts: dict[str, Account] = {}
-        self.reservations: list[Reservation] = []
+        self._reservations: list[Reservation] = []
+        self._latest: dict[str, Reservation] = {}
+        """The last one of each account, which the next may continue."""
         self.revised: list[Body] = []
         """Records that took the place of others, whatever became of them; as recorded."""
         self.factors: dict[tuple[Any, ...], Body] = {}
@@ -97,7 +130,7 @@ class Tally:
                 self._factor(body, key)
         rules = body["evidence"]["rules"]
         if body["quality"] != "good" or body["estimated"] or body["coverage"] < 1 or rules not in _PLAIN:
-            self._reserve(body, part, start_ns, end_ns)
+            self._reserve(_reservation(body, part, start_ns, end_ns))
         elif self.example is None and _shows_all(body):
             self.example = body
 
@@ -112,32 +145,39 @@ class Tally:
             found["accounts"].append(body["account"])
         found["first"], found["last"] = min(found["first"], body["start"]), max(found["last"], body["start"])
 
-    def _reserve(self, body: Body, part: Part, start_ns: int, end_ns: int) -> None:
-        evidence = body["evidence"]
-        people = [step.get("declared") or step.get("entered") for step in evidence.get("decisions", ())]
-        self.reservations.append(
-            Reservation(
-                account=body["account"],
-                start_ns=start_ns,
-                end_ns=end_ns,
-                quality=body["quality"],
-                rules=tuple(rule for rule in evidence["rules"] if rule not in ("normal", "integral")),
-                reason=body.get("reason", ""),
-                said=tuple(sorted({f"{each['reason']} ({each['author']})" for each in people if each})),
-                amount=part.sums["amount"],
-                estimated=part.estimated,
-                measured_us=part.measured_us,
-                unit=body["unit"],
-            )
-        )
+    def _reserve(self, reservation: Reservation) -> None:
+        latest = self._latest.get(reservation.account)
+        together = latest.followed(reservation) if latest else None
+        if latest and not together:
+            self._reservations.append(latest)
+        self._latest[reservation.account] = together or reservation
 
     def told(self) -> list[Body]:
         """Return what is not plainly measured, and what there is no record of, by account and time."""
-        found = [*_merged(sorted(self.reservations, key=lambda each: (each.account, each.start_ns)))]
+        known = sorted([*self._reservations, *self._latest.values()], key=lambda each: (each.account, each.start_ns))
+        found = [each.told() for each in _merged(known)]
         for name, account in self.accounts.items():
             for start_ns, end_ns in account.there.holes(self.start_ns, self.end_ns):
                 found.append({"account": name, "from": rfc3339(start_ns), "to": rfc3339(end_ns), "missing": True})
         return sorted(found, key=lambda each: (each["account"], each["from"]))
+
+
+def _reservation(body: Body, part: Part, start_ns: int, end_ns: int) -> Reservation:
+    evidence = body["evidence"]
+    people = [step.get("declared") or step.get("entered") for step in evidence.get("decisions", ())]
+    return Reservation(
+        account=body["account"],
+        start_ns=start_ns,
+        end_ns=end_ns,
+        quality=body["quality"],
+        rules=tuple(rule for rule in evidence["rules"] if rule not in ("normal", "integral")),
+        reason=body.get("reason", ""),
+        said=tuple(sorted({f"{each['reason']} ({each['author']})" for each in people if each})),
+        amount=part.sums["amount"],
+        estimated=part.estimated,
+        measured_us=part.measured_us,
+        unit=body["unit"],
+    )
 
 
 def _shows_all(body: Body) -> bool:
@@ -151,37 +191,16 @@ def _said(body: Body) -> Body:
     return {"reason": body["reason"]} if body.get("reason") else {}
 
 
-def _merged(sorted_by_start: Iterable[Reservation]) -> Iterator[Body]:
-    """Yield one line for intervals alike that follow each other."""
-    run = 0
-    last: Reservation | None = None
-
-    def number(each: Reservation) -> int:
-        nonlocal run, last
-        if last is None or each.alike != last.alike or each.start_ns != last.end_ns:
-            run += 1
-        last = each
-        return run
-
-    for _, group in groupby(sorted_by_start, number):
-        alike = list(group)
-        first, end_ns = alike[0], alike[-1].end_ns
-        length_us = (end_ns - first.start_ns) // _US_PER_NS
-        line: Body = {
-            "account": first.account,
-            "from": rfc3339(first.start_ns),
-            "to": rfc3339(end_ns),
-            "intervals": len(alike),
-            "amount": sum(each.amount for each in alike) / QUANTA_PER_UNIT,
-            "estimated_amount": sum(each.estimated for each in alike) / QUANTA_PER_UNIT,
-            "unit": first.unit,
-            "coverage": min(1.0, round(sum(each.measured_us for each in alike) / length_us, 6)),
-            "quality": first.quality,
-        }
-        line |= {"rules": list(first.rules)} if first.rules else {}
-        line |= {"reason": first.reason} if first.reason else {}
-        line |= {"said": list(first.said)} if first.said else {}
-        yield line
+def _merged(sorted_by_start: Iterable[Reservation]) -> Iterator[Reservation]:
+    """Yield one for those alike that follow each other, though they were recorded in another order."""
+    before: Reservation | None = None
+    for each in sorted_by_start:
+        together = before.followed(each) if before else None
+        if before and not together:
+            yield before
+        before = together or each
+    if before:
+        yield before
 
 
 def time_ns(text: str) -> int:

@@ -24,6 +24,7 @@ from agent.replay.verdict import first_difference
 
 Body = dict[str, Any]
 ARCHIVE, KEY, CHAIN, SEALS = "archive", "key", "chain", "seals"
+_HEAD = ("site", "from", "to", "created", "software", "file", "documents", "missing")
 FIGURES, PAGE, READINGS = "figures", "page", "recomputation"
 _MOST = 20
 """Findings of one kind that are told."""
@@ -40,6 +41,11 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
         verdict.fails(ARCHIVE, str(finding))
     if inspection.findings or manifest is None:
         verdict.unchecked(CHAIN, "what is in the archive is not what was signed, so nothing further was looked at")
+        return verdict
+    lacking = [name for name in _HEAD if name not in manifest.head]
+    lacking += [each for each in (RECORDS, SUMMARY, *PAGES) if each not in inspection.places]
+    if lacking:
+        verdict.fails(ARCHIVE, f"manifest.json: lacks {', '.join(lacking)}")
         return verdict
     key = str(manifest.head["public_key"])
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
