@@ -10,20 +10,19 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.bundle.verdict import Verdict
-from agent.bundle.verify import ARCHIVE, KEY, Known, verify
+from agent.bundle.verify import ARCHIVE, KEY, verify
 from tests.agent.bundle.works import Works, remade, run_works
 from tests.soak.finding import Finding
 
 _END = 1024
 _END_NAME = "end of the archive"
-_NOTHING = Known()
 
 
 def bundles(folder: Path, *, seconds: float, flips: int) -> Finding:
     """Damage a bundle in `flips` places, and in every way that a forger would; each must be found at its place."""
     finding = Finding("a bundle that is not as it was signed")
     works = run_works(folder, seconds)
-    finding.expect(verify(works.bundle, _NOTHING).right, "the bundle itself does not hold")
+    finding.expect(verify(works.bundle).right, "the bundle itself does not hold")
     parts = list(_parts(works.bundle))
     _flipped(finding, works.bundle, parts, flips)
     _forged(finding, folder / "forged.tar", works, parts)
@@ -47,7 +46,7 @@ def _flipped(finding: Finding, bundle: Path, parts: list[tuple[str, int, int]], 
             place, mask = chance.randrange(size), 1 << chance.randrange(8)
             name = next((name for name, _, end in parts if place < end), _END_NAME)
             _flip(file.fileno(), place, mask)
-            said = _wrong(verify(bundle, _NOTHING))
+            said = _wrong(verify(bundle))
             _flip(file.fileno(), place, mask)
             if len(said) != 1 or name not in said[0]:
                 missed += 1
@@ -76,16 +75,16 @@ def _forged(finding: Finding, target: Path, works: Works, parts: list[tuple[str,
         for what, order in orders.items():
             tried += 1
             target.write_bytes(b"".join(pieces[name] for name in order) + bytes(_END))
-            said = _wrong(verify(target, _NOTHING))
+            said = _wrong(verify(target))
             finding.expect(any(one in each or _END_NAME in each for each in said), f"{one} {what}: {said}")
     for one, other in itertools.pairwise(names):
         tried += 1
         order = [{one: other, other: one}.get(name, name) for name in names]
         target.write_bytes(b"".join(pieces[name] for name in order) + bytes(_END))
-        said = _wrong(verify(target, _NOTHING))
+        said = _wrong(verify(target))
         finding.expect(any(one in each for each in said), f"{one} and {other} swapped: {said}")
     target.unlink()
     remade(works.bundle, target, Ed25519PrivateKey.generate(), {})
-    first = verify(target, _NOTHING).first
+    first = verify(target).first
     finding.expect(first is not None and first.name == KEY, f"signed with another key: {first}")
     finding.figures["removed, doubled, swapped, signed with another key"] = f"{tried + 1:,}"
