@@ -16,6 +16,7 @@ from agent.bundle.inspect import Inspection
 from agent.bundle.materials import kept_for
 from agent.carbon.errors import FactorFileError
 from agent.config import ConfigError, load_config
+from agent.replay.order import in_order
 from agent.replay.published import Published
 from agent.replay.site import Site
 from agent.replay.verify import Item, Verifier
@@ -109,7 +110,7 @@ def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
                     shutil.copyfileobj(source, copy)
                 stack.callback(target.unlink)
                 paths.append(target)
-        yield from read_capture(paths)
+        yield from read_capture(in_order(paths))
 
 
 def _made(path: Path) -> Iterator[tuple[bytes, str]]:

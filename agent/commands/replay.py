@@ -9,10 +9,12 @@ from typing import Any
 
 import orjson
 
+from agent.bundle.recomputed import Shelf
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.progress import Progress
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
+from agent.replay.order import in_order
 from agent.replay.overheard import Overheard
 from agent.replay.published import Published
 from agent.replay.site import Site
@@ -43,7 +45,7 @@ class Asked:
 
 def replay(asked: Asked) -> Exit:
     """Replay captures; the exit code is 1 where an interval differs, or none could be made again."""
-    sites = [Site(load_config(path), asked.factors) for path in asked.configs]
+    sites = Sites(asked)
     try:
         asked.out.mkdir(parents=True, exist_ok=True)
         published = Published(asked.out / INTERVALS)
@@ -56,18 +58,39 @@ def replay(asked: Asked) -> Exit:
         raise CommandError(str(error)) from error
 
 
-def _replayed(asked: Asked, sites: Sequence[Site], published: Published, items: Iterator[Item]) -> Exit:
+class Sites:
+    """The configurations given, and those that the agent has kept with all they were made of."""
+
+    def __init__(self, asked: Asked) -> None:
+        """Raise ConfigError or FactorFileError for what is wrong."""
+        self.given = [Site(load_config(path), asked.factors) for path in asked.configs]
+        config = self.given[0].config
+        folder = config.resolve(config.store.path).parent / "audit" / "documents"
+        # Other factors are given to see what would have been.
+        self._kept = Shelf(folder) if folder.is_dir() and not asked.factors else None
+
+    def of(self, books: Books) -> Site | None:
+        """Return the configuration that books were kept with, None when it is not at hand."""
+        same = next((site for site in self.given if not site.unlike(books)), None)
+        return same or (self._kept.site_of(books) if self._kept else None)
+
+    def meant(self, books: Books) -> Site | None:
+        """Return it if one of those given is meant to be it; None when it is another one on purpose."""
+        digests = {site.config.digest for site in self.given}
+        return self.of(books) if books.configuration in digests else None
+
+
+def _replayed(asked: Asked, sites: Sites, published: Published, items: Iterator[Item]) -> Exit:
     began = time.perf_counter()
     first, items = _first_books(items)
     outcome: dict[str, Any]
-    site = sites[0]
+    site = sites.given[0]
     if first is None:
         overheard = Overheard(site, published)
         report = overheard.play(items)
         outcome = {"mode": "overheard", "totals": _totals(overheard.records)}
-    elif any(not each.unlike(first) for each in sites):
-        verifier = Verifier(lambda books: next((each for each in sites if not each.unlike(books)), None), published)
-        report = verifier.play(items)
+    elif sites.meant(first):
+        report = Verifier(sites.of, published).play(items)
         outcome = {"mode": "verified"}
     else:
         supposition = Supposition(site, published)
@@ -88,7 +111,7 @@ def _replayed(asked: Asked, sites: Sequence[Site], published: Published, items: 
 
 def _told(captures: Sequence[Path], progress: Progress) -> Iterator[Item]:
     """Yield what stands in captures, and show how far it is."""
-    files = capture_files(captures)
+    files = in_order(capture_files(captures))
     done = 0
     for count, item in enumerate(read_capture(files)):
         if isinstance(item, Section):
@@ -169,7 +192,8 @@ def _show_verified(summary: dict[str, Any]) -> None:
 
 
 def _show_supposed(summary: dict[str, Any]) -> None:
-    print_text(f"not what the capture was made with: {', '.join(summary['other'])}; what would have been:")
+    print_text(f"not what the capture was made with: {', '.join(summary['other'])}")
+    print_text("so this is what would have been; to verify, give the configuration it was made with")
     _show_figures(
         (each["account"], _UNITS.get(each["figure"], each["unit"]), each["recorded"], each["supposed"])
         for each in summary["compared"]

@@ -216,6 +216,7 @@ class Works:
         self.folder, self.boot = folder, "boot-1"
         self.now, self.faults = Moment(), Faults()
         self.plant = SimulatedPlant(load_plant(PLANT), seed=7)
+        self.plant.replace_meter("main-meter", 50_000.0)  # one that has counted for long
         self.reels: list[Reel] = []
         self._capture = capture
         self.committing = True

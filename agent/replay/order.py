@@ -1,0 +1,33 @@
+"""In which order files of a capture were written, whatever the clock said that named them."""
+
+from collections.abc import Iterable
+from itertools import islice
+from pathlib import Path
+
+from drivers.capture import Note, Section, read_capture
+
+_LOOKED_THROUGH = 50
+"""Entries of a file looked through for a note: it begins with one."""
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """Return files boot by boot, as they are given, and those of a boot by its monotonic clock.
+
+    Files of others stay where they stand. Raises CaptureError for one that cannot be opened.
+    """
+    places: dict[str, list[tuple[int, Path]]] = {}
+    for number, file in enumerate(files):
+        boot, monotonic_ns = _begin(file)
+        places.setdefault(boot or str(file), []).append((monotonic_ns if boot else number, file))
+    return [file for own in places.values() for _, file in sorted(own)]
+
+
+def _begin(file: Path) -> tuple[str, int]:
+    """Return boot and monotonic time of a file's first note; no boot where it has none."""
+    boot = ""
+    for item in islice(read_capture([file]), _LOOKED_THROUGH):
+        if isinstance(item, Section):
+            boot = item.boot_id
+        elif isinstance(item, Note):
+            return boot, item.monotonic_ns
+    return "", 0
