@@ -23,6 +23,7 @@ from agent.reload import difference
 from agent.replay.polls import Polls, UnknownPollError
 from agent.replay.shelf import Made
 from agent.replay.site import Site
+from agent.replay.verdict import first_difference
 from agent.store import FOUND
 from agent.taking_up import take_up
 from agent.tape.books import essence, put
@@ -211,11 +212,13 @@ class Stage:
             while self.made.intervals:
                 yield self.made.intervals.popleft()
 
-    def unlike(self, accounts: Mapping[str, Sequence[Any]]) -> list[str]:
-        """Return the accounts whose books are not those of a copy."""
+    def unlike(self, accounts: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str, Any, Any]]:
+        """Yield the accounts whose books are not those of a copy: the first key, what the copy has there, and they."""
         copy = self._site.ledger(self._start_ns, self._boot)
         put(copy, accounts, ())
-        return [name for name, book in self.ledger.books.items() if _settled(book) != _settled(copy.books[name])]
+        for name, book in self.ledger.books.items():
+            if found := first_difference(_settled(copy.books[name]), _settled(book)):
+                yield (name, *found)
 
 
 def _settled(book: AccountBook) -> dict[str, Any]:

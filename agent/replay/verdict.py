@@ -44,7 +44,8 @@ class Difference:
         """Return it as one line."""
         said = f"recorded {_shown(self.recorded)}, recomputed {_shown(self.recomputed)}"
         revision = f", revision {self.revision}" if self.revision else ""
-        return f"{self.account} {self.start}{revision}: {self.key}: {said} ({self.place})"
+        where = f"{self.account} {self.start}".strip()
+        return f"{where}{revision}: {self.key}: {said} ({self.place})"
 
 
 @dataclass(slots=True)

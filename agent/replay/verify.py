@@ -10,6 +10,7 @@ Invariants:
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from agent import __version__
 from agent.replay.polls import UnknownPollError
 from agent.replay.published import Published
 from agent.replay.site import Site
@@ -119,6 +120,8 @@ class Verifier:
         follows = before == (note.boot, note.start_ns, note.part - 1) and note.reason != "start"
         dropped, self._dropped = self._dropped, False
         site, stage = self._site_of(note), self._stage
+        if note.version != __version__:
+            self.report.remark(f"{self._file} was made by energy-agent {note.version}, this is {__version__}")
         if note.reason == "start":
             self.report.withdrawn += self._published.fall_back(note.epoch, note.seq)
         if site is None:
@@ -149,9 +152,9 @@ class Verifier:
 
     def _compared(self, stage: Stage, site: Site, note: Books, *, dropped: bool) -> None:
         """Hold the books against the recorded ones, which are gone on from where they are others."""
-        others = [name for name in stage.unlike(note.accounts) if name not in self._unsure and not dropped]
-        for name in others:
-            self._differs(Difference(name, "", 0, "books", None, None, self._place))
+        others = [each for each in stage.unlike(note.accounts) if each[0] not in self._unsure and not dropped]
+        for name, key, recorded, recomputed in others:
+            self._differs(Difference(name, "", 0, f"books.{key}", recorded, recomputed, self._place))
         if others or self._unsure or dropped:
             stage.put(site, note)
             self._unsure.clear()
