@@ -23,8 +23,8 @@ from drivers.reading import Exchange
 _LOG = logging.getLogger(__name__)
 
 _WAKE_S = 1.0
-_AT_ONCE = 128
-"""Exchanges encoded before others have the interpreter: about half a millisecond."""
+_AT_ONCE = 256
+"""Exchanges encoded before others have the interpreter: a millisecond at most."""
 _PIECE = 1 << 20
 _SYNC_S = 5.0
 """Loss window of a power cut."""

@@ -74,8 +74,8 @@ class CaptureWriter:
         self._lines: frozenset[str] = frozenset()
         self._held: dict[str, Exchange] = {}
         self._under_way: dict[str, list[Exchange]] = {}
-        self._put = self._bytes = self._hour = self._number = 0
-        self._begun = self._opened = self._gap = False
+        self._put = self._bytes = self._number = self._from_ns = self._until_ns = 0
+        self._opened = self._gap = False
         self._retry_at = 0.0
         self._counts = [0, 0]
         self._refused = [0, 0]
@@ -91,7 +91,7 @@ class CaptureWriter:
         self._encoder = Encoder(lines, self._boot_id)
         self._configuration, self._lines = configuration, frozenset(lines)
         self._under_way.clear()
-        self._begun = False
+        self._until_ns = 0
 
     def end(self) -> None:
         """Put everything that waits into the queue: the last call in the thread of the lines."""
@@ -119,7 +119,6 @@ class CaptureWriter:
         held = self._held.pop(line, None)
         if held is not None:
             self._write(held, cadence)
-            self._under_way.pop(line, None)
 
     def note(self, note: Note) -> None:
         """Capture a note behind everything that came before it."""
@@ -153,7 +152,10 @@ class CaptureWriter:
         self._counts[_EXCHANGES] += 1
         self._bytes += _AROUND + len(exchange.request) + len(exchange.reply)
         self._queue((exchange, self.clock, cadence, False))
-        if exchange.poll:
+        if cadence is not None:
+            if self._under_way:
+                self._under_way.pop(exchange.line, None)
+        elif exchange.poll:
             under_way = self._under_way.get(exchange.line)
             if under_way is not None and _same_poll(under_way[0], exchange):
                 under_way.append(exchange)
@@ -181,10 +183,8 @@ class CaptureWriter:
                 self._retry_at = time.monotonic() + _RETRY_S
                 self._open(time_ns)
         elif self._put - thread.taken < _MOST_WAITING:
-            # An exchange that was held may be of the hour before; a clock set back begins a new file.
-            another = time_ns // _HOUR_NS not in (self._hour, self._hour - 1)
             full = self._bytes > self._file_limit or thread.full == self._number
-            if another or full or not self._begun:
+            if full or not self._from_ns <= time_ns < self._until_ns:
                 self._open(time_ns)
                 self._begin(time_ns)
             elif self._gap or thread.gap or thread.gone:
@@ -196,7 +196,9 @@ class CaptureWriter:
 
     def _open(self, time_ns: int) -> None:
         """Begin a file."""
-        self._begun, self._bytes, self._hour = True, 0, time_ns // _HOUR_NS
+        # An exchange that was held may be of the hour before; a clock set back by more begins a new file.
+        hour_ns = time_ns - time_ns % _HOUR_NS
+        self._bytes, self._from_ns, self._until_ns = 0, hour_ns - _HOUR_NS, hour_ns + _HOUR_NS
         self._number += 1
         self._queue(Head(self._number, self._encoder, self._site, self._configuration, self._version, time_ns))
         self._opened = True
