@@ -162,16 +162,18 @@ class Agent:
     async def correct(self) -> None:
         """Serve the requests for corrections in place of an agent that does not run; nothing is polled or sent.
 
-        Raises StoreError when the store cannot be used, or the time is not known.
+        Raises StoreError when the store cannot be used, or the time is not known, and KeyFileError.
         """
         self.keeper.look()
         if not self.keeper.believed:
             raise StoreError("the machine's clock is not known to be right yet: try again later")
         async with self._books_open():
+            self.auditor.open()
             await self.corrections.turn()
             while await self.derived.turn():
                 pass
             self.bookkeeper.save()
+            await self.auditor.finish(ready=True)
             await self.store.flush()
 
     def _duties(self) -> list[tuple[str, Job]]:

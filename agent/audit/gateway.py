@@ -90,7 +90,7 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
     if trusted.keys and report.keys and not report.findings:
         verdict.holds(OUTSIDE, "the seals are by the key that you gave")
     if report.vouched:
-        seals = f"{report.confirmed} seals received outside are the same here"
+        seals = f"{report.confirmed} of {report.seals} seals are the same as those received outside"
         moment = f"record {report.vouched.seq}, sealed {report.vouched.time}"
         if not report.findings:
             verdict.holds(OUTSIDE, f"{seals}: nothing was rewritten up to {moment}")
@@ -124,15 +124,16 @@ def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Docu
         else:
             verdict.unchecked(DOCUMENTS, f"{what}: had changed already when the agent came to keep it")
     if kept:
-        verdict.holds(DOCUMENTS, f"{kept} documents are as the records name them")
+        verdict.holds(DOCUMENTS, f"as the records name them: {kept} documents")
 
 
 def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) -> None:
     removed = {each["name"] for each in evidence if each["what"] == "capture_removed"}
-    whole = 0
+    whole = named = 0
     for each in evidence:
         if each["what"] != "capture" or each["name"] in removed:
             continue
+        named += 1
         path = folder / Path(str(each["name"])).name
         try:
             digest = _digest(path)
@@ -145,9 +146,9 @@ def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) ->
             if digest != each["digest"]:
                 verdict.fails(CAPTURES, f"{path}: is not the file that was closed: its SHA-256 is another")
     if whole:
-        verdict.holds(CAPTURES, f"{whole} files of raw exchanges are as they were closed")
+        verdict.holds(CAPTURES, f"raw exchanges as they were closed: {whole} of {named} files")
     if removed:
-        verdict.unchecked(CAPTURES, f"{len(removed)} files: they had to make room, as the records say")
+        verdict.unchecked(CAPTURES, f"had to make room, as the records say: {len(removed)} of them")
 
 
 def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path) -> None:

@@ -233,7 +233,7 @@ class Chain:
             else:
                 report.findings.append(Finding(f"{named(seal)} ({outside.place})", self._unlike(seal, here)))
         if elsewhere:
-            report.remarks.append(f"{elsewhere} seals received outside are of other parts of the chain")
+            report.remarks.append(f"of other parts of the chain: {elsewhere} of the seals received outside")
 
     def _beyond(self, seq: int) -> bool:
         return self.report.last is None or seq > self.report.last.seq

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from agent.audit.key_file import KeyFileError
 from agent.commands.intervals import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
@@ -171,7 +172,7 @@ def hand_over(config: SiteConfig, request: Request, patience_s: float, *, as_jso
             asyncio.run(Agent(config).correct())
     except OSError as error:
         raise CommandError(f"{store.parent}: {error.strerror}: run this as the user of the agent") from error
-    except StoreError as error:
+    except (StoreError, KeyFileError) as error:
         withdraw(store, name)
         raise CommandError(str(error)) from error
     found = _wait(store, name, patience_s if running else 0.0)

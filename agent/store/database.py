@@ -274,8 +274,10 @@ class Database:
                 if not self._delete(name, low, rows[-1][0]).total():
                     raise sqlite3.DatabaseError("its records are out of order")
                 records = [Record(*row[:-1]) for row in rows]
-                if settled_by_all:
+                if settled_by_all and not low:
                     ledger.let_go(records, "delivered, no room to keep it")
+                elif settled_by_all:  # behind something older that stays: a hole in the chain, which has to be told
+                    ledger.drop(records, "delivered, no room to keep it")
                 else:
                     ledger.drop(records, "store full")
         surplus = self._pragma("page_count") - self._max_pages

@@ -236,7 +236,7 @@ def _at_random(finding: Finding, folder: Path, seconds: float) -> None:
     for name, taken in (("mqtt", receivers.broker.taken), ("influx", receivers.database.taken)):
         dead = {seq for sink, seq in last.dead if sink == name}
         # The broker is sent all classes; the store no longer holds what every receiver has.
-        others = {seq for seq, kind in receivers.broker.kinds.items() if kind in ("health", "event")}
+        others = {seq for seq, kind in receivers.broker.kinds.items() if kind in ("health", "event", "evidence")}
         unwanted = others if name == "influx" else set()
         believed = last.believed(name) - unwanted
         finding.expect(

@@ -263,3 +263,18 @@ def test_the_commands_refuse_such_a_key_in_one_line(
     assert main([command, str(config.path)]) == 2
     (line,) = [each for each in capsys.readouterr().err.splitlines() if "seals.pem" in each]
     assert "the key can be read by others (mode 0644)" in line
+
+
+@pytest.mark.integration
+async def test_what_is_corrected_without_a_running_agent_is_sealed_at_once(tmp_path: Path) -> None:
+    agent = Agent(site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)
+    before = len(check_by_hand(chain(tmp_path)))
+
+    await Agent(site(tmp_path)).correct()
+
+    records = chain(tmp_path)
+    seals = check_by_hand(records)
+    assert len(seals) == before + 1
+    assert [record for record in records if record["seq"] > seals[-2]["seq"] and record.get("what") == "software"]

@@ -225,7 +225,7 @@ def test_what_the_bounded_store_let_go_at_the_beginning_is_a_remark() -> None:
     assert report.confirmed == 3
     later = verify_chain(records.payloads[7:], Trusted(seals=kept_outside(records)))
     assert not later.findings
-    assert "1 seals received outside are of other parts of the chain" in later.remarks
+    assert "of other parts of the chain: 1 of the seals received outside" in later.remarks
 
 
 def test_seals_of_what_follows_a_part_of_the_chain_are_no_fault_of_it() -> None:

@@ -10,6 +10,7 @@ import orjson
 import pytest
 import rfc8785
 
+from agent.audit.verify import verify_chain
 from agent.record import CHAINED, KINDS, Record
 from agent.store import GENESIS, Lane, Store, read_chained, read_intervals
 
@@ -149,3 +150,27 @@ async def test_a_store_of_before_goes_on_and_its_events_are_still_delivered(tmp_
         chain = await store.chained(0, 1000)
         assert chain[-1] == following
         assert orjson.loads(following.payload)["previous"] == orjson.loads(chain[-2].payload)["hash"]
+
+
+async def test_a_hole_in_the_chain_is_told_even_where_every_receiver_has_what_was_there(tmp_path: Path) -> None:
+    """The live lane delivers what is young; the old that waits behind an outage stays, and a hole between is told."""
+    async with opened(tmp_path / "store.db", max_size=512 << 10) as store:
+        store.append("interval", "hall/meter", _NOW, {"schema": "energy-agent/interval/1", "n": 0})
+        await store.flush()
+        for number in range(1, 1500):
+            live = store.append(
+                "interval", "hall/meter", _NOW, {"schema": "energy-agent/interval/1", "n": number, "pad": "p" * 400}
+            )
+            if number % 25 == 0:
+                await store.flush()
+                while batch := await store.peek("mqtt", 1000, after=1):
+                    await store.acknowledge("mqtt", batch[-1].seq)
+        await store.flush()
+        kept = [orjson.loads(record.payload) for record in await store.chained(0, 9999)]
+        told = [body for body in kept if body.get("schema") == "energy-agent/gap/1"]
+
+    assert live.seq > 1400
+    assert kept[0]["n"] == 0, "the oldest, which nobody has yet, is still there"
+    assert kept[1]["seq"] > 100, "and behind it is a hole"
+    assert any(body["from_seq"] <= 2 and "interval" in body["kinds"] for body in told)
+    assert not verify_chain(orjson.dumps(body) for body in kept).findings
