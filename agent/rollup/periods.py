@@ -48,6 +48,8 @@ class Calendar:
         self._zone, self._shifts = zone, tuple(shifts)
         self.length_ns = round(length_s * NS_PER_S)
         self._hours = _HOUR_S * NS_PER_S % self.length_ns == 0
+        self._asked = (0, 0)
+        """A moment, and the next end after it: accounts ask in a row for the same."""
         self.of_day = lru_cache(maxsize=128)(self._of_day)
 
     def day(self, time_ns: int) -> date:
@@ -78,7 +80,11 @@ class Calendar:
 
     def next_end(self, after_ns: int) -> int:
         """Return when the next hour, shift or day ends."""
-        return min(span.end_ns for span in self._around(after_ns) if span.end_ns > after_ns)
+        since_ns, end_ns = self._asked
+        if not since_ns <= after_ns < end_ns:  # nothing ends between the two
+            end_ns = min(span.end_ns for span in self._around(after_ns) if span.end_ns > after_ns)
+            self._asked = (after_ns, end_ns)
+        return end_ns
 
     def ending(self, end_ns: int) -> list[Span]:
         """Return the hours, shifts and the day that end at a moment."""

@@ -109,9 +109,15 @@ def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
     found = []
     for key, value in body.items():
         if isinstance(value, int | float):
-            text = f"{int(value)}i" if key in COUNTS else repr(float(value))
-            found.append(f"{_escaped(prefix + key)}={text}")
+            head, count = _named(prefix, key)
+            found.append(f"{head}{int(value)}i" if count else f"{head}{float(value)!r}")
     return found
+
+
+@lru_cache(maxsize=4096)
+def _named(prefix: str, key: str) -> tuple[str, bool]:
+    """Return how a field begins, and whether it is a count; there are few, and they come again and again."""
+    return f"{_escaped(prefix + key)}=", key in COUNTS
 
 
 def _qualities(quality: object) -> list[str]:
@@ -122,9 +128,7 @@ def _qualities(quality: object) -> list[str]:
     return [f"{_escaped(key)}={_CODES[label]!r}" for key, label in named.items() if label in _CODES]
 
 
-@lru_cache(maxsize=4096)
 def _escaped(key: str) -> str:
-    """Return the name of a field as line protocol has it; there are few, and they come again and again."""
     return key.translate(_ESCAPES)
 
 
