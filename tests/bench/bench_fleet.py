@@ -37,6 +37,7 @@ _UNITS = {"core": "cores", "us": "µs", "ms": "ms", "mib": "MiB", "s": "1/s", "o
 def bare_reads(seconds: float) -> dict[str, float]:
     """Return the processor time of one read [µs] of each bare client, a thousand devices once a second each."""
     found = {}
+    fleet.apart()
     with tempfile.TemporaryDirectory() as text, fleet.served(Path(text)) as devices:
         for kind in _BARE:
             command = [sys.executable, "-m", "tests.bench.bare", kind, str(devices.port)]

@@ -28,8 +28,10 @@ AGENT_CORE, OTHER_CORE = 0, -1
 """Of the cores that this process may use: the first is the agent's, the last everybody else's."""
 _FIRST_POINTS = ("active_power", "active_energy_import", "temperature")
 _CLOCK_KEY = VOCABULARY["temperature"].key
-_SETTLED_S = 15.0
-"""Until then the agent loads, connects and reads everything for the first time."""
+_CORES = sorted(os.sched_getaffinity(0))
+_PRIORITY = -15
+_SETTLED_S, _DEVICES_PER_S = 12.0, 100
+"""Until then the agent loads, connects, reads everything and delivers its first records; so much longer for many."""
 _STALE_S = modbus_server.CLOCK_MODULUS / 2
 
 
@@ -90,14 +92,16 @@ class Found:
         return ages[min(int(share * len(ages)), len(ages) - 1)] * 1e3 if ages else float("nan")
 
 
-def cores() -> list[int]:
-    """Return the cores this machine lets us use."""
-    return sorted(os.sched_getaffinity(0))
-
-
 def pinned(command: Sequence[str], core: int) -> list[str]:
     """Return a command that runs on one of the cores."""
-    return ["taskset", "-c", str(cores()[core]), *command]
+    return ["taskset", "-c", str(_CORES[core]), *command]
+
+
+def apart() -> None:
+    """Go to the core of the others, where allowed before whatever else the machine does; who is started inherits it."""
+    os.sched_setaffinity(0, {_CORES[OTHER_CORE]})
+    if os.geteuid() == 0:
+        os.setpriority(os.PRIO_PROCESS, 0, _PRIORITY)
 
 
 @contextlib.contextmanager
@@ -199,11 +203,12 @@ length = "1min"
     return path
 
 
-def run(fleet: Fleet, seconds: float, *, settled_s: float = _SETTLED_S, profiled: Path | None = None) -> Found:
+def run(fleet: Fleet, seconds: float, *, settled_s: float = 0.0, profiled: Path | None = None) -> Found:
     """Let the agent read a fleet for a while, and return what was seen of it; `profiled` gets samples of its stack."""
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        os.sched_setaffinity(0, {cores()[OTHER_CORE]})  # who is started here and not pinned otherwise inherits it
+        apart()
+        settled_s = settled_s or _SETTLED_S + fleet.devices / _DEVICES_PER_S
         with (
             served(folder) as devices,
             running_mosquitto(folder, settings="max_queued_messages 0") as broker,

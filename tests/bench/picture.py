@@ -6,46 +6,47 @@ from pathlib import Path
 
 from tests.bench.bench_fleet import GROWTH
 
-_WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 610, 50, 300
-_BEFORE_US = {1000: 13.9}
+_STEP_US = 2
+_BEFORE_DEVICES, _BEFORE_US = 1000, 13.9
 """Before what the page tells of was done, on the same machine."""
+_TITLE = "processor time per point read [µs] / 每读一个点的处理器时间 [µs]"
+_ACROSS = "devices of 20 points, every second / 设备数 (每台 20 点, 每秒一次)"
+_BEFORE = "before / 此前"
+
+
+def _text(x: float, y: float, words: object, anchor: str = "middle") -> str:
+    return f'<text x="{x:.0f}" y="{y:.0f}" text-anchor="{anchor}">{words}</text>'
+
+
+def _dot(x: float, y: float, colour: str) -> str:
+    return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>'
 
 
 def _drawn(costs: dict[int, float]) -> str:
-    top = max(*costs.values(), *_BEFORE_US.values()) * 1.15
+    top_us = max(*costs.values(), _BEFORE_US) * 1.15
     step = (_RIGHT - _LEFT) / (len(GROWTH) - 1)
     across = {devices: _LEFT + at * step for at, devices in enumerate(GROWTH)}
-
-    def up(cost_us: float) -> float:
-        return _BOTTOM - cost_us / top * (_BOTTOM - _TOP)
-
+    up = {cost_us: _BOTTOM - cost_us / top_us * (_BOTTOM - _TOP) for cost_us in (*costs.values(), _BEFORE_US)}
+    line = " ".join(f"{across[devices]:.0f},{up[cost]:.0f}" for devices, cost in costs.items())
+    marks = range(0, int(top_us) + 1, _STEP_US)
+    before = across[_BEFORE_DEVICES], up[_BEFORE_US]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif" '
-        'font-size="13" fill="#333">',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#fff"/>',
-        f'<text x="{_LEFT}" y="25">processor time per point read [µs] / 每读一个点的处理器时间 [µs]</text>',
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 360" font-family="sans-serif" font-size="13">',
+        '<rect width="640" height="360" fill="#fff"/>',
+        _text(_LEFT, 25, _TITLE, "start"),
         f'<path d="M{_LEFT},{_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="#999"/>',
+        *(_text(_LEFT - 10, _BOTTOM - mark / top_us * (_BOTTOM - _TOP) + 4, mark, "end") for mark in marks),
+        f'<polyline points="{line}" fill="none" stroke="#0a7" stroke-width="2.5"/>',
+        *(_text(x, _BOTTOM + 22, f"{devices:,}") for devices, x in across.items()),
+        *(_dot(across[devices], up[cost], "#0a7") for devices, cost in costs.items()),
+        *(_text(across[devices], up[cost] + 22, f"{cost:.1f}") for devices, cost in costs.items()),
+        _dot(*before, "#c50"),
+        _text(before[0], before[1] - 10, f"{_BEFORE} {_BEFORE_US}"),
+        _text((_LEFT + _RIGHT) / 2, _BOTTOM + 45, _ACROSS),
+        "</svg>",
     ]
-    for cost_us in range(0, int(top) + 1, 2):
-        parts.append(f'<text x="{_LEFT - 10}" y="{up(cost_us) + 4:.0f}" text-anchor="end">{cost_us}</text>')
-    line = " ".join(f"{across[devices]:.0f},{up(cost):.0f}" for devices, cost in costs.items())
-    parts.append(f'<polyline points="{line}" fill="none" stroke="#0a7" stroke-width="2.5"/>')
-    for devices, x in across.items():
-        parts.append(f'<text x="{x:.0f}" y="{_BOTTOM + 22}" text-anchor="middle">{devices:,}</text>')
-        y = up(costs[devices])
-        parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="#0a7"/>')
-        parts.append(f'<text x="{x:.0f}" y="{y + 22:.0f}" text-anchor="middle">{costs[devices]:.1f}</text>')
-    for devices, cost_us in _BEFORE_US.items():
-        x, y = across[devices], up(cost_us)
-        parts.append(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="none" stroke="#c50" stroke-width="2"/>')
-        parts.append(f'<text x="{x:.0f}" y="{y - 10:.0f}" text-anchor="middle">before / 此前 {cost_us:.1f}</text>')
-    middle = (_LEFT + _RIGHT) // 2
-    parts.append(
-        f'<text x="{middle}" y="{_BOTTOM + 45}" text-anchor="middle">devices, 20 points each, every second / '
-        "设备数，每台 20 点，每秒一次</text>"
-    )
-    return "\n".join([*parts, "</svg>", ""])
+    return "\n".join(parts) + "\n"
 
 
 def main() -> None:
