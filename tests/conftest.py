@@ -16,7 +16,7 @@ from agent.clock import WAIT_VARIABLE
 
 os.environ[WAIT_VARIABLE] = "0"
 
-_ON_BOTH_LOOPS = ("drivers", "agent/sinks", "simulators/fault")
+_ON_BOTH_LOOPS = ("drivers", "agent/sinks")
 _LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
