@@ -100,7 +100,7 @@ def _otherwise(body: Body) -> str:
 
 
 def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
-    """Yield what stands in the captures of a bundle, one file after the other; each is unpacked while it is read."""
+    """Yield what stands in the captures of a bundle, in the order in which they were written."""
     with ExitStack() as stack:
         paths = []
         for path in sorted(inspection.places):
@@ -108,7 +108,7 @@ def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
                 target = work / path.removeprefix(CAPTURES)
                 with inspection.open(path) as source, target.open("wb") as copy:
                     shutil.copyfileobj(source, copy)
-                stack.callback(target.unlink)
+                stack.callback(target.unlink, missing_ok=True)
                 paths.append(target)
         yield from read_capture(in_order(paths))
 

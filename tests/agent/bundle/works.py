@@ -19,6 +19,9 @@ from agent.audit.key_file import load_key
 from agent.audit.merkle import Tree
 from agent.bundle.inspect import inspect
 from agent.bundle.key import public_text
+from agent.bundle.materials import ground_of
+from agent.bundle.page import PAGES, page
+from agent.bundle.summary import period_ns, summarise
 from agent.bundle.write import Content, write_bundle
 from agent.store import canonical, read_intervals, record_hash
 
@@ -163,6 +166,28 @@ def chained_anew(records: list[Body], key: Ed25519PrivateKey) -> bytes:
         waiting.append(body)
         lines.append(orjson.dumps(body))
     return b"\n".join(lines) + b"\n"
+
+
+def forged_whole(works: Works, target: Path, alter: Callable[[Body], None], key: Ed25519PrivateKey) -> Path:
+    """Write a bundle in which everything follows from an altered record, made anew with another key."""
+    inspection = inspect(works.bundle)
+    manifest = inspection.manifest
+    assert manifest is not None
+    head = {name: value for name, value in manifest.head.items() if name != "schema"}
+    head["public_key"] = public_text(key.public_key())
+    records = altered(works.bundle, alter)
+    content = chained_anew(records, key)
+    folder = target.with_suffix(".documents")
+    folder.mkdir()
+    for path in inspection.places:
+        if path.startswith("documents/"):
+            (folder / path.removeprefix("documents/")).write_bytes(inspection.read(path))
+    ground = ground_of(head["documents"], folder)
+    summary = summarise(*period_ns(head), lambda: map(orjson.loads, content.splitlines()), ground, [])
+    changed: dict[str, bytes | None] = {path: None for path in inspection.places if path.startswith("captures/")}
+    changed |= {RECORDS: content, "summary.json": orjson.dumps(summary, option=orjson.OPT_INDENT_2)}
+    changed |= {path: page(summary, head, language) for path, language in PAGES.items()}
+    return remade(works.bundle, target, key, changed)
 
 
 def records_of(bundle: Path) -> list[Body]:
