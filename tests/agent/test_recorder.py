@@ -93,3 +93,18 @@ def test_the_agents_own_figures_are_a_record_of_the_moment(desk: Desk) -> None:
 
     (body,) = desk.store.bodies("health")
     assert (body["key"], body["time"], body["uptime_s"]) == ("agent", "2026-11-20T08:01:00.000000Z", 60)
+
+
+def test_windows_of_a_ledger_that_another_has_followed_are_not_recorded_further(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.recorder._AT_ONCE", 1)
+    desk.ledger.tick(START)
+    parts = desk.recorder.publishing()
+    next(parts)
+    recorded = len(desk.store.bodies("window"))
+
+    desk.recorder.configure(desk.config, Desk(desk.config).ledger)
+
+    assert list(parts) == []
+    assert len(desk.store.bodies("window")) == recorded == 1

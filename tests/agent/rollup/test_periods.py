@@ -95,3 +95,11 @@ async def test_a_roll_up_is_kept_as_long_as_intervals_and_its_period_is_a_tag_in
     )
     assert ",intervals=4i,expected=4i" in text
     assert table(ROLLUP) == INTERVAL
+
+
+def test_the_next_end_does_not_depend_on_what_was_asked_before() -> None:
+    asked = Calendar(BERLIN, 900, [NIGHT])
+    begin = asked.midnight(date(2026, 3, 28))
+    moments = [begin + at * H // 7 for at in (0, 1, 6, 7, 8, 300, 299, 5, 166, 167, 7, 0)]
+
+    assert [asked.next_end(at) for at in moments] == [Calendar(BERLIN, 900, [NIGHT]).next_end(at) for at in moments]

@@ -1,0 +1,66 @@
+import asyncio
+import time
+
+import pytest
+import uvloop
+
+from agent.beat import beat
+from agent.beats import between_beats
+
+S = 10**9
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def runner(request: pytest.FixtureRequest) -> asyncio.Runner:
+    return asyncio.Runner(loop_factory=request.param)
+
+
+def test_all_who_wait_for_a_moment_wake_in_one_turn_of_the_loop_and_never_early(runner: asyncio.Runner) -> None:
+    woken: list[int] = []
+
+    async def wait(due_ns: int) -> None:
+        await beat(due_ns)
+        woken.append(time.time_ns())
+
+    async def all_wait() -> list[int]:
+        due_ns = time.time_ns() + S // 20
+        tasks = [asyncio.create_task(wait(due_ns)) for _ in range(50)]
+        turns = []
+        while len(woken) < len(tasks):
+            turns.append(len(woken))
+            await asyncio.sleep(0)
+        assert min(woken) >= due_ns
+        return turns
+
+    with runner:
+        turns = runner.run(all_wait())
+
+    assert set(turns) == {0}, "nobody was woken before the others"
+
+
+def test_who_is_cancelled_takes_nobody_along(runner: asyncio.Runner) -> None:
+    async def two() -> bool:
+        due_ns = time.time_ns() + S // 50
+        gone, stays = asyncio.create_task(beat(due_ns)), asyncio.create_task(beat(due_ns))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.wait([gone, stays])
+        return gone.cancelled() and not stays.cancelled()
+
+    with runner:
+        assert runner.run(two())
+
+
+def test_a_moment_that_has_passed_is_not_waited_for(runner: asyncio.Runner) -> None:
+    with runner:
+        runner.run(asyncio.wait_for(beat(time.time_ns() - 3 * S), 1.0))
+
+
+@pytest.mark.parametrize("period_s", [1.0, 2.0, 10.0])
+@pytest.mark.parametrize("phase", [0.5, 0.75])
+def test_what_comes_between_the_beats_comes_once_a_period_at_its_place(period_s: float, phase: float) -> None:
+    apart_s = time.time() - time.monotonic()
+    moment = between_beats(period_s, phase) + apart_s
+
+    assert (moment / period_s) % 1.0 == pytest.approx(phase, abs=0.01)
+    assert period_s / 2 - 0.01 <= moment - time.time() <= 1.5 * period_s
