@@ -94,6 +94,9 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
         moment = f"record {report.vouched.seq}, sealed {report.vouched.time}"
         if not report.findings:
             verdict.holds(OUTSIDE, f"{seals}: nothing was rewritten up to {moment}")
+            if report.sealed and report.sealed.seq > report.vouched.seq:
+                text = f"what came later, to record {report.sealed.seq}, is under no seal that was received outside"
+                verdict.unchecked(OUTSIDE, f"{text}: whoever has the key could have made it anew")
     elif trusted.seals is not None and not trusted.wrong:
         verdict.unchecked(OUTSIDE, "none of the seals received outside is among those here")
     elif trusted.seals is None:

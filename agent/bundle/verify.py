@@ -117,6 +117,9 @@ def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> Non
     elif report.vouched and not report.findings:
         text = f"{report.confirmed} of {report.seals} seals are the same as those received"
         verdict.holds(SEALS, f"{text}: nothing was rewritten up to record {report.vouched.seq}")
+        if report.sealed and report.last and report.sealed.seq > report.vouched.seq:
+            text = f"records {report.vouched.seq + 1} to {report.last.seq} are under no seal that was received"
+            verdict.unchecked(SEALS, f"{text}: whoever has the key could have made them anew")
     elif not report.confirmed:
         verdict.unchecked(SEALS, "none of the seals received is in this part of the chain")
 

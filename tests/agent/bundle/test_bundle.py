@@ -139,6 +139,16 @@ def test_a_chain_made_anew_with_the_right_key_differs_from_the_captures_and_from
     assert failed[READINGS].startswith("main-meter/electricity")
 
 
+def test_what_no_seal_received_is_over_is_said_to_rest_on_the_key_alone(works: Works, tmp_path: Path) -> None:
+    forged = forged_whole(works, tmp_path / "forged.tar", _more, works.key)
+    early = Trusted(seals=_seals(works.bundle)[:1])
+    for bundle in (works.bundle, forged):
+        told = [each.text for each in verify(bundle, early).of(State.UNCHECKED) if each.name == SEALS]
+        assert any("are under no seal that was received" in text for text in told), told
+    every = verify(works.bundle, Trusted(seals=_seals(works.bundle)))
+    assert SEALS not in {each.name for each in every.of(State.UNCHECKED)}, every.checks
+
+
 def test_a_bundle_wholly_made_anew_with_another_key_passes_only_what_needs_nothing_from_outside(
     works: Works, tmp_path: Path
 ) -> None:
