@@ -137,11 +137,15 @@ class Ledger:
         return self._profiles[account.device].point(account.source.name) if account.feed == "read" else None
 
     def take(self, frame: Frame) -> None:
+        """Book everything a frame says, and let the checks see it."""
+        self.book(frame)
+        self.checks.take(frame)
+
+    def book(self, frame: Frame) -> None:
         """Book everything a frame says."""
         for book in self._by_device.get(frame.device, ()):
             for grown in book.take(frame, right=self.clock_right):
                 self.spread(book, grown)
-        self.checks.take(frame)
 
     def receive(self, name: str, reading: Reading) -> None:
         """Book what another system says of an output."""
@@ -241,13 +245,15 @@ class Ledger:
         taken = set(stored)
         groups: dict[tuple[str, int], list[str]] = {}
         for name, book in self.books.items():
-            if book.columns.as_of and not book.columns.in_row:
-                groups.setdefault((book.columns.as_of.boot, book.columns.as_of.monotonic_ns // MINUTE_NS), []).append(
-                    name
-                )
+            as_of = book.columns.as_of
+            if as_of and not book.columns.in_row:
+                groups.setdefault((as_of.boot, as_of.monotonic_ns // MINUTE_NS), []).append(name)
         found = {}
         for names in groups.values():
-            newest = max((moment for name in names if (moment := self.books[name].columns.as_of)), key=_monotonic)
+            newest = max(
+                (moment for name in names if (moment := self.books[name].columns.as_of)),
+                key=lambda each: each.monotonic_ns,
+            )
             columns = [self.position[name] for name in names]
             row = np.full_like(self.row, np.nan)
             row[:, columns] = self.row[:, columns]
@@ -312,7 +318,3 @@ class Ledger:
 
 def _state_name(account: str) -> str:
     return f"account/{account}"
-
-
-def _monotonic(moment: Moment) -> int:
-    return moment.monotonic_ns

@@ -59,10 +59,11 @@ class Polls:
     def plain(self, line: str, unit: int, cadence: int) -> Held:
         """Return what a poll gave in which each block has the last exchange; what has none got no reply."""
         chosen, exchanges = self._poll(line, unit, cadence)
-        found = {exchange.block: exchange for exchange in exchanges}
-        results: dict[Block, Exchange | LineError] = {block: found.get(block, _MISSING) for block in chosen.blocks}
-        if all(result is _MISSING for result in results.values()):
-            results = dict.fromkeys(chosen.blocks, _error_of(exchanges[-1]))
+        results: dict[Block, Exchange | LineError] = {exchange.block: exchange for exchange in exchanges}
+        if results.keys() != set(chosen.blocks):
+            found = {block: results[block] for block in chosen.blocks if block in results}
+            missing = _MISSING if found else _error_of(exchanges[-1])
+            results = {block: found.get(block, missing) for block in chosen.blocks}
         return _held(chosen, results)
 
     def asked(self, line: str, unit: int, cadence: int, asked: Sequence[Sequence[Any]]) -> Held:

@@ -170,7 +170,7 @@ def test_books_with_intervals_of_another_length_go_on_too(tmp_path: Path) -> Non
     original = empty(changed)
     original.take_over(former, lambda _: None)
     accounts = json.loads(json.dumps(copied(original)))
-    assert any(json.loads(state)["former"] for state, _ in accounts.values())
+    assert any(json.loads(state)["intervals"]["slot"] for state, _ in accounts.values())
     told = list(story.tell(original, 20, 60))
 
     other = empty(changed)
