@@ -1,6 +1,6 @@
 """Whether a counter agrees with the integral of the power it should count: both over the same rolling hour."""
 
-from collections import deque
+from array import array
 from dataclasses import dataclass
 
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Reading
@@ -37,7 +37,9 @@ class Agreement:
         self._integral = Integral(max_gap_s=max_gap_s)
         self._least = _COUNTS * resolution
         self._integrated = 0
-        self._marks: deque[tuple[int, float, float]] = deque()  # monotonic [ns], counted, integrated
+        # A mark in numbers of their own takes 24 bytes, as a tuple six times that: there are hundreds for each account.
+        self._times = array("q")  # monotonic [ns]
+        self._amounts = array("d")  # counted and integrated, at each
         self._estimated = 0.0
 
     def power(self, reading: Reading) -> None:
@@ -45,28 +47,33 @@ class Agreement:
         first = self._integral.last is None
         booked = self._integral.book(reading)
         if not booked and not first:
-            self._marks.clear()
+            self._forget()
         self._integrated += sum(delta.quanta for delta in booked)
 
     def counter(self, monotonic_ns: int, counted: float, estimated: float) -> None:
         """Take what was counted so far, and how much of it was estimated; an estimate ends the comparison."""
         if estimated != self._estimated:
             self._estimated = estimated
-            self._marks.clear()
-        marks = self._marks
-        if self._integral.last is None or (len(marks) > 1 and monotonic_ns - marks[-2][0] < SPAN_S * NS_PER_S / _STEPS):
-            if marks:
-                marks[-1] = (monotonic_ns, counted, self._integrated / QUANTA_PER_UNIT)
+            self._forget()
+        times, amounts = self._times, self._amounts
+        if self._integral.last is None or (len(times) > 1 and monotonic_ns - times[-2] < SPAN_S * NS_PER_S / _STEPS):
+            if times:
+                times[-1], amounts[-2], amounts[-1] = monotonic_ns, counted, self._integrated / QUANTA_PER_UNIT
             return
-        marks.append((monotonic_ns, counted, self._integrated / QUANTA_PER_UNIT))
-        while len(marks) > 1 and monotonic_ns - marks[1][0] >= SPAN_S * NS_PER_S:
-            marks.popleft()
+        times.append(monotonic_ns)
+        amounts.extend((counted, self._integrated / QUANTA_PER_UNIT))
+        while len(times) > 1 and monotonic_ns - times[1] >= SPAN_S * NS_PER_S:
+            del times[0], amounts[:2]
+
+    def _forget(self) -> None:
+        del self._times[:], self._amounts[:]
 
     def compared(self) -> Comparison | None:
         """Return both over the last hour, None while there is too little to compare."""
-        if len(self._marks) < 2:  # noqa: PLR2004  # a beginning and an end
+        if len(self._times) < 2:  # noqa: PLR2004  # a beginning and an end
             return None
-        (since_ns, counted, integrated), (until_ns, counted_now, integrated_now) = self._marks[0], self._marks[-1]
-        found = Comparison((until_ns - since_ns) / NS_PER_S, counted_now - counted, integrated_now - integrated)
+        seconds = (self._times[-1] - self._times[0]) / NS_PER_S
+        counted, integrated = (self._amounts[at - 2] - self._amounts[at] for at in (0, 1))
+        found = Comparison(seconds, counted, integrated)
         much = max(abs(found.counted), abs(found.integrated)) >= self._least
         return found if found.seconds >= LEAST_S and much else None
