@@ -27,6 +27,6 @@ def _without_authorities() -> Iterator[None]:
 
 
 with _without_authorities():
-    from aiohttp import ClientError, ClientResponse, web
+    from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, web
 
-__all__ = ["ClientError", "ClientResponse", "web"]
+__all__ = ["ClientError", "ClientResponse", "ClientSession", "ClientTimeout", "web"]

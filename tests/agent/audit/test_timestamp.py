@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import ssl
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from agent.service import Agent
+from tests import certificates
 from tests.agent.audit.test_auditor import chain, check_by_hand, running, site, until
 
 pytestmark = pytest.mark.integration
@@ -78,15 +80,15 @@ class Authority:
 
 
 @asynccontextmanager
-async def served(authority: Authority) -> AsyncIterator[str]:
+async def served(authority: Authority, context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/tsr", authority.stamp)
     runner = web.AppRunner(app)
     await runner.setup()
-    listening = web.TCPSite(runner, "127.0.0.1", 0)
+    listening = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
     await listening.start()
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}/tsr"
+        yield f"{'https' if context else 'http'}://127.0.0.1:{runner.addresses[0][1]}/tsr"
     finally:
         await runner.cleanup()
 
@@ -148,3 +150,23 @@ async def test_nobody_there_is_said_in_one_line(tmp_path: Path, caplog: pytest.L
     agent = Agent(site(tmp_path, more='timestamp_url = "http://127.0.0.1:1/tsr"\n'))
     async with running(agent):
         await until(lambda: "the server cannot be reached" in caplog.text)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_over_https_the_authorities_of_the_system_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, trusted: bool
+) -> None:
+    issuer = certificates.Authority(tmp_path)
+    authority = Authority(tmp_path)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(issuer.file))
+    async with served(authority, issuer.server_context(issuer.issue("127.0.0.1"))) as url:
+        agent = Agent(site(tmp_path, more=f'timestamp_url = "{url}"\n'))
+        async with running(agent):
+            if trusted:
+                await until(
+                    lambda: authority.asked > 0 and any(each.get("what") == "timestamp" for each in chain(tmp_path))
+                )
+            else:
+                await until(lambda: "the server cannot be reached" in caplog.text)
+    assert authority.asked == trusted
