@@ -21,6 +21,7 @@ from tests.bench import (
     bench_fleet,
     bench_line,
     bench_metering,
+    bench_replay,
     bench_serial,
     bench_store,
 )
@@ -54,7 +55,12 @@ def main() -> int:
         **bench_agent.figures(given.seconds),
     }
     rows = [_beside(name, value, figures) for name, value in figures.items()]
-    rows += [*bench_delivery.rows(), *bench_fleet.rows(given.fleet), *bench_capture.rows(given.fleet)]
+    rows += [
+        *bench_delivery.rows(),
+        *bench_fleet.rows(given.fleet),
+        *bench_capture.rows(given.fleet),
+        *bench_replay.rows(),
+    ]
     machine = {
         "processor": _processor(),
         "cores": os.cpu_count(),

@@ -99,6 +99,23 @@ profile = "eastron/sdm630"
 every = "{every}"
 rated_power = "100 kW"
 
+[[output]]
+name = "steam"
+device = "boiler-1"
+from = "steam_mass"
+
+[windows]
+spans = ["15min"]
+
+[interval]
+length = "{interval}"
+
+[mqtt]
+url = "mqtt://127.0.0.1:1"
+"""
+
+
+MORE = """
 [[account]]
 name = "boiler-1/steam"
 device = "boiler-1"
@@ -112,11 +129,6 @@ name = "motor-1/drive"
 device = "motor-1"
 carrier = "electricity"
 from = "active_power"
-
-[[output]]
-name = "steam"
-device = "boiler-1"
-from = "steam_mass"
 
 [[output]]
 name = "pieces"
@@ -138,16 +150,8 @@ accounts = ["main-meter/electricity"]
 share = 0.25
 from = 2026-01-01
 to = 2026-12-31
-
-[windows]
-spans = ["15min"]
-
-[interval]
-length = "{interval}"
-
-[mqtt]
-url = "mqtt://127.0.0.1:1"
 """
+"""Accounts that are weighed, integrated, green by contract, told over MQTT or entered."""
 
 
 class Reel:
@@ -212,13 +216,21 @@ class Faults:
 class Works:
     """A plant and its agent; `capture` is a folder for real files, None for a reel in memory."""
 
-    def __init__(self, folder: Path, *, interval: str = "1min", every: str = "5s", capture: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        interval: str = "1min",
+        every: str = "5s",
+        capture: Path | None = None,
+        plain: bool = False,
+    ) -> None:
         self.folder, self.boot = folder, "boot-1"
         self.now, self.faults = Moment(), Faults()
         self.plant = SimulatedPlant(load_plant(PLANT), seed=7)
         self.plant.replace_meter("main-meter", 50_000.0)  # one that has counted for long
         self.reels: list[Reel] = []
-        self._capture = capture
+        self._capture, self._more = capture, "" if plain else MORE
         self.committing = True
         self.writer: Reel | CaptureWriter | None = None
         self.on_opened: Callable[[], Iterable[Note]] = tuple
@@ -226,7 +238,7 @@ class Works:
 
     def write_config(self, *, interval: str = "1min", every: str = "5s", more: str = "") -> Path:
         path = self.folder / "site.toml"
-        path.write_text(SITE.format(interval=interval, every=every) + more, encoding="utf-8")
+        path.write_text(SITE.format(interval=interval, every=every) + self._more + more, encoding="utf-8")
         return path
 
     # What a tape needs of a capture.
