@@ -177,7 +177,7 @@ def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
     if found.other:
         verdict.fails(name, found.other)
     if found.same:
-        whole = found.same + found.without
+        whole = found.same + found.differing + found.without
         text = f"{found.same:,} of {whole:,} intervals follow bit for bit from {found.exchanges:,} exchanges"
         verdict.holds(name, text)
     if found.without:

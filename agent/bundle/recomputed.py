@@ -33,6 +33,7 @@ class Recomputed:
     same: int = 0
     other: str = ""
     """The first record that comes out otherwise, and where."""
+    differing: int = 0
     without: int = 0
     """Records that captures do not tell enough of."""
     why: list[str] = field(default_factory=list)
@@ -90,8 +91,9 @@ def recompute(items: Iterable[Item], records: Iterable[Body], documents: Path, w
             found.without += 1
         elif made[place] == digest:
             found.same += 1
-        elif not found.other:
-            found.other = _otherwise(body)
+        else:
+            found.differing += 1
+            found.other = found.other or _otherwise(body)
     return found
 
 

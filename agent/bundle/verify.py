@@ -191,7 +191,7 @@ def _judge_readings(verdict: Verdict, inspection: Inspection, manifest: Manifest
 
 
 def _say(verdict: Verdict, found: Recomputed) -> None:
-    whole = found.same + found.without
+    whole = found.same + found.differing + found.without
     if found.other:
         verdict.fails(READINGS, found.other)
     if found.same:

@@ -30,7 +30,7 @@ from tests.agent.bundle.works import (
 
 pytestmark = pytest.mark.integration
 
-_SECONDS = 14.0
+_SECONDS = 11.0
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 

@@ -1,6 +1,7 @@
 """A real agent on the simulated plant for some seconds, its bundle, and what a forger would make of it."""
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from agent.bundle.materials import ground_of
 from agent.bundle.page import PAGES, page
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.write import Content, write_bundle
-from agent.store import canonical, read_intervals, record_hash
+from agent.store import StoreError, canonical, read_intervals, record_hash
 
 Body = dict[str, Any]
 RECORDS = "records/records.jsonl"
@@ -67,13 +68,23 @@ class Works:
         return starts[2], starts[-1]
 
 
+def _await_first(config: Path) -> None:
+    """Wait until an interval is recorded, however slow a busy machine starts."""
+    for _ in range(600):
+        with contextlib.suppress(StoreError):
+            if _starts(config):
+                return
+        time.sleep(0.1)
+    raise AssertionError("no interval was recorded within a minute")
+
+
 def _starts(config: Path) -> list[str]:
     found = read_intervals(config.parent / "store.db", 0, 1 << 62)
     return sorted({orjson.loads(record.payload)["start"] for record in found})
 
 
 def run_works(folder: Path, seconds: float) -> Works:
-    """Run a plant and an agent for so long, and make a bundle of it."""
+    """Run a plant and an agent for so long behind the first interval, and make a bundle of it."""
     environment = {**os.environ, "ENERGY_AGENT_CLOCK_WAIT_S": "0"}
     plant = subprocess.Popen(["energy-simulators", "plant", "--json"], stdout=subprocess.PIPE, env=environment)
     try:
@@ -84,6 +95,7 @@ def run_works(folder: Path, seconds: float) -> Works:
         with (folder / "log").open("wb") as log:
             agent = subprocess.Popen([sys.executable, "-m", "agent", "run", str(config)], stderr=log, env=environment)
             try:
+                _await_first(config)
                 time.sleep(seconds)
             finally:
                 agent.send_signal(signal.SIGTERM)
