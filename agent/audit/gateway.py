@@ -6,18 +6,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from agent.audit.auditor import audit_folder
 from agent.audit.documents import Documents
 from agent.audit.finding import Finding
 from agent.audit.trusted import Trusted
-from agent.audit.verify import Chain, ChainReport
+from agent.audit.verify import Chain, ChainReport, decoded, kind_of
 from agent.bundle.form import BundleError
 from agent.bundle.recomputed import Recomputed, recompute
 from agent.bundle.verdict import Verdict
 from agent.config import SiteConfig
-from agent.record import EVIDENCE, INTERVAL
+from agent.record import EVIDENCE, INTERVAL, Record
 from agent.store import read_chained
 from drivers.capture import CaptureError, read_capture
 from drivers.capture.reader import capture_files
@@ -45,9 +43,9 @@ def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
     store = config.resolve(config.store.path)
     chain = Chain(trusted)
     for record in read_chained(store, on_damaged=damaged.append):
-        chain.take(record.payload)
-        if record.kind == EVIDENCE:
-            evidence.append(orjson.loads(record.payload))
+        body = chain.take(record.payload)
+        if body is not None and kind_of(body) == EVIDENCE:
+            evidence.append(body)
     report = chain.end()
     report.findings[:0] = [Finding(f"record {seq}", "is damaged in the store's file") for seq in damaged]
     _judge_chain(verdict, report)
@@ -108,10 +106,10 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
 
 
 def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Documents) -> None:
-    named = {each["digest"]: each for each in evidence if "digest" in each and each["what"] != "capture"}
+    named = {str(each["digest"]): each for each in evidence if "digest" in each and each.get("what") != "capture"}
     kept = 0
     for digest, each in named.items():
-        what = f"{each['what']} {each['name']} ({digest})"
+        what = f"{each.get('what')} {each.get('name')} ({digest})"
         try:
             found = documents.find(digest)
             there = documents.path(digest).exists()
@@ -131,13 +129,14 @@ def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Docu
 
 
 def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) -> None:
-    removed = {each["name"] for each in evidence if each["what"] == "capture_removed"}
+    removed = {str(each.get("name")) for each in evidence if each.get("what") == "capture_removed"}
     whole = named = 0
     for each in evidence:
-        if each["what"] != "capture" or each["name"] in removed:
+        name = Path(str(each.get("name"))).name
+        if each.get("what") != "capture" or name in removed:
             continue
         named += 1
-        path = folder / Path(str(each["name"])).name
+        path = folder / name
         try:
             digest = _digest(path)
         except FileNotFoundError:
@@ -145,8 +144,8 @@ def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) ->
         except OSError as error:
             verdict.fails(CAPTURES, f"{path}: cannot be read ({error.strerror})")
         else:
-            whole += digest == each["digest"]
-            if digest != each["digest"]:
+            whole += digest == each.get("digest")
+            if digest != each.get("digest"):
                 verdict.fails(CAPTURES, f"{path}: is not the file that was closed: its SHA-256 is another")
     if whole:
         verdict.holds(CAPTURES, f"raw exchanges as they were closed: {whole} of {named} files")
@@ -162,7 +161,7 @@ def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path
     if not files or not documents.is_dir():
         verdict.unchecked(READINGS, f"there are no raw exchanges in {folder}")
         return
-    intervals = (orjson.loads(record.payload) for record in read_chained(store) if record.kind == INTERVAL)
+    intervals = (body for record in read_chained(store) if (body := _interval(record)))
     with tempfile.TemporaryDirectory() as work:
         try:
             found = recompute(read_capture(files), intervals, documents, Path(work))
@@ -183,6 +182,12 @@ def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
     if found.without:
         why = "; ".join(dict.fromkeys(found.why)) or "no capture tells of them"
         verdict.unchecked(name, f"{found.without:,} intervals: {why}")
+
+
+def _interval(record: Record) -> dict[str, Any] | None:
+    """Return an interval record, None for any other, and for what is none: the chain tells of that."""
+    body = decoded(record.payload) if record.kind == INTERVAL else None
+    return dict(body) if body and {"account", "start", "revision"} <= body.keys() else None
 
 
 def _digest(path: Path) -> str:

@@ -90,15 +90,15 @@ class Chain:
         self._taken = 0
         self._found: list[Finding] = []
 
-    def take(self, payload: bytes) -> None:
-        """Take the next record, as it is stored and sent."""
-        body = _decoded(payload)
+    def take(self, payload: bytes) -> Body | None:
+        """Take the next record, as it is stored and sent; return what it says, None when that is no record."""
+        body = decoded(payload)
         report = self.report
         self._taken += 1
         if body is None:
             behind = f"the record behind {report.last.seq}" if report.last else "the first record"
             self._found.append(Finding(behind, "is no record of the chain as the agent writes it", self._taken))
-            return
+            return None
         seq, kind = body["seq"], kind_of(body)
         report.records += 1
         report.kinds[kind] = report.kinds.get(kind, 0) + 1
@@ -111,6 +111,7 @@ class Chain:
         self._pending.append((seq, str(body["hash"])))
         report.last = Moment(seq, time_of(body))
         self._last = body
+        return body
 
     def end(self) -> ChainReport:
         """Judge what only the end can tell, and return the report; findings come in the order of the records."""
@@ -282,13 +283,14 @@ def named(body: Body) -> str:
     return f"record {body['seq']} ({' '.join(part for part in (kind, about, time_of(body)) if part)})"
 
 
-def _decoded(payload: bytes) -> Body | None:
+def decoded(payload: bytes) -> Body | None:
     """Return a record of the chain, None for anything that is not word for word as the agent writes it."""
     try:
         body = orjson.loads(payload)
-    except ValueError:
+        as_written = isinstance(body, dict) and orjson.dumps(body) == payload
+    except (ValueError, TypeError):  # no JSON, or nested deeper than the agent could write
         return None
-    if not isinstance(body, dict) or orjson.dumps(body) != payload:
+    if not as_written:
         return None
     seq, texts = body.get("seq"), (body.get("previous"), body.get("hash"))
     right = type(seq) is int and seq > 0 and all(isinstance(text, str) for text in texts)

@@ -25,7 +25,7 @@ def canonical(record: Mapping[str, object]) -> bytes:
     content = {key: value for key, value in record.items() if key not in apart}
     try:
         return rfc8785.dumps(content)  # type: ignore[arg-type]  # decoded JSON, by contract
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
         raise ValueError(f"a record has no canonical form: {error}") from error
 
 

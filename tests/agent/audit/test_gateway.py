@@ -240,3 +240,18 @@ async def test_a_running_agent_is_verified_beside_it(tmp_path: Path) -> None:
             verdict = verify_gateway(agent.config, Trusted())
 
     assert verdict.right, verdict.checks
+
+
+@pytest.mark.parametrize("kind", ["interval", "evidence", "seal"])
+@pytest.mark.parametrize(
+    "payload", [b"", b"null", b"[]", b'{"a":1}', b'{"schema":"energy-agent/evidence/1","digest":[]}']
+)
+def test_nonsense_with_a_checksum_that_fits_is_a_finding_and_no_more(works: Path, kind: str, payload: bytes) -> None:
+    record = [each for each in chain(works) if each.kind == kind][1]
+    with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
+        made = Record(record.seq, record.kind, record.key, record.time_ns, payload)
+        connection.execute("REPLACE INTO interval_record VALUES (?, ?, ?, ?, ?, ?)", to_row(made))
+    name, text = first(judged(works))
+
+    assert name == CHAIN
+    assert text.endswith("is no record of the chain as the agent writes it")

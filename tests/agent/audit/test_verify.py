@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import orjson
 import pytest
@@ -299,3 +300,42 @@ def test_lines_of_a_subscriber_are_read_with_topic_or_without_and_damage_is_name
         "saved.txt, line 7: is no message as it was sent: it is damaged or cut",
         "saved.txt, line 8: holds no message: save one JSON message on each line",
     ]
+
+
+NONSENSE: list[object] = [None, True, [], {}, "", "x", -1, 0, 1.5, 2**60, [[]], {"a": None}, "sha256:zz", 1e-300]
+
+
+def nested(depth: int) -> object:
+    found: object = 0
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+def test_no_content_whatever_is_more_than_a_finding() -> None:
+    records, chance = works(), random.Random(5)  # noqa: S311 -- places, not secrets
+    records.add("gap", from_seq=7, to_seq=13, kinds={"interval": 2}, reason="store full")
+    records.seal()
+    for _ in range(1500):
+        place = chance.randrange(len(records.payloads))
+        body = orjson.loads(records.payloads[place])
+        key, value = chance.choice(list(body)), chance.choice([*NONSENSE, nested(200)])
+        body[key] = value
+        payloads = list(records.payloads)
+        payloads[place] = orjson.dumps(body)
+        if chance.random() < 0.5:
+            with suppress(ValueError):
+                payloads[place] = changed(payloads[place])
+
+        report = verify_chain(payloads, Trusted(seals=kept_outside(records)))
+        assert bool(report.findings) == (payloads != records.payloads), body
+
+
+def test_a_record_nested_beyond_all_measure_is_no_record() -> None:
+    records = works()
+    deep = b'{"schema":"energy-agent/event/1","x":' + b"[" * 900 + b"]" * 900 + b"}"
+
+    assert "is no record" in first(verify_chain([*records.payloads, deep]))
+    found, wrong = sound_seals("seals", [deep.replace(b"event", b"seal")])
+    assert not found
+    assert len(wrong) == 1
