@@ -14,7 +14,7 @@ from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.progress import Progress
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
-from agent.replay.order import in_order
+from agent.replay.order import configurations, in_order
 from agent.replay.overheard import Overheard
 from agent.replay.published import Published
 from agent.replay.site import Site
@@ -53,7 +53,8 @@ def replay(asked: Asked) -> Exit:
         raise CommandError(f"{error.filename or asked.out}: {error.strerror}: name a folder to write to") from error
     try:
         with Progress("replaying") as progress, published:
-            return _replayed(asked, sites, published, _told(asked.captures, progress))
+            files = in_order(capture_files(asked.captures))
+            return _replayed(asked, sites, published, files, _told(files, progress))
     except (CaptureError, TapeError) as error:
         raise CommandError(str(error)) from error
 
@@ -74,13 +75,13 @@ class Sites:
         same = next((site for site in self.given if not site.unlike(books)), None)
         return same or (self._kept.site_of(books) if self._kept else None)
 
-    def meant(self, books: Books) -> Site | None:
-        """Return it if one of those given is meant to be it; None when it is another one on purpose."""
-        digests = {site.config.digest for site in self.given}
-        return self.of(books) if books.configuration in digests else None
+    def meant(self, first: Books, captured: set[str]) -> bool:
+        """Whether those given are those of the capture, by its first books and all digests; else others on purpose."""
+        given = {site.config.digest for site in self.given}
+        return bool(given & captured) and (self.of(first) is not None or first.configuration not in given)
 
 
-def _replayed(asked: Asked, sites: Sites, published: Published, items: Iterator[Item]) -> Exit:
+def _replayed(asked: Asked, sites: Sites, published: Published, files: Sequence[Path], items: Iterator[Item]) -> Exit:
     began = time.perf_counter()
     first, items = _first_books(items)
     outcome: dict[str, Any]
@@ -89,7 +90,7 @@ def _replayed(asked: Asked, sites: Sites, published: Published, items: Iterator[
         overheard = Overheard(site, published)
         report = overheard.play(items)
         outcome = {"mode": "overheard", "totals": _totals(overheard.records)}
-    elif sites.meant(first):
+    elif sites.meant(first, configurations(files)):
         report = Verifier(sites.of, published).play(items)
         outcome = {"mode": "verified"}
     else:
@@ -109,9 +110,8 @@ def _replayed(asked: Asked, sites: Sites, published: Published, items: Iterator[
     return Exit.NO if counts.different or not judged else Exit.DONE
 
 
-def _told(captures: Sequence[Path], progress: Progress) -> Iterator[Item]:
-    """Yield what stands in captures, and show how far it is."""
-    files = in_order(capture_files(captures))
+def _told(files: Sequence[Path], progress: Progress) -> Iterator[Item]:
+    """Yield what stands in files, and show how far it is."""
     done = 0
     for count, item in enumerate(read_capture(files)):
         if isinstance(item, Section):

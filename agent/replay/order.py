@@ -1,4 +1,4 @@
-"""In which order files of a capture were written, whatever the clock said that named them."""
+"""In which order files of a capture were written, whatever the clock said that named them; and for what they are."""
 
 from collections.abc import Iterable
 from itertools import islice
@@ -20,6 +20,12 @@ def in_order(files: Iterable[Path]) -> list[Path]:
         boot, monotonic_ns = _begin(file)
         places.setdefault(boot or str(file), []).append((monotonic_ns if boot else number, file))
     return [file for own in places.values() for _, file in sorted(own)]
+
+
+def configurations(files: Iterable[Path]) -> set[str]:
+    """Return the digests of the configurations that files were made with."""
+    heads = (item for file in files for item in islice(read_capture([file]), 1))
+    return {head.configuration for head in heads if isinstance(head, Section)}
 
 
 def _begin(file: Path) -> tuple[str, int]:

@@ -19,6 +19,7 @@ from drivers.endpoint import parse_endpoint
 from drivers.line import Line
 from drivers.plan import plan
 from simulators.plant import SimulatedPlant, load_plant
+from tests.agent.replay.golden import keep
 from tests.agent.replay.works import NS, PLANT, Works
 
 Run = Callable[..., int]
@@ -147,6 +148,30 @@ async def test_files_are_read_in_the_order_they_were_written_whatever_the_clock_
     assert in_order(by_name) != by_name
     assert await asyncio.to_thread(replay, works, "--config", str(tmp_path / "before.toml")) == 0
     assert summary(works)["unknown"] == summary(works)["different"] == 0
+
+
+async def test_configurations_before_a_reload_are_found_where_the_agent_has_kept_them(tmp_path: Path) -> None:
+    works = Works(tmp_path, capture=tmp_path / "capture")
+    await works.start()
+    before = works.config
+    keep(before, tmp_path / "kept")
+    await works.run(150)
+    await works.reload(interval="2min")
+    keep(works.config, tmp_path / "kept")
+    await works.run(300)
+    await works.stop()
+    assert await asyncio.to_thread(replay, works) == 0
+    alone = summary(works)
+    assert alone["mode"] == "verified"
+    assert alone["unknown"] > 0
+    assert alone["identical"] > 0
+
+    (tmp_path / "audit").mkdir()
+    (tmp_path / "kept").rename(tmp_path / "audit" / "documents")
+    assert await asyncio.to_thread(replay, works) == 0
+    found = summary(works)
+    assert found["unknown"] == found["different"] == 0
+    assert found["identical"] == alone["unknown"] + alone["identical"]
 
 
 @pytest.mark.integration

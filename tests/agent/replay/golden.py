@@ -12,7 +12,6 @@ from typing import Any
 
 from agent.audit.documents import Documents
 from agent.config import SiteConfig
-from agent.conversions import library_of
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Revise
 from agent.metering.amount import Declaration
@@ -29,7 +28,7 @@ async def story(works: Works) -> list[dict[str, Any]]:
     works.now.synchronised = False
     works.now.wall_ns -= 600 * NS
     await works.start()
-    _keep(works.config)
+    keep(works.config, DOCUMENTS)
     await works.run(40)
     works.now.wall_ns += 600 * NS
     works.now.synchronised = True
@@ -60,7 +59,7 @@ async def story(works: Works) -> list[dict[str, Any]]:
     works.now.wall_ns -= 90 * NS
     await works.run(60)
     await works.reload(interval="2min", more=_FUEL)
-    _keep(works.config)
+    keep(works.config, DOCUMENTS)
     await works.run(130)
     factors = fingerprint(works.config, works.ledger.conversions.library)
     await works.asked(Revise(MORNING_NS, MORNING_NS + 300 * NS, "", "analysis", "Li Wei", factors))
@@ -70,15 +69,15 @@ async def story(works: Works) -> list[dict[str, Any]]:
     return published
 
 
-def _keep(config: SiteConfig) -> None:
-    documents = Documents(DOCUMENTS)
+def keep(config: SiteConfig, folder: Path) -> None:
+    """Keep what a configuration is made of, as an agent does."""
+    documents = Documents(folder)
     documents.keep(config.path.read_bytes())
     root = Path(__file__).parents[3]
     for profile in {profile.name for profile in config.profiles.values()}:
         documents.keep((root / "drivers" / "catalogue" / f"{profile}.toml").read_bytes())
     for file in (root / "agent" / "carbon" / "factors").glob("*.toml"):
         documents.keep(file.read_bytes())
-    assert library_of(config).sets()
 
 
 def main() -> None:
