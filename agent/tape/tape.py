@@ -105,6 +105,8 @@ class WritingTape(Tape):
 
     def exchange(self, exchange: Exchange) -> None:
         """Capture an exchange, and count it within its poll."""
+        if self._capture.writer is None:
+            return
         self._write(lambda writer: writer.exchange(exchange))
         unit, poll, count = self._polls.get(exchange.line, (0, 0, 0))
         same = (unit, poll) == (exchange.unit, exchange.poll)
