@@ -122,6 +122,8 @@ class _Copy:
         gone = known.records - self.found.kept - self._passed if known else Counter[str]()
         if seq and (gone or known is None):
             floor = min((one.cursor for lanes in self.found.settled.values() for one in lanes.values()), default=0)
+            if known is None or gone.keys() & CHAINED:
+                floor = 0  # the chain stays for good, so what receivers have can be missing in it as well
             lost.add(min(floor + 1, seq), seq, gone, DAMAGED)
         dropped = Counter({f"{kind}: {DAMAGED}": count for kind, count in gone.items()})
         batch = Batch(seq, self._into.ledger.epoch, chain, dropped=dropped + (known.dropped if known else Counter()))

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agent.audit.verify import verify_chain
 from agent.record import Record
 from agent.store import Lane, Store, StoreError
 
@@ -140,6 +141,31 @@ async def test_the_sequence_and_the_chain_go_on_under_a_new_epoch(tmp_path: Path
         assert following.seq > 2000
         assert body["epoch"] not in before[0].payload.decode()
         assert body["previous"] == orjson.loads(last.payload)["hash"]
+
+
+async def test_what_is_lost_of_the_chain_is_told_although_every_receiver_has_it(tmp_path: Path) -> None:
+    """Whoever verifies the chain finds the hole, and the agent's own word for it."""
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        for number in range(600):
+            body = {"schema": "energy-agent/interval/1", "n": number, "pad": "p" * 150}
+            store.append("interval", "hall/meter", _NOW + number, body)
+        await store.flush()
+        await everything(store)
+        await store.flush()
+    with closing(sqlite3.connect(path)) as connection:
+        pages = [row[0] for row in connection.execute("SELECT pageno FROM dbstat WHERE name = 'interval_record'")]
+    zero(path, pages[len(pages) // 2] - 1)
+    async with opened(path) as store:
+        store.append("event", "agent", _NOW, {"schema": "energy-agent/event/1", "text": "after"})
+        await store.flush()
+        await store.flush()
+        found = await store.chained(0, 9999)
+    report = verify_chain(record.payload for record in found)
+
+    assert len(found) < 600
+    assert not report.findings
+    assert any("the agent had to drop records, as it says itself" in remark for remark in report.remarks)
 
 
 def cut(path: Path, chance: random.Random) -> None:
