@@ -38,6 +38,7 @@ def test_another_cadence_or_another_profile_is_another_plan() -> None:
 
 
 def test_what_no_device_uses_any_more_is_forgotten() -> None:
+    gc.collect()  # what tests before this one have left may be forgotten as well
     device = PolledDevice("a", 1, load_profile("eastron/sdm630"), 7.0)
     before = len(alike._CODECS)
 
