@@ -4,6 +4,7 @@ from typing import Any, Protocol
 
 from agent import snapshot
 from agent.alarms import AlarmDesk
+from agent.audit.auditor import Auditor
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
 from agent.config import SiteConfig
@@ -26,6 +27,7 @@ class Running(Protocol):
     derived: Derived
     recorder: Recorder
     capture: Capturing
+    auditor: Auditor
     pollers: list[LinePoller]
     forwarders: list[Forwarder]
 
@@ -44,6 +46,7 @@ def whole(agent: Running, elapsed_s: float) -> dict[str, Any]:
         "sinks": [sender.status() for sender in agent.forwarders],
         "store": snapshot.store(agent.scribe.store),
         "capture": agent.capture.figures(),
+        "audit": agent.auditor.figures(),
         "records": dict(agent.scribe.counts),
         "intervals_closed": dict(agent.bookkeeper.intervals_closed),
         "alarms": snapshot.alarms(agent.alarms),

@@ -16,6 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
@@ -84,6 +87,12 @@ class Auditor:
         latest = self._scribe.store.load_state(LATEST)
         if latest:
             self._board.put(TOPIC, latest)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what the agent says of its seals: the key, and the time and last record of the latest, if any."""
+        latest = self._scribe.store.load_state(LATEST)
+        seal = orjson.loads(latest) if latest else {}
+        return {"public_key": self.public_key, "sealed": seal.get("time"), "to_seq": seal.get("to_seq")}
 
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with another configuration or other factors, and tell what of it is new."""

@@ -82,6 +82,7 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     _show_accounts(state["accounts"], now)
     _show_worked_out(state["worked_out"], now)
     _show_sinks(state["sinks"])
+    _show_seals(state["audit"], now)
     _show_store(state["store"], config.store.max_size, zone, now)
     _show_capture(state["capture"], config.capture.max_size)
 
@@ -243,6 +244,13 @@ def _show_capture(capture: dict[str, Any], max_size: int) -> None:
     )
     if capture["trouble"]:
         print_text(capture["trouble"], "  ")
+
+
+def _show_seals(audit: dict[str, Any], now: datetime) -> None:
+    print_text("\nSeals")
+    print_text(f"public key: {audit['public_key'] or 'none yet'}", "  ")
+    if audit["sealed"]:
+        print_text(f"last seal: {_when(audit['sealed'], now)}, over records up to {audit['to_seq']}", "  ")
 
 
 def _show_reasons(reasons: Iterable[tuple[str, str]]) -> None:

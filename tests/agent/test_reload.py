@@ -127,6 +127,7 @@ def test_only_the_sink_whose_table_has_changed_is_connected_anew(tmp_path: Path)
         (HEAD + TWO, ""),
         (HEAD.replace("works", "other") + TWO, "[site]"),
         (HEAD + '\n[store]\nmax_size = "2GiB"\n' + TWO, "[store]"),
+        (HEAD + '\n[audit]\nseal_every = "30min"\n' + TWO, "[audit]"),
         (HEAD + TWO + MQTT, "[mqtt]"),
         (HEAD + line() + device(), ""),
     ],

@@ -300,3 +300,16 @@ def test_a_capture_shows_its_room_and_what_it_lacks(
             "  no disk",
         ][:count]
     )
+
+
+def test_the_key_of_the_seals_is_shown_to_be_written_down(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit = {"public_key": "ed25519:AAAA", "sealed": "2026-11-20T08:00:01.250000Z", "to_seq": 812}
+    lines = said(config, capsys, audit=audit)
+    at = lines.index("Seals")
+
+    assert lines[at + 1] == "  public key: ed25519:AAAA"
+    assert lines[at + 2].endswith("over records up to 812")
+    none = said(config, capsys, audit={"public_key": "", "sealed": None, "to_seq": None})
+    assert none[none.index("Seals") + 1] == "  public key: none yet"
