@@ -44,7 +44,13 @@ def main() -> int:
     parser.add_argument(
         "--for", dest="seconds", type=float, default=60.0, metavar="S", help="how long the agent runs (default 60)"
     )
-    parser.add_argument("--fleet", type=float, default=20.0, metavar="S", help="how long each fleet runs (default 20)")
+    parser.add_argument(
+        "--fleet",
+        type=float,
+        default=20.0,
+        metavar="S",
+        help="how long each fleet runs (default 20); a multiple of 10 s, for so often is delivered",
+    )
     given = parser.parse_args()
     before = os.getloadavg()
     figures = {

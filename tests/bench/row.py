@@ -1,5 +1,6 @@
 """One figure of the benchmarks."""
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,4 +24,6 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Return what is known of it."""
         known = {key: value for key, value in asdict(self).items() if value not in (None, "")}
+        if math.isnan(self.value):
+            known["value"] = None  # nothing came that could be measured; JSON has no NaN
         return known if self.ratio is None else known | {"ratio": self.ratio}
