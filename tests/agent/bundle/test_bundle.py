@@ -81,15 +81,18 @@ def test_the_documents_of_the_bundle_count_and_not_those_of_the_program(
 
 def test_a_flipped_bit_anywhere_fails_in_its_member(works: Works, tmp_path: Path) -> None:
     content = works.bundle.read_bytes()
+    spans = [(start, start + size, path) for path, (start, size) in inspect(works.bundle).places.items()]
     damaged, chance = tmp_path / "damaged.tar", random.Random(3)  # noqa: S311 -- where to damage
-    for _ in range(200):
+    for _ in range(2000):
         bit = chance.randrange(8 * len(content))
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         damaged.write_bytes(flipped)
         verdict = verify(damaged, NOTHING)
-        assert _first(verdict)[0] == ARCHIVE
+        name, text = _first(verdict)
+        assert name == ARCHIVE
         assert [each.name for each in verdict.of(State.FAILS)] == [ARCHIVE]
+        assert all(path in text for start, end, path in spans if start <= bit // 8 < end), (bit, text)
 
 
 def test_an_archive_signed_by_another_than_the_seals_fails(works: Works, tmp_path: Path) -> None:
