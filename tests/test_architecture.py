@@ -20,6 +20,10 @@ NEIGHBOURS = 20
 """Modules of the project that any other may import."""
 DRIVER_RANKS = {"unit": 0, "quantity": 1, "reading": 2, "profile": 3, "plan": 4, "codec": 5, "line": 6}
 """The way up inside drivers; a module not named here has no fixed place, only no cycle."""
+PROOFS = {"agent.audit": 0, "agent.replay": 0, "agent.bundle": 1}
+"""The rooms that prove what the others have done, on their way up: none sees one of its own rank or above."""
+SEES_PROOFS = ("agent.commands", "agent.state", SEES_EVERYTHING)
+"""Who may ask them besides: commands, and what tells the state of the whole agent."""
 READING = frozenset(
     {
         "pymodbus.framer.FramerRTU",
@@ -155,6 +159,28 @@ def sinks_never_see_each_other(module: Module) -> Iterator[Finding]:
                 yield f"{module.name}:{entry.line} imports {entry.target}: each sink is whole in one file"
 
 
+def lines_know_no_capture(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "drivers") and not _within(module.name, "drivers.capture"):
+        yield from _refuse(module, "what is captured does not depend on whether it is", "drivers.capture")
+
+
+def nothing_depends_on_what_proves_it(module: Module) -> Iterator[Finding]:
+    rooms = [room for room in PROOFS if _within(module.name, room)]
+    if not rooms and not _within(module.name, *SEES_PROOFS):
+        yield from _refuse(module, "the accounts are the same whoever proves them", *PROOFS)
+    for room in rooms:
+        above = [other for other in PROOFS if other != room and PROOFS[other] >= PROOFS[room]]
+        yield from _refuse(module, f"{room} is below it or beside it", *above)
+
+
+def accounts_know_only_what_devices_say(module: Module) -> Iterator[Finding]:
+    for room in ("agent.metering", "agent.carbon"):
+        if _within(module.name, room):
+            for entry in module.imports:
+                if _within(entry.target, "agent") and entry.target != "agent" and not _within(entry.target, room):
+                    yield f"{module.name}:{entry.line} imports {entry.target}: {room} is computed from drivers alone"
+
+
 def accounts_are_computed_without_asyncio(module: Module) -> Iterator[Finding]:
     if _within(module.name, "agent.metering", "agent.carbon"):
         yield from _refuse(module, "metering and carbon are pure", "asyncio")
@@ -248,6 +274,18 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("agent.sinks.mqtt", "from agent.sinks.influx import InfluxConfig"),
         Module("agent.sinks.mqtt", "from agent.sinks.errors import SinkUnavailable"),
     ),
+    lines_know_no_capture: (
+        Module("drivers.line", "from drivers.capture import CaptureWriter"),
+        Module("drivers.capture.writer", "from drivers.capture.files import Files"),
+    ),
+    nothing_depends_on_what_proves_it: (
+        Module("agent.rollup.derived", "from agent.audit.finding import Finding"),
+        Module("agent.bundle.verify", "from agent.audit.finding import Finding"),
+    ),
+    accounts_know_only_what_devices_say: (
+        Module("agent.metering.counter", "from agent.record import rfc3339"),
+        Module("agent.metering.counter", "from agent.metering.amount import Delta"),
+    ),
     accounts_are_computed_without_asyncio: (
         Module("agent.metering.counter", "import asyncio"),
         Module("agent.forward", "import asyncio"),
@@ -306,6 +344,19 @@ def test_a_cycle_is_found_unless_an_import_is_deferred() -> None:
 )
 def test_no_way_around_the_list_of_reading_requests_is_left(text: str) -> None:
     assert list(nothing_writes_to_a_device(Module("drivers.wire", text)))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("agent.audit.auditor", "from agent.bundle.form import Manifest"),
+        ("agent.audit.auditor", "from agent.replay.stage import Stage"),
+        ("agent.replay.stage", "from agent import audit"),
+        ("agent.corrections.desk", "def f():\n    import agent.bundle.verify"),
+    ],
+)
+def test_a_room_of_proof_sees_none_beside_or_above_it(name: str, text: str) -> None:
+    assert list(nothing_depends_on_what_proves_it(Module(name, text)))
 
 
 def test_all_three_packages_are_looked_at() -> None:

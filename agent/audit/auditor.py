@@ -25,10 +25,10 @@ from agent.alarms import AlarmDesk
 from agent.audit.documents import Documents
 from agent.audit.evidence import Item, of_capture, of_configuration, of_key, of_removed, software
 from agent.audit.key_file import load_key, own_key
+from agent.audit.public_key import public_text
 from agent.audit.sealing import LATEST, seal_body, signer
 from agent.audit.timestamp import Stamper
 from agent.board import Board
-from agent.bundle.key import public_text
 from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.ledger import Ledger

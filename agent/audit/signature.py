@@ -5,7 +5,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from agent.bundle.key import public_key, signed_by
+from agent.audit.public_key import public_key, signed_by
 from agent.store import canonical, record_hash
 
 _NUMBERS = ("seq", "from_seq", "to_seq", "count")

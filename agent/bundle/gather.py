@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent import __version__
 from agent.audit.documents import Documents
 from agent.audit.evidence import of_configuration
+from agent.audit.public_key import public_text
 from agent.bundle.form import BundleError, Manifest
-from agent.bundle.key import public_text
 from agent.bundle.materials import ground_of, in_force
 from agent.bundle.page import PAGES, page
 from agent.bundle.segment import segment_of

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from agent.audit.public_key import pem, public_key, signed_by
 from agent.bundle.form import (
     BLOCK,
     END,
@@ -28,7 +29,6 @@ from agent.bundle.form import (
     padding,
     parse_header,
 )
-from agent.bundle.key import pem, public_key, signed_by
 
 _PIECE = 1 << 20
 _LARGEST_HEAD = 64 << 20

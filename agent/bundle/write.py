@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.audit.public_key import pem, public_text
 from agent.bundle.form import (
     END,
     LARGEST_MEMBER,
@@ -26,7 +27,6 @@ from agent.bundle.form import (
     offsets,
     padding,
 )
-from agent.bundle.key import pem, public_text
 
 Content = bytes | Path | BinaryIO
 """What becomes a member: bytes, a file by its name, or an open file from its beginning."""

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from agent.audit.gateway import verify_gateway
 from agent.audit.outside import outside_seals
+from agent.audit.public_key import given_key
 from agent.audit.trusted import Trusted
 from agent.bundle.form import BundleError
+from agent.bundle.gateway import verify_gateway
 from agent.bundle.inspect import is_bundle
-from agent.bundle.key import given_key
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify as verified
 from agent.commands.outcome import CommandError, Exit, print_json

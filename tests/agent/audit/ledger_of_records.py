@@ -8,8 +8,8 @@ import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.audit.merkle import Tree
+from agent.audit.public_key import public_text
 from agent.audit.sealing import leaf, signer
-from agent.bundle.key import public_text
 from agent.store import GENESIS, canonical, record_hash
 from agent.store.chain import link
 

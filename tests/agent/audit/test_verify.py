@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from agent.audit.outside import OutsideSeal, sound_seals
+from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.audit.verify import ChainReport, verify_chain
-from agent.bundle.key import public_text
 from tests.agent.audit.ledger_of_records import KEY, OTHER, Records, changed, rechained, resigned, works
 
 TRUSTED = public_text(KEY.public_key())

@@ -9,10 +9,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.audit.outside import OutsideSeal, sound_seals
+from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING
 from agent.bundle.inspect import inspect
-from agent.bundle.key import public_text
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, verify
 from tests.agent.bundle.works import (

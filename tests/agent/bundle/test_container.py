@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from agent.audit.public_key import given_key, public_text
 from agent.bundle.form import BLOCK, END, MANIFEST, SIGNATURE, SUMS, BundleError, Manifest, header, padding
 from agent.bundle.inspect import Finding, inspect, is_bundle
-from agent.bundle.key import given_key, public_text
 from agent.bundle.write import Content, write_bundle
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.audit.key_file import load_key
 from agent.audit.merkle import Tree
+from agent.audit.public_key import public_text
 from agent.bundle.inspect import inspect
-from agent.bundle.key import public_text
 from agent.bundle.materials import ground_of
 from agent.bundle.page import PAGES, page
 from agent.bundle.summary import period_ns, summarise

@@ -11,11 +11,11 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.audit.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
 from agent.audit.key_file import load_key
 from agent.audit.outside import outside_seals
+from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
-from agent.bundle.key import public_text
+from agent.bundle.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
 from agent.bundle.verdict import State, Verdict
 from agent.cli import main
 from agent.config import SiteConfig, load_config
