@@ -8,6 +8,8 @@ from typing import Any
 
 import orjson
 
+from agent.metering.amount import NS_PER_S
+
 TELEMETRY = "telemetry"
 WINDOW = "window"
 INTERVAL = "interval"
@@ -78,8 +80,28 @@ def event_body(site: str, time_ns: int, **said: object) -> dict[str, Any]:
 
 def rfc3339(time_ns: int) -> str:
     """Return a wall clock time (Unix, ns) as UTC with microseconds, cut and not rounded."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
+    seconds, rest = divmod(time_ns, NS_PER_S)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+
+
+def unix_ns(moment: datetime) -> int:
+    """Return a time with its offset as Unix time [ns], of which it has whole microseconds."""
+    return round(moment.replace(microsecond=0).timestamp()) * NS_PER_S + moment.microsecond * 1000
+
+
+def time_ns(text: str) -> int:
+    """Return the time [Unix ns] that `rfc3339` wrote."""
+    return unix_ns(datetime.fromisoformat(text))
+
+
+def start_of(body: Mapping[str, Any]) -> int:
+    """Return when the interval or period of a record starts [Unix ns]."""
+    return time_ns(body["start"])
+
+
+def end_of(body: Mapping[str, Any]) -> int:
+    """Return when the interval or period of a record ends [Unix ns]."""
+    return time_ns(body["end"])
 
 
 def _leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:

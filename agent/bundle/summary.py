@@ -10,14 +10,14 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.bundle.tally import Account, Tally, time_ns
+from agent.bundle.tally import Account, Tally
 from agent.bundle.trail import Trail
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.plant import Account as PlantAccount
-from agent.record import rfc3339
+from agent.record import rfc3339, time_ns
 from agent.rollup.total import Part
 from agent.rollup.tree import counted_at_the_site
 from agent.sections import DeviceSection

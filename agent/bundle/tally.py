@@ -7,12 +7,11 @@ then to add those in force.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
 from agent.bundle.spans import Spans
 from agent.metering.amount import QUANTA_PER_UNIT
-from agent.record import rfc3339
+from agent.record import rfc3339, time_ns
 from agent.rollup.total import Part, Sum
 
 Body = dict[str, Any]
@@ -201,9 +200,3 @@ def _merged(sorted_by_start: Iterable[Reservation]) -> Iterator[Reservation]:
         before = together or each
     if before:
         yield before
-
-
-def time_ns(text: str) -> int:
-    """Return a time of a record as Unix time [ns]."""
-    moment = datetime.fromisoformat(text)
-    return round(moment.replace(microsecond=0).timestamp()) * 10**9 + moment.microsecond * 1000

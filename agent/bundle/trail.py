@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from agent.bundle.spans import Spans
-from agent.bundle.tally import time_ns
-from agent.record import rfc3339
+from agent.record import rfc3339, time_ns
 
 Body = dict[str, Any]
 _OF_EVIDENCE = (

@@ -16,12 +16,13 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions, library_of
-from agent.corrections.amend import Body, in_force, reweighed, start_ns
+from agent.corrections.amend import Body, in_force, reweighed
 from agent.corrections.check import refusal
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Request, Revise, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
 from agent.plant import Account, build_plant
+from agent.record import start_of
 from agent.service import Agent
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
@@ -110,7 +111,7 @@ def _changes(
             continue
         for body in in_force(own):
             if known.unit == body["unit"] and (
-                after := reweighed(body, conversions.at(known, start_ns(body)), "factor_change")
+                after := reweighed(body, conversions.at(known, start_of(body)), "factor_change")
             ):
                 yield body, after
 

@@ -4,7 +4,6 @@ The body that was is what the store has; numbers, clocks and hashes are those of
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from agent import bodies
@@ -12,22 +11,16 @@ from agent.carbon.emission import Conversion
 from agent.interval_body import WEIGHED, declared_body, weighed_body
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule, quanta
 from agent.metering.slot import course
-from agent.record import rfc3339
+from agent.record import rfc3339, start_of, time_ns
 
 _OWN = frozenset({"seq", "epoch", "clock", "previous", "hash", "reason"})
 """Keys that each record has for itself."""
 _UNDOUBTED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete", "bad:comm_lost"})
-_NS = 1_000_000_000
 DECLARED = "declared_reading"
 """The reason of a revision that a declared replacement or initial reading caused."""
 
 Body = dict[str, Any]
 WeightAt = Callable[[int], Conversion | None]
-
-
-def start_ns(record: Mapping[str, Any]) -> int:
-    """Return when the interval of a record starts [Unix ns]."""
-    return _ns(record["start"])
 
 
 def in_force(records: Iterable[Body]) -> list[Body]:
@@ -60,7 +53,7 @@ def explained(
     found = []
     before = before_counted = 0
     for index, record in enumerate(records):
-        end_ns = delta.end.time_ns if index == len(records) - 1 else _ns(record["end"])
+        end_ns = delta.end.time_ns if index == len(records) - 1 else time_ns(record["end"])
         reached = course(_of(delta, booked), delta.since_ns, end_ns)
         counted = course(delta, delta.since_ns, end_ns)
         share, share_counted = reached - before, counted - before_counted
@@ -75,7 +68,7 @@ def explained(
         if record["quality"] in _UNDOUBTED:
             body["quality"] = bodies.interval_quality(record["coverage"], body["estimated"])
         body["evidence"] = _with(record["evidence"], delta, evidence)
-        body |= weighed_body(amount, record.get("green_kwh", 0.0), weight_at(start_ns(record)))
+        body |= weighed_body(amount, record.get("green_kwh", 0.0), weight_at(start_of(record)))
         found.append((body, share))
     return found
 
@@ -106,8 +99,3 @@ def _ends(step: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _of(delta: Delta, booked: int) -> Delta:
     return Delta(delta.start, delta.end, booked, delta.measured, delta.rule)
-
-
-def _ns(text: str) -> int:
-    moment = datetime.fromisoformat(text)
-    return round(moment.replace(microsecond=0).timestamp()) * _NS + moment.microsecond * 1000

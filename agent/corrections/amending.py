@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
-from agent.corrections.amend import Body, explained, reweighed, start_ns
+from agent.corrections.amend import Body, explained, reweighed
 from agent.ledger import Ledger
 from agent.metering.amount import quanta
 from agent.metering.declared import Late
+from agent.record import start_of
 from agent.tape import Tape
 from agent.tape.notes import Explained, Reweighed
 
@@ -40,7 +41,7 @@ class Amending:
         self._bookkeeper.save_book(book)
 
     def _append(self, book: AccountBook, body: Body, share: int) -> None:
-        at_ns = start_ns(body)
+        at_ns = start_of(body)
         body |= self._ledger.tariffs.priced(book.account.name, at_ns, quanta(body["amount"]))
         book.corrected(at_ns, body["revision"], share)
         self._bookkeeper.append(book.account, at_ns, body)
@@ -50,12 +51,12 @@ class Amending:
         found = [
             body
             for record in records
-            if (body := reweighed(record, self._ledger.conversions.at(book.account, start_ns(record)), reason))
+            if (body := reweighed(record, self._ledger.conversions.at(book.account, start_of(record)), reason))
         ]
         if found:
             self._tape.note(Reweighed(book.account.name, reason, records))
         for body in found:
-            book.corrected(start_ns(body), body["revision"])
-            self._bookkeeper.append(book.account, start_ns(body), body)
+            book.corrected(start_of(body), body["revision"])
+            self._bookkeeper.append(book.account, start_of(body), body)
         self._bookkeeper.save_book(book)
         return len(found)

@@ -22,7 +22,7 @@ from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.corrections.amend import Body, in_force, start_ns
+from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
 from agent.corrections.check import refusal
 from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
@@ -31,7 +31,7 @@ from agent.metering.amount import NS_PER_S, Declaration
 from agent.metering.declared import Late
 from agent.output.entering import Entries
 from agent.output.entry import Entry
-from agent.record import AGENT
+from agent.record import AGENT, end_of, start_of
 from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
 from agent.store import StoreError
@@ -157,8 +157,8 @@ class Corrections:
         first = late.change.first
         since_ns = late.change.last.time_ns if late.change.last else late.declaration.time_ns
         records = await self._records(since_ns - 2 * _DAY_NS, first.time_ns + 1, book.account.name)
-        touched = [each for each in records if since_ns < _end_ns(each)] or records[-1:]
-        with_first = [each for each in touched if start_ns(each) < first.time_ns] or touched[:1]
+        touched = [each for each in records if since_ns < end_of(each)] or records[-1:]
+        with_first = [each for each in touched if start_of(each) < first.time_ns] or touched[:1]
         if late not in book.late:
             return
         if not with_first:
@@ -183,7 +183,7 @@ class Corrections:
                 if ledger is not self._ledger:
                     return Answer(False, "the configuration was changed meanwhile: ask again", revised)
                 with self._store.transaction():
-                    settled = [each for each in some if _end_ns(each) <= book.settled_ns]
+                    settled = [each for each in some if end_of(each) <= book.settled_ns]
                     left += len(some) - len(settled)
                     revised += self._amending.reweigh(book, settled, reason)
                 await asyncio.sleep(0)
@@ -223,7 +223,3 @@ def fingerprint(config: SiteConfig, library: FactorLibrary) -> str:
 def quanta_text(amount: int) -> str:
     """Return an amount as people write it."""
     return f"{amount / 1_000_000:.15g}"
-
-
-def _end_ns(record: Body) -> int:
-    return start_ns({"start": record["end"]})

@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from typing import Any
 
 from agent.config import SiteConfig
-from agent.corrections.amend import start_ns as start_of
 from agent.figure import Figure
 from agent.intensity.period import intensity_of_period
 from agent.intensity.ratio import CO2, ENERGY, WATER, per_key
@@ -18,7 +17,7 @@ from agent.intensity.shared import Shared, Stretch, together
 from agent.intensity.target import YEAR, progress
 from agent.ledger import Ledger
 from agent.plant import Intensity
-from agent.record import AGENT, FIGURE
+from agent.record import AGENT, FIGURE, end_of
 from agent.rollup.calendars import calendar_of
 from agent.rollup.periods import DAY, INTERVAL, Span
 from agent.scribe import Scribe
@@ -157,7 +156,7 @@ def figures_of(intensity: Intensity, body: Body, unit: str, span: str) -> Iterat
             name=f"intensity_{intensity.name.replace('-', '_')}_{name}",
             place=AGENT,
             span=span,
-            time_ns=start_of({"start": body["end"]}),
+            time_ns=end_of(body),
             unit=f"{dividend}/{unit}",
             value=value,
             inputs=inputs,

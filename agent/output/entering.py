@@ -14,12 +14,11 @@ from typing import Any
 from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.config import SiteConfig
-from agent.corrections.amend import start_ns
 from agent.ledger import Ledger
 from agent.metering.tally import Tally
 from agent.output.entry import Entry, refusal
 from agent.output.entry_booking import EntryBooking
-from agent.record import rfc3339
+from agent.record import rfc3339, start_of
 from agent.saved import pack, unpack
 from agent.scribe import Scribe
 
@@ -91,7 +90,7 @@ def _refused(book: AccountBook, entry: Entry, entered_ns: int, records: Sequence
     if entry.end_ns > entered_ns:
         what = f"'{entry.account}' is entered up to {rfc3339(entered_ns)}"
         return f"{what}: begin there, or end there to add to what was entered"
-    whole = bool(records) and start_ns(records[0]) == entry.start_ns and records[-1]["end"] == rfc3339(entry.end_ns)
+    whole = bool(records) and start_of(records[0]) == entry.start_ns and records[-1]["end"] == rfc3339(entry.end_ns)
     if not whole or any(before["end"] != after["start"] for before, after in pairwise(records)):
         return f"'{entry.account}' has no records of all of this time: its account begins with its first entry"
     if book.settled_ns < entry.end_ns:

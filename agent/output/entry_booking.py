@@ -9,14 +9,14 @@ from typing import Any
 from agent import bodies
 from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
-from agent.corrections.amend import next_revision, start_ns
+from agent.corrections.amend import next_revision
 from agent.interval_body import entered_body, reading_body
 from agent.ledger import Event, Ledger
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule, quanta
 from agent.metering.slot import course
 from agent.metering.tally import MANUAL, Tally
 from agent.output.entry import Entry
-from agent.record import rfc3339
+from agent.record import end_of, rfc3339, start_of
 from agent.tape import Tape
 from agent.tape.notes import Entered
 
@@ -49,8 +49,8 @@ class EntryBooking:
         end = Reading(entry.end_ns, 0, entry.amount, doubt=MANUAL)
         delta = Delta(start, end, entry.quanta, False, Rule.MANUAL, entry.declaration(time_ns))
         for body, share in amended(records, delta):
-            book.corrected(start_ns(body), body["revision"], share)
-            self._bookkeeper.append(book.account, start_ns(body), body)
+            book.corrected(start_of(body), body["revision"], share)
+            self._bookkeeper.append(book.account, start_of(body), body)
         self._book(book, delta, entry, Reading(time_ns, monotonic_ns, delta.end.value), late=True)
 
     def _book(self, book: AccountBook, delta: Delta, entry: Entry, at: Reading, *, late: bool) -> None:
@@ -79,7 +79,7 @@ def amended(records: Sequence[Body], delta: Delta) -> list[tuple[Body, int]]:
     }
     reason = f"entered: {declared.reason} ({declared.author})" if declared else "entered"
     for record in records:
-        reached = course(delta, delta.since_ns, start_ns({"start": record["end"]}))
+        reached = course(delta, delta.since_ns, end_of(record))
         share, before = reached - before, reached
         amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
         part = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT

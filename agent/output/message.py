@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from agent.record import unix_ns
 from agent.sections.output import OutputSection
 
 _NS = 1_000_000_000
@@ -57,7 +58,7 @@ def _time(said: Any, key: str) -> int:
             raise ValueError(f"'{key}' is no time") from error
         if moment.tzinfo is None:
             raise ValueError(f"'{key}' is a time without offset from UTC")
-        return round(moment.replace(microsecond=0).timestamp()) * _NS + moment.microsecond * 1000
+        return unix_ns(moment)
     seconds = _number(said, f"'{key}'")
     if not 0 < seconds < _LATEST_S:
         raise ValueError(f"'{key}' is no time in seconds since 1970")

@@ -6,9 +6,9 @@ from typing import Any
 
 from agent import bodies
 from agent.columns import AMOUNT, ESTIMATED
-from agent.corrections.amend import start_ns as start_of
 from agent.figure import Figure
 from agent.ledger import Ledger, WindowFigures
+from agent.record import end_of
 from agent.rollup.balance import SIGNS, Balance, Flow, Result
 from agent.rollup.balanced import sums_of
 from agent.weights import weight_over
@@ -76,7 +76,7 @@ def period_figures(balance: Balance, body: Mapping[str, Any]) -> Iterator[Figure
     found = {result.name: result.value for result in balance.results(amounts)}
     whole = body["intervals"] == body["expected"]
     lacking = () if whole else (f"{body['expected'] - body['intervals']} of {body['expected']} intervals",)
-    when = body["period"], start_of({"start": body["end"]})
+    when = body["period"], end_of(body)
     for result in balance.figures:
         missing = (*lacking, *(body.get("missing", ()) if result.behind else ()))
         known = _Known(missing, body["coverage"], body["estimated"], bool(body.get("unverified")))

@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from agent.corrections.amend import start_ns
 from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S, quanta
+from agent.record import end_of, start_of
 from agent.rollup.total import Part
 from agent.saved import UnreadableError, pack, unpack
 from agent.store import Store
@@ -52,7 +52,7 @@ class Billed:
         if not any(account in {book.tariff.meter, *book.tariff.reactive} for book in books):
             return
         if body["revision"]:
-            self._waiting.append((account, start_ns(body), body["revision"]))
+            self._waiting.append((account, start_of(body), body["revision"]))
             self._save()
         else:
             self._ledger.tariffs.add(_booked(account, body, None))
@@ -87,8 +87,8 @@ def _booked(account: str, body: Mapping[str, Any], former: Mapping[str, Any] | N
     before = _figures(former) if former else (0, 0, 0)
     return Booked(
         account,
-        start_ns(body),
-        start_ns({"start": body["end"]}),
+        start_of(body),
+        end_of(body),
         amount - before[0],
         estimated - before[1],
         measured_ns - before[2],

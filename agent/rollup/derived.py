@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.config import SiteConfig
-from agent.corrections.amend import start_ns as start_of
 from agent.ledger import Ledger
-from agent.record import FIGURE, ROLLUP
+from agent.record import FIGURE, ROLLUP, end_of, start_of
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
@@ -107,7 +106,7 @@ class Derived:
     def note(self, account: str, body: Mapping[str, Any]) -> None:
         """Take note of an interval record, in the transaction in which it is appended."""
         self._billed.note(account, body)
-        start, end = start_of(body), start_of({"start": body["end"]})
+        start, end = start_of(body), end_of(body)
         reason = str(body.get("reason", _LATE))
         progress = self._progress.setdefault(account, Progress(done_ns=start))
         progress.to_ns = max(progress.to_ns, end)

@@ -5,11 +5,11 @@ from typing import Any
 
 from agent.carbon.conversion import Conversion
 from agent.config import SiteConfig
-from agent.corrections.amend import start_ns as start_of
 from agent.figure import Figure
 from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account
+from agent.record import end_of
 from agent.rollup.balance import Balance
 from agent.rollup.balance_figures import period_figures
 from agent.rollup.balanced import part_of, recorded
@@ -71,7 +71,7 @@ class Members:
         asked = {name: self.accounts[name] for name in wanted}
         members = {m for each in asked.values() if not isinstance(each, Account) for m in each.members}
         known = {
-            key.account: Part.of(body, start_of({"start": body["end"]}))
+            key.account: Part.of(body, end_of(body))
             for key, body in bodies.items()
             if key.account in asked or key.account in members
         }

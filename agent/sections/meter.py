@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 from pydantic import Field
 
 from agent.metering.amount import Declaration
+from agent.record import unix_ns
 from agent.sections.section import Section
-
-_NS = 1_000_000_000
 
 Said = Annotated[str, Field(min_length=1, max_length=500)]
 Shown = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -55,4 +54,4 @@ class InitialReadingSection(DeclaredSection):
 def moment_ns(time: datetime, zone: ZoneInfo) -> int:
     """Return a time as Unix time [ns], in whole microseconds; one without offset is one of `zone`."""
     whole = time if time.tzinfo else time.replace(tzinfo=zone)
-    return round(whole.replace(microsecond=0).timestamp()) * _NS + time.microsecond * 1000
+    return unix_ns(whole)

@@ -6,7 +6,7 @@ import pytest
 
 from agent.bundle.form import BundleError
 from agent.bundle.segment import Segment, segment_of
-from agent.bundle.tally import time_ns
+from agent.record import time_ns
 
 Body = dict[str, Any]
 NOON_NS = time_ns("2026-11-20T12:00:00.000000Z")

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from agent.bundle.tally import Tally, time_ns
-from agent.record import rfc3339
+from agent.bundle.tally import Tally
+from agent.record import rfc3339, time_ns
 
 Body = dict[str, Any]
 START_NS = time_ns("2026-11-20T00:00:00.000000Z")
