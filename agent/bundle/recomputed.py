@@ -124,4 +124,5 @@ def _made(path: Path) -> Iterator[tuple[bytes, str]]:
 
 def _place(body: Body) -> bytes:
     """Return what an interval record is known by, in few bytes: there may be a million."""
-    return hashlib.blake2b(f"{body['account']} {body['start']} {body['revision']}".encode(), digest_size=16).digest()
+    place = " ".join(str(body.get(key)) for key in ("account", "start", "revision"))
+    return hashlib.blake2b(place.encode(), digest_size=16).digest()

@@ -17,17 +17,18 @@ from agent.config import load_config
 from agent.replay.order import configurations, in_order
 from agent.replay.overheard import Overheard
 from agent.replay.published import Published
+from agent.replay.sense import making_sense
 from agent.replay.site import Site
 from agent.replay.suppose import FIGURES, Compared, Supposition
 from agent.replay.verdict import Report
 from agent.replay.verify import Item, Verifier
 from agent.tape.notes import Books, TapeError, note_of
-from drivers.capture import Captured, CaptureError, Note, Section, read_capture
+from drivers.capture import CaptureError, Note, Section, read_capture
 from drivers.capture.reader import capture_files
 
 INTERVALS, SUMMARY = "intervals.jsonl", "summary.json"
-_LOOKED_THROUGH = 1000
-"""Exchanges without books before a capture is taken for one of others."""
+_LOOKED_THROUGH = 2000
+"""Entries without books before a capture is taken for one of others."""
 _TOLD_EVERY = 10_000
 _UNITS = {"energy_kwh": "kWh", "kgce": "kgce", "co2_kg": "kg CO2"}
 
@@ -72,8 +73,9 @@ class Sites:
 
     def of(self, books: Books) -> Site | None:
         """Return the configuration that books were kept with, None when it is not at hand."""
-        same = next((site for site in self.given if not site.unlike(books)), None)
-        return same or (self._kept.site_of(books) if self._kept else None)
+        with making_sense(Books.kind, "the capture"):
+            same = next((site for site in self.given if not site.unlike(books)), None)
+            return same or (self._kept.site_of(books) if self._kept else None)
 
     def meant(self, first: Books, captured: set[str]) -> bool:
         """Whether those given are those of the capture, by its first books and all digests; else others on purpose."""
@@ -124,13 +126,11 @@ def _told(files: Sequence[Path], progress: Progress) -> Iterator[Item]:
 def _first_books(items: Iterator[Item]) -> tuple[Books | None, Iterator[Item]]:
     """Return the books that a capture begins with, None for one of others, and everything in it."""
     seen: list[Item] = []
-    exchanges = 0
     for item in items:
         seen.append(item)
-        exchanges += isinstance(item, Captured)
         if isinstance(item, Note) and isinstance(note := note_of(item.kind, item.body), Books):
             return note, chain(seen, items)
-        if exchanges > _LOOKED_THROUGH or (isinstance(item, Section) and not item.ours):
+        if len(seen) > _LOOKED_THROUGH or (isinstance(item, Section) and not item.ours):
             break
     return None, chain(seen, items)
 

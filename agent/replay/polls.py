@@ -91,7 +91,7 @@ class Polls:
 
     def _poll(self, line: str, unit: int, cadence: int) -> tuple[Cadence, list[Exchange]]:
         device, exchanges = self._devices.get((line, unit)), self.under_way.get((line, unit))
-        if device is None or not exchanges or cadence >= len(device.cadences):
+        if device is None or not exchanges or not 0 <= cadence < len(device.cadences):
             raise UnknownPollError(f"no poll of unit {unit} on line '{line}' is in the capture")
         return device.cadences[cadence], exchanges
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from agent.replay.polls import Polls, UnknownPollError
 from agent.replay.published import Published
+from agent.replay.sense import making_sense
 from agent.replay.site import Site
 from agent.replay.stage import Stage
 from agent.replay.verdict import Report
@@ -57,18 +58,22 @@ class Supposition:
         self._now_ns = 0
 
     def play(self, items: Iterable[Item]) -> list[Compared]:
-        """Play all there is; return both sides."""
+        """Play all there is; return both sides. Raises TapeError for a note that makes no sense."""
+        file = ""
         for item in items:
             if isinstance(item, Captured):
                 self._captured(item)
             elif isinstance(item, Note):
-                self._noted(item)
+                with making_sense(item.kind, file):
+                    self._noted(item)
             elif isinstance(item, Section):
+                file = item.path.name
                 self.report.files += 1
             else:
                 self.report.remark(f"{item.path.name} ends at byte {item.offset}: {item.reason}")
         self._close()
-        return list(compared(self._recorded, self._supposed))
+        with making_sense(Interval.kind, file):
+            return list(compared(self._recorded, self._supposed))
 
     def _captured(self, item: Captured) -> None:
         if self._stage is None or (item.again and self._now_ns):

@@ -13,6 +13,7 @@ from typing import Any
 from agent import __version__
 from agent.replay.polls import UnknownPollError
 from agent.replay.published import Published
+from agent.replay.sense import making_sense
 from agent.replay.site import Site
 from agent.replay.stage import Stage
 from agent.replay.verdict import Difference, Place, Report, completed, first_difference
@@ -45,12 +46,13 @@ class Verifier:
         """The first poll of each line behind a gap, which may lack exchanges; None where there was none."""
 
     def play(self, items: Iterable[Item]) -> Report:
-        """Play all there is; return what became of it."""
+        """Play all there is; return what became of it. Raises TapeError for a note that makes no sense."""
         for item in items:
             if type(item) is Captured:
                 self._captured(item)
             elif isinstance(item, Note):
-                self._noted(item)
+                with making_sense(item.kind, self._place):
+                    self._noted(item)
             elif isinstance(item, Section):
                 self.report.files += 1
                 self._file, self._number = item.path.name, 0

@@ -26,6 +26,10 @@ _NS = 1_000_000_000
 _MOST_CACHED = 4096
 _TAGS = len(packets.upper_pdu(bytes(4), outbound=True))
 _BINARY = 0x80
+_LONGEST_NOTE = 128 << 20
+"""Characters; more than the books of ten thousand accounts take."""
+_MOST_DESCRIBED = 16 << 20
+"""Bytes that describe the interfaces of a section; more than ten thousand lines take."""
 Item = Section | Captured | Note
 
 
@@ -64,12 +68,14 @@ class Decoder:
         self._section: dict[str, str] | None = None
         self._boot_id = ""
         self._interfaces: list[_Interface] = []
+        self._described = 0
         self._begun = False
         self._count = 0
         self._request: _Request | None = None
         self._beside: dict[bytes, tuple[Remarks, bool] | None] = {}
         self._asked: dict[bytes, tuple[int, Asked]] = {}
         self._pieces: list[str] = []
+        self._length = 0
         self._assembler = Assembler()
 
     def take(self, part: Block | Packet) -> Iterator[Item]:
@@ -84,6 +90,9 @@ class Decoder:
         elif part.kind == pcapng.SECTION_HEADER:
             self._head(part)
         elif part.kind == pcapng.INTERFACE:
+            self._described += len(part.body)
+            if self._described > _MOST_DESCRIBED:
+                raise CutOff(0, "more interfaces are described than a capture can have")
             self._interfaces.append(_interface(part))
         elif part.kind == pcapng.JOURNAL and self._section:
             yield from self._begin()
@@ -100,7 +109,7 @@ class Decoder:
         told = dict(pcapng.read_options(part.body[16:], part.order))
         application = told.get(pcapng.APPLICATION, b"").decode("utf-8", "replace")
         self._section = None
-        self._interfaces, self._request, self._begun = [], None, False
+        self._interfaces, self._described, self._request, self._begun = [], 0, None, False
         if application.startswith(APPLICATION):
             about = told.get(pcapng.COMMENT, b"").decode("utf-8", "replace")
             self._section = dict(word.partition(" ")[::2] for word in about.split("; "))
@@ -220,10 +229,13 @@ class Decoder:
         if "ENERGY_AGENT" not in fields:
             return
         self._pieces.append(fields["ENERGY_AGENT"])
+        self._length += len(self._pieces[-1])
+        if self._length > _LONGEST_NOTE:
+            raise CutOff(0, "a note longer than any that is written")
         number, _, of = fields.get("ENERGY_AGENT_PART", "1/1").partition("/")
         if number != of:
             return
-        text, self._pieces = "".join(self._pieces), []
+        text, self._pieces, self._length = "".join(self._pieces), [], 0
         try:
             told = orjson.loads(text)
             note = Note(told["kind"], told["time_ns"], told["monotonic_ns"], told["body"])

@@ -23,6 +23,9 @@ _PATIENCE_NS = 60 * 1_000_000_000
 _DOUBTS = 16
 """Segments without sense after which a connection is taken for something else."""
 
+_MOST_CONNECTIONS = 20_000
+"""Kept in mind at once: a capture of a whole network, or of somebody who means harm, may have any number."""
+
 Direction = tuple[bytes, int, bytes, int]
 
 
@@ -64,11 +67,22 @@ class Assembler:
         if connection is None or (part.opens and not part.acknowledges):
             if connection:
                 yield from _given_up(connection, time_ns, Outcome.LINE_DOWN)
+            elif len(self._connections) >= _MOST_CONNECTIONS:
+                yield from self._thinned_out(time_ns)
             connection = self._connections[ends] = _connection(part)
         if connection.doubts < _DOUBTS:
             yield from _taken(connection, part, time_ns)
         if part.ends:
             yield from _given_up(connection, time_ns, Outcome.LINE_DOWN)
+
+    def _thinned_out(self, time_ns: int) -> Iterator[Exchange]:
+        """Forget the connections in which nothing was asked; where that is not enough, all of them."""
+        asked_in = {ends: each for ends, each in self._connections.items() if each.latest}
+        former, self._connections = self._connections, asked_in
+        if len(asked_in) > _MOST_CONNECTIONS // 2:
+            self._connections = {}
+            for each in former.values():
+                yield from _given_up(each, time_ns, Outcome.NO_REPLY)
 
     def end(self) -> Iterator[Exchange]:
         """Yield the requests that stayed without a reply."""

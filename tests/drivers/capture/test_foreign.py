@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from drivers.capture import Captured, Damage, Section, read_capture
+from drivers.capture import Captured, Damage, Section, foreign, read_capture
 from drivers.capture.encoder import Encoder
 from drivers.endpoint import parse_endpoint
 from drivers.errors import LineError
@@ -215,6 +215,25 @@ def test_other_traffic_gives_nothing_and_does_no_harm(tmp_path: Path) -> None:
     writing.send(writing.client, body)
     writing.send(writing.device, body)
     assert exchanges(tmp_path / "a.pcap", pcap([*web.sent, *writing.sent])) == []
+
+
+def test_any_number_of_connections_takes_no_more_memory_than_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(foreign, "_MOST_CONNECTIONS", 10)
+    talks = [Talk(client=(b"\x0a\x14\x00\x01", 20_000 + number)).open() for number in range(100)]
+    most = 0
+    assembler = foreign.Assembler()
+    for talk in talks:
+        for time_ns, packet in talk.sent:
+            assert not [*assembler.packet(101, time_ns, packet)]
+            most = max(most, len(assembler._connections))
+    assert most == 10
+
+    asked = conversation(answered("hall", 7))
+    busy = [packet for talk in talks for packet in talk.sent]
+    found = exchanges(tmp_path / "a.pcap", pcap([*asked.sent[:9], *busy, *asked.sent[9:]]))
+    assert [*map(content, found)] == [*map(content, (*GOOD, answered("hall", 7)))]
 
 
 def test_a_compressed_capture_and_a_pcapng_of_wireshark_are_read_too(tmp_path: Path) -> None:

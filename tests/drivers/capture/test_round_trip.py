@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from drivers.capture import Captured, Damage, Note, Section, read_capture
+from drivers.capture import Captured, Damage, Note, Section, decoder, pcapng, read_capture
 from drivers.capture.encoder import Encoder, note_blocks
 from drivers.reading import Exchange, Outcome
 from tests.drivers.capture.exchanges import BOOT, LINES, answered, failed, mixed, of_every_kind, refused, strange
@@ -116,3 +116,27 @@ def test_polls_that_do_not_count_up_by_one_keep_their_numbers(tmp_path: Path) ->
     exchanges = [replace(answered("hall", at), poll=poll) for at, poll in enumerate(polls)]
     written(path, exchanges)
     assert [exchange.poll for exchange in exchanges_in(path)] == polls
+
+
+def test_a_note_that_never_ends_is_damage_before_it_takes_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoder, "_LONGEST_NOTE", 1 << 16)
+    path = tmp_path / "a.pcapng"
+    written(path, [answered("bus")])
+    endless = pcapng.journal([("ENERGY_AGENT_PART", "1/9"), ("ENERGY_AGENT", "x" * 1000)])
+    path.write_bytes(path.read_bytes() + 1000 * endless)
+    *_, damage = read_capture([path])
+    assert isinstance(damage, Damage)
+    assert "longer than any" in damage.reason
+    assert damage.offset < 70 * len(endless) + 10_000
+
+
+def test_descriptions_of_interfaces_without_end_are_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder, "_MOST_DESCRIBED", 1 << 16)
+    path = tmp_path / "a.pcapng"
+    line = pcapng.interface(pcapng.LINK_RAW, [(pcapng.INTERFACE_NAME, b"x" * 1000)])
+    path.write_bytes(Encoder(LINES, BOOT).begin(**HEAD) + 1000 * line)
+    *_, damage = read_capture([path])
+    assert isinstance(damage, Damage)
+    assert "more interfaces" in damage.reason
