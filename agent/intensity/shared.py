@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Any
 
 from agent.intensity.period import not_whole
-from agent.record import OF_ACCOUNT, ROLLUP
+from agent.record import OF_ACCOUNT, ROLLUP, end_of
 from agent.rollup.periods import DAY, INTERVAL, Calendar, Span
 from agent.rollup.reading import in_force
 from agent.rollup.total import Part, Sum, rollup_body
@@ -69,12 +69,13 @@ class Shared:
         if known and known[0] == rolled:
             return known[1]
         found: list[Stretch] = []
-        one = Fraction(1, self._calendar.expected(span))
         async for start_ns, bodies in in_force(self._store, span.start_ns, span.end_ns, kind=OF_ACCOUNT):
             single = {key.account: body for key, body in bodies.items() if key.period in ("", INTERVAL)}
             records = {name: single[name] for name in names if name in single}
             if names <= records.keys() and len({body["end"] for body in records.values()}) == 1:
-                found.append(Stretch(records, one, self._calendar.interval(start_ns).end_ns))
+                end_ns = end_of(records[min(names)])
+                days = Fraction(end_ns - start_ns, span.end_ns - span.start_ns)
+                found.append(Stretch(records, days, end_ns))
         cut = None
         if found:
             days = sum((each.days for each in found), Fraction())

@@ -5,6 +5,7 @@ Invariants:
 - All of it follows from the records in force alone, so nothing is counted twice whatever happens; a period is recorded
   together with the progress that says so, and is recorded again only where it says something else than before.
 - A period is added up once the intervals of its account reach its end; when one of them is revised later, it is again.
+- The intervals of what is worked out are cut as those it is made of, whatever length they have or had.
 - A turn reads one day at most, or the days of one month, and appends no more than the store has room for.
 """
 
@@ -13,6 +14,7 @@ import logging
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from agent.config import SiteConfig
@@ -49,6 +51,8 @@ class _Step:
     since_ns: int
     until_ns: int
     spans: dict[str, list[Span]]
+    own: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of what is worked out, from when to when the intervals begin that are recorded, too."""
     month: bool = False
     """Whether it is made of days instead of intervals."""
     day_ns: int | None = None
@@ -60,6 +64,9 @@ class _Step:
 
     def add(self, name: str, start_ns: int, part: Part) -> None:
         """Add what starts at a time to every period of an account it belongs to."""
+        since_ns, until_ns = self.own.get(name, (0, 0))
+        if since_ns <= start_ns < until_ns:
+            self.spans[name].append(Span(INTERVAL, "", start_ns, part.end_ns))
         for span in self.spans[name]:
             if span.start_ns <= start_ns < span.end_ns:
                 self.sums.setdefault((name, span), Sum()).add(part)
@@ -171,10 +178,10 @@ class Derived:
         if ends:
             end = min(ends.values())
             names = [name for name, due in ends.items() if due == end]
-            return _step({name: self._ending(name, end) for name in names}, end)
+            return self._step({name: self._calendar.ending(end) for name in names}, end)
         if (day := earliest(self._progress, "days")) is not None:
             names = [name for name, each in self._progress.items() if day in each.days]
-            return _step({name: self._again(name, day) for name in names}, day, day_ns=day)
+            return self._step({name: self._again(name, day) for name in names}, day, day_ns=day)
         if (month := earliest(self._progress, "months")) is not None:
             span = self._calendar.month(month)
             spans = {name: [span] for name, each in self._progress.items() if month in each.months}
@@ -185,16 +192,23 @@ class Derived:
         end_ns = self._calendar.next_end(done_ns)
         return min(end_ns, self._calendar.interval(done_ns).end_ns) if self._members.is_worked_out(name) else end_ns
 
-    def _ending(self, name: str, end_ns: int) -> list[Span]:
-        interval = [self._calendar.interval(end_ns - 1)] if self._members.is_worked_out(name) else []
-        return [*interval, *self._calendar.ending(end_ns)]
-
     def _again(self, name: str, day_ns: int) -> list[Span]:
         """Return all periods with a part in a day that were added up before."""
-        day = self._calendar.day(day_ns)
-        own = self._calendar.intervals(day) if self._members.is_worked_out(name) else ()
         done_ns = self._progress[name].done_ns
-        return [span for span in (*own, *self._calendar.overlapping(day)) if span.end_ns <= done_ns]
+        return [span for span in self._calendar.overlapping(self._calendar.day(day_ns)) if span.end_ns <= done_ns]
+
+    def _step(self, spans: dict[str, list[Span]], until_ns: int, *, day_ns: int | None = None) -> _Step:
+        """Return a step of what is new up to a time, or of a day once more."""
+        own = {}
+        for name in filter(self._members.is_worked_out, spans):
+            done_ns = self._progress[name].done_ns
+            own[name] = (done_ns, until_ns) if day_ns is None else (day_ns, min(done_ns, self._day_end(day_ns)))
+        reach = [(span.start_ns, span.end_ns) for each in spans.values() for span in each]
+        since, until = zip(*reach, *own.values(), (until_ns, until_ns), strict=True)
+        return _Step(min(since), max(until), spans, own, day_ns=day_ns)
+
+    def _day_end(self, day_ns: int) -> int:
+        return self._calendar.midnight(self._calendar.day(day_ns) + timedelta(days=1))
 
     async def _read(self, step: _Step) -> None:
         """Read what a step adds up, and what was recorded of its periods before."""
@@ -247,7 +261,8 @@ class Derived:
         if key not in step.sums:
             return False
         (name, span), former = key, step.former.get(key)
-        total, expected = step.sums[key].total, self._calendar.expected(span)
+        total = step.sums[key].total
+        expected = 1 if span.period == INTERVAL else self._calendar.expected(span)
         body = self._members.completed(rollup_body(self._members.head(name), span, total, expected))
         if former and (same_figures(former, body) or former["intervals"] > body["intervals"]):
             return False  # nothing new, or what it was added up from is no more kept as a whole
@@ -263,9 +278,3 @@ class Derived:
 
     def _save(self, name: str) -> None:
         self._store.save_state(f"{_STATE}{name}", self._progress[name].state())
-
-
-def _step(spans: dict[str, list[Span]], until_ns: int, *, day_ns: int | None = None) -> _Step:
-    every = [span for each in spans.values() for span in each]
-    since_ns = min((span.start_ns for span in every), default=until_ns)
-    return _Step(since_ns, max((span.end_ns for span in every), default=until_ns), spans, day_ns=day_ns)

@@ -42,7 +42,10 @@ class Shift:
 
 
 class Calendar:
-    """The periods of a time zone, for intervals of `length_s`: an interval belongs to the periods it starts in."""
+    """The periods of a time zone, for intervals of `length_s`: an interval belongs to the periods it starts in.
+
+    Intervals of another length may be recorded, from before it was changed.
+    """
 
     def __init__(self, zone: ZoneInfo, length_s: float, shifts: Sequence[Shift] = ()) -> None:
         self._zone, self._shifts = zone, tuple(shifts)
@@ -96,14 +99,8 @@ class Calendar:
         found = (*self.of_day(day - timedelta(days=1)), *self.of_day(day))
         return [span for span in found if span.end_ns > begin]
 
-    def intervals(self, day: date) -> Iterator[Span]:
-        """Yield the intervals of a local day."""
-        begin, end = self.midnight(day), self.midnight(day + timedelta(days=1))
-        for at in range(begin, end, self.length_ns):
-            yield Span(INTERVAL, "", at, min(at + self.length_ns, end))
-
     def interval(self, time_ns: int) -> Span:
-        """Return the interval around a moment."""
+        """Return the interval around a moment, as intervals are cut now."""
         day = self.day(time_ns)
         begin, end = self.midnight(day), self.midnight(day + timedelta(days=1))
         start = time_ns - (time_ns - begin) % self.length_ns

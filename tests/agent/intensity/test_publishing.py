@@ -84,9 +84,10 @@ class Office:
         }
         self.scribe.record("rollup", "hall/x", since_ns, {**head, **output, **known})
 
-    def interval(self, account: str, since_ns: int, amount: float) -> None:
-        """Record a quarter of an hour of the fan, the boiler or the output."""
-        ends = (datetime.fromtimestamp(time_ns // S, UTC).isoformat() for time_ns in (since_ns, since_ns + 900 * S))
+    def interval(self, account: str, since_ns: int, amount: float, length_s: int = 900) -> None:
+        """Record a quarter of an hour, or another time, of the fan, the boiler or the output."""
+        times = (since_ns, since_ns + length_s * S)
+        ends = (datetime.fromtimestamp(time_ns // S, UTC).isoformat() for time_ns in times)
         body = dict(zip(("start", "end"), ends, strict=True)) | {"account": account, "revision": 0, "amount": amount}
         body |= {"unit": "t"} if account == "steam" else {"unit": "kWh", "energy_kwh": amount, "kgce": 0.0}
         body |= {"coverage": 1.0, "estimated": 0.0, "quality": "good"}
@@ -164,6 +165,18 @@ async def test_of_a_day_in_which_the_output_was_counted_for_an_hour_that_hour_co
     assert (day["value"], day["inputs"]["output_t"]) == (10.0, 4.0)
     assert day["coverage"] == pytest.approx(4 / 96, abs=1e-6)
     assert found["target_steam_energy", "year"]["inputs"]["days"] == 0.0
+
+
+async def test_hours_recorded_before_intervals_became_shorter_are_a_whole_day(tmp_path: Path) -> None:
+    async with office(tmp_path) as rooms:
+        begin = midnight(2, 2)
+        rooms.rolled_up("day", begin, midnight(2, 3), made=24.0, energy=960.0, counted=24)
+        for hour in range(24):
+            for account, amount in (("boiler-1/natural_gas", 30.0), ("fan-1/electricity", 10.0), ("steam", 1.0)):
+                rooms.interval(account, begin + hour * 3600 * S, amount, length_s=3600)
+        found = await rooms.figures()
+
+    assert found["target_steam_energy", "year"]["inputs"]["days"] == 1.0
 
 
 async def test_where_no_time_is_shared_there_is_no_intensity(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """A store in memory whose records can be read back, and the accounts that write intervals to it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from agent.config import SiteConfig
 from agent.record import INTERVAL, Record, rfc3339
 from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
+from agent.sections import IntervalSection
 from tests.agent.desk import Desk, Notebook
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -76,6 +77,12 @@ class Works:
         self.desk.ledger.restore(self.shelf.states.get)
         self.derived.restore()
         self.desk.bookkeeper.followers.append(self.derived.note)
+
+    def cut(self, length_s: int) -> None:
+        """Go on with intervals of another length."""
+        self.length_s = length_s
+        self.config = replace(self.config, interval=IntervalSection(length=f"{length_s}s"))
+        self.derived.keep(self.config, self.desk.ledger)
 
     def interval(self, start_s: int, quanta: int, account: str = FAN, **keys: Any) -> None:
         """Write the next revision of an interval."""

@@ -158,6 +158,44 @@ async def test_what_has_left_the_configuration_has_no_last_interval(tmp_path: Pa
     assert works.derived.latest_intervals.keys() == {"hall/third"}
 
 
+# From 0:20 on in hours instead of quarters, and in quarters instead of hours: what was begun goes on to the full hour.
+SHORTER = [(0, 900), (900, 900), (1800, 900), (2700, 900), (3600, 3600), (7200, 3600)]
+LONGER = [(0, 3600), (3600, 900), (4500, 900), (5400, 900), (6300, 900)]
+OF_TWO_HOURS = [(0, 7200), (7200, 900), (8100, 900)]
+
+
+@pytest.mark.parametrize(
+    ("cuts", "former_s", "length_s", "read_before"),
+    [(SHORTER, 900, 3600, 1), (LONGER, 3600, 900, 0), (OF_TWO_HOURS, 7200, 900, 0)],
+)
+@pytest.mark.parametrize("revised", [False, True])
+async def test_intervals_that_are_worked_out_are_cut_as_those_they_are_made_of_when_the_length_changes(
+    tmp_path: Path, cuts: list[tuple[int, int]], former_s: int, length_s: int, read_before: int, *, revised: bool
+) -> None:
+    works = Works(tmp_path, VIRTUAL, length_s=former_s)
+    for index, (since, lasting) in enumerate(cuts):
+        if index == read_before:
+            works.cut(length_s)
+        works.length_s = lasting
+        works.interval(MIDNIGHT + since, 1_000_000 * (index + 1))
+        await works.settle()
+    if revised:
+        works.length_s = cuts[0][1]
+        works.interval(MIDNIGHT, 5_000_000)
+        await works.settle()
+    made = works.shelf.rollups("hall/third", "interval")
+    assert [(moment(body["start"]), moment(body["end"])) for body in made] == [
+        (since, since + lasting) for since, lasting in cuts
+    ]
+    assert [body["revision"] for body in made] == [int(revised), *[0] * (len(cuts) - 1)]
+    assert {(body["intervals"], body["expected"], body["coverage"]) for body in made} == {(1, 1, 1.0)}
+
+
+def moment(time: str) -> int:
+    """Return seconds since midnight."""
+    return round(datetime.fromisoformat(time).timestamp()) - MIDNIGHT
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["closed", "closed", "closed", "revised", "skipped", "restart", "turn"]),
