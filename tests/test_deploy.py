@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, load_config
+from agent.tables import LISTS, TABLES, VARIANTS
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"
@@ -58,6 +59,20 @@ def test_the_examples_behind_a_number_sign_have_no_mistake(tmp_path: Path) -> No
 
     shown = set(tomllib.loads(site.read_text(encoding="utf-8")))
     assert {"equipment", "calendar", "tariff", "carbon", "fuel", "green_power"} <= shown
+
+
+def test_the_example_configuration_has_a_word_on_every_key_of_every_table() -> None:
+    said: dict[str, str] = {}
+    table = ""
+    for line in EXAMPLE.read_text(encoding="utf-8").splitlines():
+        if header := re.match(r"#?\[+([a-z_]+)", line):
+            table = header[1]
+        said[table] = f"{said.get(table, '')}\n{line}"
+    # What machines have is told by their kind, in docs/equipment.md.
+    models = {name: model for name, model in (TABLES | LISTS).items() if name not in VARIANTS}
+    keys = [(name, field.alias or key) for name, model in models.items() for key, field in model.model_fields.items()]
+
+    assert [f"{table}.{key}" for table, key in keys if not re.search(rf"\b{key}\b", said.get(table, ""))] == []
 
 
 # --- the installer
