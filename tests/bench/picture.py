@@ -1,13 +1,16 @@
 """Draws how the agent grows with its devices, from bench.json: `python -m tests.bench.picture docs/growth.svg`."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
 from tests.bench.bench_fleet import GROWTH
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 610, 50, 300
-_STEP_US = 2
+_ROOM = 35
+"""Between the axis and the first point, for its label."""
+_STEP_US = 5
 _BEFORE_DEVICES, _BEFORE_US = 1000, 13.9
 """Before what the page tells of was done, on the same machine."""
 _TITLE = "processor time per point read [µs] / 每读一个点的处理器时间 [µs]"
@@ -25,8 +28,8 @@ def _dot(x: float, y: float, colour: str) -> str:
 
 def _drawn(costs: dict[int, float]) -> str:
     top_us = max(*costs.values(), _BEFORE_US) * 1.15
-    step = (_RIGHT - _LEFT) / (len(GROWTH) - 1)
-    across = {devices: _LEFT + at * step for at, devices in enumerate(GROWTH)}
+    first, width = _LEFT + _ROOM, _RIGHT - _ROOM - (_LEFT + _ROOM)
+    across = {devices: first + width * math.log(devices / GROWTH[0], GROWTH[-1] / GROWTH[0]) for devices in GROWTH}
     up = {cost_us: _BOTTOM - cost_us / top_us * (_BOTTOM - _TOP) for cost_us in (*costs.values(), _BEFORE_US)}
     line = " ".join(f"{across[devices]:.0f},{up[cost]:.0f}" for devices, cost in costs.items())
     marks = range(0, int(top_us) + 1, _STEP_US)
