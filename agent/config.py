@@ -93,6 +93,11 @@ class SiteConfig:
         return self.path.parent / path
 
     @property
+    def profile_digests(self) -> dict[str, str]:
+        """The digest of the profile of each device, by its name."""
+        return {name: profile.digest for name, profile in self.profiles.items()}
+
+    @property
     def sinks(self) -> tuple[str, ...]:
         """Names of the receivers there are."""
         return tuple(name for name in SINKS if getattr(self, name) is not None)

@@ -96,6 +96,11 @@ class FactorLibrary:
         """Return a summary of every set, sorted by id."""
         return tuple(_summary(self._sets[name]) for name in sorted(self._sets))
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """The version of each set by its id, which tells its figures from others."""
+        return {summary.id: summary.version for summary in self.sets()}
+
     def get(self, name: str) -> FactorSet:
         """Return a whole set: values, sources, validity, confidence. Raises CarbonError when there is none."""
         if name not in self._sets:

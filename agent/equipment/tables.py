@@ -53,7 +53,6 @@ _TRANSFORMERS = """
 """GB 20052-2024, table 1 (10 kV, oil-immersed, electrical steel, Dyn11): capacity [kVA] | P0, Pk [kW] of grade 1 | …"""
 
 _POLES = (2, 4, 6, 8)
-GRADES = (1, 2, 3)
 
 
 def _rows(table: str) -> dict[float, list[list[float]]]:

@@ -37,16 +37,6 @@ class Site:
             profile = self.config.profiles.get(name)
             if profile and profile.digest != digest:
                 found.append(f"profile of {name}")
-        versions = factor_versions(self.library)
+        versions = self.library.versions
         sets = sorted({*versions, *books.factors})
         return found + [f"factor set {name}" for name in sets if versions.get(name) != books.factors.get(name)]
-
-
-def factor_versions(library: FactorLibrary) -> dict[str, str]:
-    """Return the version of each factor set, which tells its figures from others."""
-    return {each.id: each.version for each in library.sets()}
-
-
-def profile_digests(config: SiteConfig) -> dict[str, str]:
-    """Return the digest of the profile of each device."""
-    return {name: profile.digest for name, profile in config.profiles.items()}

@@ -62,19 +62,6 @@ def upper_pdu(device: bytes, *, outbound: bool) -> bytes:
     return b"".join(_TAG.pack(tag, len(value)) + value for tag, value in tags)
 
 
-def behind_tags(data: bytes) -> bytes | None:
-    """Return the RTU frame behind its tags; None if they name another dissector or do not end."""
-    at, name = 0, b""
-    while at + _TAG.size <= len(data):
-        tag, size = _TAG.unpack_from(data, at)
-        at += _TAG.size + size
-        if tag == _TAG_NAME:
-            name = data[at - size : at].rstrip(b"\0")
-        if tag == 0:
-            return data[at:] if name == b"mbrtu" else None
-    return None
-
-
 def _checksum(head: bytes) -> int:
     total: int = sum(struct.unpack(f">{len(head) // 2}H", head))
     total = (total & 0xFFFF) + (total >> 16)
