@@ -7,8 +7,10 @@ Invariants:
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,7 +33,7 @@ from agent.bundle.form import (
 )
 
 _PIECE = 1 << 20
-_LARGEST_HEAD = 64 << 20
+_LARGEST_HEAD = 32 << 20
 """More than the list of a hundred thousand members takes."""
 
 
@@ -119,7 +121,7 @@ def _check_members(file: BinaryIO, manifest: Manifest, heads: list[int], inspect
         file.seek(place - BLOCK)
         block = file.read(BLOCK)
         if block != header(member.path, member.size):
-            _explain_header(file, block, member, place - BLOCK, inspection, [each.path for each in manifest.members])
+            _explain_header(file, block, member, place - BLOCK, inspection, manifest)
             if parse_header(block):
                 return  # another member stands here, and all that follow are elsewhere
             file.seek(place)
@@ -181,7 +183,7 @@ def _first_line(one: bytes, other: bytes) -> int:
 
 
 def _explain_header(
-    file: BinaryIO, block: bytes, member: Member, start: int, inspection: Inspection, listed: list[str]
+    file: BinaryIO, block: bytes, member: Member, start: int, inspection: Inspection, manifest: Manifest
 ) -> None:
     """Say why another head stands where that of a member should: damage, or members that moved."""
     place = f"head of {member.path} (byte {start} to {start + BLOCK - 1})"
@@ -190,10 +192,12 @@ def _explain_header(
     elif (instead := parse_header(block)) is None:
         inspection.wrong(place, "is not as it was written")
     else:
-        found = [*listed[: listed.index(member.path)], *_paths_from(file, start)]
+        listed = dict.fromkeys(each.path for each in manifest.members)
+        before = takewhile(lambda path: path != member.path, listed)
+        found = Counter(chain(before, _paths_from(file, start)))
         missing = [path for path in listed if path not in found]
         added = [path for path in found if path not in listed]
-        twice = sorted({path for path in found if found.count(path) > 1})
+        twice = sorted(path for path, count in found.items() if count > 1)
         for paths, what in ((missing, "is missing"), (twice, "stands there twice"), (added, "is not in the manifest")):
             for path in paths:
                 inspection.wrong(path, what)

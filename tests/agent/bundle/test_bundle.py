@@ -180,6 +180,40 @@ def test_a_figure_or_page_changed_and_signed_again_is_found(works: Works, tmp_pa
     assert path in found[1]
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b"null", b"\xff", b"[" * 5000])
+def test_a_summary_that_is_none_is_told_in_one_line(works: Works, tmp_path: Path, content: bytes) -> None:
+    forged = remade(works.bundle, tmp_path / "forged.tar", works.key, {"summary.json": content})
+    name, text = _first(verify(forged, NOTHING))
+    assert (name, text.partition(":")[0].partition(",")[0]) == (FIGURES, "summary.json")
+
+
+@pytest.mark.parametrize("documents", [[None], ["x"], [{}], 7])
+def test_a_list_of_documents_that_makes_no_sense_is_told_in_one_line(
+    works: Works, tmp_path: Path, documents: object
+) -> None:
+    forged = remade(works.bundle, tmp_path / "forged.tar", works.key, {}, documents=documents)
+    states = _states(verify(forged, NOTHING))
+    assert State.HOLDS not in states[FIGURES]
+
+
+def test_figures_forged_under_the_name_of_another_version_are_found(works: Works, tmp_path: Path) -> None:
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    summary["records"] += 1
+    changed = {"summary.json": orjson.dumps(summary, option=orjson.OPT_INDENT_2)}
+    forged = remade(works.bundle, tmp_path / "forged.tar", works.key, changed, software="0.0.1")
+    name, text = _first(verify(forged, NOTHING))
+    assert (name, "records: says" in text) == (FIGURES, True)
+
+
+def test_a_summary_of_another_version_that_tells_of_more_is_no_forgery(works: Works, tmp_path: Path) -> None:
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    del summary["records"]
+    changed = {"summary.json": orjson.dumps({**summary, "more": 1}, option=orjson.OPT_INDENT_2)}
+    verdict = verify(remade(works.bundle, tmp_path / "other.tar", works.key, changed, software="0.0.1"), NOTHING)
+    assert verdict.right, verdict.first
+    assert State.UNCHECKED in _states(verdict)[PAGE]
+
+
 def test_another_factor_in_a_document_of_the_bundle_is_found(works: Works, tmp_path: Path) -> None:
     inspection = inspect(works.bundle)
     manifest = inspection.manifest

@@ -221,3 +221,18 @@ def test_a_key_is_given_as_text_or_file(bundle: Path, tmp_path: Path) -> None:
     for wrong in ("ed25519:AAAA", str(bundle), "nothing"):
         with pytest.raises(ValueError, match="give ed25519"):
             given_key(wrong)
+
+
+def test_of_very_many_members_one_that_moved_is_named_in_one_pass(tmp_path: Path) -> None:
+    count = 20_000  # compared one by one, they would be four hundred million pairs
+    bundle = tmp_path / "many.tar"
+    write_bundle(bundle, {f"captures/{number:05}": b"" for number in range(count)}, HEAD, KEY)
+    content = bundle.read_bytes()
+    one, other = (content.index(header(f"captures/{number:05}", 0)) for number in (0, 1))
+    swapped = bytearray(content)
+    swapped[one : one + BLOCK], swapped[other : other + BLOCK] = (
+        content[other : other + BLOCK],
+        content[one : one + BLOCK],
+    )
+    (found,) = _found(bundle, bytes(swapped))
+    assert str(found) == "captures/00000: 'captures/00001' stands in its place"
