@@ -10,6 +10,7 @@ from pathlib import Path
 
 from agent.crosscheck import crosscheck
 from agent.kept_documents import KeptDocuments
+from agent.plant import Plant, build_plant
 from agent.sections import (
     AccountSection,
     AuditSection,
@@ -91,6 +92,10 @@ class SiteConfig:
     def resolve(self, path: str) -> Path:
         """Return a path of the file, relative ones taken from the file's own folder."""
         return self.path.parent / path
+
+    def plant(self) -> Plant:
+        """Form what is accounted for: accounts, outputs and intensities."""
+        return build_plant(self.devices, self.profiles, self.accounts, self.outputs, self.intensities)
 
     @property
     def profile_digests(self) -> dict[str, str]:

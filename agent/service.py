@@ -34,7 +34,6 @@ from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
 from agent.notify import notify
 from agent.output.listening import Listener
-from agent.plant import build_plant
 from agent.poller import LinePoller
 from agent.polling import line_poller
 from agent.presence import post_meta, post_status
@@ -107,7 +106,7 @@ class Agent:
         self._asked = asyncio.Event()
 
     def _ledger(self, config: SiteConfig) -> Ledger:
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         return Ledger(config, plant, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:

@@ -12,7 +12,6 @@ from agent.carbon.errors import FactorFileError
 from agent.carbon.factors import FactorLibrary
 from agent.config import ConfigError, load_config
 from agent.kept_documents import KeptDocuments
-from agent.plant import build_plant
 
 Body = dict[str, Any]
 _KINDS = ("configuration", "profile", "factors", "software")
@@ -64,7 +63,7 @@ def ground(path: Path, kept: KeptDocuments) -> Ground:
         library = FactorLibrary.load(packaged=kept.factors)
     except (ConfigError, FactorFileError) as error:
         raise BundleError(f"the configuration cannot be read with this program: {error.problems[0]}") from error
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return Ground(config, library, (*plant.accounts, *plant.outputs))
 
 

@@ -13,7 +13,6 @@ from agent.commands.intervals import latest_revisions, parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.plant import build_plant
 from agent.record import ROLLUP
 from agent.rollup.balance import Balance
 from agent.rollup.export import csv_text
@@ -52,7 +51,7 @@ class Asked:
 
 def configured_balances(config: SiteConfig) -> dict[str, Balance]:
     """Return the balances of a configuration by name."""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return {each.name: each for each in balances_of(config.balances, config.devices, plant.accounts)}
 
 

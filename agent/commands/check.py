@@ -17,7 +17,6 @@ from agent.conversions import Conversions, library_of
 from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.window import Windows
-from agent.plant import build_plant
 from agent.rollup.balance import Flow
 from agent.warning.build import watches
 from drivers.plan import plan
@@ -53,7 +52,7 @@ def plan_of(config: SiteConfig) -> list[dict[str, Any]]:
 
 def memory_of(config: SiteConfig) -> dict[str, Any]:
     """Return what the rings will hold."""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     columns = COLUMNS * (len(plant.accounts) + len(plant.outputs))
     windows = Windows(columns, tick_s=config.windows.tick, spans_s=tuple(config.windows.spans_s.values()))
     return {
@@ -66,7 +65,7 @@ def memory_of(config: SiteConfig) -> dict[str, Any]:
 
 def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
     """Return what is accounted for, from which quantity, and with which figures at a time."""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     conversions = Conversions(config, library_of(config))
     found = []
     for account in (*plant.accounts, *plant.outputs):

@@ -21,7 +21,7 @@ from agent.corrections.check import refusal
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Request, Revise, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from agent.record import start_of
 from agent.service import Agent
 from agent.store import StoreError, read_intervals
@@ -195,7 +195,7 @@ def _wait(store: Path, name: str, patience_s: float) -> dict[str, Any] | None:
 
 
 def _plant(config: SiteConfig) -> tuple[Account, ...]:
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return (*plant.accounts, *plant.outputs)
 
 

@@ -16,7 +16,6 @@ from agent.commands.table import fixed, print_table
 from agent.config import load_config
 from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
-from agent.plant import build_plant
 from agent.record import OF_ACCOUNT, ROLLUP
 from agent.rollup.periods import INTERVAL
 from agent.store import StoreError, read_intervals
@@ -47,7 +46,7 @@ def intensity(path: Path, asked: Asked) -> Exit:
     start_ns, end_ns = parse_time(asked.start, zone), parse_time(asked.end, zone)
     if end_ns <= start_ns:
         raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     names = [each.name for each in plant.intensities]
     if asked.name is not None and asked.name not in names:
         raise CommandError(f"there is no intensity '{asked.name}': {nearest(asked.name, names)}")

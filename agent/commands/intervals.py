@@ -12,7 +12,6 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import seconds
-from agent.plant import build_plant
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
@@ -103,7 +102,7 @@ def _write_parquet(records: list[dict[str, Any]]) -> None:
 
 def _expect_known(account: str, config: SiteConfig) -> None:
     """Raise CommandError for an account that the configuration does not have; one that it had once may have records."""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     balances = balances_of(config.balances, config.devices, plant.accounts)
     names = [entry.name for entry in (*plant.accounts, *plant.outputs)]
     names += [*(entry.name for entry in config.virtual), *(entry.name for entry in balances)]

@@ -8,7 +8,6 @@ from agent.config import SiteConfig
 from agent.kept_documents import KeptDocuments
 from agent.ledger import Ledger
 from agent.own_factors import own_factor_files
-from agent.plant import build_plant
 from agent.tape.notes import Books
 
 
@@ -22,7 +21,7 @@ class Site:
         self.config = config
         own = [] if kept else own_factor_files(config.path.parent, config.carbon.factors)
         self.library = FactorLibrary.load([*own, *factor_files], packaged=kept.factors if kept else None)
-        self.plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        self.plant = config.plant()
 
     def ledger(self, start_ns: int, boot: str) -> Ledger:
         """Return an empty ledger."""

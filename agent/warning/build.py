@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from agent.agreement import FIGURE as COUNTER_CHECK
 from agent.alarm import Severity
 from agent.config import SiteConfig
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from agent.record import AGENT
 from agent.sections import DeviceSection
 from agent.sections.equipment import FeederSection, MotorSection
@@ -89,7 +89,7 @@ def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str])
 
 def _weekly(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -> Watch:
     account = section.account or ""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     read = account in {each.name for each in (*plant.accounts, *plant.outputs)}
     key = places[account.partition("/")[0]] if read else AGENT
     rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), figure_gap_ns(config))
@@ -100,7 +100,7 @@ def _weekly(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -
 
 def _budgets(config: SiteConfig) -> Iterator[Watch]:
     """Yield two alarms of each budget: one for yellow, one for red."""
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     places = {account.name: account.key for account in (*plant.accounts, *plant.outputs)}
     for budget in budgets_of(config, places):
         value = Value(budget.place, figure=budget_figure(budget.name))
@@ -124,7 +124,7 @@ def _guard(config: SiteConfig, section: AlarmSection, guard: WhileSection, place
 
 
 def _built_in(config: SiteConfig, places: dict[str, str]) -> Iterator[Watch]:
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     for key in dict.fromkeys(account.key for account in plant.accounts if _checked(account)):
         rule = Rule(_DEVIATION_PERCENT, -_DEVIATION_PERCENT, 1.0, 30 * 60 * _S, figure_gap_ns(config))
         yield _built("counter-check", key, COUNTER_CHECK, rule)

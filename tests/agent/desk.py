@@ -14,7 +14,6 @@ from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.plant import build_plant
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder
@@ -82,7 +81,7 @@ class Desk:
         self.config = config
         self.store = store or Notebook()
         self.board = Board()
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
         self.now_ns = START
         self.synchronised, self.wrong_ns = synchronised, wrong_ns

@@ -19,7 +19,6 @@ import pytest
 from agent.carbon.factors import FactorLibrary
 from agent.interval_body import interval_body
 from agent.ledger import Ledger
-from agent.plant import build_plant
 from tests.agent.frames import SITE, configured, frame
 
 LENGTH = timedelta(minutes=15)
@@ -223,7 +222,7 @@ def booked(tmp_path: Path, case: Case, *, site: str = SITE) -> dict[str, Any]:
     """Return the record of the quarter of an hour between the case's two readings."""
     (tmp_path / "meters.toml").write_text(HEAT_AND_MORE, encoding="utf-8")
     config = configured(tmp_path, site + case.config)
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     opened = datetime(case.year, 11, 20, 8, tzinfo=UTC)
     times_ns = [int(moment.timestamp()) * 10**9 for moment in (opened, opened + LENGTH)]
     ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=times_ns[0])

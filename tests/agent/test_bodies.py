@@ -16,7 +16,7 @@ from agent.interval_body import interval_body
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from agent.store import record_hash
 from drivers.reading import Frame, Quality
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
@@ -32,7 +32,7 @@ def config(tmp_path: Path) -> SiteConfig:
 
 
 def ledger_of(config: SiteConfig) -> Ledger:
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return Ledger(config, plant, LIBRARY, start_ns=NOW)
 
 

@@ -10,7 +10,6 @@ from agent.board import Board
 from agent.carbon.factors import FactorLibrary
 from agent.config import ConfigError, load_config
 from agent.ledger import Ledger
-from agent.plant import build_plant
 from agent.presence import post_meta
 
 NOW = 1_790_000_000 * 10**9
@@ -59,7 +58,7 @@ def test_a_meter_has_one_certificate_after_the_other(tmp_path: Path) -> None:
 
 def test_meta_tells_the_certificates_of_a_meter(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, TEXT))
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     board = Board()
     post_meta(board, config, Ledger(config, plant, FactorLibrary.load(), start_ns=NOW), NOW)
     payload = board.get("substation/main-meter/meta")

@@ -19,7 +19,6 @@ from agent.interval_body import interval_body
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
-from agent.plant import build_plant
 from agent.schemas import DOCUMENTS
 from tests.agent.frames import SITE, configured, frame, frame_at
 
@@ -103,13 +102,7 @@ class Desk:
     def __init__(self, folder: Path, text: str, start_ns: int = EIGHT, boot_id: str = "", *, site: str = SITE) -> None:
         (folder / "meters.toml").write_text(GAS_METER, encoding="utf-8")
         self.config: SiteConfig = configured(folder, site + text)
-        plant = build_plant(
-            self.config.devices,
-            self.config.profiles,
-            self.config.accounts,
-            self.config.outputs,
-            self.config.intensities,
-        )
+        plant = self.config.plant()
         self.ledger = Ledger(self.config, plant, library_of(self.config), start_ns=start_ns, boot_id=boot_id)
 
     def steam(self, time_ns: int, counts: int, pressure: int = 899, temperature: int = 2000) -> None:

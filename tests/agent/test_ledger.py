@@ -10,7 +10,7 @@ from agent.config import SiteConfig
 from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
-from agent.plant import Plant, build_plant
+from agent.plant import Plant
 from tests.agent.frames import DEVICES, SITE, configured, frame, frame_at, lost_frame
 
 LIBRARY = FactorLibrary.load()
@@ -29,7 +29,7 @@ def config(tmp_path: Path) -> SiteConfig:
 
 
 def plant_of(config: SiteConfig) -> Plant:
-    return build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    return config.plant()
 
 
 def ledger_of(config: SiteConfig, start_ns: int = START) -> Ledger:

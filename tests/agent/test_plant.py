@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import SiteConfig
-from agent.plant import Plant, PlantError, accounts_of, added_account, build_plant, output
+from agent.plant import Plant, PlantError, accounts_of, added_account, output
 from agent.sections import AccountSection, OutputSection
 from tests.agent.frames import SITE, configured
 
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def built(config: SiteConfig) -> Plant:
-    return build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    return config.plant()
 
 
 def added(config: SiteConfig, source: str, name: str = "heat-1/x") -> AccountSection:

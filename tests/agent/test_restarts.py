@@ -14,7 +14,6 @@ from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import AMOUNT, CO2_KG, ESTIMATED, LAYOUTS, MEASURED_S, Ledger
 from agent.metering.history import Moment
-from agent.plant import build_plant
 from tests.agent.frames import DEVICES, SITE, configured, frame_at
 
 LIBRARY = FactorLibrary.load()
@@ -56,13 +55,7 @@ class Works:
         return Moment(START + (self.now_s + self.wrong_s) * S, (self.now_s - self.booted_s) * S, self.boot)
 
     def started(self) -> Ledger:
-        plant = build_plant(
-            self.config.devices,
-            self.config.profiles,
-            self.config.accounts,
-            self.config.outputs,
-            self.config.intensities,
-        )
+        plant = self.config.plant()
         ledger = Ledger(self.config, plant, LIBRARY, start_ns=START, boot_id=self.boot)
         ledger.restore(self.kept.states.get)
         self.kept.rows |= ledger.left_rows(self.kept.rows)

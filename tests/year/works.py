@@ -22,7 +22,7 @@ from agent.conversions import library_of
 from agent.interval_body import interval_body
 from agent.ledger import Ledger
 from agent.metering.amount import Declaration, quanta
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from drivers.codec import Codec
 from drivers.plan import plan
 from drivers.reading import Block, Exchange, Outcome
@@ -151,7 +151,7 @@ class Works:
 
     def _ledger(self, start_ns: int) -> Ledger:
         config = self.config
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         ledger = Ledger(config, plant, self._library, start_ns=start_ns, boot_id="")
         ledger.declare(self._declared)
         return ledger

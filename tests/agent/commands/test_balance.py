@@ -11,7 +11,6 @@ import pytest
 
 from agent.cli import main
 from agent.config import SiteConfig
-from agent.plant import build_plant
 from agent.rollup.balance import Balance
 from agent.rollup.balanced import recorded
 from agent.rollup.tree import balances_of
@@ -66,7 +65,7 @@ async def path(tmp_path: Path) -> Path:
 
 
 def _balances(config: SiteConfig) -> list[Balance]:
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return balances_of(config.balances, config.devices, plant.accounts)
 
 

@@ -21,7 +21,6 @@ from agent.corrections.desk import Corrections, fingerprint
 from agent.corrections.request import Revise, answered, ask
 from agent.ledger import Ledger
 from agent.metering.amount import Declaration
-from agent.plant import build_plant
 from agent.scribe import Scribe
 from agent.store import Store, read_intervals, record_hash
 from agent.timekeeping import Clocks, Timekeeper
@@ -92,7 +91,7 @@ async def office(config: SiteConfig, second: float = 0.0) -> AsyncIterator[Offic
     store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
     await store.open()
     try:
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         ledger = Ledger(config, plant, library_of(config), start_ns=now_ns)
         bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
         corrections = Corrections(path, scribe, bookkeeper)

@@ -2,7 +2,6 @@ from pathlib import Path
 
 from agent.config import load_config
 from agent.demo import config
-from agent.plant import build_plant
 from agent.rollup.tree import balances_of
 from simulators.plant import load_plant
 
@@ -29,7 +28,7 @@ def test_the_demo_balances_what_comes_in_against_what_the_motors_take(tmp_path: 
     path = tmp_path / "demo.toml"
     path.write_text(config.text(PLACES, mqtt_port=1883, http_port=8081, store_size="1MiB"), encoding="utf-8")
     loaded = load_config(path)
-    plant = build_plant(loaded.devices, loaded.profiles, loaded.accounts, loaded.outputs, loaded.intensities)
+    plant = loaded.plant()
 
     (balance,) = balances_of(loaded.balances, loaded.devices, plant.accounts)
     assert balance.name == "site/electricity"
@@ -44,6 +43,6 @@ def test_the_demo_reads_exactly_what_the_built_in_plant_has(tmp_path: Path) -> N
 
     served = {entry.name: entry.profile for entry in description.devices}
     assert {device.name: device.profile for device in loaded.devices} == served
-    plant = build_plant(loaded.devices, loaded.profiles, loaded.accounts, loaded.outputs, loaded.intensities)
+    plant = loaded.plant()
     assert {account.carrier for account in plant.accounts} == {"natural_gas", "electricity"}
     assert [made.name for made in plant.outputs] == ["steam"]

@@ -14,7 +14,6 @@ from agent.cli import main
 from agent.conversions import library_of
 from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
-from agent.plant import build_plant
 from agent.scribe import Scribe
 from agent.store import Store
 from agent.timekeeping import Clocks, Timekeeper
@@ -53,7 +52,7 @@ class Office:
         path = self.config.resolve(self.config.store.path)
         self.store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=["mqtt"])
         config = self.config
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         ledger = Ledger(config, plant, library_of(config), start_ns=NOW)
         self.scribe = Scribe(self.store, site="works", keeper=keeper)
         self.bookkeeper = Bookkeeper(ledger, self.scribe)

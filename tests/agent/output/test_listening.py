@@ -14,7 +14,6 @@ from agent.clock import look
 from agent.config import SiteConfig
 from agent.ledger import AMOUNT, Ledger
 from agent.output.listening import Listener
-from agent.plant import build_plant
 from agent.timekeeping import Timekeeper
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import running_mosquitto
@@ -53,7 +52,7 @@ class Desk:
     """A ledger, and a listener beside it."""
 
     def __init__(self, config: SiteConfig) -> None:
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         self.keeper = Timekeeper(look, wait_s=0.0)
         self.keeper.look()
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=self.keeper.now_ns())

@@ -28,7 +28,6 @@ from agent.corrections.request import Request, answered, ask
 from agent.learning import Learned
 from agent.ledger import Ledger
 from agent.metering.amount import Reading
-from agent.plant import build_plant
 from agent.polled import Cadence, PolledDevice
 from agent.recorder import Recorder
 from agent.scribe import Scribe
@@ -295,7 +294,7 @@ class Works:
         self.look()
 
     def _ledger(self, config: SiteConfig) -> Ledger:
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         start_ns = self.keeper.started.wall_ns
         return Ledger(config, plant, library_of(config), start_ns=start_ns, boot_id=self.boot)
 

@@ -11,7 +11,7 @@ from agent.conversions import Conversions
 from agent.figure import Figure
 from agent.figures import figure_sources
 from agent.ledger import Ledger
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from agent.rollup.balance_figures import Balances
 from agent.rollup.tree import balances_of
 from tests.agent.desk import LIBRARY, START, S
@@ -67,7 +67,7 @@ incoming = ["main/electricity", "main/fed_in", "roof/electricity"]
 def told(folder: Path, text: str, amounts: dict[str, float], *, unmeasured: str = "") -> dict[str, Figure]:
     """Return the figures of a quarter of an hour in which accounts came to so many kWh."""
     config = configured(folder, SITE + PLANT + text)
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     ledger = Ledger(config, plant, LIBRARY, start_ns=START)
     for second in range(901):
         ledger.tick(second * S)

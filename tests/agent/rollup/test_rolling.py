@@ -8,7 +8,6 @@ import pytest
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.intensity.rolling import intensity_window
 from agent.ledger import Ledger, WindowFigures
-from agent.plant import build_plant
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows
 from tests.agent.desk import LIBRARY, START, S
@@ -59,7 +58,7 @@ class Plant:
         (folder / "fan.toml").write_text(FAN_PROFILE, encoding="utf-8")
         self.config = configured(folder, SITE + DEVICES + works() + MORE)
         config = self.config
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
         self.worked_out = worked_out_accounts(config, self.ledger)
         for second in range(901):

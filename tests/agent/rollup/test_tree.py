@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, SiteConfig
-from agent.plant import build_plant
 from agent.rollup.balance import Balance, Flow
 from agent.rollup.tree import balances_of, counted_at_the_site
 from tests.agent.frames import SITE, configured
@@ -19,7 +18,7 @@ def loaded(folder: Path, more: str = "") -> SiteConfig:
 
 def balances(folder: Path, more: str = "") -> dict[str, Balance]:
     config = loaded(folder, more)
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return {balance.name: balance for balance in balances_of(config.balances, config.devices, plant.accounts)}
 
 
@@ -79,7 +78,7 @@ def test_an_account_says_itself_what_it_meters(tmp_path: Path) -> None:
 
 def test_without_a_meter_that_says_so_there_is_no_balance(tmp_path: Path) -> None:
     config = configured(tmp_path, SITE + works().replace("meters", "#meters").split('\n[[device]]\nname = "fan"')[0])
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     assert balances_of(config.balances, config.devices, plant.accounts) == []
 
 
@@ -119,7 +118,7 @@ def test_the_name_of_a_balance_is_no_other_account(tmp_path: Path) -> None:
 
 def test_nothing_counts_twice_for_the_site(tmp_path: Path) -> None:
     config = loaded(tmp_path)
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     areas = {device.name: device.area for device in config.devices}
     counted = [flow.account for flow in counted_at_the_site(plant.accounts, areas)]
     incoming = [flow.account for flow in balances(tmp_path)["site/electricity"].incoming]
@@ -136,6 +135,6 @@ unit = 1
 profile = "generic/vfd-motor"
 """
     config = configured(tmp_path, SITE + fan)
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     counted = [flow.account for flow in counted_at_the_site(plant.accounts, {"fan-1": "hall"})]
     assert counted == ["fan-1/electricity"]

@@ -9,7 +9,7 @@ import pytest
 
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.config import ConfigError
-from agent.plant import Account, build_plant
+from agent.plant import Account
 from agent.rollup.total import Part
 from agent.rollup.virtual import virtual_accounts
 from tests.agent.desk import LIBRARY
@@ -105,7 +105,7 @@ def bought(account: Account) -> Conversion:
 def worked_out(folder: Path, text: str) -> dict[str, float]:
     """Return the figures of a virtual account of the records above."""
     config = configured(folder, SITE + METERS + f'\n[[virtual]]\nname = "all/net"\n{text}\n')
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     (virtual,) = virtual_accounts(config.virtual, plant.accounts)
     found = virtual.of({name: part(name) for name in RECORDS}, bought)
     assert found is not None

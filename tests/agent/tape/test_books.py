@@ -15,7 +15,6 @@ from agent.config import SiteConfig
 from agent.interval_body import interval_body
 from agent.ledger import Ledger
 from agent.metering.amount import Declaration, Reading
-from agent.plant import build_plant
 from agent.tape.books import copied, put
 from drivers.reading import Quality
 from tests.agent.frames import DEVICES, SITE, configured, frame_at, lost_frame
@@ -132,7 +131,7 @@ def due(ledger: Ledger, now_ns: int) -> Iterator[dict[str, Any]]:
 
 
 def empty(config: SiteConfig, boot: str = "boot-1") -> Ledger:
-    plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+    plant = config.plant()
     return Ledger(config, plant, LIBRARY, start_ns=START, boot_id=boot)
 
 

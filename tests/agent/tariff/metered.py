@@ -6,7 +6,6 @@ from pathlib import Path
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.plant import build_plant
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
 from agent.tariff.figures import TariffFigures
@@ -63,7 +62,7 @@ class Works:
     def __init__(self, folder: Path, start: str, books: TariffBooks | None = None) -> None:
         self.config: SiteConfig = configured(folder, CONFIGURATION)
         config = self.config
-        plant = build_plant(config.devices, config.profiles, config.accounts, config.outputs, config.intensities)
+        plant = config.plant()
         self.now_ns = clock(start)
         self.ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=self.now_ns)
         self.books = books or TariffBooks(tariffs(config.tariffs, config.calendar, config.site.zone))
