@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from agent.breaker import Breaker
 from agent.learning import Learned, search
 from agent.polled import Cadence, PolledDevice
+from drivers.entry import MAX_REGISTERS
 from drivers.errors import GATEWAY_CODES, ExceptionCode, LineDown, LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.pause import sleep_until
@@ -37,7 +38,6 @@ _LEARN_AGAIN_S, _WRONG_PROFILE_S = 60.0, 3600.0
 _RECHECK_FIRST_S, _RECHECK_S = 600.0, 86400.0
 """A device may have been starting when it was learned; later only a new firmware changes what it has."""
 _JUST_NOW_S = 1.0
-_MOST_AT_ONCE = 125
 
 Results = dict[Block, Exchange | LineError]
 
@@ -154,7 +154,7 @@ class Asker:
         device.recheck_at = now + _RECHECK_S
         for hole in device.learned.holes:
             if hole.count and await self._has(
-                device, Block(hole.function, hole.address, min(hole.count, _MOST_AT_ONCE))
+                device, Block(hole.function, hole.address, min(hole.count, MAX_REGISTERS))
             ):
                 _log.warning("device %s reads %s now, which it refused before", device.name, hole)
                 device.learn(device.learned.without(hole))

@@ -21,7 +21,7 @@ from agent.columns import Columns, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.frame_reader import FrameReader
-from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.behind import Behind
 from agent.metering.counter import Counter
@@ -40,7 +40,7 @@ _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
 """A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
 
-_DAY_NS = 86_400 * 1_000_000_000
+_DAY_NS = 86_400 * NS_PER_S
 """How long ago a reading is taken to be whose time was wrong."""
 
 

@@ -3,13 +3,14 @@
 from typing import Any
 
 from agent.alarm import Alarm, Severity
+from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, event_body, rfc3339
-from agent.timekeeping import NS, Step
+from agent.timekeeping import Step
 
 
 def step_event(site: str, step: Step) -> dict[str, Any]:
     """Return the body of the event record that tells of a step of the wall clock."""
-    by_s = round(step.by_ns / NS, 6)
+    by_s = round(step.by_ns / NS_PER_S, 6)
     then = "times go with it" if step.followed else "times go on by the monotonic clock, nobody has synchronised it"
     text = f"the clock was set by {by_s:+} s: {then}"
     return event_body(site, step.time_ns, name="clock_step", by_s=by_s, followed=step.followed, text=text)

@@ -11,10 +11,10 @@ from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.steam import SteamReference
 from agent.config import SiteConfig
+from agent.metering.amount import NS_PER_S
 from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 
-_NS = 1_000_000_000
 _YEARS = range(1990, 2101)
 _MOST_CONVERSIONS = 1000
 """Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
@@ -41,7 +41,7 @@ class Conversions:
 
     def day(self, time_ns: int) -> date:
         """Return the local day of a time."""
-        return datetime.fromtimestamp(time_ns // _NS, self._zone).date()
+        return datetime.fromtimestamp(time_ns // NS_PER_S, self._zone).date()
 
     def at(self, account: Account, time_ns: int) -> Conversion | None:
         """Return the conversion of an account valid on the local day of a time; None for an output."""
@@ -78,7 +78,7 @@ class Conversions:
                     if fuel.to and fuel.to < date.max:
                         days.add(fuel.to + timedelta(days=1))
             midnights = (datetime(day.year, day.month, day.day, tzinfo=self._zone) for day in sorted(days))
-            self._turns[carrier] = [int(midnight.timestamp()) * _NS for midnight in midnights]
+            self._turns[carrier] = [int(midnight.timestamp()) * NS_PER_S for midnight in midnights]
         turns = self._turns[carrier]
         return turns[bisect_right(turns, start_ns) : bisect_left(turns, end_ns)]
 

@@ -23,6 +23,7 @@ from agent.clock import boot_id
 from agent.clock_notices import behind_alarm, given_up_event, step_event
 from agent.config import SiteConfig
 from agent.ledger import Ledger
+from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment
 from agent.notify import notify, watchdog_interval_s
 from agent.poller import LinePoller
@@ -30,7 +31,6 @@ from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.store import StoreError, store_alarms
-from agent.timekeeping import NS
 from drivers.pause import sleep_until
 
 _log = logging.getLogger(__name__)
@@ -128,7 +128,7 @@ class Duties:
         while waiting:
             for _ in range(min(len(waiting), _AT_ONCE)):
                 monotonic_ns = self._recorder.release()
-                if monotonic_ns - self._ticked_ns >= self._windows.tick * NS:
+                if monotonic_ns - self._ticked_ns >= self._windows.tick * NS_PER_S:
                     self._tick(monotonic_ns)
             if self._store.room < _ROOM_BYTES:
                 await self._made_room()  # of what has to make way, the store tells
@@ -154,7 +154,7 @@ class Duties:
         while True:
             now = self._beats.tick = time.monotonic()
             if self._recorder.settled:
-                self._tick(round(now * NS))
+                self._tick(round(now * NS_PER_S))
                 # A tick may come a moment early after one that was late.
                 if now - self._beats.window >= windows.publish - windows.tick / 2:
                     self._beats.window = now

@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-NS = 1_000_000_000
-_TOLERANCE_NS = NS // 2
+from agent.metering.amount import NS_PER_S
+
+_TOLERANCE_NS = NS_PER_S // 2
 """Between two looks a clock is slewed by less; more is a step."""
-EARLIEST_NS = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * NS
+EARLIEST_NS = int(datetime(2025, 1, 1, tzinfo=UTC).timestamp()) * NS_PER_S
 """No agent ran before: what is earlier is wrong, whoever says else. Lost clocks begin in 1970, 2000 or the like."""
 WAIT_S = 600.0
 _BEHIND_WAIT_S = 3600.0
@@ -60,7 +61,7 @@ class Timekeeper:
         """Believe a clock that nobody synchronises from an uptime of `wait_s` on."""
         self._look = look
         self._boot = boot
-        self._wait_ns = round(wait_s * NS)
+        self._wait_ns = round(wait_s * NS_PER_S)
         self.not_before_ns = 0
         """The newest time (Unix, ns) that earlier runs knew."""
         self.clocks = look()
@@ -156,7 +157,9 @@ class Timekeeper:
             return False
         if now.synchronised:
             return bool(before.synchronised)
-        wait_ns = self._wait_ns if now.wall_ns > self.not_before_ns else max(self._wait_ns, round(_BEHIND_WAIT_S * NS))
+        wait_ns = (
+            self._wait_ns if now.wall_ns > self.not_before_ns else max(self._wait_ns, round(_BEHIND_WAIT_S * NS_PER_S))
+        )
         return now.uptime_ns >= wait_ns
 
     def _begin(self, now: Clocks) -> list[Step]:
@@ -183,7 +186,7 @@ class Timekeeper:
         if now.synchronised:
             return bool(before.synchronised)
         stands = abs(astray_ns - self._noted_ns) < _TOLERANCE_NS
-        return stands and now.monotonic_ns - self._noted_at_ns >= round(WAIT_S * NS)
+        return stands and now.monotonic_ns - self._noted_at_ns >= round(WAIT_S * NS_PER_S)
 
     def _step(self, now: Clocks, by_ns: int, *, followed: bool) -> Step:
         self.steps += 1

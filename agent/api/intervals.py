@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from agent.metering.amount import NS_PER_S
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT, Record
 from agent.rollup.export import csv_text, parquet_bytes
@@ -25,7 +26,6 @@ PARQUET = "application/vnd.apache.parquet"
 FORMATS = ("json", "csv", "parquet")
 PARAMETERS = ("from", "to", "account", "every", "format", "revisions", "limit", "after")
 
-_NS = 1_000_000_000
 _LATEST_NS = 1 << 63
 _EXAMPLE = "2026-11-20T08:00 (the site's time) or 2026-11-20T08:00:00Z"
 
@@ -150,7 +150,7 @@ def _time_ns(query: Mapping[str, str], name: str, zone: ZoneInfo) -> int:
         raise ValueError(f"{name}={text} is no time: write one like {_EXAMPLE}") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    found = round(moment.timestamp()) * _NS
+    found = round(moment.timestamp()) * NS_PER_S
     if abs(found) >= _LATEST_NS:
         raise ValueError(f"{name}={text} is too far away: write a time like {_EXAMPLE}")
     return found

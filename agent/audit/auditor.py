@@ -32,6 +32,7 @@ from agent.board import Board
 from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.ledger import Ledger
+from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, EVIDENCE, SEAL
 from agent.scribe import Scribe
 from agent.store import StoreError
@@ -45,8 +46,7 @@ TOPIC = "agent/seal"
 _CREDENTIALS = "/run/credentials"
 _TURN_S = 1.0
 _RETRY_S = 60.0
-_NS = 1_000_000_000
-_DAY_NS = 86400 * _NS
+_DAY_NS = 86400 * NS_PER_S
 
 
 class Auditor:
@@ -128,7 +128,7 @@ class Auditor:
             self._take_key()
         now_ns = self._scribe.keeper.now_ns()
         await self._begin(daily=now_ns // _DAY_NS != self._day)
-        slot = now_ns // round(self._config.audit.seal_every * _NS)
+        slot = now_ns // round(self._config.audit.seal_every * NS_PER_S)
         if slot != self._slot and await self._seal():
             self._slot = slot
         await self._stamper.turn(now_ns)

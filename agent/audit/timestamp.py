@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from agent.audit.evidence import Item
+from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, EVIDENCE
 from agent.scribe import Scribe
 from agent.store import canonical
@@ -26,7 +27,7 @@ STAMPED = "timestamp"
 _TIMEOUT_S = 20.0
 _RETRY_S = 600.0
 _MOST_BYTES = 1 << 16
-_DAY_NS = 86400 * 10**9
+_DAY_NS = 86400 * NS_PER_S
 _MISSING = "time stamps need the extra 'timestamp': install it with `pip install 'energy-agent[timestamp]'`"
 
 

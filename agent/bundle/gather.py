@@ -25,15 +25,16 @@ from agent.bundle.summary import summarise
 from agent.bundle.write import Content, explained, write_bundle
 from agent.config import SiteConfig
 from agent.conversions import library_of
+from agent.metering.amount import NS_PER_S
 from agent.record import ROLLUP, rfc3339
 from agent.store import read_chained, read_intervals
 
 Body = dict[str, Any]
 RECORDS, ROLLUPS, SUMMARY = "records/records.jsonl", "records/rollups.jsonl", "summary.json"
 DOCUMENTS, CAPTURES = "documents/", "captures/"
-_LATE_NS = 900 * 10**9
+_LATE_NS = 900 * NS_PER_S
 """So long after the end of a period its last intervals are closed, and noted in captures."""
-_DAY_NS = 86400 * 10**9
+_DAY_NS = 86400 * NS_PER_S
 """So much of the roll-ups is held in memory at once."""
 _PIECE = 1 << 20
 
@@ -169,7 +170,7 @@ def capture_files(config: SiteConfig, start_ns: int, end_ns: int) -> list[Path]:
 def _begin_ns(ours: re.Pattern[str], path: Path) -> int:
     found = ours.fullmatch(path.name)
     text = found[1] if found else ""
-    return round(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) * 10**9
+    return round(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) * NS_PER_S
 
 
 def _capture(path: Path) -> Body:

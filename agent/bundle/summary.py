@@ -15,7 +15,7 @@ from agent.bundle.trail import Trail
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.metering.amount import QUANTA_PER_UNIT
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT
 from agent.plant import Account as PlantAccount
 from agent.record import rfc3339, time_ns
 from agent.rollup.total import Part
@@ -28,7 +28,7 @@ Records = Callable[[], Iterable[Body]]
 """Gives all records of a bundle, decoded, in their order; called twice."""
 _FIGURES = ("energy_kwh", "kgce", "co2_kg", "co2_market_kg")
 _GJ_PER_KWH = 0.0036
-_LONGEST_PAUSE_NS = 120 * 10**9
+_LONGEST_PAUSE_NS = 120 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ def _always(held: Sequence[Any], first: date, last: date) -> bool:
 
 
 def _day(at_ns: int, zone: ZoneInfo) -> date:
-    return datetime.fromtimestamp(at_ns // 10**9, zone).date()
+    return datetime.fromtimestamp(at_ns // NS_PER_S, zone).date()
 
 
 def _captures(trail: Trail, captures: Sequence[Body]) -> list[Body]:

@@ -16,6 +16,7 @@ from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions, library_of
 from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
+from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows
 from agent.rollup.balance import Flow
 from agent.warning.build import watches
@@ -136,7 +137,7 @@ def check(path: Path, *, as_json: bool) -> Exit:
         _show_notes(lines, config)
         _show_accounts(accounts)
         _show_balances(balances)
-        _show_factors(accounts, datetime.fromtimestamp(now_ns // 10**9, config.site.zone))
+        _show_factors(accounts, datetime.fromtimestamp(now_ns // NS_PER_S, config.site.zone))
         _show_alarms(alarms)
         print_text(f"\nMemory of the rings: {memory['ring_bytes'] / 2**20:.2f} MiB in {memory['columns']} columns")
     return Exit.NO if overloaded else Exit.DONE

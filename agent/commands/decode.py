@@ -16,6 +16,7 @@ from agent.commissioning.given import named, registers, shown_value
 from agent.commissioning.layout import Match, Shown, agree, layouts, matches
 from agent.commissioning.survey import Registers, fetch, survey
 from agent.commissioning.verdicts import Verdict, verdicts
+from drivers.entry import MAX_REGISTERS
 from drivers.errors import LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block
@@ -56,7 +57,7 @@ class Sample:
     function: int
     words: dict[int, int]
     later: dict[int, int] | None = None
-    largest: int = 125
+    largest: int = MAX_REGISTERS
     """Most registers that came in one reply."""
     milliseconds: list[float] = field(default_factory=list)
 

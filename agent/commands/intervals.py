@@ -12,6 +12,7 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import seconds
+from agent.metering.amount import NS_PER_S
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
@@ -29,7 +30,7 @@ def parse_time(text: str, zone: ZoneInfo) -> int:
         raise CommandError(f"'{text}' is no time: write one like 2026-11-20T08:00 or 2026-11-20T08:00:00Z") from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=zone)
-    found = round(moment.timestamp()) * 1_000_000_000
+    found = round(moment.timestamp()) * NS_PER_S
     if abs(found) >= 1 << 63:
         raise CommandError(f"'{text}' is too far away: the store holds times up to 2262-04-11")
     return found

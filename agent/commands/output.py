@@ -9,10 +9,10 @@ from agent.commands.correct import hand_over, known_account, said
 from agent.commands.intervals import parse_time
 from agent.commands.outcome import CommandError, Exit
 from agent.config import load_config
+from agent.metering.amount import NS_PER_S
 from agent.output.entry import Entry, refusal
 
 _PATIENCE_S = 30.0
-_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,6 @@ def output(path: Path, asked: Made, *, as_json: bool) -> Exit:
     )
     if problem := refusal(entry, account, config):
         raise CommandError(problem)
-    if entry.end_ns > time.time() * _NS:
+    if entry.end_ns > time.time() * NS_PER_S:
         raise CommandError(f"--to {asked.end} is still to come: enter it when the period is over")
     return hand_over(config, entry, _PATIENCE_S, as_json=as_json)

@@ -13,6 +13,7 @@ from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import bytes_text
+from agent.metering.amount import NS_PER_S
 
 _TIMEOUT_S = 5.0
 _ASTRAY_S = 0.5
@@ -216,7 +217,7 @@ def _show_store(store: dict[str, Any], max_size: int, zone: ZoneInfo, now: datet
     for name, sink in store["sinks"].items():
         oldest = "none"
         if sink["oldest_ns"] is not None:
-            moment = datetime.fromtimestamp(sink["oldest_ns"] // 1_000_000_000, zone)
+            moment = datetime.fromtimestamp(sink["oldest_ns"] // NS_PER_S, zone)
             age_s = max((now - moment).total_seconds(), 0)
             oldest = f"record {sink['oldest_seq']} of {clock_text(moment, now)}, {span_text(age_s)} old"
         aside = f"; refused and set aside: {sink['dead_letters']:,}" if sink["dead_letters"] else ""

@@ -14,11 +14,11 @@ from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import print_table, print_text
 from agent.config import load_config
 from agent.measure import bytes_text
+from agent.metering.amount import NS_PER_S
 from agent.record import rfc3339
 from agent.store import DeadLetter, StoreError, StoreStatus, discard_dead_letters, read_dead_letters, read_status
 from drivers.document import nearest
 
-_NS = 1_000_000_000
 _QUESTIONS = 2
 
 
@@ -65,7 +65,7 @@ def overview(status: StoreStatus, file: Path, max_size: int, zone: ZoneInfo, *, 
     sinks: dict[str, dict[str, Any]] = {
         name: {"oldest_seq": sink.oldest_seq, "dead_letters": sink.dead_letters}
         | (
-            {"oldest": rfc3339(sink.oldest_ns), "oldest_age_s": round(now.timestamp() - sink.oldest_ns / _NS, 3)}
+            {"oldest": rfc3339(sink.oldest_ns), "oldest_age_s": round(now.timestamp() - sink.oldest_ns / NS_PER_S, 3)}
             if sink.oldest_ns is not None
             else {}
         )
@@ -103,7 +103,7 @@ def show(letters: Sequence[DeadLetter], zone: ZoneInfo, *, as_json: bool) -> Non
     columns = ("refused", "by", "seq", "class", "of", "reason")
     rows = [
         (
-            clock_text(datetime.fromtimestamp(letter.refused_ns // _NS, zone), now),
+            clock_text(datetime.fromtimestamp(letter.refused_ns // NS_PER_S, zone), now),
             letter.sink,
             letter.record.seq,
             letter.record.kind,

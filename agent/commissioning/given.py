@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from agent.commissioning.layout import Shown
 from drivers.document import nearest
+from drivers.entry import MAX_REGISTERS
 from drivers.quantity import VOCABULARY
 from drivers.unit import UNITS
 
-_MOST_REGISTERS = 125
 _NUMBER = re.compile(r"([+-]?\d+(?:\.(\d+))?)\s*(\S.*)?")
 
 
@@ -21,8 +21,8 @@ def registers(words: Sequence[str]) -> list[int]:
         raise ValueError(f"'{' '.join(words)}': '{wrong}' is no hex digit: write registers such as 4366 0000, or a URL")
     if len(digits) % 4:
         raise ValueError(f"'{' '.join(words)}': {len(digits)} hex digits: a register has four, write all of them")
-    if len(digits) > 4 * _MOST_REGISTERS:
-        raise ValueError(f"{len(digits) // 4} registers are more than the {_MOST_REGISTERS} of a reply: leave some out")
+    if len(digits) > 4 * MAX_REGISTERS:
+        raise ValueError(f"{len(digits) // 4} registers are more than the {MAX_REGISTERS} of a reply: leave some out")
     return [int(digits[at : at + 4], 16) for at in range(0, len(digits), 4)]
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from drivers.entry import MAX_REGISTERS
 from drivers.errors import BadReply, ExceptionCode, LineError, NoReply, Refused
 from drivers.reading import Block, Exchange
 
-_MOST = 125
 _LAST = 0xFFFF
 _UNREADABLE = frozenset(
     {ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE, ExceptionCode.DEVICE_FAILURE}
@@ -61,7 +61,8 @@ async def fetch(reads: Reads, unit: int, wanted: Block) -> Registers:
     """
     found = Registers()
     waiting = [
-        Block(wanted.function, at, min(_MOST, wanted.end - at)) for at in range(wanted.address, wanted.end, _MOST)
+        Block(wanted.function, at, min(MAX_REGISTERS, wanted.end - at))
+        for at in range(wanted.address, wanted.end, MAX_REGISTERS)
     ]
     while waiting:
         block = waiting.pop(0)

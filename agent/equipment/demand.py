@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.ledger import AMOUNT, Ledger
+from agent.metering.amount import NS_PER_S
 
-_NS_PER_S = 1e9
 _S_PER_H = 3600.0
 _SLACK_S = 1.0
 """Rows are written in the first tick of a minute, not at its beginning."""
@@ -24,7 +24,7 @@ class Course:
         """Seconds up to the newest row (0), and amounts [row, account]."""
         times, rows = self._ledger.windows.in_order()[1]
         amounts = rows.reshape(len(times), *self._ledger.row.shape)[:, AMOUNT, :]
-        return (times - times[-1:]) / _NS_PER_S, amounts
+        return (times - times[-1:]) / NS_PER_S, amounts
 
     def highest_kw(self, account: str, span_s: float, period_s: float) -> float | None:
         """Return the highest mean power of an electricity account [kW] over any `period_s` within the last `span_s`.

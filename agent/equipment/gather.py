@@ -14,13 +14,14 @@ from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
 from agent.ledger import AMOUNT, ESTIMATED, Ledger, WindowFigures
+from agent.metering.amount import NS_PER_S
 from agent.weights import weight_over
 from drivers.profile import Profile
 from drivers.quantity import VOCABULARY
 from drivers.reading import Quality
 from drivers.unit import UNITS
 
-_FRESH_NS = 15 * 60 * 10**9
+_FRESH_NS = 15 * 60 * NS_PER_S
 """Readings older than this do not tell of the present."""
 _NOT_MEASURED = (Quality.STALE, Quality.SUBSTITUTED)
 """Values that were not measured now; a clock nobody vouches for makes a value no worse."""

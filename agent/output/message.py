@@ -9,7 +9,6 @@ import orjson
 from agent.record import unix_ns
 from agent.sections.output import OutputSection
 
-_NS = 1_000_000_000
 _LATEST_S = 253_402_300_800.0
 """The end of the year 9999: what is beyond counts something else than seconds."""
 

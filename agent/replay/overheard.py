@@ -13,6 +13,7 @@ from typing import Any
 
 from agent import doubt
 from agent.config import SiteConfig
+from agent.metering.amount import NS_PER_S
 from agent.polled import Cadence, PolledDevice
 from agent.replay.published import Published
 from agent.replay.site import Site
@@ -25,7 +26,6 @@ from drivers.reading import Block, Exchange, Frame, Outcome
 
 Body = dict[str, Any]
 Item = Section | Captured | Note | Damage
-_NS = 1_000_000_000
 _MISSING = NoReply("no reply")
 _WORDS = (3, 4)
 """Functions that read registers of two bytes."""
@@ -100,7 +100,7 @@ class Overheard:
         self.report.polls += 1
         if self._stage is None:
             self._stage = Stage(self._site, _beginning(self._site, frame.time_ns))
-        if frame.time_ns - self._now_ns >= _NS:
+        if frame.time_ns - self._now_ns >= NS_PER_S:
             self._now_ns = frame.time_ns
             self._close()
         self._stage.book(frame)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from agent.agreement import FIGURE as COUNTER_CHECK
 from agent.alarm import Severity
 from agent.config import SiteConfig
+from agent.metering.amount import NS_PER_S
 from agent.plant import Account
 from agent.record import AGENT
 from agent.sections import DeviceSection
@@ -18,7 +19,6 @@ from agent.warning.text import figure_label
 from agent.warning.watch import Guard, Value, Watch
 from drivers.quantity import VOCABULARY
 
-_S = 1_000_000_000
 _GAP_POLLS = 3
 """Polls that may be missed before nothing is known; accounts count their gaps alike."""
 _FIGURE_EVERY_S = 60.0
@@ -51,13 +51,13 @@ def watches(config: SiteConfig) -> tuple[Watch, ...]:
 
 def figure_gap_ns(config: SiteConfig) -> int:
     """Return how long a figure may stay away before it is not known [ns]."""
-    return round(_GAP_POLLS * max(config.windows.publish, _FIGURE_EVERY_S) * _S)
+    return round(_GAP_POLLS * max(config.windows.publish, _FIGURE_EVERY_S) * NS_PER_S)
 
 
 def _quantity_gap_ns(config: SiteConfig, device: DeviceSection, word: str) -> int:
     profile = config.profiles[device.name]
     every_s = profile.points[profile.index[word]].every_s or device.every
-    return round(_GAP_POLLS * max(every_s, device.every) * _S)
+    return round(_GAP_POLLS * max(every_s, device.every) * NS_PER_S)
 
 
 def _gap_ns(config: SiteConfig, device: str | None, word: str | None) -> int:
@@ -71,7 +71,7 @@ def _declared(config: SiteConfig, section: AlarmSection, places: dict[str, str])
     quantity = VOCABULARY.get(section.quantity or "")
     label, label_zh = (quantity.label, quantity.label_zh) if quantity else figure_label(section.figure or "")
     gap_ns = _gap_ns(config, section.device, section.quantity)
-    rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), gap_ns)
+    rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * NS_PER_S), gap_ns)
     return Watch(
         name=section.name,
         key=key,
@@ -92,7 +92,9 @@ def _weekly(config: SiteConfig, section: AlarmSection, places: dict[str, str]) -
     plant = config.plant()
     read = account in {each.name for each in (*plant.accounts, *plant.outputs)}
     key = places[account.partition("/")[0]] if read else AGENT
-    rule = Rule(section.above, section.below, section.hysteresis, round(section.lasting * _S), figure_gap_ns(config))
+    rule = Rule(
+        section.above, section.below, section.hysteresis, round(section.lasting * NS_PER_S), figure_gap_ns(config)
+    )
     label, label_zh = f"{account} against the same hour a week before", f"{account} 与上周同一小时的偏差"
     value = Value(key, figure=week_figure(account))
     return Watch(section.name, key, value, rule, Severity(section.severity), "%", label, label_zh)
@@ -126,7 +128,7 @@ def _guard(config: SiteConfig, section: AlarmSection, guard: WhileSection, place
 def _built_in(config: SiteConfig, places: dict[str, str]) -> Iterator[Watch]:
     plant = config.plant()
     for key in dict.fromkeys(account.key for account in plant.accounts if _checked(account)):
-        rule = Rule(_DEVIATION_PERCENT, -_DEVIATION_PERCENT, 1.0, 30 * 60 * _S, figure_gap_ns(config))
+        rule = Rule(_DEVIATION_PERCENT, -_DEVIATION_PERCENT, 1.0, 30 * 60 * NS_PER_S, figure_gap_ns(config))
         yield _built("counter-check", key, COUNTER_CHECK, rule)
     of_account = {account.name: account.key for account in plant.accounts}
     for tariff in config.tariffs:
@@ -138,7 +140,7 @@ def _built_in(config: SiteConfig, places: dict[str, str]) -> Iterator[Watch]:
             power = _power_of(config, section.device)
             rated_kw = next(device.rated_power for device in config.devices if device.name == section.device)
             loaded = _above(config, places, power, _LOADED * rated_kw) if power and rated_kw else None
-            rule = Rule(None, _POWER_FACTOR, 0.01, 15 * 60 * _S, figure_gap_ns(config))
+            rule = Rule(None, _POWER_FACTOR, 0.01, 15 * 60 * NS_PER_S, figure_gap_ns(config))
             yield _built("low-power-factor", places[section.device], "power_factor", rule, loaded, span="now")
 
 
@@ -150,7 +152,7 @@ def _of_tariff(config: SiteConfig, tariff: TariffSection, key: str) -> Iterator[
         for name, figure in (("demand-about-to-exceed", "demand_forecast"), ("demand-exceeded", "demand")):
             yield _built(name, key, figure, rule, severity=Severity.CRITICAL)
     if tariff.power_factor is not None:
-        rule = Rule(below=tariff.power_factor, for_ns=_PENALTY_S * _S, gap_ns=gap_ns)
+        rule = Rule(below=tariff.power_factor, for_ns=_PENALTY_S * NS_PER_S, gap_ns=gap_ns)
         yield _built("power-factor-penalty", key, "power_factor", rule, span="month")
 
 
@@ -159,7 +161,7 @@ def _idle(config: SiteConfig, motor: MotorSection, places: dict[str, str]) -> It
     meter = _power_of(config, motor.electricity_account.partition("/")[0])
     if not meter:
         return
-    running, lasting_ns = _above(config, places, meter, _RUNNING * motor.rated_power), 15 * 60 * _S
+    running, lasting_ns = _above(config, places, meter, _RUNNING * motor.rated_power), 15 * 60 * NS_PER_S
     if motor.no_load_power is not None:
         rule = Rule(None, _IDLE_PERCENT, _IDLE_MARGIN_PERCENT, lasting_ns, figure_gap_ns(config))
         yield _built("idle-motor", places[motor.device], "motor_load_rate", rule, running)

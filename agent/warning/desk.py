@@ -15,6 +15,7 @@ from agent.alarm import Alarm
 from agent.alarms import AlarmDesk
 from agent.config import SiteConfig
 from agent.figure import Figure
+from agent.metering.amount import NS_PER_S
 from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
 from agent.warning import text
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 SAVED = "drift/"
 """The store keeps the days of a long-term mean under this, and place and name of its alarm."""
-_SAVE_NS = 900 * 1_000_000_000
+_SAVE_NS = 900 * NS_PER_S
 
 
 class Watched:

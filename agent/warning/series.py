@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-_NS_PER_S = 1_000_000_000
-_DAY_NS = 86_400 * _NS_PER_S
+from agent.metering.amount import NS_PER_S
+
+_DAY_NS = 86_400 * NS_PER_S
 _STEPS = 60
 """Values kept of the span of a change."""
 _FEWEST_DAYS = 3
@@ -17,7 +18,7 @@ class Change:
     """By how much a value has changed within a span, in its unit."""
 
     def __init__(self, span_s: float, gap_ns: int) -> None:
-        self._span_ns = round(span_s * _NS_PER_S)
+        self._span_ns = round(span_s * NS_PER_S)
         self._gap_ns = gap_ns
         self._kept: deque[tuple[int, float]] = deque()
         self._last_ns = 0
@@ -42,7 +43,7 @@ class Reference:
     """
 
     def __init__(self, span_s: float) -> None:
-        self._most = max(_FEWEST_DAYS, round(span_s * _NS_PER_S / _DAY_NS))
+        self._most = max(_FEWEST_DAYS, round(span_s * NS_PER_S / _DAY_NS))
         self._days: dict[int, tuple[float, int]] = {}
         self.day = 0
         """The present day, counted from 1970."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from agent.timekeeping import EARLIEST_NS, NS, Clocks, Step, Timekeeper
+from agent.metering.amount import NS_PER_S as NS
+from agent.timekeeping import EARLIEST_NS, Clocks, Step, Timekeeper
 
 NOW_NS = 1_795_161_600 * NS
 """20 November 2026, 08:00 UTC."""
