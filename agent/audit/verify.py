@@ -120,14 +120,21 @@ class Chain:
         report = self.report
         report.unsealed = len(self._pending)
         broken: list[Finding] = []
+        silent = dict.fromkeys(self._gaps)
         for each in (*self._breaks, *self._under):
             gap = next((span for span in self._gaps if span[0] < each.after and span[1] > each.before), None)
+            if gap:
+                silent.pop(gap, None)
             if gap and each.after - each.before > 1:
                 report.remarks.append(
                     f"between records {each.before} and {each.after} the agent had to drop records, as it says itself"
                 )
             else:
                 broken.append(each.finding)
+        # Behind an older copy of the store that was put back the chain goes on without a break.
+        for first, through in silent:
+            if report.first and first > report.first.seq:
+                report.remarks.append(f"records {first} to {through} are lost, as the agent says itself")
         report.remarks = [*dict.fromkeys(report.remarks)]
         report.findings += sorted([*broken, *self._found], key=lambda finding: finding.line)
         self._compare()

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from agent.bundle.recomputed import Recomputed, recompute
 from agent.bundle.verdict import Verdict
 from agent.config import SiteConfig
 from agent.record import EVIDENCE, INTERVAL, Record
-from agent.store import read_chained
+from agent.replay.order import in_order
+from agent.store import GENESIS, read_chained, read_head
 from drivers.capture import CaptureError, read_capture
 from drivers.capture.reader import capture_files
 
@@ -32,6 +33,7 @@ CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS = (
 _MOST = 20
 """Findings of one kind that are told."""
 _PIECE = 1 << 20
+_TRIES = 5
 
 
 def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
@@ -42,17 +44,24 @@ def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
     verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
     store = config.resolve(config.store.path)
     chain = Chain(trusted)
+    head = read_head(store)
+    whole = head == GENESIS
     for record in read_chained(store, on_damaged=damaged.append):
         body = chain.take(record.payload)
         if body is not None and kind_of(body) == EVIDENCE:
             evidence.append(body)
+        whole = whole or (body is not None and body["hash"] == head)
     report = chain.end()
+    if not whole and not damaged and not report.findings:
+        last = f"record {report.last.seq}" if report.last else "the chain"
+        what = "is the last that is here, but not the last that the store has on its books: some were taken away"
+        report.findings.append(Finding(last, what))
     report.findings[:0] = [Finding(f"record {seq}", "is damaged in the store's file") for seq in damaged]
     _judge_chain(verdict, report)
     _judge_outside(verdict, report, trusted)
     _judge_documents(verdict, evidence, Documents(audit_folder(config) / "documents"))
     folder = config.resolve(config.capture.directory)
-    _judge_captures(verdict, evidence, folder)
+    _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], folder)
     _judge_readings(verdict, store, folder, audit_folder(config) / "documents")
     return verdict
 
@@ -128,6 +137,14 @@ def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Docu
         verdict.holds(DOCUMENTS, f"as the records name them: {kept} documents")
 
 
+def _meanwhile(store: Path, report: ChainReport) -> Iterator[Body]:
+    """Yield the removals of capture files that a running agent has recorded since its records were read."""
+    for record in read_chained(store, report.last.seq if report.last else 0):
+        body = decoded(record.payload)
+        if body is not None and body.get("what") == "capture_removed":
+            yield body
+
+
 def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) -> None:
     removed = {str(each.get("name")) for each in evidence if each.get("what") == "capture_removed"}
     whole = named = 0
@@ -153,7 +170,7 @@ def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) ->
         verdict.unchecked(CAPTURES, f"had to make room, as the records say: {len(removed)} of them")
 
 
-def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path) -> None:
+def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path, *, tries: int = _TRIES) -> None:
     try:
         files = capture_files([folder]) if folder.is_dir() else []
     except CaptureError:
@@ -164,9 +181,12 @@ def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path
     intervals = (body for record in read_chained(store) if (body := _interval(record)))
     with tempfile.TemporaryDirectory() as work:
         try:
-            found = recompute(read_capture(files), intervals, documents, Path(work))
-        except BundleError as error:
-            verdict.fails(READINGS, str(error))
+            found = recompute(read_capture(in_order(files)), intervals, documents, Path(work))
+        except (BundleError, CaptureError) as error:
+            if tries and not all(file.exists() for file in files):  # a running agent compresses, and makes room
+                _judge_readings(verdict, store, folder, documents, tries=tries - 1)
+            else:
+                verdict.fails(READINGS, str(error))
             return
     _say(verdict, READINGS, found)
 

@@ -5,7 +5,7 @@ from agent.store.dead_letter import DeadLetter
 from agent.store.file import discard_dead_letters
 from agent.store.journal import Store
 from agent.store.keeper import FOUND
-from agent.store.reader import read_chained, read_dead_letters, read_intervals, read_status
+from agent.store.reader import read_chained, read_dead_letters, read_head, read_intervals, read_status
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.status import SinkStatus, StoreStatus
@@ -25,6 +25,7 @@ __all__ = [
     "discard_dead_letters",
     "read_chained",
     "read_dead_letters",
+    "read_head",
     "read_intervals",
     "read_status",
     "record_hash",

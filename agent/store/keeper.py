@@ -255,8 +255,9 @@ class Keeper:
 
     def _tell_forgotten(self, found: int, noted: int) -> None:
         """Tell of numbers that receivers may have seen and the file has forgotten."""
-        lost = Losses()
-        lost.add(found + 1, noted, {}, "commits lost by the disk")
-        self._backlog.keep_untold(Untold(lost))
-        text = f"the store has lost its last commits, records {found + 1} to {noted}: check the disk"
+        losses = Losses()
+        losses.add(found + 1, noted, {}, "commits lost by the disk")
+        self._backlog.keep_untold(Untold(losses))
+        lost = f"the store has lost its last commits, records {found + 1} to {noted}"
+        text = f"{lost}: check the disk, and whether somebody has put back an older copy"
         self._backlog.report("store_damaged", text)

@@ -58,6 +58,14 @@ def read_chained(
         after = rows[-1][0]
 
 
+def read_head(path: Path) -> str:
+    """Return the hash of the last record of the chain by the books of the store, `GENESIS` before the first.
+
+    Raises StoreError when there is no readable store.
+    """
+    return _reading(path, lambda connection: read_ledger(connection).chain)
+
+
 def _chained_behind(after: int, connection: sqlite3.Connection) -> list[Row]:
     rows = chained_rows(connection, after, _AT_ONCE)
     check_order(rows, after)

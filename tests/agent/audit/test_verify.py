@@ -262,6 +262,16 @@ def test_records_the_agent_says_it_dropped_are_a_remark() -> None:
     ]
 
 
+def test_records_lost_with_an_older_copy_are_a_remark_although_the_chain_goes_on_without_a_break() -> None:
+    records = works(seals=1)
+    records.seq = 90
+    records.add("gap", from_seq=20, to_seq=90, kinds={}, reason="commits lost by the disk")
+    report = verify_chain(records.payloads)
+
+    assert not report.findings
+    assert report.remarks == ["records 20 to 90 are lost, as the agent says itself"]
+
+
 @pytest.mark.parametrize("kinds", [{"telemetry": 5}, {"window": 1, "health": 2}])
 def test_a_gap_of_other_records_excuses_nothing(kinds: dict[str, int]) -> None:
     records = works(seals=1)

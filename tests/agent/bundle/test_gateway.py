@@ -3,8 +3,9 @@
 import json
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -22,7 +23,8 @@ from agent.config import SiteConfig, load_config
 from agent.record import Record
 from agent.service import Agent
 from agent.store import read_chained, record_hash
-from agent.store.schema import to_row
+from agent.store.schema import read_ledger, to_row, write_ledger
+from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.test_auditor import Motor, running, site, until
 from tests.modbus_rig import rig
@@ -72,8 +74,11 @@ def chain(works: Path) -> list[Record]:
     return list(read_chained(works / "data" / "store.db"))
 
 
-def rewrite(works: Path, records: list[Record], payloads: list[bytes]) -> None:
-    """Put other payloads in place of those of the store, with checksums that fit: whoever rules the disk can."""
+def rewrite(works: Path, records: list[Record], payloads: list[bytes], *, books: bool = True) -> None:
+    """Put other payloads in place of those of the store, with checksums that fit: whoever rules the disk can.
+
+    The store's books are made to fit as well, unless somebody forgets them.
+    """
     with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
         for record in records:
             connection.execute("DELETE FROM interval_record WHERE seq = ?", (record.seq,))
@@ -82,6 +87,8 @@ def rewrite(works: Path, records: list[Record], payloads: list[bytes]) -> None:
             former = next(record for record in records if record.seq == body["seq"])
             made = Record(former.seq, former.kind, former.key, former.time_ns, payload)
             connection.execute("REPLACE INTO interval_record VALUES (?, ?, ?, ?, ?, ?)", to_row(made))
+        if books:
+            write_ledger(connection, replace(read_ledger(connection), chain=orjson.loads(payloads[-1])["hash"]))
 
 
 def with_more_amount(records: list[Record]) -> tuple[int, list[bytes]]:
@@ -161,6 +168,32 @@ def test_a_chain_made_wholly_anew_is_caught_by_seals_from_outside_and_by_the_cap
     assert wanted in text
     if forger is OTHER:
         assert judged(works, outside=False, keys=(public_text(own.public_key()),)).first
+
+
+def test_records_taken_away_at_the_end_are_missed_by_the_books_of_the_store(works: Path) -> None:
+    records = chain(works)
+    rewrite(works, records, [record.payload for record in records[:-3]], books=False)
+    name, text = first(judged(works, outside=False))
+
+    assert name == CHAIN
+    assert text.startswith(f"record {records[-4].seq}: is the last that is here, but not the last that the store has")
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_a_capture_that_a_running_agent_has_just_removed_is_looked_for_anew(
+    works: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    gone = works / "capture" / "works-20200101T000000Z.pcapng"
+    tries = 0
+
+    def listing(paths: Iterable[Path]) -> list[Path]:
+        nonlocal tries
+        tries += 1
+        return [*([gone] if tries <= times else []), *capture_files(paths)]
+
+    monkeypatch.setattr("agent.bundle.gateway.capture_files", listing)
+    states = {each.state for each in judged(works).checks if each.name == READINGS}
+    assert states == ({State.HOLDS} if times == 1 else {State.FAILS})
 
 
 def test_an_older_copy_put_back_is_caught_from_outside(works: Path) -> None:
