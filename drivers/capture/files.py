@@ -6,6 +6,7 @@ Invariants:
 - The oldest file goes first, and before a file is opened so much goes that it has room, and its compressed form too.
 """
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -129,9 +130,15 @@ class CaptureFiles:
         self.bytes += len(data)
 
     def sync(self) -> None:
-        """Have what was written reach the disk."""
-        if self.current is not None:
-            os.fdatasync(self.current.descriptor)
+        """Have what was written reach the disk; raise OSError, too, when the file has lost its name."""
+        current = self.current
+        if current is None:
+            return
+        os.fdatasync(current.descriptor)
+        held = os.fstat(current.descriptor)
+        found = current.path.stat() if current.path.exists() else None
+        if found is None or (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
+            raise FileNotFoundError(errno.ENOENT, "its file was removed while it was written")
 
     def close(self) -> None:
         """Close the open file; it then waits to be compressed."""

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -240,6 +241,25 @@ def _goes_on(writer: CaptureWriter) -> bool:
     writer.exchange(answered("hall", 50))
     writer.booked("hall", 0)
     return not writer.status.trouble
+
+
+def test_a_file_that_loses_its_name_is_told_of_and_followed_by_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.capture.thread._SYNC_S", 0.0)
+    monkeypatch.setattr("drivers.capture.writer._RETRY_S", 0.0)
+    directory = tmp_path / "capture"
+    with writing(directory) as writer:
+        for exchange in mixed(5):
+            writer.exchange(exchange)
+        writer.end()
+        until(lambda: writer.status.bytes > 1000)
+        shutil.rmtree(directory)
+        until(lambda: writer.status.trouble)
+        assert writer.status.trouble == "nothing is captured: its file was removed while it was written"
+        until(lambda: _goes_on(writer))
+        writer.exchange(answered("hall", 100))
+    assert captured(directory)[-1] == answered("hall", 100)
 
 
 def test_a_directory_that_cannot_be_made_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
