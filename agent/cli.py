@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from agent.commands.arguments import (
+    Periods,
     add_balance,
     add_decode,
     add_intensity,
@@ -128,17 +129,15 @@ def _intervals(given: Arguments) -> Exit:
 
 
 def _balance(given: Arguments) -> Exit:
-    from agent.commands.balance import Asked, balance
+    from agent.commands.balance import balance
 
-    named = {name: getattr(given, name) for name in Asked.__dataclass_fields__}
-    return balance(given.config, Asked(**named))
+    return balance(given.config, Periods.of(given))
 
 
 def _intensity(given: Arguments) -> Exit:
-    from agent.commands.intensity import Asked, intensity
+    from agent.commands.intensity import intensity
 
-    named = {name: getattr(given, name) for name in Asked.__dataclass_fields__}
-    return intensity(given.config, Asked(**named))
+    return intensity(given.config, Periods.of(given))
 
 
 def _output(given: Arguments) -> Exit:

@@ -1,7 +1,24 @@
 """What `scan`, `decode` and `read` take: the arguments of the commands for commissioning."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """Periods of which length, and of what by name, as the command line has it."""
+
+    start: str
+    end: str
+    every: str
+    name: str | None
+    form: str
+
+    @staticmethod
+    def of(given: argparse.Namespace) -> "Periods":
+        """Return what parsed arguments say of them."""
+        return Periods(**{name: getattr(given, name) for name in Periods.__dataclass_fields__})
 
 
 def add_decode(command: argparse.ArgumentParser) -> None:

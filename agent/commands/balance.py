@@ -1,15 +1,13 @@
 """`energy-agent balance`: what came in at each level of the plant, what was metered of it, and what was not."""
 
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
-from agent.commands.intervals import latest_revisions, parse_time
+from agent.commands.arguments import Periods
+from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
@@ -17,7 +15,6 @@ from agent.record import ROLLUP
 from agent.rollup.balance import Balance
 from agent.rollup.export import csv_text
 from agent.rollup.tree import balances_of
-from agent.store import StoreError, read_intervals
 from drivers.document import nearest
 
 _COLUMNS = (
@@ -38,47 +35,28 @@ _COLUMNS = (
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Periods of which length, and of which balance, as the command line has it."""
-
-    start: str
-    end: str
-    every: str
-    name: str | None
-    form: str
-
-
 def configured_balances(config: SiteConfig) -> dict[str, Balance]:
     """Return the balances of a configuration by name."""
     plant = config.plant()
     return {each.name: each for each in balances_of(config.balances, config.devices, plant.accounts)}
 
 
-def balance(path: Path, asked: Asked) -> Exit:
+def balance(path: Path, asked: Periods) -> Exit:
     """Print the balances of the periods that start within a time."""
     config = load_config(path)
-    zone = config.site.zone
-    start_ns, end_ns = parse_time(asked.start, zone), parse_time(asked.end, zone)
-    if end_ns <= start_ns:
-        raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
     balances = configured_balances(config)
     if not balances:
         raise CommandError('nothing is balanced: let a meter say what it measures, with meters = "site" or an area')
     if asked.name is not None and asked.name not in balances:
         raise CommandError(f"there is no balance '{asked.name}': {nearest(asked.name, balances)}")
-    try:
-        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, asked.name, kind=ROLLUP)
-    except StoreError as error:
-        raise CommandError(str(error)) from error
-    bodies = [orjson.loads(each.payload) for each in found]
-    records = latest_revisions([b for b in bodies if b["period"] == asked.every and b["account"] in balances])
+    found = kept(config, asked.start, asked.end, asked.every, account=asked.name, kind=ROLLUP)
+    records = [record for record in found if record["account"] in balances]
     if asked.form == "json":
         print_json(records)
     elif asked.form == "csv":
         sys.stdout.write(csv_text(records))
     elif records:
-        _show(balances, records, zone)
+        _show(balances, records, config.site.zone)
     else:
         say(f"no balance of a closed {asked.every} starts between {asked.start} and {asked.end}")
     return Exit.DONE

@@ -13,7 +13,7 @@ from agent.audit.key_file import KeyFileError, load_key
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.gather import Wanted
 from agent.bundle.gather import bundle as write
-from agent.commands.intervals import parse_time
+from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.table import print_text
 from agent.config import SiteConfig, load_config

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from agent.audit.key_file import KeyFileError
-from agent.commands.intervals import parse_time
+from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config

@@ -2,15 +2,13 @@
 
 import csv
 import sys
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
-from agent.commands.intervals import parse_time
+from agent.commands.arguments import Periods
+from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table
 from agent.config import load_config
@@ -18,7 +16,6 @@ from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
 from agent.record import OF_ACCOUNT, ROLLUP
 from agent.rollup.periods import INTERVAL
-from agent.store import StoreError, read_intervals
 from drivers.document import nearest
 
 _SUMS = (*ENERGY, *CO2, WATER)
@@ -28,34 +25,15 @@ _TAIL = ("coverage", "estimated", "quality")
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """Periods of which length, and of which intensity, as the command line has it."""
-
-    start: str
-    end: str
-    every: str
-    name: str | None
-    form: str
-
-
-def intensity(path: Path, asked: Asked) -> Exit:
+def intensity(path: Path, asked: Periods) -> Exit:
     """Print the intensities of the periods that start within a time."""
     config = load_config(path)
-    zone = config.site.zone
-    start_ns, end_ns = parse_time(asked.start, zone), parse_time(asked.end, zone)
-    if end_ns <= start_ns:
-        raise CommandError(f"--to {asked.end} is not after --from {asked.start}: give the end of the period with --to")
     plant = config.plant()
     names = [each.name for each in plant.intensities]
     if asked.name is not None and asked.name not in names:
         raise CommandError(f"there is no intensity '{asked.name}': {nearest(asked.name, names)}")
     kind = OF_ACCOUNT if asked.every == INTERVAL else ROLLUP
-    try:
-        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, kind=kind)
-    except StoreError as error:
-        raise CommandError(str(error)) from error
-    records = _in_force([orjson.loads(each.payload) for each in found], asked.every)
+    records = kept(config, asked.start, asked.end, asked.every, kind=kind)
     rows = [
         body for each in plant.intensities if asked.name in {None, each.name} for body in intensities(each, records)
     ]
@@ -65,20 +43,10 @@ def intensity(path: Path, asked: Asked) -> Exit:
         _write(rows)
     elif rows:
         for name in dict.fromkeys(row["intensity"] for row in rows):
-            _show(name, [row for row in rows if row["intensity"] == name], zone)
+            _show(name, [row for row in rows if row["intensity"] == name], config.site.zone)
     else:
         say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}")
     return Exit.DONE
-
-
-def _in_force(records: list[Body], every: str) -> list[Body]:
-    latest: dict[tuple[str, str, str], Body] = {}
-    for record in records:
-        if record.get("period", INTERVAL) == every:
-            key = (record["account"], record["start"], record.get("shift", ""))
-            if key not in latest or record["revision"] >= latest[key]["revision"]:
-                latest[key] = record
-    return [*latest.values()]
 
 
 def _per(row: Body, key: str) -> Any:

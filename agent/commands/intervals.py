@@ -6,44 +6,17 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
+from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import seconds
-from agent.metering.amount import NS_PER_S
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
 from agent.rollup.periods import INTERVAL, PERIODS
 from agent.rollup.tree import balances_of
-from agent.store import StoreError, read_intervals
 from drivers.document import nearest
-
-
-def parse_time(text: str, zone: ZoneInfo) -> int:
-    """Return a Unix time [ns]; a time without offset is one of the site's zone. Raise CommandError otherwise."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(f"'{text}' is no time: write one like 2026-11-20T08:00 or 2026-11-20T08:00:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    found = round(moment.timestamp()) * NS_PER_S
-    if abs(found) >= 1 << 63:
-        raise CommandError(f"'{text}' is too far away: the store holds times up to 2262-04-11")
-    return found
-
-
-def latest_revisions(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the record in force for each account and interval: the one with the highest revision."""
-    latest: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for record in records:
-        key = (record["account"], record["start"], record.get("shift", ""))
-        if key not in latest or record["revision"] >= latest[key]["revision"]:
-            latest[key] = record
-    return sorted(latest.values(), key=lambda record: (record["start"], record["account"]))
 
 
 def period_of(every: str, length_s: float) -> str:
@@ -61,20 +34,13 @@ def period_of(every: str, length_s: float) -> str:
 def intervals(path: Path, *, start: str, end: str, account: str | None, form: str, every: str | None = None) -> Exit:
     """Print the closed intervals, or other periods, that start within [start, end)."""
     config = load_config(path)
-    zone = config.site.zone
-    start_ns, end_ns = parse_time(start, zone), parse_time(end, zone)
-    if end_ns <= start_ns:
-        raise CommandError(f"--to {end} is not after --from {start}: give the end of the period with --to")
     try:
-        period = period_of(every, config.interval.length) if every else None
-        kind = OF_ACCOUNT if period else INTERVAL_RECORD
-        found = read_intervals(config.resolve(config.store.path), start_ns, end_ns, account, kind=kind)
-    except (StoreError, ValueError) as error:
+        period = period_of(every, config.interval.length) if every else INTERVAL
+    except ValueError as error:
         raise CommandError(str(error)) from error
-    if account is not None and not found:
+    records = kept(config, start, end, period, account=account, kind=OF_ACCOUNT if every else INTERVAL_RECORD)
+    if account is not None and not records:
         _expect_known(account, config)
-    bodies = [orjson.loads(record.payload) for record in found]
-    records = latest_revisions([body for body in bodies if body.get("period", INTERVAL) == (period or INTERVAL)])
     if form == "json":
         print_json(records)
     elif form == "csv":
@@ -82,9 +48,9 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
     elif form == "parquet":
         _write_parquet(records)
     elif records:
-        show(config.site.name, records, zone)
+        show(config.site.name, records, config.site.zone)
     else:
-        say(f"no closed {period or INTERVAL} starts between {start} and {end}")
+        say(f"no closed {period} starts between {start} and {end}")
     return Exit.DONE
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent.commands.correct import hand_over, known_account, said
-from agent.commands.intervals import parse_time
+from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit
 from agent.config import load_config
 from agent.metering.amount import NS_PER_S

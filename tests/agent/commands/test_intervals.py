@@ -9,7 +9,8 @@ import orjson
 import pytest
 
 from agent.cli import main
-from agent.commands.intervals import latest_revisions, parse_time, show
+from agent.commands.intervals import show
+from agent.commands.kept import latest_revisions, parse_time
 from agent.commands.outcome import CommandError
 from agent.rollup.export import COLUMNS
 from agent.store import Store

@@ -100,12 +100,10 @@ def test_without_pyarrow_one_line_says_what_to_install(
     monkeypatch.setattr("agent.rollup.export.importlib", SimpleNamespace(import_module=missing))
     with pytest.raises(NoParquetError, match="pip install"):
         parquet_bytes([])
-    monkeypatch.setattr(
-        "agent.commands.intervals.read_intervals", lambda *_, **__: [Record(1, "interval", "", 0, b"{}")]
-    )
+    monkeypatch.setattr("agent.commands.kept.read_intervals", lambda *_, **__: [Record(1, "interval", "", 0, b"{}")])
     works = Works(tmp_path, PLACE)
     times = ["--from", "2026-11-30", "--to", "2026-12-01", "--format", "parquet"]
-    monkeypatch.setattr("agent.commands.intervals.latest_revisions", lambda records: records)
+    monkeypatch.setattr("agent.commands.kept.latest_revisions", lambda records: records)
     assert main(["intervals", str(works.config.path), *times]) == 2
     assert capsys.readouterr().err.strip() == INSTALL
 
