@@ -91,6 +91,9 @@ def _replayed(asked: Asked, sites: Sites, published: Published, files: Sequence[
     if first is None:
         overheard = Overheard(site, published)
         report = overheard.play(items)
+        if not report.exchanges:
+            why = "; ".join(report.remarks) or "there is no exchange in what is given"
+            raise CommandError(f"{why}: name captures of an agent, or of traffic on TCP port 502")
         outcome = {"mode": "overheard", "totals": _totals(overheard.records)}
     elif sites.meant(first, configurations(files)):
         report = Verifier(sites.of, published).play(items)

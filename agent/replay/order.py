@@ -1,6 +1,7 @@
 """In which order files of a capture were written, whatever the clock said that named them; and for what they are."""
 
 from collections.abc import Iterable
+from filecmp import cmp
 from itertools import islice
 from pathlib import Path
 
@@ -13,12 +14,15 @@ _LOOKED_THROUGH = 50
 def in_order(files: Iterable[Path]) -> list[Path]:
     """Return files boot by boot, as they are given, and those of a boot by its monotonic clock.
 
-    Files of others stay where they stand. Raises CaptureError for one that cannot be opened.
+    Files of others stay where they stand. One that is given twice, or as a copy, counts once: twice it would look like
+    what was lost and recorded anew. Raises CaptureError for one that cannot be opened.
     """
     places: dict[str, list[tuple[int, Path]]] = {}
     for number, file in enumerate(files):
         boot, monotonic_ns = _begin(file)
-        places.setdefault(boot or str(file), []).append((monotonic_ns if boot else number, file))
+        own = places.setdefault(boot or str(file), [])
+        if not any(monotonic_ns == begin and boot and cmp(file, other, shallow=False) for begin, other in own):
+            own.append((monotonic_ns if boot else number, file))
     return [file for own in places.values() for _, file in sorted(own)]
 
 

@@ -122,6 +122,8 @@ class Verifier:
         follows = before == (note.boot, note.start_ns, note.part - 1) and note.reason != "start"
         dropped, self._dropped = self._dropped, False
         site, stage = self._site_of(note), self._stage
+        if before[:2] == self._run[:2] and note.part > before[2] + 1 and not dropped:
+            self.report.remark(f"a part of the run before {self._file} is in no capture given")
         if note.version != __version__:
             self.report.remark(f"{self._file} was made by energy-agent {note.version}, this is {__version__}")
         if note.reason == "start":

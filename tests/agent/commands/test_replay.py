@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -122,6 +123,7 @@ def test_another_factor_set_shows_what_would_have_been(works: Works) -> None:
         (["nowhere", "--config", "{site}", "--out", "{out}"], "nowhere: No such file or directory"),
         (["{empty}", "--config", "{site}", "--out", "{out}"], "holds no capture"),
         (["{site}", "--config", "{site}", "--out", "{site}"], "name a folder to write to"),
+        (["{site}", "--config", "{site}", "--out", "{out}"], "site.toml ends at byte 0: this is no capture"),
     ],
 )
 def test_mistakes_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:
@@ -148,6 +150,35 @@ async def test_files_are_read_in_the_order_they_were_written_whatever_the_clock_
     assert in_order(by_name) != by_name
     assert await asyncio.to_thread(replay, works, "--config", str(tmp_path / "before.toml")) == 0
     assert summary(works)["unknown"] == summary(works)["different"] == 0
+
+
+def test_a_file_given_twice_counts_once(works: Works) -> None:
+    assert replay(works) == 0
+    once = summary(works)
+    (file,) = (works.folder / "capture").iterdir()
+    shutil.copy(file, works.folder / "copy.pcapng")
+    captures = [str(file.parent), str(file), str(works.folder / "copy.pcapng")]
+    places = ["--config", str(works.folder / "site.toml"), "--out", str(works.folder / "out")]
+    assert main(["replay", *captures, *places]) == 0
+    twice = summary(works)
+    for key in ("files", "exchanges", "identical", "withdrawn"):
+        assert twice[key] == once[key], key
+
+
+async def test_a_file_that_is_missing_between_others_is_told_of(tmp_path: Path) -> None:
+    works = Works(tmp_path, capture=tmp_path / "capture")
+    await works.start()
+    for _ in range(2):
+        await works.run(100)
+        await works.reload()
+    await works.run(100)
+    await works.stop()
+    _, between, last = in_order((tmp_path / "capture").iterdir())
+    assert await asyncio.to_thread(replay, works) == 0
+    assert not summary(works)["remarks"]
+    between.unlink()
+    assert await asyncio.to_thread(replay, works) == 0
+    assert summary(works)["remarks"] == [f"a part of the run before {last.name} is in no capture given"]
 
 
 async def test_configurations_before_a_reload_are_found_where_the_agent_has_kept_them(tmp_path: Path) -> None:
