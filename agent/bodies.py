@@ -11,7 +11,8 @@ import numpy as np
 
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, WindowFigures
+from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.ledger import WindowFigures
 from agent.plant import Account
 from agent.record import rfc3339
 from drivers.profile import Profile

@@ -24,7 +24,7 @@ from agent import rows
 from agent.agreement import CounterChecks
 from agent.book import AccountBook
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, COLUMNS, ESTIMATED, MEASURED_S, Growth
+from agent.columns import COLUMNS, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading
@@ -38,18 +38,6 @@ from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
 from drivers.point import Point
 from drivers.reading import Frame
-
-__all__ = [
-    "AMOUNT",
-    "CO2_KG",
-    "CO2_MARKET_KG",
-    "COLUMNS",
-    "ESTIMATED",
-    "MEASURED_S",
-    "Event",
-    "Ledger",
-    "WindowFigures",
-]
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +62,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """Differences over one span: `values[kind, account]` with the kinds of this module, and its length [s]."""
+    """Differences over one span: `values[kind, account]` with the kinds of `agent.columns`, and its length [s]."""
 
     span: str
     span_s: float

@@ -9,9 +9,10 @@ from typing import Any
 
 from agent import __version__, bodies
 from agent.alarms import AlarmDesk
+from agent.columns import AMOUNT
 from agent.config import SiteConfig
 from agent.doubt import FRESH_CADENCES, reserved
-from agent.ledger import AMOUNT, Ledger
+from agent.ledger import Ledger
 from agent.polled import Condition, PolledDevice
 from agent.poller import LinePoller
 from agent.record import rfc3339

@@ -1,4 +1,4 @@
-"""What `scan`, `decode` and `read` take: the arguments of the commands for commissioning."""
+"""What the commands take that ask for much: those for commissioning, and those for what was recorded."""
 
 import argparse
 from dataclasses import dataclass

@@ -9,12 +9,12 @@ from typing import Any
 
 from agent.audit.auditor import check_key
 from agent.audit.key_file import KeyFileError
+from agent.columns import COLUMNS
 from agent.commands.balance import configured_balances
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions, library_of
-from agent.ledger import COLUMNS
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows

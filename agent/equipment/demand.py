@@ -5,7 +5,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from agent.ledger import AMOUNT, Ledger
+from agent.columns import AMOUNT
+from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 
 _S_PER_H = 3600.0

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 
 from agent import bodies
 from agent.carbon.errors import CarbonError
+from agent.columns import AMOUNT, ESTIMATED
 from agent.equipment.demand import Course
 from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
-from agent.ledger import AMOUNT, ESTIMATED, Ledger, WindowFigures
+from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import NS_PER_S
 from agent.weights import weight_over
 from drivers.profile import Profile

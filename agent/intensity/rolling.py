@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from agent.bodies import Body, coverage, share
+from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED
 from agent.intensity.ratio import CO2, ENERGY, WATER, Made, Members, Spent, ratio
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, Ledger, WindowFigures
+from agent.ledger import Ledger, WindowFigures
 from agent.plant import Intensity
 from agent.record import rfc3339
 from agent.rollup.members import WorkedOut

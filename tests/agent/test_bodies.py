@@ -9,11 +9,12 @@ import pytest
 from agent import bodies
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import FactorLibrary
+from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.intensity.rolling import intensity_window
 from agent.interval_body import interval_body
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger, WindowFigures
+from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account

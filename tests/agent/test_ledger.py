@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from agent.carbon.factors import FactorLibrary
+from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
-from agent.ledger import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S, Ledger
+from agent.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
 from agent.plant import Plant

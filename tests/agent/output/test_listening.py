@@ -11,8 +11,9 @@ import pytest
 from agent.board import Board
 from agent.carbon.factors import FactorLibrary
 from agent.clock import look
+from agent.columns import AMOUNT
 from agent.config import SiteConfig
-from agent.ledger import AMOUNT, Ledger
+from agent.ledger import Ledger
 from agent.output.listening import Listener
 from agent.timekeeping import Timekeeper
 from tests.agent.frames import DEVICES, SITE, configured
