@@ -11,7 +11,7 @@ import pytest
 
 from agent.config import SiteConfig
 from agent.record import Record
-from agent.sinks.influx import line
+from agent.sinks.influx.lines import line
 from drivers.reading import Quality
 from tests.agent.commands.test_run import running
 from tests.agent.desk import START, Desk, S

@@ -9,7 +9,7 @@ import pytest
 from agent.metering.boundary import Boundaries
 from agent.record import INTERVAL, ROLLUP, Record
 from agent.rollup.periods import Calendar, Shift
-from agent.sinks.influx import line
+from agent.sinks.influx.lines import line
 from agent.store.schema import table
 from tests.agent.rollup.shelf import FAN, Works
 

@@ -21,8 +21,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from agent.record import Record
-from agent.sinks import SinkRejected, SinkUnavailable, influx
-from agent.sinks.influx import InfluxConfig, InfluxSession, InfluxSink, line
+from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks.influx import InfluxConfig, InfluxSink
+from agent.sinks.influx import sink as of_influx
+from agent.sinks.influx.lines import line
+from agent.sinks.influx.sink import InfluxSession
 from tests.certificates import Authority
 from tests.servers import Database, running_victoria_metrics
 
@@ -489,7 +492,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(tmp_path: Path, stat
 
 
 async def test_a_database_that_goes_silent_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(influx, "_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(of_influx, "_TIMEOUT_S", 0.3)
     over = asyncio.Event()
 
     async def handle(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from agent.sinks import library
+from agent.sinks.influx import library
 
 TOKEN = "of-a-test"  # noqa: S105  # opens nothing
 
 
 def outcome(program: str) -> str:
     """Return what a new interpreter prints that ran `program` with the modules it needs."""
-    head = "import sys\nfrom agent.sinks import library\n"
+    head = "import sys\nfrom agent.sinks.influx import library\n"
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", head + textwrap.dedent(program)],
         check=False,

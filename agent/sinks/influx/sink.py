@@ -1,13 +1,4 @@
-"""InfluxDB: records as line protocol through the v2 write API, as VictoriaMetrics and InfluxDB 3 take it too.
-
-One record is one line: the measurement is its class, the time that of the reading or the start of the interval [ns],
-the fields its numbers. Every field is a float, except the counts in `COUNTS`, which are integers; the type of a
-field never changes. A quality is the number of its reason in `drivers.reading.Quality`: `quality` of an amount, for a
-value of telemetry that is not good `quality_` and its key. Other texts, those of seals excepted, and nested objects
-but telemetry's `values` are left out: they stand in the record itself. Where two records of one device and moment
-must not overwrite each other, the contract's tags tell them apart: the name of an intensity or figure stands in
-`account`, the period of a roll-up, or the name of a shift, in `span`; an alarm's name begins its fields.
-"""
+"""A client of the database: batches of lines, and what becomes of those that it refuses."""
 
 import asyncio
 import contextlib
@@ -15,29 +6,17 @@ import gzip
 import importlib
 import ssl
 import time
-import urllib.parse
 from collections.abc import AsyncIterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from agent.record import Record
+from agent.sinks import SinkRejected, SinkUnavailable, file_marks
+from agent.sinks.influx import library
+from agent.sinks.influx.config import InfluxConfig
+from agent.sinks.influx.lines import KINDS, line
 
-from agent.record import ALARM, FIGURE, GAP, INTERVAL, ROLLUP, SEAL, TELEMETRY, WINDOW, Record
-from agent.sinks import SinkRejected, SinkUnavailable, file_marks, library
-from drivers.reading import Quality
-
-COUNTS = frozenset({"seq", "revision", "scope", "from_seq", "to_seq", "intervals", "expected", "count"})
-_KINDS = frozenset({TELEMETRY, WINDOW, INTERVAL, ALARM, GAP, FIGURE, ROLLUP, SEAL})
-_CODES: dict[object, float] = {quality.label: float(quality) for quality in Quality}
-_TAGS = ("site", "area", "device", "account", "span")
-# Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
-# backslash of its own and a line end have no form there.
-_ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
-_SEALED = ("root", "head", "signature")
-"""The only texts that are kept: without them a seal proves nothing."""
 _TIMEOUT_S = 20.0
 """Longest time for one request: a link that carries nothing any more is noticed within it."""
 _LONGEST_HOLD_S = 600.0
@@ -59,79 +38,6 @@ _ALL_REFUSED = 50
 """So many refused lines without one accepted in a batch are a mistake of the set-up, not of the records."""
 
 
-def _server(url: str) -> str:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError(f"'{url}' is no server; write https://host:8086")
-    if parts.username or parts.password:
-        raise ValueError("credentials do not belong into a URL; use token_file")
-    try:
-        _ = parts.port
-    except ValueError as error:
-        raise ValueError(f"'{url}' has no valid port; use 1 to 65535") from error
-    return url.rstrip("/")
-
-
-class InfluxConfig(BaseModel):
-    """`[influx]`: which database, and where in it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-    url: Annotated[str, AfterValidator(_server)]
-    org: str = ""
-    bucket: str = "energy"
-    token_file: str | None = None
-    ca_file: str | None = None
-
-
-def line(record: Record) -> str | None:
-    """Return a record in line protocol, None when it holds no number."""
-    body: dict[str, object] = orjson.loads(record.payload)
-    if name := body.get("intensity", body.get("figure")):
-        body["account"] = name
-    if record.kind == ROLLUP:
-        body["span"] = body.get("shift", body["period"])
-    prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
-    values = body.pop("values", {})
-    fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
-    fields += _qualities(body.get("quality"))
-    if record.kind == SEAL:
-        # 48 bits of the root, which a float holds exactly: for databases that keep numbers only.
-        fields.append(f"root_prefix={float(int(str(body['root']).removeprefix('sha256:')[:12], 16))!r}")
-        fields += [f'{name}="{body[name]}"' for name in _SEALED]
-    if not fields:
-        return None
-    head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name in _TAGS if (value := body.get(name)))]
-    return f"{','.join(head)} {','.join(fields)} {record.time_ns}"
-
-
-def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
-    found = []
-    for key, value in body.items():
-        if isinstance(value, int | float):
-            head, count = _named(prefix, key)
-            found.append(f"{head}{int(value)}i" if count else f"{head}{float(value)!r}")
-    return found
-
-
-@lru_cache(maxsize=4096)
-def _named(prefix: str, key: str) -> tuple[str, bool]:
-    """Return how a field begins, and whether it is a count; there are few, and they come again and again."""
-    return f"{_escaped(prefix + key)}=", key in COUNTS
-
-
-def _qualities(quality: object) -> list[str]:
-    if isinstance(quality, Mapping):
-        named = {f"quality_{key}": label for key, label in quality.items()}
-    else:
-        named = {"quality": quality}
-    return [f"{_escaped(key)}={_CODES[label]!r}" for key, label in named.items() if label in _CODES]
-
-
-def _escaped(key: str) -> str:
-    return key.translate(_ESCAPES)
-
-
 class InfluxSink:
     """The database of a configuration; paths in it are relative to `folder`."""
 
@@ -144,7 +50,7 @@ class InfluxSink:
 
     def wants(self, record: Record) -> bool:
         """Return whether this kind of record is kept as numbers over time."""
-        return record.kind in _KINDS
+        return record.kind in KINDS
 
     def credentials(self) -> object:
         """Return something that changes when a file does that is read on connecting."""
@@ -155,7 +61,7 @@ class InfluxSink:
         """Make a client; whether the database answers shows with the first records."""
         # Importing the library costs memory and time: only for those who configured it.
         await asyncio.to_thread(library.load)
-        answer = importlib.import_module("agent.sinks.answer")
+        answer = importlib.import_module("agent.sinks.influx.answer")
         client = library.client(
             self._config.url,
             self._token(),
