@@ -87,6 +87,14 @@ class Auditor:
         latest = self._scribe.store.load_state(LATEST)
         if latest:
             self._board.put(TOPIC, latest)
+            before = str(orjson.loads(latest).get("public_key"))
+            if self.public_key and before != self.public_key:
+                _log.warning(
+                    "seals were signed with %s, from now on with %s: if nobody has changed the key, ask who did; "
+                    "verify takes the former and the new one by --key",
+                    before,
+                    self.public_key,
+                )
 
     def figures(self) -> dict[str, Any]:
         """Return what the agent says of its seals: the key, and the time and last record of the latest, if any."""

@@ -176,7 +176,8 @@ def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path
     except CaptureError:
         files = []
     if not files or not documents.is_dir():
-        verdict.unchecked(READINGS, f"there are no raw exchanges in {folder}")
+        lacking = f"raw exchanges in {folder}" if not files else f"documents in {documents}, by which to go"
+        verdict.unchecked(READINGS, f"there are no {lacking}")
         return
     intervals = (body for record in read_chained(store) if (body := _interval(record)))
     with tempfile.TemporaryDirectory() as work:

@@ -177,6 +177,24 @@ async def test_the_next_run_goes_on_with_chain_seals_and_key_and_seals_what_was_
 
 
 @pytest.mark.integration
+async def test_a_key_that_was_changed_between_two_runs_is_told_of_in_the_log_and_in_evidence(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = []
+    for _ in range(2):
+        (tmp_path / "data" / "audit" / "key.pem").unlink(missing_ok=True)
+        agent = Agent(site(tmp_path))
+        async with running(agent):
+            await until(lambda agent=agent: agent.scribe.counts.get("seal", 0) >= 1)  # type: ignore[misc]
+        keys.append(agent.auditor.public_key)
+
+    assert keys[0] != keys[1]
+    assert f"seals were signed with {keys[0]}, from now on with {keys[1]}" in caplog.text
+    told = [record["public_key"] for record in chain(tmp_path) if record.get("what") == "key"]
+    assert told == keys
+
+
+@pytest.mark.integration
 async def test_a_reload_tells_what_has_changed_and_nothing_else(tmp_path: Path) -> None:
     agent = Agent(site(tmp_path))
     async with running(agent):

@@ -196,6 +196,13 @@ def test_a_capture_that_a_running_agent_has_just_removed_is_looked_for_anew(
     assert states == ({State.HOLDS} if times == 1 else {State.FAILS})
 
 
+def test_without_documents_it_is_said_that_they_are_what_lacks(works: Path) -> None:
+    shutil.rmtree(works / "data" / "audit" / "documents")
+    (readings,) = [each.text for each in judged(works).checks if each.name == READINGS]
+
+    assert readings.startswith("there are no documents in ")
+
+
 def test_an_older_copy_put_back_is_caught_from_outside(works: Path) -> None:
     records = chain(works)
     seal = [record for record in records if record.kind == "seal"][-2]
