@@ -156,7 +156,7 @@ def sinks_never_see_each_other(module: Module) -> Iterator[Finding]:
         for entry in module.imports:
             other = ".".join(entry.target.split(".")[:3])
             if other in SINKS - {own}:
-                yield f"{module.name}:{entry.line} imports {entry.target}: each sink is whole in one file"
+                yield f"{module.name}:{entry.line} imports {entry.target}: each sink is whole by itself"
 
 
 def lines_know_no_capture(module: Module) -> Iterator[Finding]:
