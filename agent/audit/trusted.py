@@ -1,6 +1,6 @@
 """What is known from elsewhere, against which records are held."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from agent.audit.finding import Finding
@@ -21,7 +21,14 @@ class Trusted:
         """Whether there is anything from outside."""
         return bool(self.keys) or self.seals is not None
 
-    @property
-    def all_keys(self) -> set[str]:
-        """The keys, and those of the seals."""
-        return {*self.keys, *(str(seal.body["public_key"]) for seal in self.seals or ())}
+    def seals_of(self, sites: Collection[str]) -> Sequence[OutsideSeal]:
+        """Return the seals of these sites, for a centre saves those of all its sites in one file.
+
+        Where none is of them all are returned: a chain is not freed of its seals by another name.
+        """
+        every = self.seals or ()
+        return [seal for seal in every if seal.body.get("site") in sites] or every
+
+    def keys_of(self, site: object) -> set[str]:
+        """Return the keys, and those of the seals of a site."""
+        return {*self.keys, *(str(seal.body["public_key"]) for seal in self.seals_of([str(site)]))}

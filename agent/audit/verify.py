@@ -76,8 +76,9 @@ class Chain:
     def __init__(self, trusted: Trusted, *, part: bool = False) -> None:
         """`part` says that the records are meant to be a part of the chain, which others follow."""
         self.report = ChainReport()
-        self._outside = trusted.seals or ()
-        self._trusted = trusted.all_keys
+        self._known = trusted
+        self._keys: dict[str, set[str]] = {}
+        """The keys that are trusted, by each site of the records."""
         self._part = part
         self._last: Body | None = None
         self._pending: list[tuple[int, str]] = []
@@ -102,6 +103,8 @@ class Chain:
                 self._found.append(Finding(behind, "is no record of the chain as the agent writes it", self._taken))
             return None
         seq, kind = body["seq"], kind_of(body)
+        if (site := str(body.get("site"))) not in self._keys:
+            self._keys[site] = self._known.keys_of(site)
         report.records += 1
         report.kinds[kind] = report.kinds.get(kind, 0) + 1
         self._check_hash(body)
@@ -182,9 +185,10 @@ class Chain:
         report.seals += 1
         if key not in report.keys:
             report.keys.append(key)
-        if self._trusted and key not in self._trusted:
+        trusted = self._keys[str(body.get("site"))]
+        if trusted and key not in trusted:
             self._wrong(body, f"is signed by another key than the one that is trusted: {key}")
-        elif not self._trusted and key != report.keys[0]:
+        elif not trusted and key != report.keys[0]:
             self._wrong(body, f"is signed by another key than the seals before it: {key}")
         self._check_covered(body)
         latest = max(self._seals.values(), key=lambda seal: int(seal["seq"]), default=None)
@@ -232,7 +236,7 @@ class Chain:
         """Hold the seals that are here against those received outside."""
         report = self.report
         elsewhere = 0
-        for outside in self._outside:
+        for outside in self._known.seals_of(self._keys):
             seal, seq = outside.body, int(outside.body["seq"])
             here = self._seals.get(seq)
             if here is not None and here["hash"] == seal["hash"]:

@@ -53,10 +53,9 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
     if lacking:
         verdict.fails(ARCHIVE, f"manifest.json: lacks {', '.join(lacking)}")
         return verdict
-    key = str(manifest.head["public_key"])
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
     report = verify_chain(_payloads(inspection), trusted, part=True)
-    _judge_key(verdict, key, report, trusted)
+    _judge_key(verdict, manifest.head, report, trusted)
     _judge_chain(verdict, report)
     _judge_seals(verdict, report, trusted)
     if any(finding.line for finding in report.findings):
@@ -82,15 +81,16 @@ def _records(inspection: Inspection) -> Iterator[Body]:
         yield from lines(file)
 
 
-def _judge_key(verdict: Verdict, key: str, report: ChainReport, trusted: Trusted) -> None:
+def _judge_key(verdict: Verdict, head: Mapping[str, Any], report: ChainReport, trusted: Trusted) -> None:
+    key, known = str(head["public_key"]), trusted.keys_of(head["site"])
     if key in trusted.keys:
         verdict.holds(KEY, f"signed with the key that you gave, {key}")
     elif trusted.keys:
         given = ", ".join(trusted.keys)
         verdict.fails(KEY, f"public-key.pem: signed with {key}, not with the key that you gave, {given}")
-    elif trusted.all_keys and key not in trusted.all_keys:
-        verdict.fails(KEY, f"public-key.pem: signed with {key}, the seals received with {min(trusted.all_keys)}")
-    elif not trusted.all_keys:
+    elif known and key not in known:
+        verdict.fails(KEY, f"public-key.pem: signed with {key}, the seals received with {min(known)}")
+    elif not known:
         verdict.unchecked(KEY, f"whose key it is: compare {key} with the operator's from elsewhere, or give --key")
     if report.keys and key not in report.keys:
         verdict.fails(KEY, f"public-key.pem: the archive is signed with {key}, the seals in it with {report.keys[-1]}")

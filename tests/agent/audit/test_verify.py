@@ -349,3 +349,26 @@ def test_a_record_nested_beyond_all_measure_is_no_record() -> None:
     found, wrong = sound_seals("seals", [deep.replace(b"event", b"seal")])
     assert not found
     assert len(wrong) == 1
+
+
+def test_seals_of_other_sites_in_the_same_file_neither_fail_nor_vouch_for_anything() -> None:
+    records = works()
+    seals = [body for body in works(seals=5, key=OTHER).bodies() if "root" in body]
+    lines = [resigned(orjson.dumps({**seal, "site": "other-works"}), OTHER) for seal in seals]
+    theirs, wrong = sound_seals("seals.jsonl", lines)
+    assert (len(theirs), wrong) == (5, [])
+
+    report = verify_chain(records.payloads, Trusted(seals=[*kept_outside(records), *theirs]))
+    assert not report.findings
+    assert report.confirmed == 3
+    forged = verify_chain(rechained(records.payloads, OTHER), Trusted(seals=[*kept_outside(records), *theirs]))
+    assert "is signed by another key than the one that is trusted" in first(forged)
+
+
+def test_a_chain_under_the_name_of_another_site_is_not_freed_of_its_seals() -> None:
+    records = works()
+    renamed = rechained([orjson.dumps({**body, "site": "elsewhere"}) for body in records.bodies()])
+
+    assert "is another here than the one received outside" in first(
+        verify_chain(renamed, Trusted(seals=kept_outside(records)))
+    )
