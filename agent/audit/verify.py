@@ -87,6 +87,7 @@ class Chain:
         self._under: list[_Break] = []
         """What seals do not find, with the numbers they are over."""
         self._gaps: list[tuple[int, int]] = []
+        self._strange: set[tuple[str, str]] = set()
         """Where records of the chain were dropped, as gap records say."""
         self._seals: dict[int, Body] = {}
         self._taken = 0
@@ -185,11 +186,12 @@ class Chain:
         report.seals += 1
         if key not in report.keys:
             report.keys.append(key)
-        trusted = self._keys[str(body.get("site"))]
-        if trusted and key not in trusted:
-            self._wrong(body, f"is signed by another key than the one that is trusted: {key}")
-        elif not trusted and key != report.keys[0]:
-            self._wrong(body, f"is signed by another key than the seals before it: {key}")
+        site = str(body.get("site"))
+        trusted = self._keys[site]
+        wanted = "the one that is trusted" if trusted else "the seals before it"
+        if key not in (trusted or report.keys[:1]) and (site, key) not in self._strange:
+            self._strange.add((site, key))  # told of once, not with each seal
+            self._wrong(body, f"is the first that is signed by another key than {wanted}: {key}")
         self._check_covered(body)
         latest = max(self._seals.values(), key=lambda seal: int(seal["seq"]), default=None)
         self._check_previous_seal(body, latest)

@@ -31,6 +31,7 @@ from agent.bundle.form import (
     padding,
     parse_header,
 )
+from agent.bundle.repacked import compression, differences
 
 _PIECE = 1 << 20
 _LARGEST_HEAD = 32 << 20
@@ -79,7 +80,14 @@ def inspect(path: Path) -> Inspection:
     inspection = Inspection(path)
     try:
         with path.open("rb") as file:
-            _look_through(file, inspection)
+            begun = file.read(BLOCK)
+            if compressed := compression(begun):
+                raise BundleError(f"{path}: is compressed ({compressed}): unpack that first, and give the .tar in it")
+            if parse_header(begun) is None:
+                inspection.findings = [Finding(*each) for each in differences(path)]
+            if not inspection.findings:
+                file.seek(0)
+                _look_through(file, inspection)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read ({error.strerror})") from error
     return inspection

@@ -32,6 +32,8 @@ class Asked:
 
 def verify(asked: Asked) -> Exit:
     """Print the verdict; the exit code is 1 when something does not hold. Raises ConfigError."""
+    if asked.path.is_dir():
+        raise CommandError(f"{asked.path}: is a folder: give the archive as it was made, not what was unpacked from it")
     bundle = is_bundle(asked.path)
     try:
         trusted = _trusted(asked)

@@ -136,7 +136,7 @@ ENGLISH: dict[str, str] = {
     "yes": "yes",
     "no": "NO, not found",
     "unrecorded": "yes; not named by any record",
-    "uncaptured": "Not captured:",
+    "uncaptured": "Time that none of these files tells of:",
     "chain": "Chain and seals",
     "chain.text": "Each record of account, event, gap and piece of evidence names the hash of the one before it. Seals "
     "sign the records since the seal before; the centre receives them too, so records cannot be changed later "

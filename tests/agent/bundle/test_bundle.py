@@ -242,6 +242,12 @@ def test_the_command_says_its_verdict_in_words_and_its_exit_code(works: Works, t
     done = command("verify", str(works.bundle), "--key", public_text(OTHER.public_key()))
     assert done.returncode == 1
     assert "VERDICT: this bundle does not hold. The first that is wrong: public-key.pem" in done.stdout
+    assert done.stdout.count("signed by another key") == 1
+    done = command("verify", str(tmp_path))
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"{tmp_path}: is a folder: give the archive as it was made, not what was unpacked from it\n",
+    )
     cut = tmp_path / "cut.tar"
     cut.write_bytes(works.bundle.read_bytes()[:-700])
     assert command("verify", str(cut)).returncode == 1

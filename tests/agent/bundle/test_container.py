@@ -1,6 +1,7 @@
 """The container of a bundle: every bit of it matters, and what is wrong is named by its place."""
 
 import errno
+import gzip
 import hashlib
 import io
 import random
@@ -175,6 +176,45 @@ def test_tar_sha256sum_and_openssl_check_a_bundle_by_hand(bundle: Path, tmp_path
         done = subprocess.run(command.split(), cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
     assert "Signature Verified Successfully" in done.stdout
+
+
+def _packed_again(bundle: Path, folder: Path, changed: Mapping[str, bytes] | None = None) -> Path:
+    """Return what tar makes of the files of a bundle, some of them changed."""
+    target, unpacked = folder / "again.tar", folder / "unpacked"
+    with tarfile.open(bundle) as archive:
+        archive.extractall(unpacked, filter="data")
+    for name, content in (changed or {}).items():
+        (unpacked / name).write_bytes(content)
+    with tarfile.open(target, "w") as archive:
+        archive.add(unpacked, "evidence")
+    return target
+
+
+@pytest.mark.parametrize("name", ["index.html", "records/records.jsonl", SUMS, SIGNATURE, MANIFEST])
+def test_of_files_packed_again_those_that_were_changed_are_named(bundle: Path, tmp_path: Path, name: str) -> None:
+    found = inspect(_packed_again(bundle, tmp_path, {name: b"another"})).findings
+    assert found[0].place in (name, MANIFEST)
+    assert name in " ".join(map(str, found[:-1]))
+    assert "packed again" in found[-1].what
+
+
+def test_files_added_before_they_were_packed_again_are_named(bundle: Path, tmp_path: Path) -> None:
+    assert inspect(_packed_again(bundle, tmp_path, {"added": b""})).findings[0] == Finding(
+        "added", "is not in the manifest"
+    )
+
+
+def test_files_packed_again_unchanged_are_said_to_be_what_was_signed(bundle: Path, tmp_path: Path) -> None:
+    (found,) = inspect(_packed_again(bundle, tmp_path)).findings
+    assert SUMS in found.place
+    assert found.what.endswith("the files in it are those that were signed")
+
+
+def test_a_compressed_bundle_is_to_be_unpacked_first(bundle: Path, tmp_path: Path) -> None:
+    mailed = tmp_path / "bundle.tar.gz"
+    mailed.write_bytes(gzip.compress(bundle.read_bytes()))
+    with pytest.raises(BundleError, match=r"is compressed \(gzip\)"):
+        inspect(mailed)
 
 
 def test_a_path_that_leads_out_of_the_folder_is_no_member(bundle: Path) -> None:
