@@ -155,21 +155,29 @@ def _of_today(config: SiteConfig, folder: Path) -> Iterator[Body]:
 
 def capture_files(config: SiteConfig, start_ns: int, end_ns: int) -> list[Path]:
     """Return the closed capture files that may hold something of a period: each ends where the next begins."""
-    ours = re.compile(rf"{re.escape(config.site.name)}-(\d{{8}}T\d{{6}})Z(_\d+)?\.pcapng\.zst")
-    directory = config.resolve(config.capture.directory)
-    try:
-        paths = sorted(path for path in directory.iterdir() if ours.fullmatch(path.name))
-    except OSError:
-        return []
-    begins = [_begin_ns(ours, path) for path in paths]
+    begun = _begun(config, r"\.pcapng\.zst")
+    paths, begins = list(begun), list(begun.values())
     ends = [*begins[1:], 1 << 63]
     spans = zip(paths, begins, ends, strict=True)
     return [path for path, begin, end in spans if begin < end_ns + _LATE_NS and end >= start_ns]
 
 
-def _begin_ns(ours: re.Pattern[str], path: Path) -> int:
-    found = ours.fullmatch(path.name)
-    text = found[1] if found else ""
+def unfinished(config: SiteConfig, end_ns: int) -> list[str]:
+    """Return the names of capture files begun before a time that are still being written: no bundle has those."""
+    return [path.name for path, begin in _begun(config, r"\.pcapng").items() if begin < end_ns]
+
+
+def _begun(config: SiteConfig, suffix: str) -> dict[Path, int]:
+    """Return the site's capture files of a kind, and when each began."""
+    ours = re.compile(rf"{re.escape(config.site.name)}-(\d{{8}}T\d{{6}})Z(_\d+)?{suffix}")
+    try:
+        paths = sorted(config.resolve(config.capture.directory).iterdir())
+    except OSError:
+        return {}
+    return {path: _begin_ns(found[1]) for path in paths if (found := ours.fullmatch(path.name))}
+
+
+def _begin_ns(text: str) -> int:
     return round(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) * NS_PER_S
 
 

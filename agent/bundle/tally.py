@@ -17,6 +17,7 @@ from agent.rollup.total import Part, Sum
 Body = dict[str, Any]
 _US_PER_NS = 1000
 _PLAIN = ["normal"], ["integral"]
+_AMOUNT_CERTAIN = "good", "uncertain:clock_unsynced"
 _WEIGHED = ("set", "id", "version", "value", "unit", "confidence", "note")
 
 
@@ -128,9 +129,10 @@ class Tally:
             if key in body:
                 self._factor(body, key)
         rules = body["evidence"]["rules"]
-        if body["quality"] != "good" or body["estimated"] or body["coverage"] < 1 or rules not in _PLAIN:
+        plain = not body["estimated"] and body["coverage"] >= 1 and rules in _PLAIN
+        if not plain or body["quality"] != "good":
             self._reserve(_reservation(body, part, start_ns, end_ns))
-        elif self.example is None and _shows_all(body):
+        if plain and self.example is None and body["quality"] in _AMOUNT_CERTAIN and _shows_all(body):
             self.example = body
 
     def _factor(self, body: Body, key: str) -> None:

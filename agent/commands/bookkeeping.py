@@ -89,9 +89,7 @@ def _add_revise(command: argparse.ArgumentParser) -> None:
 
 def _add_replay(command: argparse.ArgumentParser) -> None:
     """Add what `replay` takes."""
-    command.add_argument(
-        "captures", nargs="+", type=Path, metavar="CAPTURE", help="capture files in order of time, or their folder"
-    )
+    command.add_argument("captures", nargs="+", type=Path, metavar="CAPTURE", help="capture files, or their folder")
     again = "where it changed while the capture was made, give each; another one shows what would have been"
     command.add_argument(
         "--config", dest="configs", action="append", required=True, type=Path, metavar="CONFIG",

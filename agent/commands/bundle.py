@@ -11,7 +11,7 @@ from agent.audit.auditor import audit_folder
 from agent.audit.documents import Documents
 from agent.audit.key_file import KeyFileError, load_key
 from agent.bundle.form import BundleError, Manifest
-from agent.bundle.gather import Wanted
+from agent.bundle.gather import Wanted, unfinished
 from agent.bundle.gather import bundle as write
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
@@ -47,6 +47,11 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
         print_json({"bundle": str(asked.out), **manifest.head})
     else:
         _say(asked.out, manifest, summary)
+        for name in unfinished(config, end_ns):
+            print_text(f"still being written, so not in it: {name}; a bundle made when its hour is over has it")
+        print_text(
+            f"The auditor begins with index.html (index.zh-CN.html) in it, or: energy-agent verify {asked.out.name}"
+        )
     return Exit.DONE
 
 
@@ -64,9 +69,9 @@ def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:
     size = path.stat().st_size
     print_text(f"{path}: {size:,} bytes, {len(manifest.members)} files, {summary['records']:,} records of the chain")
     held = [each for each in summary["captures"] if each["held"]]
-    print_text(f"raw exchanges: {len(held)} files" + ("" if held else ": the period cannot be recomputed from them"))
+    print_text(f"files of raw exchanges: {len(held)}" + ("" if held else ": the period cannot be recomputed from them"))
     for span in summary["uncaptured"]:
-        print_text(f"  not captured: {span['from']} to {span['to']}")
+        print_text(f"  none tells of {span['from']} to {span['to']}")
     for each in summary["captures"]:
         if not each["held"]:
             print_text(f"  not found: {each['name']}")
@@ -82,4 +87,3 @@ def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:
             f"records behind the last seal: {summary['unsealed']}; a bundle made after the next one has them sealed"
         )
     print_text(f"signed with {manifest.head['public_key']}")
-    print_text("The auditor begins with index.html (index.zh-CN.html) in it, or with: energy-agent verify " + path.name)

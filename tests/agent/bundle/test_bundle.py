@@ -270,6 +270,23 @@ def test_what_cannot_be_bundled_is_one_line(works: Works, tmp_path: Path) -> Non
         assert said in done.stderr
 
 
+def test_a_capture_that_is_still_being_written_is_named_where_the_period_reaches_into_it(
+    works: Works, tmp_path: Path
+) -> None:
+    start, end = works.period
+    (capture,) = (works.config.parent / "capture").glob("*.zst")
+    for name, told in (
+        (capture.name.removesuffix(".zst"), True),
+        (f"{capture.name[:-27]}20991231T230000Z.pcapng", False),
+    ):
+        being_written = capture.with_name(name)
+        being_written.touch()
+        out = tmp_path / f"{name}.tar"
+        done = command("bundle", str(works.config), "--from", start, "--to", end, "--out", str(out))
+        being_written.unlink()
+        assert (f"still being written, so not in it: {name}" in done.stdout) is told, done.stdout
+
+
 def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> None:
     summary = orjson.loads(inspect(works.bundle).read("summary.json"))
     assert {each["device"]: each["state"] for each in summary["meters"]}["main-meter"] == "expired"

@@ -103,3 +103,12 @@ def test_each_factor_is_listed_once_with_its_accounts_and_its_first_and_last_use
     assert used["CN-grid-2023"]["accounts"] == ["meter/electricity", "fan/electricity"]
     assert (used["CN-grid-2023"]["first"][11:16], used["CN-grid-2023"]["last"][11:16]) == ("00:00", "00:45")
     assert used["CN-grid-2024"]["accounts"] == ["meter/electricity"]
+
+
+def test_the_example_is_an_interval_whose_amount_is_certain_be_its_time_vouched_for_or_not() -> None:
+    readings = {key: {"registers": "0001", "value": 1.0} for key in ("open", "open_next", "close", "close_next")}
+    whole: Body = {"evidence": {"rules": ["normal"], **readings}}
+    unsynced = interval(1, quality="uncertain:clock_unsynced", **whole)
+    tally = tallied(_doubtful(0, evidence={"rules": ["gap"], **readings}), unsynced, interval(2, **whole))
+    assert tally.example == unsynced
+    assert [each["from"][11:16] for each in tally.told()] == ["00:00", "00:15", "00:45"]
