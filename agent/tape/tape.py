@@ -97,6 +97,8 @@ class WritingTape(Tape):
         """Go on with a configuration that is in force from now on, in a file of its own."""
         self._reason, self._clock = "reload", None
         self._capture.configure(config)
+        if self._capture.writer is None:
+            self._part += 1  # one that nobody can replay: the next file does not go on from the last
 
     def _opened(self) -> Iterable[Note]:
         reason, self._reason = self._reason, "file"

@@ -157,6 +157,24 @@ async def test_a_reload_with_intervals_of_another_length_is_booked_again(tmp_pat
     await works.stop()
 
 
+async def test_while_the_capture_is_switched_off_nothing_differs_and_nothing_is_told_of(tmp_path: Path) -> None:
+    works = Works(tmp_path)
+    await works.start()
+    await works.run(130)
+    writer, works.writer = works.writer, None
+    await works.reload()
+    await works.run(130)
+    works.writer = writer
+    await works.reload()
+    await works.run(130)
+    outcome = replayed(works)
+    assert outcome.report.first is None, str(outcome.report.first)
+    assert outcome.report.total.unknown == 0
+    assert outcome.report.total.identical == len(outcome.records) < len(await works.published())
+    assert any("is in no capture given" in each for each in outcome.report.remarks)
+    await works.stop()
+
+
 async def test_a_kill_takes_the_books_back_to_the_last_commit_and_so_does_the_replay(tmp_path: Path) -> None:
     works = Works(tmp_path)
     await works.start()
