@@ -107,6 +107,7 @@ CHINESE: dict[str, str] = {
     "made.with.none": "记录中没有说明。证据包中的文件为制作当日的文件。",
     "told": "首次与末次写入",
     "what": "类别",
+    "event.told": "内容",
     "name": "名称",
     "what.software": "程序",
     "what.configuration": "配置",

@@ -116,6 +116,7 @@ ENGLISH: dict[str, str] = {
     "made.with.none": "The records tell nothing of it. The documents in the bundle are those of the day it was made.",
     "told": "Told first and last",
     "what": "What",
+    "event.told": "What",
     "name": "Name",
     "what.software": "program",
     "what.configuration": "configuration",

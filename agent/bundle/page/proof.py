@@ -49,7 +49,7 @@ def events(view: View) -> str:
     ]
     if not rows:
         return view.heading("events") + paragraph(text(words("events.none")))
-    heads = [*map(words, ("event", "where", "count", "first", "last", "what"))]
+    heads = [*map(words, ("event", "where", "count", "first", "last", "event.told"))]
     return view.heading("events") + paragraph(text(words("events.text"))) + table(heads, rows, right=(2,), whole=(3, 4))
 
 
