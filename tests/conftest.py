@@ -6,7 +6,8 @@ on which the other commands do.
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -28,3 +29,12 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     here = Path(__file__).parent
     both = any(item.path.is_relative_to(here / folder) for folder in _ON_BOTH_LOOPS)
     return _LOOPS if both else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """Put back what a command run within a test has left: whatever is started later inherits an ignored SIGINT."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

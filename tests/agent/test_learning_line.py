@@ -106,7 +106,7 @@ async def test_the_first_cycle_learns_the_holes_and_later_ones_ask_the_least_tha
     slow = {entry.block for entry in best if entry.every_s > EVERY_S}
     requests = [block for block in requests if block not in slow]
     assert len(requests) <= (len(cycles) + 1) * len(fast)
-    assert len(requests) >= len(cycles) * len(fast)
+    assert len(requests) >= (len(cycles) - 1) * len(fast)  # one of them may have begun before the count did
     assert set(requests) == set(fast)
     assert learned_with <= len(best) + 90
     ((condition, reason),) = station.told
