@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from cryptography.x509 import Certificate
+
 from agent.audit.finding import Finding
 from agent.audit.outside import OutsideSeal
 
@@ -15,11 +17,8 @@ class Trusted:
     seals: Sequence[OutsideSeal] | None = None
     wrong: Sequence[Finding] = ()
     """What is wrong in the file of the seals."""
-
-    @property
-    def anything(self) -> bool:
-        """Whether there is anything from outside."""
-        return bool(self.keys) or self.seals is not None
+    authorities: Sequence[Sequence[Certificate]] = ()
+    """Of time stamps: of each file the certificates."""
 
     def seals_of(self, sites: Collection[str]) -> Sequence[OutsideSeal]:
         """Return the seals of these sites, for a centre saves those of all its sites in one file.

@@ -8,7 +8,7 @@ Invariants:
 - A record may be missing without a finding only where a gap record says that records of the chain were dropped there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -269,15 +269,22 @@ class Chain:
         self._found.append(Finding(named(body), what, self._taken))
 
 
-def verify_chain(payloads: Iterable[bytes], trusted: Trusted = NOTHING, *, part: bool = False) -> ChainReport:
+def verify_chain(
+    payloads: Iterable[bytes],
+    trusted: Trusted = NOTHING,
+    *,
+    part: bool = False,
+    on_record: Callable[[Body], object] = lambda _: None,
+) -> ChainReport:
     """Return whether records hold, as they stand in the store or in a file, in the order of their numbers.
 
     Without any key that is trusted, all seals must be by the key of the first. `part` says that the records are meant
-    to be a part of the chain, which others follow.
+    to be a part of the chain, which others follow. `on_record` is told each record as it is read.
     """
     chain = Chain(trusted, part=part)
     for payload in payloads:
-        chain.take(payload)
+        if body := chain.take(payload):
+            on_record(body)
     return chain.end()
 
 

@@ -9,10 +9,12 @@ from typing import Any
 from agent.audit.auditor import audit_folder
 from agent.audit.documents import Documents
 from agent.audit.finding import Finding
+from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import Chain, ChainReport, decoded, kind_of
 from agent.bundle.form import BundleError
 from agent.bundle.recomputed import Recomputed, recompute
+from agent.bundle.stamped import judge_stamps
 from agent.bundle.verdict import Verdict
 from agent.config import SiteConfig
 from agent.record import EVIDENCE, INTERVAL, Record
@@ -43,13 +45,15 @@ def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
     """
     verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
     store = config.resolve(config.store.path)
-    chain = Chain(trusted)
+    chain, stamps = Chain(trusted), Stamps()
     head = read_head(store)
     whole = head == GENESIS
     for record in read_chained(store, on_damaged=damaged.append):
         body = chain.take(record.payload)
-        if body is not None and kind_of(body) == EVIDENCE:
-            evidence.append(body)
+        if body is not None:
+            stamps.take(body)
+            if kind_of(body) == EVIDENCE:
+                evidence.append(body)
         whole = whole or (body is not None and body["hash"] == head)
     report = chain.end()
     if not whole and not damaged and not report.findings:
@@ -59,6 +63,7 @@ def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
     report.findings[:0] = [Finding(f"record {seq}", "is damaged in the store's file") for seq in damaged]
     _judge_chain(verdict, report)
     _judge_outside(verdict, report, trusted)
+    judge_stamps(verdict, stamps, report, trusted)
     _judge_documents(verdict, evidence, Documents(audit_folder(config) / "documents"))
     folder = config.resolve(config.capture.directory)
     _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], folder)

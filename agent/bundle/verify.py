@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from agent import __version__
+from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING, ChainReport, verify_chain
 from agent.bundle.form import BundleError, Manifest
@@ -18,6 +19,7 @@ from agent.bundle.inspect import Inspection, inspect
 from agent.bundle.materials import ground_of
 from agent.bundle.page import PAGES, page
 from agent.bundle.recomputed import Recomputed, captured, recompute
+from agent.bundle.stamped import judge_stamps
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import Verdict
@@ -54,10 +56,12 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
         verdict.fails(ARCHIVE, f"manifest.json: lacks {', '.join(lacking)}")
         return verdict
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
-    report = verify_chain(_payloads(inspection), trusted, part=True)
+    stamps = Stamps()
+    report = verify_chain(_payloads(inspection), trusted, part=True, on_record=stamps.take)
     _judge_key(verdict, manifest.head, report, trusted)
     _judge_chain(verdict, report)
     _judge_seals(verdict, report, trusted)
+    judge_stamps(verdict, stamps, report, trusted)
     if any(finding.line for finding in report.findings):
         verdict.unchecked(FIGURES, "the records do not hold together")
         return verdict

@@ -63,7 +63,7 @@ def _bundle(given: Arguments) -> Exit:
 def _verify(given: Arguments) -> Exit:
     from agent.commands.verify import Asked, verify
 
-    return verify(Asked(given.path, given.keys, given.seals, given.json))
+    return verify(Asked(given.path, given.keys, given.seals, given.authorities, given.json))
 
 
 def _add_replace(command: argparse.ArgumentParser) -> None:
@@ -117,6 +117,10 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument("--key", dest="keys", action="append", default=[], metavar="KEY", help=text)
     text = "seals as they were received elsewhere: one message on each line, with its topic or without"
     command.add_argument("--seals", type=Path, metavar="FILE", help=text)
+    text = "certificates of the authority whose time stamps are in it, as PEM; may be given more than once"
+    command.add_argument(
+        "--authority", dest="authorities", action="append", default=[], type=Path, metavar="FILE", help=text
+    )
 
 
 def _shown(text: str) -> float:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from agent.audit.outside import outside_seals
 from agent.audit.public_key import given_key
+from agent.audit.stamps import given_authorities
 from agent.audit.trusted import Trusted
 from agent.bundle.form import BundleError
 from agent.bundle.gateway import verify_gateway
 from agent.bundle.inspect import is_bundle
+from agent.bundle.stamped import STAMPS
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify as verified
 from agent.commands.outcome import CommandError, Exit, print_json
@@ -27,6 +29,7 @@ class Asked:
     path: Path
     keys: Sequence[str]
     seals: Path | None
+    authorities: Sequence[Path]
     json: bool
 
 
@@ -53,15 +56,16 @@ def verify(asked: Asked) -> Exit:
 def _trusted(asked: Asked) -> Trusted:
     """Return what is known from elsewhere; raise ValueError where it cannot be read."""
     keys = [given_key(key) for key in asked.keys]
+    authorities = [given_authorities(path) for path in asked.authorities]
     if asked.seals is None:
-        return Trusted(keys)
+        return Trusted(keys, authorities=authorities)
     try:
         seals, wrong = outside_seals(asked.seals)
     except OSError as error:
         raise ValueError(f"{asked.seals}: cannot be read ({error.strerror})") from error
     if not seals and not wrong:
         raise ValueError(f"{asked.seals}: holds no seal: give messages of …/agent/seal, one on each line")
-    return Trusted(keys, seals, wrong)
+    return Trusted(keys, seals, wrong, authorities)
 
 
 def _show(path: Path, verdict: Verdict, trusted: Trusted, what: str) -> None:
@@ -69,17 +73,21 @@ def _show(path: Path, verdict: Verdict, trusted: Trusted, what: str) -> None:
     for each in verdict.checks:
         print_text(f"{_SIGNS[each.state]}{each.name}: {each.text}")
     print_text("")
-    first = verdict.first
+    first, given = verdict.first, _given(verdict, trusted)
     if first:
         print_text(f"VERDICT: {what} does not hold. The first that is wrong: {first.text}")
-    elif not trusted.anything:
+    elif not given:
         print_text(
             f"VERDICT: {what} holds together in itself. It was held against nothing from outside: one made anew, "
             "whole and with another key, would look the same. Give --key or --seals with what you have from elsewhere."
         )
     else:
-        given = " and ".join(
-            name for name, there in (("the key", trusted.keys), ("the seals", trusted.seals is not None)) if there
-        )
         more = ", apart from what was not checked above" if any(verdict.of(State.UNCHECKED)) else ""
-        print_text(f"VERDICT: {what} holds, in itself and against {given} you gave{more}.")
+        print_text(f"VERDICT: {what} holds, in itself and against {' and '.join(given)} you gave{more}.")
+
+
+def _given(verdict: Verdict, trusted: Trusted) -> list[str]:
+    """Return what records were held against; an authority is only when it has signed a time stamp of theirs."""
+    stamped = any(each.name == STAMPS for each in verdict.of(State.HOLDS))
+    given = {"the key": trusted.keys, "the seals": trusted.seals is not None, "the time stamping authority": stamped}
+    return [name for name, there in given.items() if there]

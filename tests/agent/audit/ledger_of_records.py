@@ -39,11 +39,11 @@ class Records:
     def interval(self, amount: float = 1.25) -> dict[str, Any]:
         return self.add("interval", account="boiler-1/natural_gas", amount=amount)
 
-    def seal(self) -> dict[str, Any]:
+    def seal(self, **said: Any) -> dict[str, Any]:
         """Append a seal over everything since the last one."""
         under = [body for body in self.bodies() if body["seq"] > self.sealed["to_seq"]]
         key = public_text(self.key.public_key())
-        self.sealed = self.add("seal", **over(under), previous_seal=self.sealed["hash"], public_key=key)
+        self.sealed = self.add("seal", **over(under), previous_seal=self.sealed["hash"], public_key=key, **said)
         return self.sealed
 
     def bodies(self) -> list[dict[str, Any]]:

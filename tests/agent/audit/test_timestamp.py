@@ -71,6 +71,14 @@ class Authority:
             file.flush()
             return openssl("ts", "-reply", "-config", f"{self.folder}/tsa.cnf", "-queryfile", file.name)
 
+    def token(self, digest: str) -> str:
+        """Return the token over a hash (`sha256:…`), in Base64."""
+        query, answer = self.folder / "query", self.folder / "answer"
+        imprint = ("-digest", digest.removeprefix("sha256:"), "-sha256", "-cert")
+        openssl("ts", "-query", *imprint, "-out", str(query))
+        answer.write_bytes(self._stamped(query.read_bytes()))
+        return base64.b64encode(openssl("ts", "-reply", "-in", str(answer), "-token_out")).decode()
+
     def vouches(self, token: bytes, digest: str) -> bool:
         file = self.folder / "token"
         file.write_bytes(token)
