@@ -111,7 +111,8 @@ def _devices(given: Arguments) -> Exit:
 def _factors(given: Arguments) -> Exit:
     from agent.commands.factors import factors
 
-    return factors(given.name, compare=given.compare, config=given.config, as_json=given.json)
+    name = " ".join(given.name) or None  # most names have a space, and few people quote them
+    return factors(name, compare=given.compare, config=given.config, as_json=given.json)
 
 
 def _status(given: Arguments) -> Exit:
@@ -197,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     devices = command("devices", _devices, "list the device profiles, or show one")
     devices.add_argument("name", nargs="?", metavar="NAME")
     factors = command("factors", _factors, "list the factor sets, or show one with values and sources")
-    factors.add_argument("name", nargs="?", metavar="NAME")
+    factors.add_argument("name", nargs="*", metavar="NAME")
     factors.add_argument("--compare", nargs=2, metavar=("A", "B"), help="how much more set B says than set A, in %%")
     factors.add_argument("--config", type=Path, metavar="CONFIG", help="with the plant's own factor sets")
     command("status", _status, "show the running agent; the exit code is 1 while an alarm is active", config=True)

@@ -19,6 +19,8 @@ Key = str | int
 _Model = TypeVar("_Model", bound=BaseModel)
 _MOST_BYTES = 1_000_000
 """Largest file that is read: a configuration of hundreds of devices has a tenth of it."""
+_TELLING = 4
+"""Letters from which on the beginning of a word is likelier meant than a word that looks like it."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -140,10 +142,12 @@ def _dotted(path: Iterable[Key]) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return a remedy that names the known words nearest to a wrong one, whatever their case."""
+    """Return a remedy that names the known words that begin like a wrong one, else the nearest, whatever their case."""
     options = sorted(known)
     by_folded: dict[str, str] = {word.casefold(): word for word in options}
-    close = [by_folded[word] for word in difflib.get_close_matches(name.casefold(), by_folded, n=2, cutoff=0.6)]
+    folded = name.casefold()
+    begun = [word for word in by_folded if len(folded) >= _TELLING and word.startswith(folded)]
+    close = [by_folded[word] for word in begun[:2] or difflib.get_close_matches(folded, by_folded, n=2, cutoff=0.6)]
     if close:
         return "did you mean " + " or ".join(f"'{word}'" for word in close) + "?"
     limit = 12

@@ -44,3 +44,10 @@ def test_chinese_texts_have_chinese_punctuation(package: str) -> None:
 def test_chinese_texts_of_profiles_have_chinese_punctuation() -> None:
     assert PROFILES
     assert {str(profile): found for profile in PROFILES if (found := slips(profile.read_text(encoding="utf-8")))} == {}
+
+
+def test_an_account_has_one_name_in_chinese() -> None:
+    shown = [*ROOT.glob("*.zh-CN.md"), *ROOT.glob("d*/**/*.zh-CN.md"), *MODULES, *PROFILES, *ROOT.glob("deploy/*.toml")]
+
+    # 账户 is an account, 账簿 the books that the agent keeps of it; 账目 was said of both.
+    assert [str(path) for path in shown if "账目" in path.read_text(encoding="utf-8")] == []

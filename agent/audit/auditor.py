@@ -43,7 +43,8 @@ _log = logging.getLogger(__name__)
 FOLDER = "audit"
 """Beside the store's file: the key and the documents."""
 TOPIC = "agent/seal"
-_CREDENTIALS = "/run/credentials"
+CREDENTIALS = "/run/credentials"
+"""Where systemd puts what a service may read, while it runs."""
 _TURN_S = 1.0
 _RETRY_S = 60.0
 _DAY_NS = 86400 * NS_PER_S
@@ -245,5 +246,5 @@ def check_key(config: SiteConfig) -> None:
     path = config.resolve(given) if given else audit_folder(config) / "key.pem"
     # The agent's credentials are there for the agent alone, and while it runs; its own key is made by it.
     with contextlib.suppress(OSError):
-        if os.access(path, os.R_OK) or (given and not path.exists() and not path.is_relative_to(_CREDENTIALS)):
+        if os.access(path, os.R_OK) or (given and not path.exists() and not path.is_relative_to(CREDENTIALS)):
             load_key(path)

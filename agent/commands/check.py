@@ -1,5 +1,6 @@
 """`energy-agent check`: everything that can be said about a configuration without touching the network."""
 
+import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,15 +12,17 @@ from agent.audit.auditor import check_key
 from agent.audit.key_file import KeyFileError
 from agent.columns import COLUMNS
 from agent.commands.balance import configured_balances
+from agent.commands.named_files import missing_files
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
-from agent.config import SiteConfig, load_config
+from agent.config import ConfigError, SiteConfig, load_config
 from agent.conversions import Conversions, library_of
 from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows
 from agent.rollup.balance import Flow
 from agent.warning.build import watches
+from drivers.document import Document, DocumentError, Problem
 from drivers.plan import plan
 
 
@@ -111,9 +114,26 @@ def alarms_of(config: SiteConfig) -> list[dict[str, Any]]:
     ]
 
 
+def _loaded(path: Path) -> tuple[SiteConfig, list[Problem]]:
+    """Return a configuration and what is to be known of the files it names; raise ConfigError with every problem."""
+    config: SiteConfig | None = None
+    problems: list[Problem] = []
+    notes: list[Problem] = []
+    try:
+        config = load_config(path)
+    except ConfigError as error:
+        problems += error.problems
+    with contextlib.suppress(DocumentError):  # a file that cannot be read is among the problems
+        wrong, notes = missing_files(Document.load(path), path.parent)
+        problems += wrong
+    if config is None or problems:
+        raise ConfigError(problems)
+    return config, notes
+
+
 def check(path: Path, *, as_json: bool) -> Exit:
     """Validate a configuration; raises ConfigError with every problem, CommandError for a wrong key."""
-    config = load_config(path)
+    config, notes = _loaded(path)
     try:
         check_key(config)
     except KeyFileError as error:
@@ -124,7 +144,8 @@ def check(path: Path, *, as_json: bool) -> Exit:
     alarms, balances = alarms_of(config), balances_of(config)
     if as_json:
         found = {"path": str(path), "lines": lines, "accounts": accounts, "alarms": alarms, "memory": memory}
-        print_json({**found, "balances": balances, "ok": not overloaded})
+        told = [str(note) for note in notes]
+        print_json({**found, "balances": balances, "notes": told, "ok": not overloaded})
     for line in overloaded:
         say(
             f"{config.path.name}: line '{line['line']}' would be busy {line['load_percent']:.0f} % of the time: "
@@ -133,6 +154,8 @@ def check(path: Path, *, as_json: bool) -> Exit:
     if not as_json:
         if not overloaded:
             print_text(f"{path}: no problems found")
+        for note in notes:
+            print_text(str(note))
         _show_lines(lines)
         _show_notes(lines, config)
         _show_accounts(accounts)

@@ -32,6 +32,7 @@ _PATIENCE_S = 30.0
 _LONG_S = 600.0
 """A revision of years takes its time."""
 _LOOK_S = 0.1
+_WHEN_IT_BEGAN = "give the time at which the counter showed its first reading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,9 @@ def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
     if problem := refusal(asked.account, account):
         raise CommandError(problem[0])
     time_ns = parse_time(asked.at, config.site.zone)
+    if time_ns > time.time_ns():
+        remedy = f"declare it once the meter is replaced, or plan it with [[replacement]] in {path}"
+        raise CommandError(f"--at {asked.at} lies ahead: " + (remedy if asked.last is not None else _WHEN_IT_BEGAN))
     declared = Declaration(asked.account, time_ns, asked.last, asked.first, said(asked.reason, "--reason"),
                            said(asked.author, "--author"))  # fmt: skip
     return hand_over(config, declared, _PATIENCE_S, as_json=as_json)

@@ -25,7 +25,7 @@ def factors(
     With a configuration, the plant's own sets are among them.
     """
     if name is not None and compare is not None:
-        raise CommandError("NAME and --compare: give one of them")
+        raise CommandError("NAME and --compare: give one of them, and names with spaces in quotes")
     library = library_of(load_config(config)) if config else FactorLibrary.load()
     if compare is not None:
         return _compare(library, *compare, as_json=as_json)

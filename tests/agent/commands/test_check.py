@@ -195,3 +195,54 @@ def test_the_balances_of_the_levels_are_shown(tmp_path: Path, capsys: pytest.Cap
 
     shown = capsys.readouterr().out.partition("\nBalances\n")[2].splitlines()[:3]
     assert shown == ["site/electricity, in kWh", "  in:      meter/electricity", "  metered: pump/electricity"]
+
+
+RECEIVERS = """
+[mqtt]
+url = "mqtts://broker.example"
+username = "works"
+password_file = "{file}"
+ca_file = "certificates/ca.pem"
+
+[influx]
+url = "https://influx.example"
+token_file = "token"
+"""
+
+
+def test_files_that_a_configuration_names_and_nobody_made_are_told_with_their_lines_beside_every_other_mistake(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(SERIAL + RECEIVERS.format(file="password.txt") + "\n[interval]\nlenght = '1min'\n")
+
+    assert main(["check", str(path)]) == 2
+
+    first, second, third, fourth, count = capsys.readouterr().err.splitlines()
+    line = SERIAL.count("\n") + 1
+    remedy = "does not exist: create it, or correct the path"
+    assert first == f"{path}:{line + 4}: [mqtt] password_file 'password.txt' {remedy}"
+    assert second == f"{path}:{line + 5}: [mqtt] ca_file 'certificates/ca.pem' {remedy}"
+    assert third == f"{path}:{line + 9}: [influx] token_file 'token' {remedy}"
+    assert "unknown key 'lenght'" in fourth
+    assert count == "4 problems found"
+
+
+def test_a_credential_of_the_service_may_be_there_only_while_it_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "site.toml"
+    (tmp_path / "certificates").mkdir()
+    for name in ("certificates/ca.pem", "token"):
+        (tmp_path / name).write_text("x")
+    credential = "/run/credentials/energy-agent.service/mqtt"
+    path.write_text(SITE + DEVICES + RECEIVERS.format(file=credential))
+
+    assert main(["check", str(path)]) == 0
+
+    out, err = capsys.readouterr()
+    note = f"{path}:{(SITE + DEVICES).count(chr(10)) + 5}: [mqtt] password_file '{credential}' is not there now: "
+    assert note + "a credential is there while its service runs\n" in out
+    assert err == ""
+    assert main(["check", str(path), "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["notes"][0].startswith(note)

@@ -62,6 +62,23 @@ def test_an_unknown_set_is_one_line_with_the_nearest(capsys: pytest.CaptureFixtu
     assert "did you mean 'GB/T 32151.34-2024'" in err
 
 
+def test_a_name_with_spaces_needs_no_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "GB/T", "2589-2020", "A.1"]) == 0
+    assert capsys.readouterr().out.startswith("GB/T 2589-2020 A.1: ")
+
+
+def test_the_beginning_of_a_name_is_answered_with_the_names_that_begin_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "GB/T", "2589"]) == 2
+
+    told = "unknown factor set 'GB/T 2589': did you mean 'GB/T 2589-2020 A.1' or 'GB/T 2589-2020 A.2/B.1'?\n"
+    assert capsys.readouterr().err == told
+
+
+def test_names_to_compare_are_told_to_need_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["factors", "--compare", "GB/T", "32151.34-2024", "IPCC-2006"]) == 2
+    assert "give one of them, and names with spaces in quotes" in capsys.readouterr().err
+
+
 def test_two_sets_are_compared_figure_by_figure(capsys: pytest.CaptureFixture[str]) -> None:
     # bituminous coal: 23.204 against 19.57 GJ/t is 18.57 % more, 2.0715 against 1.7417 t CO2/t is 18.93 % more
     assert main(["factors", "--compare", "GB/T 32151.34-2024", "NDRC-2015-other-industry", "--json"]) == 0

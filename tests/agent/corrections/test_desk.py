@@ -255,6 +255,8 @@ def test_a_mistake_in_a_correction_is_one_line(tmp_path: Path) -> None:
     for wrong, text in (
         ({"account": "fan-2/electricity"}, "there is no account"),
         ({"at": "yesterday"}, "is no time"),
+        ({"at": "2240-01-01T00:00"}, r"2240-01-01T00:00 lies ahead: .* plan it with \[\[replacement\]\] in "),
+        ({"at": "2240-01-01T00:00", "last": None}, "lies ahead: give the time at which the counter showed its first"),
         ({"reason": " "}, "--reason is empty"),
     ):
         fields = {name: getattr(good, name) for name in Replaced.__dataclass_fields__} | wrong
