@@ -1,9 +1,14 @@
-"""Threads for what can only be waited for, such as a name service that does not answer."""
+"""Threads for what can only be waited for, such as a name service that does not answer; the loop that uses them."""
 
+import ipaddress
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any, ParamSpec, TypeVar
+
+import uvloop
 
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
@@ -35,3 +40,43 @@ class LooseThreads(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, **_options: Any) -> None:  # noqa: FBT001, FBT002  # as inherited
         """Leave the threads to themselves."""
+
+
+class Loop(uvloop.Loop):
+    """uvloop's event loop, with a loose thread for each call and each name.
+
+    uvloop asks for names in four threads of libuv: four that nobody answers hold up all others, and the process
+    does not end before each has been given up.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_default_executor(LooseThreads())
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:
+        """Do what `socket.getaddrinfo` does, in a thread."""
+        return await self.run_in_executor(None, partial(socket.getaddrinfo, host, port, **hints))
+
+    async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
+        """Connect as every loop does, to the first address of a name that lets itself be connected to."""
+        if not host or _is_address(host):
+            return await super().create_connection(protocol_factory, host, port, **options)
+        if options.get("ssl"):
+            options["server_hostname"] = options.get("server_hostname") or host
+        hints = {name: options.pop(name, 0) for name in ("family", "proto", "flags")}
+        found = await self.getaddrinfo(host, port, type=socket.SOCK_STREAM, **hints)
+        problem = OSError(f"{host} has no address")
+        for *_, address in found:
+            try:
+                return await super().create_connection(protocol_factory, *address[:2], **options)
+            except OSError as error:
+                problem = error
+        raise problem
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

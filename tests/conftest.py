@@ -1,6 +1,6 @@
 """What all tests need: no clock is waited for, however shortly the machine has been up and whoever synchronises it.
 
-What talks to devices and brokers is tested on both event loops: uvloop's, on which the agent runs, and asyncio's own,
+What talks to devices and brokers is tested on both event loops: the agent's, which is uvloop's, and asyncio's own,
 on which the other commands do.
 """
 
@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from agent.clock import WAIT_VARIABLE
+from agent.threads import Loop
 
 os.environ[WAIT_VARIABLE] = "0"
 
 _ON_BOTH_LOOPS = ("drivers", "agent/sinks")
 _LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
-    "uvloop": uvloop.new_event_loop,
+    "uvloop": Loop,
 }
 
 

@@ -7,8 +7,6 @@ import sys
 import time
 from pathlib import Path
 
-import uvloop
-
 from agent.api import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
@@ -18,7 +16,7 @@ from agent.notify import notify
 from agent.reload import needs_new_start
 from agent.service import Agent
 from agent.store import StoreError
-from agent.threads import LooseThreads
+from agent.threads import Loop
 
 _log = logging.getLogger("agent")
 _ENDING = (signal.SIGTERM, signal.SIGINT)
@@ -137,7 +135,6 @@ class Early:
 async def run_agent(path: Path, config: SiteConfig, early: Early) -> None:
     """Run the agent until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(LooseThreads())  # a name nobody answers must not keep the program from its end
     run = Run(path, config)
     for signum in _ENDING:
         loop.add_signal_handler(signum, run.finish)
@@ -158,7 +155,7 @@ def run(path: Path) -> Exit:
     config = load_config(path)
     set_up_logging()
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(run_agent(path, config, early))
     except* (StoreError, KeyFileError, ApiError) as group:
         raise CommandError("; ".join(str(error) for error in group.exceptions)) from group

@@ -1,10 +1,12 @@
 import asyncio
+import socket
 import threading
 import time
 
 import pytest
 
-from agent.threads import LooseThreads
+from agent.threads import Loop, LooseThreads
+from tests.servers import free_port
 
 
 def test_a_call_that_never_returns_delays_neither_other_calls_nor_the_end() -> None:
@@ -30,3 +32,34 @@ async def test_what_a_call_raises_reaches_who_waits() -> None:
     asyncio.get_running_loop().set_default_executor(LooseThreads())
     with pytest.raises(LookupError, match="no such name"):
         await asyncio.to_thread(fail)
+
+
+def test_a_name_is_connected_to_at_the_address_where_somebody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("::1", 0)), (socket.AF_INET, 1, 6, "", ("127.0.0.1", 0))]
+
+    def resolve(host: str, port: int, **_: int) -> list[object]:
+        assert host == "plc.works"
+        return [(*kind, (place[0], port, *place[2:])) for *kind, place in both]
+
+    async def program() -> str:
+        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.close()
+
+        async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+            monkeypatch.setattr(socket, "getaddrinfo", resolve)
+            _, writer = await asyncio.open_connection("plc.works", server.sockets[0].getsockname()[1])
+            peer: str = writer.get_extra_info("peername")[0]
+            writer.close()
+            return peer
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        assert runner.run(program()) == "127.0.0.1"
+
+
+def test_a_name_where_nobody_listens_is_refused_as_an_address_is() -> None:
+    with asyncio.Runner(loop_factory=Loop) as runner, pytest.raises(ConnectionRefusedError):
+        runner.run(asyncio.wait_for(_connect("localhost", free_port()), 5))
+
+
+async def _connect(host: str, port: int) -> None:
+    await asyncio.open_connection(host, port)

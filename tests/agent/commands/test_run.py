@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import json
 import os
+import shutil
 import signal
 import socket
 import sqlite3
@@ -406,9 +407,19 @@ async def test_ending_takes_no_longer_than_allowed_while_nothing_answers(tmp_pat
             assert await program.end(signal.SIGINT) == 0
 
 
-async def test_a_name_service_that_does_not_answer_keeps_nobody(tmp_path: Path) -> None:
-    slow = "import socket, time\nsocket.getaddrinfo = lambda *_, **__: time.sleep(60)\n"
-    (tmp_path / "sitecustomize.py").write_text(slow, encoding="utf-8")
+@pytest.fixture
+def silent_name_service(tmp_path: Path) -> Path:
+    """Return a library to preload whose `getaddrinfo` takes a minute, even for a loop that calls it without Python."""
+    if not shutil.which("gcc"):
+        pytest.skip("needs a C compiler")
+    source = "#include <netdb.h>\n#include <unistd.h>\nint getaddrinfo(const char *name, const char *service,"
+    source += " const struct addrinfo *hints, struct addrinfo **found) { sleep(60); return EAI_AGAIN; }\n"
+    library = tmp_path / "silent.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-xc", "-o", str(library), "-"], input=source, text=True, check=True)
+    return library
+
+
+async def test_a_name_service_that_does_not_answer_keeps_nobody(tmp_path: Path, silent_name_service: Path) -> None:
     motor = Motor()
     named = "".join(
         f'[[line]]\nname = "line-{number}"\nurl = "tcp://plc-{number}.example:502"\n'
@@ -418,7 +429,7 @@ async def test_a_name_service_that_does_not_answer_keeps_nobody(tmp_path: Path) 
     more = '[mqtt]\nurl = "mqtt://broker.example:1883"\n' + named
     async with rig("tcp", motor) as device:
         path = configured(tmp_path, device.url, more=more)
-        async with running(path, PYTHONPATH=str(tmp_path)) as program:
+        async with running(path, LD_PRELOAD=str(silent_name_service)) as program:
             await program.says("device motor-1 is online")
             await asyncio.sleep(1)
             began = time.monotonic()
