@@ -1,6 +1,5 @@
 """The records of a gateway verified where they lie: its store, its documents, its captures."""
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import Chain, ChainReport, decoded, kind_of
 from agent.bundle.form import BundleError
+from agent.bundle.places import CapturePlaces, capture_places
 from agent.bundle.recomputed import Recomputed, recompute
 from agent.bundle.stamped import judge_stamps
 from agent.bundle.verdict import Verdict
@@ -21,7 +21,6 @@ from agent.record import EVIDENCE, INTERVAL, Record
 from agent.replay.order import in_order
 from agent.store import GENESIS, read_chained, read_head
 from drivers.capture import CaptureError, read_capture
-from drivers.capture.reader import capture_files
 
 Body = Mapping[str, Any]
 CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS = (
@@ -34,13 +33,13 @@ CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS = (
 )
 _MOST = 20
 """Findings of one kind that are told."""
-_PIECE = 1 << 20
 _TRIES = 5
 
 
-def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
+def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] = ()) -> Verdict:
     """Return the verdict about all records of a configuration's store.
 
+    `moved` are folders that captures were moved to, besides those that configurations name.
     Raises StoreError when there is none to read, OSError without room for what is made again.
     """
     verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
@@ -64,10 +63,11 @@ def verify_gateway(config: SiteConfig, trusted: Trusted) -> Verdict:
     _judge_chain(verdict, report)
     _judge_outside(verdict, report, trusted)
     judge_stamps(verdict, stamps, report, trusted)
-    _judge_documents(verdict, evidence, Documents(audit_folder(config) / "documents"))
-    folder = config.resolve(config.capture.directory)
-    _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], folder)
-    _judge_readings(verdict, store, folder, audit_folder(config) / "documents")
+    documents = Documents(audit_folder(config) / "documents")
+    _judge_documents(verdict, evidence, documents)
+    places = capture_places(config, evidence, documents, moved)
+    _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], places)
+    _judge_readings(verdict, store, places, documents.folder)
     return verdict
 
 
@@ -150,38 +150,43 @@ def _meanwhile(store: Path, report: ChainReport) -> Iterator[Body]:
             yield body
 
 
-def _judge_captures(verdict: Verdict, evidence: Sequence[Body], folder: Path) -> None:
+def _judge_captures(verdict: Verdict, evidence: Sequence[Body], places: CapturePlaces) -> None:
     removed = {str(each.get("name")) for each in evidence if each.get("what") == "capture_removed"}
-    whole = named = 0
+    missing, named = list[str](), 0
     for each in evidence:
         name = Path(str(each.get("name"))).name
         if each.get("what") != "capture" or name in removed:
             continue
         named += 1
-        path = folder / name
         try:
-            digest = _digest(path)
-        except FileNotFoundError:
-            verdict.fails(CAPTURES, f"{path}: is not there, and no record says that it was removed")
+            path, right = places.find(name, each.get("digest"))
         except OSError as error:
-            verdict.fails(CAPTURES, f"{path}: cannot be read ({error.strerror})")
-        else:
-            whole += digest == each.get("digest")
-            if digest != each.get("digest"):
-                verdict.fails(CAPTURES, f"{path}: is not the file that was closed: its SHA-256 is another")
-    if whole:
-        verdict.holds(CAPTURES, f"raw exchanges as they were closed: {whole} of {named} files")
+            verdict.fails(CAPTURES, f"{error.filename or name}: cannot be read ({error.strerror})")
+            continue
+        if path is None:
+            missing.append(name)
+        elif not right:
+            verdict.fails(CAPTURES, f"{path}: is not the file that was closed: its SHA-256 is another")
+    if missing:
+        verdict.fails(CAPTURES, _missing(missing, places))
+    if places.sound:
+        verdict.holds(CAPTURES, f"raw exchanges as they were closed: {len(places.sound)} of {named} files")
     if removed:
         verdict.unchecked(CAPTURES, f"had to make room, as the records say: {len(removed)} of them")
 
 
-def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path, *, tries: int = _TRIES) -> None:
-    try:
-        files = capture_files([folder]) if folder.is_dir() else []
-    except CaptureError:
-        files = []
+def _missing(names: Sequence[str], places: CapturePlaces) -> str:
+    others = f", nor are {len(names) - 1} more" if len(names) > 1 else ""
+    what = f"{names[0]} is not there{others}, and no record says that it was removed"
+    return f"{what}. Looked for in {places}: if they were moved elsewhere, name that folder with --captures"
+
+
+def _judge_readings(
+    verdict: Verdict, store: Path, places: CapturePlaces, documents: Path, *, tries: int = _TRIES
+) -> None:
+    files = places.files()
     if not files or not documents.is_dir():
-        lacking = f"raw exchanges in {folder}" if not files else f"documents in {documents}, by which to go"
+        lacking = f"raw exchanges in {places}" if not files else f"documents in {documents}, by which to go"
         verdict.unchecked(READINGS, f"there are no {lacking}")
         return
     intervals = (body for record in read_chained(store) if (body := _interval(record)))
@@ -190,7 +195,7 @@ def _judge_readings(verdict: Verdict, store: Path, folder: Path, documents: Path
             found = recompute(read_capture(in_order(files)), intervals, documents, Path(work))
         except (BundleError, CaptureError) as error:
             if tries and not all(file.exists() for file in files):  # a running agent compresses, and makes room
-                _judge_readings(verdict, store, folder, documents, tries=tries - 1)
+                _judge_readings(verdict, store, places, documents, tries=tries - 1)
             else:
                 verdict.fails(READINGS, str(error))
             return
@@ -214,11 +219,3 @@ def _interval(record: Record) -> dict[str, Any] | None:
     """Return an interval record, None for any other, and for what is none: the chain tells of that."""
     body = decoded(record.payload) if record.kind == INTERVAL else None
     return dict(body) if body and {"account", "start", "revision"} <= body.keys() else None
-
-
-def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return f"sha256:{digest.hexdigest()}"

@@ -3,7 +3,7 @@
 import hashlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +20,7 @@ from agent.audit.public_key import public_text
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.materials import ground_of, in_force
 from agent.bundle.page import PAGES, page
+from agent.bundle.places import CapturePlaces, capture_places, sha256_of
 from agent.bundle.segment import segment_of
 from agent.bundle.summary import summarise
 from agent.bundle.write import Content, explained, write_bundle
@@ -36,7 +37,6 @@ _LATE_NS = 900 * NS_PER_S
 """So long after the end of a period its last intervals are closed, and noted in captures."""
 _DAY_NS = 86400 * NS_PER_S
 """So much of the roll-ups is held in memory at once."""
-_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,8 @@ class Wanted:
     end_ns: int
     target: Path
     now_ns: int
+    moved: Sequence[Path] = ()
+    """Folders that captures were moved to, besides those that configurations name."""
 
 
 def bundle(config: SiteConfig, documents: Documents, key: Ed25519PrivateKey, wanted: Wanted) -> tuple[Manifest, Body]:
@@ -81,7 +83,8 @@ def _bundle(
     for start_ns in range(wanted.start_ns, wanted.end_ns, _DAY_NS):
         for record in read_intervals(store, start_ns, min(start_ns + _DAY_NS, wanted.end_ns), kind=ROLLUP):
             places.rollups.write(record.payload + b"\n")
-    found = {path.name: path for path in capture_files(config, wanted.start_ns, wanted.end_ns)}
+    captured = capture_places(config, evidence, documents, wanted.moved).files()
+    found = {path.name: path for path in _of_period(config, captured, wanted)}
     captures = [_capture(path) for path in found.values()]
     head = {
         "site": config.site.name,
@@ -153,28 +156,25 @@ def _of_today(config: SiteConfig, folder: Path) -> Iterator[Body]:
             yield {"what": item.what, "name": item.name, "sha256": sha256, "used": True}
 
 
-def capture_files(config: SiteConfig, start_ns: int, end_ns: int) -> list[Path]:
+def _of_period(config: SiteConfig, files: Iterable[Path], wanted: Wanted) -> list[Path]:
     """Return the closed capture files that may hold something of a period: each ends where the next begins."""
-    begun = _begun(config, r"\.pcapng\.zst")
+    begun = _begun(config, files, r"\.pcapng\.zst")
     paths, begins = list(begun), list(begun.values())
     ends = [*begins[1:], 1 << 63]
     spans = zip(paths, begins, ends, strict=True)
-    return [path for path, begin, end in spans if begin < end_ns + _LATE_NS and end >= start_ns]
+    return [path for path, begin, end in spans if begin < wanted.end_ns + _LATE_NS and end >= wanted.start_ns]
 
 
 def unfinished(config: SiteConfig, end_ns: int) -> list[str]:
     """Return the names of capture files begun before a time that are still being written: no bundle has those."""
-    return [path.name for path, begin in _begun(config, r"\.pcapng").items() if begin < end_ns]
+    files = CapturePlaces([config.resolve(config.capture.directory)]).files()
+    return [path.name for path, begin in _begun(config, files, r"\.pcapng").items() if begin < end_ns]
 
 
-def _begun(config: SiteConfig, suffix: str) -> dict[Path, int]:
+def _begun(config: SiteConfig, files: Iterable[Path], suffix: str) -> dict[Path, int]:
     """Return the site's capture files of a kind, and when each began."""
     ours = re.compile(rf"{re.escape(config.site.name)}-(\d{{8}}T\d{{6}})Z(_\d+)?{suffix}")
-    try:
-        paths = sorted(config.resolve(config.capture.directory).iterdir())
-    except OSError:
-        return {}
-    return {path: _begin_ns(found[1]) for path in paths if (found := ours.fullmatch(path.name))}
+    return {path: _begin_ns(found[1]) for path in files if (found := ours.fullmatch(path.name))}
 
 
 def _begin_ns(text: str) -> int:
@@ -182,11 +182,8 @@ def _begin_ns(text: str) -> int:
 
 
 def _capture(path: Path) -> Body:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return {"name": path.name, "size": path.stat().st_size, "sha256": digest.hexdigest()}
+    digest = sha256_of(path).removeprefix("sha256:")
+    return {"name": path.name, "size": path.stat().st_size, "sha256": digest}
 
 
 def captures_of(members: Mapping[str, tuple[int, str]]) -> list[Body]:

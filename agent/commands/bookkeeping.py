@@ -57,13 +57,13 @@ def _replay(given: Arguments) -> Exit:
 def _bundle(given: Arguments) -> Exit:
     from agent.commands.bundle import Asked, bundle
 
-    return bundle(given.config, Asked(given.start, given.end, given.out), as_json=given.json)
+    return bundle(given.config, Asked(given.start, given.end, given.out, given.moved), as_json=given.json)
 
 
 def _verify(given: Arguments) -> Exit:
     from agent.commands.verify import Asked, verify
 
-    return verify(Asked(given.path, given.keys, given.seals, given.authorities, given.json))
+    return verify(Asked(given.path, given.keys, given.seals, given.authorities, given.moved, given.json))
 
 
 def _add_replace(command: argparse.ArgumentParser) -> None:
@@ -108,6 +108,7 @@ def _add_bundle(command: argparse.ArgumentParser) -> None:
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
     command.add_argument("--out", type=Path, required=True, metavar="FILE", help="the archive, such as evidence.tar")
+    _add_moved(command)
 
 
 def _add_verify(command: argparse.ArgumentParser) -> None:
@@ -121,6 +122,20 @@ def _add_verify(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--authority", dest="authorities", action="append", default=[], type=Path, metavar="FILE", help=text
     )
+    _add_moved(command)
+
+
+def _add_moved(command: argparse.ArgumentParser) -> None:
+    text = "a folder that captures were moved to, if no configuration has named it; may be given more than once"
+    command.add_argument(
+        "--captures", dest="moved", action="append", default=[], type=_folder, metavar="DIR", help=text
+    )
+
+
+def _folder(text: str) -> Path:
+    if not (path := Path(text)).is_dir():
+        raise argparse.ArgumentTypeError(f"'{text}' is no folder: name the one that captures were moved to")
+    return path
 
 
 def _shown(text: str) -> float:

@@ -1,6 +1,7 @@
 """`energy-agent bundle`: the evidence of a period in one archive."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from agent.store import StoreError
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The period, as the user wrote it, and the file."""
+    """The period, as the user wrote it, the file, and folders that captures were moved to."""
 
     start: str
     end: str
     out: Path
+    moved: Sequence[Path]
 
 
 def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
@@ -39,7 +41,7 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
         raise CommandError(f"{asked.out}: there is no folder {asked.out.parent}: create it, or name another file")
     try:
         key, documents = key_and_documents(config)
-        wanted = Wanted(start_ns, end_ns, asked.out, time.time_ns())
+        wanted = Wanted(start_ns, end_ns, asked.out, time.time_ns(), asked.moved)
         manifest, summary = write(config, documents, key, wanted)
     except (BundleError, StoreError, KeyFileError) as error:
         raise CommandError(str(error)) from error

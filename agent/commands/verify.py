@@ -30,6 +30,7 @@ class Asked:
     keys: Sequence[str]
     seals: Path | None
     authorities: Sequence[Path]
+    moved: Sequence[Path]
     json: bool
 
 
@@ -38,9 +39,14 @@ def verify(asked: Asked) -> Exit:
     if asked.path.is_dir():
         raise CommandError(f"{asked.path}: is a folder: give the archive as it was made, not what was unpacked from it")
     bundle = is_bundle(asked.path)
+    if bundle and asked.moved:
+        raise CommandError(f"{asked.path}: is a bundle and has its captures in it: leave --captures out")
     try:
         trusted = _trusted(asked)
-        verdict = verified(asked.path, trusted) if bundle else verify_gateway(load_config(asked.path), trusted)
+        if bundle:
+            verdict = verified(asked.path, trusted)
+        else:
+            verdict = verify_gateway(load_config(asked.path), trusted, asked.moved)
     except (BundleError, StoreError, ValueError) as error:
         raise CommandError(str(error)) from error
     except OSError as error:

@@ -18,6 +18,7 @@ from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.bundle.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
 from agent.bundle.verdict import State, Verdict
+from agent.bundle.verify import verify
 from agent.cli import main
 from agent.config import SiteConfig, load_config
 from agent.record import Record
@@ -60,9 +61,9 @@ def works(left: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(left, tmp_path / "works"))
 
 
-def judged(works: Path, *, outside: bool = True, keys: tuple[str, ...] = ()) -> Verdict:
+def judged(works: Path, *, outside: bool = True, keys: tuple[str, ...] = (), moved: tuple[Path, ...] = ()) -> Verdict:
     seals, wrong = outside_seals(works / "seals.jsonl") if outside else (None, ())
-    return verify_gateway(load_config(works / "site.toml"), Trusted(keys, seals, wrong))
+    return verify_gateway(load_config(works / "site.toml"), Trusted(keys, seals, wrong), moved)
 
 
 def first(verdict: Verdict) -> tuple[str, str]:
@@ -191,7 +192,7 @@ def test_a_capture_that_a_running_agent_has_just_removed_is_looked_for_anew(
         tries += 1
         return [*([gone] if tries <= times else []), *capture_files(paths)]
 
-    monkeypatch.setattr("agent.bundle.gateway.capture_files", listing)
+    monkeypatch.setattr("agent.bundle.places.capture_files", listing)
     states = {each.state for each in judged(works).checks if each.name == READINGS}
     assert states == ({State.HOLDS} if times == 1 else {State.FAILS})
 
@@ -243,6 +244,68 @@ def test_a_capture_changed_or_gone_is_named(works: Path, change: Callable[[Path]
     failed = [each for each in judged(works).of(State.FAILS) if each.name == CAPTURES]
 
     assert [said in each.text and file.name in each.text for each in failed] == [True]
+
+
+def directory_changed(works: Path) -> None:
+    config = works / "site.toml"
+    config.write_text(
+        config.read_text(encoding="utf-8").replace('directory = "capture"', 'directory = "since"'), encoding="utf-8"
+    )
+    (works / "since").mkdir()
+
+
+def test_captures_are_found_where_an_earlier_configuration_had_them(works: Path) -> None:
+    directory_changed(works)
+    verdict = judged(works)
+
+    assert verdict.right, verdict.checks
+    assert {each.name for each in verdict.of(State.HOLDS)} >= {CAPTURES, READINGS}
+
+
+def test_captures_that_were_moved_are_missed_until_one_says_where_to(works: Path) -> None:
+    (file,) = (works / "capture").iterdir()
+    archive = Path(shutil.copytree(works / "capture", works / "archive"))
+    file.unlink()
+    (failed,) = judged(works).of(State.FAILS)
+    found = judged(works, moved=(archive,))
+
+    assert failed.text == (
+        f"{file.name} is not there, and no record says that it was removed. Looked for in {works / 'capture'}: "
+        "if they were moved elsewhere, name that folder with --captures"
+    )
+    assert found.right
+    assert not list(found.of(State.UNCHECKED))
+
+
+def test_of_two_files_of_one_name_the_one_that_was_closed_counts(works: Path) -> None:
+    archive = Path(shutil.copytree(works / "capture", works / "archive"))
+    _flip(next(archive.iterdir()))
+
+    assert judged(works, moved=(archive,)).right
+
+
+def test_a_bundle_has_captures_of_an_earlier_folder_and_of_one_that_is_given(works: Path) -> None:
+    starts = sorted(orjson.loads(each.payload)["start"] for each in chain(works) if each.kind == "interval")
+    for name in ("before", "moved"):
+        if name == "before":
+            directory_changed(works)
+        else:
+            (works / "capture").rename(works / "archive")
+        more = ["--captures", str(works / "archive")] if name == "moved" else []
+        bundle = works / f"{name}.tar"
+        period = ["--from", starts[0], "--to", starts[-1], "--out", str(bundle)]
+        assert main(["bundle", str(works / "site.toml"), *period, *more]) == 0
+        verdict = verify(bundle)
+        assert READINGS in {each.name for each in verdict.of(State.HOLDS)}, verdict.checks
+    assert main(["verify", str(bundle), *more]) == 2, "a bundle has them in it"
+
+
+def test_a_folder_for_captures_that_is_none_is_said_in_one_line(
+    works: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["verify", str(works / "site.toml"), "--captures", str(works / "none")])
+    assert "is no folder: name the one that captures were moved to" in capsys.readouterr().err
 
 
 def test_the_command_says_it_in_words_with_its_exit_code(works: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,89 @@
+"""Where captures lie: in the folder of the configuration, in those of earlier ones, and where somebody moved them."""
+
+import hashlib
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from agent.audit.documents import Documents
+from agent.config import SiteConfig
+from agent.sections.site import CaptureSection
+from drivers.capture import CaptureError
+from drivers.capture.reader import capture_files
+
+Body = Mapping[str, Any]
+_PIECE = 1 << 20
+
+
+class CapturePlaces:
+    """Folders in which captures of a site may lie; the first that has a file of a name counts."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self.folders = [*dict.fromkeys(folders)]
+        self.sound: dict[str, Path] = {}
+        """Files by name that were found to be those of their digest."""
+
+    def __str__(self) -> str:
+        """Return them as one lists them."""
+        return ", ".join(map(str, self.folders))
+
+    def find(self, name: str, digest: object) -> tuple[Path | None, bool]:
+        """Return a file of this name, and whether it is the one of the digest; that one, if there are several.
+
+        None where there is none. Raises OSError for one that cannot be read.
+        """
+        there: Path | None = None
+        for path in (folder / name for folder in self.folders):
+            try:
+                right = sha256_of(path) == digest
+            except FileNotFoundError:
+                continue
+            if right:
+                self.sound[name] = path
+                return path, True
+            there = there or path
+        return there, False
+
+    def files(self) -> list[Path]:
+        """Return the captures, by name and so by time; of those of a name the one that was found to be sound."""
+        found = {path.name: path for folder in reversed(self.folders) for path in _captures(folder)}
+        return [path for _, path in sorted({**found, **self.sound}.items())]
+
+
+def capture_places(
+    config: SiteConfig, evidence: Iterable[Body], documents: Documents, given: Sequence[Path]
+) -> CapturePlaces:
+    """Return the folders given, that of a configuration, and those of the configurations that evidence names."""
+    digests = dict.fromkeys(str(each.get("digest")) for each in evidence if each.get("what") == "configuration")
+    earlier = (config.resolve(each) for each in _directories(digests, documents))
+    return CapturePlaces([*given, config.resolve(config.capture.directory), *earlier])
+
+
+def sha256_of(path: Path) -> str:
+    """Return the digest of a file as records say it; raise OSError when it cannot be read."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _directories(digests: Iterable[str], documents: Documents) -> Iterator[str]:
+    """Yield the folder for captures of each configuration that is kept."""
+    for digest in digests:
+        try:
+            content = documents.find(digest)
+            said = tomllib.loads((content or b"").decode()).get("capture", {})
+        except (OSError, ValueError):  # no digest, no configuration, a disk that fails: documents are judged elsewhere
+            continue
+        directory = said.get("directory", CaptureSection().directory) if isinstance(said, dict) else None
+        if content is not None and isinstance(directory, str):
+            yield directory
+
+
+def _captures(folder: Path) -> list[Path]:
+    try:
+        return capture_files([folder]) if folder.is_dir() else []
+    except (CaptureError, OSError):  # there is none in it, or none for us: those that are named are told of
+        return []
