@@ -28,7 +28,7 @@ from agent.sections import (
     StoreSection,
     WindowsSection,
 )
-from agent.sections.equipment import EquipmentSection
+from agent.sections.equipment import EquipmentSection, FeederSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
@@ -101,6 +101,11 @@ class SiteConfig:
     def profile_digests(self) -> dict[str, str]:
         """The digest of the profile of each device, by its name."""
         return {name: profile.digest for name, profile in self.profiles.items()}
+
+    @property
+    def load_factors(self) -> tuple[str, ...]:
+        """Accounts whose mean power is held against the highest of any period of demand."""
+        return tuple(each.electricity_account for each in self.equipment if isinstance(each, FeederSection))
 
     @property
     def sinks(self) -> tuple[str, ...]:

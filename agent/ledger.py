@@ -24,7 +24,7 @@ from agent import rows
 from agent.agreement import CounterChecks
 from agent.book import AccountBook
 from agent.carbon.factors import FactorLibrary
-from agent.columns import COLUMNS, Growth
+from agent.columns import AMOUNT, COLUMNS, Growth
 from agent.config import SiteConfig
 from agent.conversions import Conversions
 from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading
@@ -104,7 +104,12 @@ class Ledger:
         for book in self.books.values():
             self._by_device.setdefault(book.account.device, []).append(book)
         self._spans = config.windows.spans_s
-        self.windows = Windows(self.row.size, tick_s=config.windows.tick, spans_s=tuple(self._spans.values()))
+        self.windows = Windows(
+            self.row.size,
+            tick_s=config.windows.tick,
+            spans_s=tuple(self._spans.values()),
+            by_minute=[self.column(AMOUNT, name) for name in config.load_factors],
+        )
         self.names = [[account.name, account.unit] for account in tracked]
         self.layouts: dict[str, rows.Names] = {}
         self.tariffs = TariffBooks(tariffs(config.tariffs, config.calendar, config.site.zone))
@@ -123,6 +128,10 @@ class Ledger:
     def point_of(self, account: Account) -> Point | None:
         """Return the point an account is read from, None when no device is."""
         return self._profiles[account.device].point(account.source.name) if account.feed == "read" else None
+
+    def column(self, kind: int, account: str) -> int:
+        """Return where a kind of an account stands in the flat row of the windows."""
+        return kind * len(self.position) + self.position[account]
 
     def take(self, frame: Frame) -> None:
         """Book everything a frame says, and let the checks see it."""

@@ -1,7 +1,8 @@
 """What the amounts of a rolling window weigh when factors have changed within it.
 
 Amounts are booked without their energy, for in almost every window one unit weighs the same throughout. Where an
-analysis of a fuel or a year has begun since, the part after that midnight is weighed apart.
+analysis of a fuel or a year has begun since, the part after that midnight is weighed apart; between the two rows of
+the ring around it, the amount is taken to have grown evenly.
 """
 
 from collections.abc import Iterator

@@ -58,7 +58,9 @@ def memory_of(config: SiteConfig) -> dict[str, Any]:
     """Return what the rings will hold."""
     plant = config.plant()
     columns = COLUMNS * (len(plant.accounts) + len(plant.outputs))
-    windows = Windows(columns, tick_s=config.windows.tick, spans_s=tuple(config.windows.spans_s.values()))
+    spans_s = tuple(config.windows.spans_s.values())
+    by_minute = range(len(set(config.load_factors)))
+    windows = Windows(columns, tick_s=config.windows.tick, spans_s=spans_s, by_minute=by_minute)
     return {
         "accounts": [account.name for account in plant.accounts],
         "outputs": [output.name for output in plant.outputs],

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from agent import bodies
 from agent.carbon.errors import CarbonError
 from agent.columns import AMOUNT, ESTIMATED
-from agent.equipment.demand import Course
 from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
@@ -39,7 +38,6 @@ class Moment:
     windows: Mapping[str, WindowFigures]
     latest: LatestOf
     profiles: Mapping[str, Profile]
-    course: Course
     atmosphere_mpa: float
 
     def over(self, place: str, span: str) -> "Inputs":

@@ -12,6 +12,7 @@ from agent.equipment.consumption import (
     pue,
     specific_power,
 )
+from agent.equipment.demand import highest_kw
 from agent.equipment.gather import Inputs, Moment
 from agent.equipment.motor import NORM as MOTOR_NORM
 from agent.equipment.motor import TABLE as MOTOR_TABLE
@@ -100,7 +101,7 @@ def feeder(section: FeederSection, place: str, span: str, moment: Moment) -> Ite
     yield currents.figure("current_unbalance", "%", electrical.PHASE_NORM, lambda: electrical.deviation_percent(phases))
     loads = moment.over(place, span)
     mean = loads.mean_kw(section.electricity_account)
-    highest = moment.course.highest_kw(section.electricity_account, loads.hours() * 3600, _DEMAND_S)
+    highest = highest_kw(moment.ledger, section.electricity_account, loads.hours() * 3600, _DEMAND_S)
     if highest is None:
         loads.missing.append("less than one demand period of 15 min is known")
     else:

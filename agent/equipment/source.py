@@ -5,7 +5,6 @@ from typing import Any
 
 from agent.config import SiteConfig
 from agent.equipment import powered, thermal
-from agent.equipment.demand import Course
 from agent.equipment.gather import Moment
 from agent.figure import Figure
 from agent.latest import LatestOf
@@ -60,7 +59,6 @@ class Equipment:
     def figures(self, time_ns: int) -> Iterator[Figure]:
         """Yield the figures of this moment (wall clock, ns)."""
         windows = {figures.span: figures for figures in self._ledger.figures()}
-        course = Course(self._ledger)
-        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles, course, self._atmosphere_mpa)
+        moment = Moment(time_ns, self._ledger, windows, self._latest, self._profiles, self._atmosphere_mpa)
         for section, place, span in self._sections:
             yield from _WORKS[section.kind](section, place, span, moment)

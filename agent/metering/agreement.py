@@ -9,8 +9,10 @@ from agent.metering.integral import Integral
 SPAN_S = 3600.0
 LEAST_S = 900.0
 """Over less, the time between two readings would count too much."""
-_STEPS = 360
-"""Marks kept of one span; memory and accuracy are those of ten seconds."""
+_STEP_NS = 60 * NS_PER_S
+"""Time between two marks at least: the hour is compared to a minute."""
+_MARKS = 63
+"""So many lie in an hour at most, with those at its ends and the one that moves along."""
 _COUNTS = 50
 """What is compared must be more than so many counts: each reading is cut to one."""
 
@@ -37,9 +39,11 @@ class Agreement:
         self._integral = Integral(max_gap_s=max_gap_s)
         self._least = _COUNTS * resolution
         self._integrated = 0
-        # A mark in numbers of their own takes 24 bytes, as a tuple six times that: there are hundreds for each account.
-        self._times = array("q")  # monotonic [ns]
-        self._amounts = array("d")  # counted and integrated, at each
+        # A ring of its full size from the start: memory grows no more, however many accounts there are.
+        self._times = array("q", bytes(8 * _MARKS))  # monotonic [ns]
+        self._counted = array("d", bytes(8 * _MARKS))
+        self._integrals = array("d", bytes(8 * _MARKS))
+        self._first = self._count = 0
         self._estimated = 0.0
 
     def power(self, reading: Reading) -> None:
@@ -55,25 +59,31 @@ class Agreement:
         if estimated != self._estimated:
             self._estimated = estimated
             self._forget()
-        times, amounts = self._times, self._amounts
-        if self._integral.last is None or (len(times) > 1 and monotonic_ns - times[-2] < SPAN_S * NS_PER_S / _STEPS):
-            if times:
-                times[-1], amounts[-2], amounts[-1] = monotonic_ns, counted, self._integrated / QUANTA_PER_UNIT
+        if self._integral.last is None:
             return
-        times.append(monotonic_ns)
-        amounts.extend((counted, self._integrated / QUANTA_PER_UNIT))
-        while len(times) > 1 and monotonic_ns - times[1] >= SPAN_S * NS_PER_S:
-            del times[0], amounts[:2]
+        times, count = self._times, self._count
+        # The newest mark moves along until it is far enough from the one before.
+        if count < 2 or times[self._at(count - 1)] - times[self._at(count - 2)] >= _STEP_NS:  # noqa: PLR2004
+            self._count += 1
+        newest = self._at(self._count - 1)
+        times[newest], self._counted[newest] = monotonic_ns, counted
+        self._integrals[newest] = self._integrated / QUANTA_PER_UNIT
+        while self._count > 1 and monotonic_ns - times[self._at(1)] >= SPAN_S * NS_PER_S:
+            self._first, self._count = self._at(1), self._count - 1
+
+    def _at(self, mark: int) -> int:
+        return (self._first + mark) % _MARKS
 
     def _forget(self) -> None:
-        del self._times[:], self._amounts[:]
+        self._count = 0
 
     def compared(self) -> Comparison | None:
         """Return both over the last hour, None while there is too little to compare."""
-        if len(self._times) < 2:  # noqa: PLR2004  # a beginning and an end
+        if self._count < 2:  # noqa: PLR2004  # a beginning and an end
             return None
-        seconds = (self._times[-1] - self._times[0]) / NS_PER_S
-        counted, integrated = (self._amounts[at - 2] - self._amounts[at] for at in (0, 1))
-        found = Comparison(seconds, counted, integrated)
+        start, end = self._first, self._at(self._count - 1)
+        seconds = (self._times[end] - self._times[start]) / NS_PER_S
+        counted = self._counted[end] - self._counted[start]
+        found = Comparison(seconds, counted, self._integrals[end] - self._integrals[start])
         much = max(abs(found.counted), abs(found.integrated)) >= self._least
         return found if found.seconds >= LEAST_S and much else None

@@ -35,6 +35,20 @@ class CumulativeRing:
         """Slot of the oldest row kept."""
         return self._next if self._count == len(self.times) else 0
 
+    @property
+    def newest_ns(self) -> int:
+        """Time of the newest row [ns]; only meaningful after the first write."""
+        return int(self.times[self.newest])
+
+    @property
+    def oldest_ns(self) -> int:
+        """Time of the oldest row kept [ns]; only meaningful after the first write."""
+        return int(self.times[self.oldest])
+
+    def within(self, time_ns: int, grain_ns: int) -> bool:
+        """Whether the newest row lies in the same grain of the clock as a time."""
+        return bool(self._count) and time_ns // grain_ns == self.newest_ns // grain_ns
+
     def write(self, time_ns: int, row: npt.NDArray[np.float64]) -> None:
         """Keep a row [float64, columns] in place of the oldest; raise ValueError unless it is the newest in time."""
         if self._count and time_ns <= self.times[self.newest]:
@@ -66,16 +80,21 @@ class CumulativeRing:
         slots = (self.oldest + np.arange(self._count)) % len(self.times)
         return self.times[slots], self.rows[slots]
 
-    def prepend(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]) -> None:
-        """Put older rows, oldest first, before those kept, as far as there is room; the newest of them stay.
+    def prepend(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64], grain_ns: int) -> None:
+        """Put older rows, oldest first, before those kept: one of each grain, as far as there is room for the newest.
 
         What is not older than the oldest row kept is left out.
         """
+        end = int(np.searchsorted(times, self.oldest_ns)) if self._count else len(times)
+        room = len(self.times) - self._count
+        if not end or not room:
+            return
+        # Counted from the middle of the newest one's grain, so that jitter moves no tick into that of another.
+        grains = (times[:end] - times[end - 1] + grain_ns // 2) // grain_ns
+        chosen = np.flatnonzero(np.diff(grains, prepend=grains[0] - 1))[-room:]
         own_times, own_rows = self.in_order()
-        end = int(np.searchsorted(times, own_times[0])) if self._count else len(times)
-        begin = max(0, end - (len(self.times) - self._count))
-        before = end - begin
-        self.times[:before], self.rows[:before] = times[begin:end], rows[begin:end]
+        before = len(chosen)
+        self.times[:before], self.rows[:before] = times[chosen], rows[chosen]
         self._count += before
         self.times[before : self._count], self.rows[before : self._count] = own_times, own_rows
         self._next = self._count % len(self.times)

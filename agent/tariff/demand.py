@@ -1,6 +1,7 @@
 """Demand: the mean power over a sliding window of 15 minutes, and what the running quarter of an hour will come to.
 
-A window is the difference of the ledger's cumulative amounts, divided by the time that lies between them. It counts
+A window is the difference of the ledger's cumulative amounts, divided by the time that lies between them. Where it
+begins between two rows of the ring (10 s apart for 15 minutes), amounts are taken to have grown evenly. It counts
 for the highest demand of a month when it lies wholly in the month, as with a meter whose demand is reset at its end.
 """
 

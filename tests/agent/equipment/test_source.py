@@ -296,6 +296,21 @@ def test_a_feeder_by_hand(tmp_path: Path) -> None:
     assert found["load_factor"].inputs["highest_demand_kw"] == pytest.approx(30.0, abs=0.2)
 
 
+def test_the_highest_demand_of_a_day_is_looked_for_minute_by_minute(tmp_path: Path) -> None:
+    works = Works(tmp_path, FEEDER, DEVICES.replace('"1h"]', '"1h", "24h"]'))
+    energy = 1000.0
+    for minute in range(20 * 60 + 1):
+        energy += (30.0 if 62 < minute <= 77 else 0.0) / 60  # a quarter of an hour that begins at no fifth minute
+        works.says("meter", 60 * minute, {"active_power": 10.0, "active_energy_import": energy})
+        works.tick(60 * minute)
+
+    found = works.figures()["load_factor"]
+
+    assert found.span == "24h"
+    assert found.inputs["highest_demand_kw"] == pytest.approx(30.0, abs=0.01)
+    assert found.value == pytest.approx(7.5 / 20 / 30, abs=1e-4)
+
+
 def test_without_a_whole_demand_period_there_is_no_load_factor(tmp_path: Path) -> None:
     works = Works(tmp_path, FEEDER)
     works.run(600, "meter", "active_energy_import", 10.0)

@@ -3,8 +3,11 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from agent.metering.history import Moment, Outage, SavedRow, Timeline, lay_out
+from agent.metering.ring import CumulativeRing
 from agent.metering.window import Windows
 
 S = 10**9
@@ -117,18 +120,55 @@ def test_refilled_windows_reach_back_and_go_on() -> None:
 
 
 def test_a_ring_takes_of_older_rows_the_newest_it_has_room_for() -> None:
-    windows = Windows(1, tick_s=1.0, spans_s=[4.0])
+    ring = CumulativeRing(6, 1)
     for second in (100, 101, 102):
-        windows.tick(second * S, row(float(second)))
+        ring.write(second * S, row(float(second)))
 
-    windows.refill(np.array([10, 20, 30, 40, 101]) * S, row(10.0, 20.0, 30.0, 40.0, 50.0).reshape(-1, 1))
+    ring.prepend(np.array([10, 20, 30, 40, 101]) * S, row(10.0, 20.0, 30.0, 40.0, 50.0).reshape(-1, 1), S)
 
-    times, rows = windows.in_order()[0]
+    times, rows = ring.in_order()
     assert (times // S).tolist() == [20, 30, 40, 100, 101, 102]
     assert rows[:, 0].tolist() == [20, 30, 40, 100, 101, 102]
 
 
-def test_windows_of_other_columns_and_spans_begin_with_the_rows_of_the_former() -> None:
+@given(
+    jitter_ms=st.lists(st.integers(-400, 400), min_size=3, max_size=200),
+    grain_s=st.sampled_from([1, 3, 10]),
+    phase_ms=st.integers(0, 999),
+)
+@settings(max_examples=200, deadline=None)
+def test_of_older_rows_a_ring_takes_one_of_each_grain_and_of_ticks_that_come_unevenly_every_one(
+    jitter_ms: list[int], grain_s: int, phase_ms: int
+) -> None:
+    times = np.array([(1000 * second + phase_ms + late // 2) * S // 1000 for second, late in enumerate(jitter_ms)])
+    ring = CumulativeRing(len(times), 1)
+
+    ring.prepend(times, np.arange(float(len(times))).reshape(-1, 1), grain_s * S)
+
+    kept = ring.in_order()[0]
+    if grain_s == 1:
+        assert kept.tolist() == times.tolist()
+    assert len(kept) <= len(times) // grain_s + 2
+    assert (np.diff(kept) <= (grain_s + 1) * S).all(), "no grain is left out"
+    assert times[-1] - kept[-1] <= grain_s * S
+
+
+def test_refilled_from_a_row_a_minute_every_window_reaches_back_as_far_as_its_span() -> None:
+    times = np.arange(0, 2 * 1440, dtype=np.int64) * 60 * S + np.random.default_rng(1).integers(0, S, 2 * 1440)
+    windows = Windows(2, tick_s=1.0, spans_s=[60.0, 900.0, 3600.0, 86_400.0], by_minute=[1])
+
+    windows.refill(times, np.arange(2.0 * 2 * 1440).reshape(-1, 2))
+    windows.tick(2 * 86_400 * S, row(5758.0, 5759.0))
+
+    for span_s, most_s in ((60.0, 61), (900.0, 61), (3600.0, 61), (86_400.0, 302)):
+        assert 0 <= windows.difference(span_s)[0] - span_s + most_s / 2 <= most_s, span_s
+    minutes, amounts = windows.by_minute[1].in_order()
+    assert len(minutes) == 1442
+    assert np.array_equal(minutes[:-1], times[-1441:])
+    assert amounts[:, 0].tolist() == [*(2.0 * number + 1 for number in range(1439, 2880)), 5759.0]
+
+
+def test_windows_of_other_columns_spans_and_ticks_begin_with_the_rows_of_the_former() -> None:
     former = Windows(2, tick_s=1.0, spans_s=[60.0, 3600.0])
     for second in range(4000):
         former.tick(second * S, row(second * 1.0, second * 2.0))
@@ -138,9 +178,34 @@ def test_windows_of_other_columns_and_spans_begin_with_the_rows_of_the_former() 
     after.tick(4000 * S, row(8000.0, 7.5, 4000.0))
 
     assert after.difference(60.0)[0] == pytest.approx(60, abs=5)
-    for span_s in (60.0, 3600.0):
+    for span_s in (60.0, 900.0, 3600.0):
         elapsed_s, grown = after.difference(span_s)
-        assert elapsed_s == pytest.approx(span_s, abs=30)
+        assert elapsed_s == pytest.approx(span_s, abs=60), "beyond a minute the former had rows of a minute"
         assert grown.tolist() == [2 * elapsed_s, 0.5, elapsed_s]
-    times = after.in_order()[0][0]
-    assert (np.diff(times) >= 9 * S).sum() >= len(times) - 2, "a ring of longer ticks reaches as far with fewer rows"
+
+
+def test_what_is_kept_by_the_minute_outlives_a_reload_and_what_is_new_begins_with_the_rows_there_are() -> None:
+    former = Windows(2, tick_s=10.0, spans_s=[60.0, 86_400.0], by_minute=[0])
+    for second in range(0, 50_000, 10):
+        former.tick(second * S, row(second * 1.0, second * 2.0))
+
+    after = Windows(3, tick_s=10.0, spans_s=[60.0, 86_400.0], by_minute=[1, 2])
+    after.take_over(former, np.array([-1, 0, 1]), row(5.0, 0.0, 0.0))
+
+    times, amounts = after.by_minute[1].in_order()
+    assert np.array_equal(times, former.by_minute[0].in_order()[0])
+    assert np.array_equal(amounts[:, 0], times / S)
+    rows_ns, doubled = after.by_minute[2].in_order()
+    assert (np.diff(rows_ns) <= 300 * S).all(), "of the day there was a row every 5 minutes"
+    assert np.array_equal(doubled[:, 0], 2 * rows_ns / S)
+
+
+def test_windows_of_no_columns_give_way_to_others() -> None:
+    former = Windows(0, tick_s=1.0, spans_s=[60.0])
+    former.tick(S, row())
+
+    after = Windows(1, tick_s=1.0, spans_s=[60.0])
+    after.take_over(former, np.array([-1]), row(3.0))
+    after.tick(2 * S, row(4.0))
+
+    assert (after.difference(60.0)[0], after.difference(60.0)[1].tolist()) == (1.0, [1.0])

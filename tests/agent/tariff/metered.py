@@ -15,6 +15,7 @@ from tests.agent.tariff.tables import SHANGHAI
 NS = 10**9
 ENERGY = 0x0010
 METER = "meter-1/electricity"
+WINDOWS = 'spans = ["1min", "15min"]\ntick = "10s"'
 CONFIGURATION = """[site]
 name = "works"
 electricity_region = "CN-HB"
@@ -59,8 +60,8 @@ def clock(text: str) -> int:
 class Works:
     """Feeds a ledger every 10 s with a meter under a load [kW], and asks for its figures every minute."""
 
-    def __init__(self, folder: Path, start: str, books: TariffBooks | None = None) -> None:
-        self.config: SiteConfig = configured(folder, CONFIGURATION)
+    def __init__(self, folder: Path, start: str, books: TariffBooks | None = None, *, windows: str = WINDOWS) -> None:
+        self.config: SiteConfig = configured(folder, CONFIGURATION.replace(WINDOWS, windows))
         config = self.config
         plant = config.plant()
         self.now_ns = clock(start)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from agent.columns import AMOUNT, MEASURED_S
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
-from tests.agent.tariff.metered import NS, Works, clock
+from agent.tariff.demand import mean_power
+from tests.agent.tariff.metered import METER, NS, Works, clock
 
 
 def test_demand_is_the_mean_power_of_the_last_15_minutes(tmp_path: Path) -> None:
@@ -16,6 +18,22 @@ def test_demand_is_the_mean_power_of_the_last_15_minutes(tmp_path: Path) -> None
     works.runs(5, 1080.0)
     # 10 min at 360 kW and 5 min at 1080 kW, less the last 10 s step of the change
     assert works.last("demand/15min") == pytest.approx((10 * 360 + 5 * 1080) / 15, abs=9)
+
+
+def test_demand_covers_the_very_time_asked_for_though_rows_are_10_s_apart(tmp_path: Path) -> None:
+    works = Works(tmp_path, "2026-11-20T08:00", windows='spans = ["15min"]\ntick = "1s"')
+    kind = works.ledger.column(AMOUNT, METER)
+    for second in range(1007):
+        works.ledger.row.reshape(-1)[[kind, works.ledger.column(MEASURED_S, METER)]] = second / 100, second
+        works.ledger.tick(second * NS)
+
+    for span_s in (0.5, 3.0, 180.0, 437.25, 900.0):
+        found = mean_power(works.ledger, METER, span_s)
+        assert found is not None, span_s
+        assert found.over_s == span_s
+        assert found.kw == pytest.approx(36.0)
+        assert found.coverage == pytest.approx(1.0)
+    assert mean_power(works.ledger, METER, 1010.0) is None
 
 
 def test_before_a_whole_window_is_known_there_is_no_demand_and_no_highest(tmp_path: Path) -> None:
