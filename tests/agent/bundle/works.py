@@ -25,6 +25,7 @@ from agent.bundle.page import PAGES, page
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.write import Content, write_bundle
 from agent.store import StoreError, canonical, read_intervals, record_hash
+from tests.soak.rig import SIMULATORS
 
 Body = dict[str, Any]
 RECORDS = "records/records.jsonl"
@@ -86,7 +87,7 @@ def _starts(config: Path) -> list[str]:
 def run_works(folder: Path, seconds: float) -> Works:
     """Run a plant and an agent for so long behind the first interval, and make a bundle of it."""
     environment = {**os.environ, "ENERGY_AGENT_CLOCK_WAIT_S": "0"}
-    plant = subprocess.Popen(["energy-simulators", "plant", "--json"], stdout=subprocess.PIPE, env=environment)
+    plant = subprocess.Popen([str(SIMULATORS), "plant", "--json"], stdout=subprocess.PIPE, env=environment)
     try:
         assert plant.stdout is not None
         served = json.loads(plant.stdout.readline())["devices"]
