@@ -147,7 +147,7 @@ CHINESE: dict[str, str] = {
     "recompute.after": "{what}之后的读数",
     "recompute.start": "起点",
     "recompute.end": "终点",
-    "recompute.at": "{what}处的计数：两读数之间的直线",
+    "recompute.at": "{what}处的计数：两读数之间的直线，舍去百万分之一以下",
     "recompute.amount": "用量：两者之差",
     "recompute.recorded": "记录为：{amount} {unit}",
     "recompute.co2": "CO₂：用量 × 因子",

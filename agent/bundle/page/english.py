@@ -160,7 +160,7 @@ ENGLISH: dict[str, str] = {
     "recompute.after": "Reading after the {what}",
     "recompute.start": "start",
     "recompute.end": "end",
-    "recompute.at": "Counter at the {what}: straight line between the two readings",
+    "recompute.at": "Counter at the {what}: straight line between the two readings, cut to millionths",
     "recompute.amount": "Amount: difference",
     "recompute.recorded": "recorded: {amount} {unit}",
     "recompute.co2": "CO₂: amount × factor",

@@ -1,12 +1,12 @@
 """The sections that say what the figures rest on, and how anybody can check them."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from fractions import Fraction
 from html import escape
 
 from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
 from agent.bundle.page.view import Body, View
+from agent.metering.amount import QUANTA_PER_UNIT, quanta
+from agent.record import time_ns
 
 _CHECK_BY_HAND = """mkdir evidence && tar -xf {file} -C evidence && cd evidence
 sha256sum -c SHA256SUMS
@@ -123,7 +123,7 @@ def recompute(view: View) -> str:
     start, end = (_counter(body, name) for name in ("start", "end"))
     unit, amount = body["unit"], body["amount"]
     told = words("recompute.recorded", amount=f"{amount:.6f}", unit=unit)
-    items.append((words("recompute.amount"), f"{end - start:.6f} {text(unit)} ({text(told)})"))
+    items.append((words("recompute.amount"), f"{_millionths(end - start)} {text(unit)} ({text(told)})"))
     factor = body["factor"]
     co2 = words(
         "recompute.co2.value",
@@ -146,21 +146,30 @@ def _ends(view: View, body: Body) -> Iterator[tuple[str, str]]:
         named = words(f"recompute.{what}")
         for key, name in zip(("before", "after"), names, strict=True):
             reading = body["evidence"][name]
-            shown = {"value": f"{reading['value']:.6f}", "registers": reading["registers"], "unit": body["unit"]}
+            shown = {
+                "value": _millionths(quanta(reading["value"])),
+                "registers": reading["registers"],
+                "unit": body["unit"],
+            }
             told = words("recompute.reading", time=view.local(reading["time"]), **shown)
             yield words(f"recompute.{key}", what=named), text(told)
-        yield words("recompute.at", what=named), f"{_counter(body, what):.6f} {text(body['unit'])}"
+        yield words("recompute.at", what=named), f"{_millionths(_counter(body, what))} {text(body['unit'])}"
 
 
-def _counter(body: Body, what: str) -> float:
-    """Return the counter at the start or end of an interval, on the line between the readings around it."""
+def _counter(body: Body, what: str) -> int:
+    """Return the counter at the start or end of an interval in millionths, by the rule that the record goes by.
+
+    Where an interval is cut, see `agent.metering.interval`: the line between the readings around it, cut downwards.
+    """
     names = ("open", "open_next") if what == "start" else ("close", "close_next")
     before, after = (body["evidence"][name] for name in names)
-    times = [datetime.fromisoformat(each) for each in (before["time"], body[what], after["time"])]
-    whole, part = (times[2] - times[0]), (times[1] - times[0])
-    share = Fraction(part.days * 86_400_000_000 + part.seconds * 1_000_000 + part.microseconds, 1)
-    share /= max(1, whole.days * 86_400_000_000 + whole.seconds * 1_000_000 + whole.microseconds)
-    return float(Fraction(before["value"]) + (Fraction(after["value"]) - Fraction(before["value"])) * share)
+    since_ns, at_ns, until_ns = (time_ns(each) for each in (before["time"], body[what], after["time"]))
+    low, high = quanta(before["value"]), quanta(after["value"])
+    return low + (high - low) * (at_ns - since_ns) // max(1, until_ns - since_ns)
+
+
+def _millionths(amount: int) -> str:
+    return f"{amount / QUANTA_PER_UNIT:.6f}"
 
 
 def verify(view: View) -> str:

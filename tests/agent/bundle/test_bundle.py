@@ -1,6 +1,7 @@
 """The bundle of a real run: verified with nothing but itself, and whatever a forger does to it is found and named."""
 
 import random
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING
 from agent.bundle.inspect import inspect
+from agent.bundle.page import page
+from agent.bundle.summary import period_ns
+from agent.bundle.tally import Tally
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, verify
 from tests.agent.bundle.works import (
@@ -285,6 +289,28 @@ def test_a_capture_that_is_still_being_written_is_named_where_the_period_reaches
         done = command("bundle", str(works.config), "--from", start, "--to", end, "--out", str(out))
         being_written.unlink()
         assert (f"still being written, so not in it: {name}" in done.stdout) is told, done.stdout
+
+
+def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: Works) -> None:
+    manifest = inspect(works.bundle).manifest
+    assert manifest is not None
+    head = {key: value for key, value in manifest.head.items() if key != "schema"}
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    plain = []
+    for body in records_of(works.bundle):
+        tally = Tally(*period_ns(manifest.head))
+        if tally.within(body):
+            tally.take(body)
+            plain += [tally.example] if tally.example else []
+    assert len(plain) > 5
+    for body in plain:
+        shown = page({**summary, "example": body}, head, "en").decode()
+        found = re.search(r"Amount: difference</dt><dd>([0-9.]+) \w+ \(recorded: ([0-9.]+) ", shown)
+        counters = re.findall(r"straight line between [^<]+</dt><dd>([0-9.]+) ", shown)
+        assert found is not None
+        assert found[1] == found[2], body
+        start, end = (round(float(each) * 10**6) for each in counters)
+        assert end - start == round(body["amount"] * 10**6), body
 
 
 def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> None:
