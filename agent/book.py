@@ -25,7 +25,7 @@ from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta,
 from agent.metering.amount import Event as Noticed
 from agent.metering.behind import Behind
 from agent.metering.counter import Counter
-from agent.metering.declared import Late
+from agent.metering.declared import Change, Late
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.pair import IntervalPair
@@ -182,6 +182,11 @@ class AccountBook:
     def changes_explained(self) -> list[Late]:
         """Changes of the counter that were booked as unknown and are declared by now."""
         return self.source.explained() if isinstance(self.source, Counter) else []
+
+    def objection(self, declared: Declaration) -> tuple[Change, str] | None:
+        """Return the change a declaration does not explain though it may be meant for it, and why; else None."""
+        counter = self.source
+        return counter.declared.objection(declared, counter.believed) if isinstance(counter, Counter) else None
 
     @property
     def late(self) -> list[Late]:

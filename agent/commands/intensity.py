@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from agent.commands.arguments import Periods
 from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
-from agent.commands.table import fixed, print_table
+from agent.commands.phrases import UNVERIFIED, marked
+from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
 from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
@@ -20,7 +21,7 @@ from drivers.document import nearest
 
 _SUMS = (*ENERGY, *CO2, WATER)
 _HEAD = ("start", "end", "intensity", "output_amount", "output_unit")
-_TAIL = ("coverage", "estimated", "quality")
+_TAIL = ("coverage", "estimated", "quality", "unverified")
 
 Body = dict[str, Any]
 
@@ -44,6 +45,8 @@ def intensity(path: Path, asked: Periods) -> Exit:
     elif rows:
         for name in dict.fromkeys(row["intensity"] for row in rows):
             _show(name, [row for row in rows if row["intensity"] == name], config.site.zone)
+        if any(row.get("unverified") for row in rows):
+            print_text(f"\n{UNVERIFIED}")
     else:
         say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}")
     return Exit.DONE
@@ -59,7 +62,8 @@ def _write(rows: list[Body]) -> None:
     writer.writerow([*_HEAD, *_SUMS, *(f"{key}_per_unit" for key in _SUMS), *_TAIL])
     for row in rows:
         said = [row.get(key, "") for key in (*_HEAD, *_SUMS)]
-        writer.writerow([*said, *(_per(row, key) for key in _SUMS), *(row.get(key, "") for key in _TAIL)])
+        tail = [*(row.get(key, "") for key in _TAIL[:-1]), "true" if row.get("unverified") else "false"]
+        writer.writerow([*said, *(_per(row, key) for key in _SUMS), *tail])
 
 
 def _show(name: str, rows: list[Body], zone: ZoneInfo) -> None:
@@ -70,6 +74,7 @@ def _show(name: str, rows: list[Body], zone: ZoneInfo) -> None:
     starts = [each.strftime(form) for each in times]
     made = fixed([row.get("output_amount") for row in rows])
     columns = [fixed([_per(row, key) for row in rows]) for key in keys]
+    columns = [each if key == WATER else marked(each, rows) for key, each in zip(keys, columns, strict=True)]
     covered = [f"{row['coverage']:.1%}" if "coverage" in row else "" for row in rows]
     head = ("start", f"made {unit}", *(f"{key}/{unit}" for key in keys), "coverage", "without")
     lacking = [", ".join(row.get("missing", ()) or row.get("incomplete", ())) for row in rows]

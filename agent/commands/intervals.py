@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.phrases import UNVERIFIED, marked, marked_energy
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import seconds
@@ -88,25 +89,22 @@ def show(site: str, records: list[dict[str, Any]], zone: ZoneInfo) -> None:
     print_text(f"Intervals of {site}{of_year}, times of {zone.key}")
     accounts: dict[tuple[str, str], list[tuple[str, dict[str, Any]]]] = {}
     for start, record in zip(starts, records, strict=True):
-        accounts.setdefault((record["account"], record["unit"]), []).append((start.strftime(form), record))
+        shown = " ".join(filter(None, (start.strftime(form), record.get("shift"))))
+        accounts.setdefault((record["account"], record["unit"]), []).append((shown, record))
     for (account, unit), rows in accounts.items():
         print_text(f"\n{account}, amounts in {unit}")
         _show_account([start for start, _ in rows], [record for _, record in rows])
     if any(record.get("unverified") for record in records):
-        print_text("\n? rests on a factor that was not checked against its source")
+        print_text(f"\n{UNVERIFIED}")
 
 
 def _show_account(starts: list[str], records: list[dict[str, Any]]) -> None:
-    marks = ["?" if record.get("unverified") else "" for record in records]
-    width = max(map(len, marks))
+    units = [record["unit"] for record in records]
     columns = {
         "start": starts,
         "amount": fixed(record["amount"] for record in records),
-        "kWh": fixed(record.get("energy_kwh") for record in records),
-        "kg CO2": [
-            f"{figure}{mark:{width}}" if width else figure
-            for figure, mark in zip(fixed(record.get("co2_kg") for record in records), marks, strict=True)
-        ],
+        "kWh": marked_energy(fixed(record.get("energy_kwh") for record in records), records, units),
+        "kg CO2": marked(fixed(record.get("co2_kg") for record in records), records),
         "cover %": [f"{record['coverage'] * 100:.1f}" for record in records],
         "est. %": [f"{record['estimated'] * 100:.1f}" for record in records],
         "quality": [_quality(record) for record in records],

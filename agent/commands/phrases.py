@@ -1,8 +1,10 @@
 """How commands say times, spans and counts."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+UNVERIFIED = "? rests on a factor that was not checked against its source"
 _MINUTE_S, _HOUR_MIN = 60, 60
 
 
@@ -27,3 +29,15 @@ def span_text(seconds: float) -> str:
 def counts_text(counts: Mapping[str, int]) -> str:
     """Return counts by name, "none" without any."""
     return ", ".join(f"{count:,} {name}" for name, count in counts.items()) or "none"
+
+
+def marked(figures: Sequence[str], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a column of figures, each with a mark where its record says that a factor behind it is unverified."""
+    marks = ["?" if record.get("unverified") else "" for record in records]
+    width = max(map(len, marks), default=0)
+    return [f"{figure}{mark:{width}}" if width else figure for figure, mark in zip(figures, marks, strict=True)]
+
+
+def marked_energy(figures: Sequence[str], records: Sequence[Mapping[str, Any]], units: Sequence[str]) -> list[str]:
+    """Return a column of energies, marked alike where they do not stand in the unit that was counted itself."""
+    return marked(figures, [{} if unit == "kWh" else each for each, unit in zip(records, units, strict=True)])

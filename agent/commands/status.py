@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.commands.outcome import CommandError, Exit, print_json
-from agent.commands.phrases import clock_text, counts_text, span_text
+from agent.commands.phrases import UNVERIFIED, clock_text, counts_text, marked, marked_energy, span_text
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import bytes_text
@@ -82,6 +82,8 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
     _show_devices(state["devices"], now)
     _show_accounts(state["accounts"], now)
     _show_worked_out(state["worked_out"], now)
+    if any(each.get("interval", {}).get("unverified") for each in (*state["accounts"], *state["worked_out"])):
+        print_text(UNVERIFIED, "  ")
     _show_sinks(state["sinks"])
     _show_seals(state["audit"], now)
     _show_store(state["store"], config.store.max_size, zone, now)
@@ -149,8 +151,8 @@ def _show_accounts(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
         "booked": [f"{account['amount']:,.3f} {account['unit']}" for account in accounts],
         "read": [_when(account.get("time"), now) for account in accounts],
         "interval": [_when(interval.get("start"), now) for interval in closed],
-        "kWh": fixed(interval.get("energy_kwh") for interval in closed),
-        "kg CO2": fixed(interval.get("co2_kg") for interval in closed),
+        "kWh": marked_energy(fixed(each.get("energy_kwh") for each in closed), closed, [a["unit"] for a in accounts]),
+        "kg CO2": marked(fixed(interval.get("co2_kg") for interval in closed), closed),
         "cover %": [f"{interval['coverage'] * 100:.1f}" if interval else "" for interval in closed],
     }
     print_table(
@@ -167,7 +169,7 @@ def _show_worked_out(accounts: Sequence[dict[str, Any]], now: datetime) -> None:
         "account": [account["account"] for account in accounts],
         "interval": [_when(interval["start"], now) for interval in closed],
         "amount": [f"{account['interval']['amount']:,.3f} {account['unit']}" for account in accounts],
-        "kg CO2": fixed(interval.get("co2_kg") for interval in closed),
+        "kg CO2": marked(fixed(interval.get("co2_kg") for interval in closed), closed),
         "rest": fixed(interval.get("rest_amount") for interval in closed),
         "rest %": fixed((interval.get("rest_percent") for interval in closed), decimals=1),
         "disagree": fixed(interval.get("disagreement_amount") for interval in closed),

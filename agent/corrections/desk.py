@@ -31,7 +31,7 @@ from agent.metering.amount import NS_PER_S, Declaration
 from agent.metering.declared import Late
 from agent.output.entering import Entries
 from agent.output.entry import Entry
-from agent.record import AGENT, end_of, start_of
+from agent.record import AGENT, end_of, rfc3339, start_of
 from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
 from agent.store import StoreError
@@ -150,7 +150,15 @@ class Corrections:
             if late.declaration.id == declared.id:
                 amount = f"{quanta_text(late.quanta)} {book.account.source.unit.symbol}"
                 return f"taken: {amount} that were not known are booked as soon as their intervals are closed"
-        return "taken: it is booked when the readings change as declared"
+        objected = book.objection(declared)
+        if objected is None:
+            return "taken: it is booked when the readings change as declared"
+        change, why = objected
+        since = rfc3339(change.last.time_ns if change.last else change.first.time_ns)
+        return (
+            f"taken, but it does not explain {why}: that change lies between {since} and "
+            f"{rfc3339(change.first.time_ns)}; declare again what is meant for it"
+        )
 
     async def _explain(self, book: AccountBook, late: Late) -> None:
         """Correct the intervals of a change that is known by now."""

@@ -171,13 +171,13 @@ class Counter:
         if not self.declared.pending or not (rule or (self._held and self._continues(last, reading))):
             return None
         first = self._held[0] if rule is None else reading
-        return self.declared.leading(last, first, rule, self._within)
+        return self.declared.leading(last, first, rule, self.believed)
 
     def explained(self) -> list[Late]:
         """Return the changes booked as unknown that are declared by now."""
-        return self.declared.late(self._within)
+        return self.declared.late(self.believed)
 
-    def _within(self, value: float, seconds: float) -> float:
+    def believed(self, value: float, seconds: float) -> float:
         """Return the rise [quanta] believed from a value within a time."""
         return self._limit.allowed(quanta(value), seconds + self._late_s)
 

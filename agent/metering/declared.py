@@ -43,6 +43,21 @@ class Change:
         new = quanta(self.first.value) - quanta(declaration.first)
         return old <= allowed(self.last.value, seconds) and new <= allowed(declaration.first, seconds)
 
+    def objection(self, declaration: Declaration, allowed: Callable[[float, float], float]) -> str:
+        """Return why a declaration does not explain this change; empty where it does, or is not of its time."""
+        if self.last is None or declaration.last is None:
+            return ""
+        seen = f"the change from {self.last.value:.15g} to {self.first.value:.15g}"
+        if max(self.last.time_ns - declaration.time_ns, declaration.time_ns - self.first.time_ns) > NEAR_NS:
+            return ""
+        if declaration.last < self.last.value:
+            return f"{seen}, for the old meter showed more than {declaration.last:.15g}"
+        if declaration.first > self.first.value:
+            return f"{seen}, for the new meter showed less than {declaration.first:.15g}"
+        if self.distance_ns(declaration) and not self.plausible(declaration, allowed):
+            return f"{seen}, for so much cannot have been counted then, unless the time given lies within it"
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class Late:
@@ -127,6 +142,15 @@ class Declared:
             if near:
                 found.append(Late(free.pop(min(near)[1]), each))
         return found
+
+    def objection(
+        self, declaration: Declaration, allowed: Callable[[float, float], float]
+    ) -> tuple[Change, str] | None:
+        """Return the latest change a declaration might be meant for, and why it does not explain that; else None."""
+        if not any(each.id == declaration.id for each in self._pending):
+            return None
+        told = ((each, each.objection(declaration, allowed)) for each in reversed(self._changes))
+        return next(((each, why) for each, why in told if why), None)
 
     def use(self, declaration: Declaration, last: Reading | None, first: Reading) -> tuple[int, str]:
         """Take a declaration for a step; return what it makes known [quanta] and how to tell of it."""

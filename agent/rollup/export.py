@@ -21,11 +21,14 @@ BALANCED = (
 _WHERE_PRESENT = (
     *("period", "shift", "intervals", "expected", "green_kwh", "tariff_period", "cost_cny"),
     *BALANCED,
+    *("scope", "kgce_equivalent", "ch4_kg", "n2o_kg", "co2e_kg", "gwp", "unverified", "reason"),
 )
 """Columns that stand behind those where a record has them."""
 _TIMES = ("start", "end")
-_TEXTS = ("account", "unit", "quality", "period", "shift", "tariff_period")
-_COUNTS = ("revision", "intervals", "expected")
+_TEXTS = ("account", "unit", "quality", "period", "shift", "tariff_period", "gwp", "reason")
+_COUNTS = ("revision", "intervals", "expected", "scope")
+_MARKS = ("unverified",)
+"""Columns that say yes where a record has them, and no where it does not."""
 INSTALL = "Parquet needs the library pyarrow, which is not installed: pip install 'energy-agent[parquet]'"
 
 
@@ -43,7 +46,7 @@ def csv_text(records: Sequence[Mapping[str, Any]]) -> str:
     names, text = columns(records), io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows([record.get(name, "") for name in names] for record in records)
+    writer.writerows([_cell(name, record) for name in names] for record in records)
     return text.getvalue()
 
 
@@ -58,6 +61,7 @@ def parquet_bytes(records: Sequence[Mapping[str, Any]]) -> bytes:
         **dict.fromkeys(_TIMES, arrow.timestamp("us", tz="UTC")),
         **dict.fromkeys(_TEXTS, arrow.string()),
         **dict.fromkeys(_COUNTS, arrow.int64()),
+        **dict.fromkeys(_MARKS, arrow.bool_()),
     }
     names = columns(records)
     schema = arrow.schema([(name, types.get(name, arrow.float64())) for name in names])
@@ -68,5 +72,11 @@ def parquet_bytes(records: Sequence[Mapping[str, Any]]) -> bytes:
     return file.getvalue()
 
 
+def _cell(name: str, record: Mapping[str, Any]) -> Any:
+    return ("true" if name in record else "false") if name in _MARKS else record.get(name, "")
+
+
 def _value(name: str, value: Any) -> Any:
+    if name in _MARKS:
+        return bool(value)
     return datetime.fromisoformat(value) if name in _TIMES and value is not None else value

@@ -1,11 +1,13 @@
 """The sections with figures: totals, quality, estimates, corrections, factors and meters."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from agent.bundle.page.html import bullets, code, doubtful, number, paragraph, percent, table, text
 from agent.bundle.page.view import Body, View, number_of
 
+_COUNTED = "kWh"
+"""Unit of what is energy as it is counted, by no factor."""
 _FACTOR_COLUMNS = ("factor", "value", "source", "confidence", "used")
 
 
@@ -15,11 +17,13 @@ def scopes(view: View) -> str:
     found = view.summary["scopes"]
     for each in found:
         label = words(f"scope.{each['scope']}") if each["scope"] in (1, 2, 3) else str(each["scope"])
-        rows.append([text(label), *_totals(each), text(", ".join(each["accounts"]))])
+        converted = _converted(view, each["accounts"])
+        rows.append([text(label), *_totals({**each, "converted": converted}), text(", ".join(each["accounts"]))])
     if len(found) > 1:
         keys = ("energy_kwh", "energy_gj", "kgce", "co2_location_kg", "co2_market_kg")
         together: dict[str, Any] = {key: sum(each[key] for each in found) for key in keys}
         together["unverified"] = any(each.get("unverified") for each in found)
+        together["converted"] = any(_converted(view, each["accounts"]) for each in found)
         rows.append([text(words("scope.sum")), *_totals(together), ""])
     heads = [words("scope"), "kWh", "GJ", "kgce", words("co2.location"), words("co2.market"), words("counted")]
     shown = table(heads, rows, right=range(1, 6), last=len(found) > 1) if rows else paragraph(words("scopes.none"))
@@ -28,8 +32,15 @@ def scopes(view: View) -> str:
 
 def _totals(each: Body) -> list[str]:
     mark = " ?" if each.get("unverified") else ""
-    co2 = (number(each[key]) + mark for key in ("co2_location_kg", "co2_market_kg"))
-    return [number(each["energy_kwh"]), number(each["energy_gj"]), number(each["kgce"]), *co2]
+    of_energy = mark if each["converted"] else ""
+    energy = (number(each[key]) + of_energy for key in ("energy_kwh", "energy_gj"))
+    return [*energy, *(number(each[key]) + mark for key in ("kgce", "co2_location_kg", "co2_market_kg"))]
+
+
+def _converted(view: View, names: Collection[str]) -> bool:
+    """Return whether the energy of one of some accounts follows from an unverified factor, and was not counted."""
+    found = (each for each in view.summary["accounts"] if each["account"] in names)
+    return any(each.get("unverified") and each["unit"] != _COUNTED for each in found)
 
 
 def accounts(view: View) -> str:
@@ -42,16 +53,15 @@ def accounts(view: View) -> str:
             continue
         mark = " ?" if each.get("unverified") else ""
         kwh = each.get("energy_kwh")
-        co2 = [number(each[key]) + mark if key in each else "–" for key in ("co2_kg", "co2_market_kg")]  # noqa: RUF001
+        energy = [number(kwh), number(None if kwh is None else kwh * 0.0036)]
+        marked = [number(each[key]) + mark if key in each else "–" for key in ("kgce", "co2_kg", "co2_market_kg")]  # noqa: RUF001
         rows.append(
             [
                 text(each["account"]) + (" ·" if each["counted"] else ""),
                 number(each["amount"]),
                 text(each["unit"]),
-                number(kwh),
-                number(None if kwh is None else kwh * 0.0036),
-                number(each.get("kgce")),
-                *co2,
+                *(figure + (mark if each["unit"] != _COUNTED else "") for figure in energy),
+                *marked,
             ]
         )
     shown = view.heading("accounts") + table(heads, rows, right=(1, 3, 4, 5, 6, 7), whole=(0,))

@@ -108,6 +108,14 @@ def test_shares_are_percent_and_a_doubtful_factor_is_marked(capsys: pytest.Captu
     ]
 
 
+def test_energy_that_was_converted_by_a_doubtful_factor_is_marked_and_shifts_have_their_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    doubtful = record(0) | {"unit": "GJ", "energy_kwh": 416.667, "unverified": True, "period": "shift", "shift": "late"}
+
+    assert shown(capsys, doubtful)[4].split()[:5] == ["11-20", "08:00", "late", "1.500", "416.667?"]
+
+
 def test_the_longest_figures_fit_a_terminal_of_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     terminal = on_terminal(monkeypatch)
     long = record(0, amount=123456.789) | {"co2_kg": 123456.789, "quality": "uncertain:incomplete"}

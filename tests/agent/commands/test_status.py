@@ -127,6 +127,29 @@ def test_an_account_shows_what_it_booked_and_its_last_closed_interval(
     ]
 
 
+def test_an_unverified_factor_marks_the_last_interval_too(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    interval = {"start": "2026-11-20T03:30:00.000000Z", "energy_kwh": 250.0, "co2_kg": 99.0, "coverage": 1.0}
+    accounts = [
+        {"account": name, "amount": 0.9, "unit": unit, "interval": {**interval, **mark}}
+        for name, unit, mark in (
+            ("boiler-1/steam", "GJ", {"unverified": True}),
+            ("fan-1/electricity", "kWh", {"unverified": True}),
+            ("boiler-1/heat", "GJ", {}),
+        )
+    ]
+    lines = said(config, capsys, accounts=accounts)
+
+    row = lines.index("Accounts: booked since the start, and the last closed interval")
+    assert [line.split()[-3:] for line in lines[row + 2 : row + 5]] == [
+        ["250.000?", "99.000?", "100.0"],
+        ["250.000", "99.000?", "100.0"],
+        ["250.000", "99.000", "100.0"],
+    ]
+    assert lines[row + 5] == "  ? rests on a factor that was not checked against its source"
+
+
 def test_a_balance_shows_the_rest_of_its_last_interval_and_who_told_nothing(
     config: SiteConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -151,6 +151,28 @@ async def test_a_replacement_declared_afterwards_revises_the_intervals_it_happen
         assert all(each["energy_kwh"] == each["amount"] for each in revised)
 
 
+@pytest.mark.parametrize(
+    ("second", "last", "first", "why"),
+    [
+        (200, 502.5, 0.2, "for the old meter showed more than 502.5: that change lies between "),
+        (200, 502.5, 0.2, "2026-11-20T08:01:30.000000Z and 2026-11-20T08:06:40.000000Z; declare again what is meant"),
+        (200, 505.0, 1.5, "for the new meter showed less than 1.5"),
+        (50, 9000.0, 0.2, "for so much cannot have been counted then, unless the time given lies within it"),
+    ],
+)
+async def test_a_declaration_that_does_not_explain_the_change_it_may_be_meant_for_is_told_why(
+    tmp_path: Path, second: float, last: float, first: float, why: str
+) -> None:
+    async with office(site(tmp_path)) as rooms:
+        await _replaced(rooms)
+
+        found = await rooms.asked(declared(second, last, first))
+
+        assert found["done"]
+        assert found["text"].startswith("taken, but it does not explain the change from 503 to 1.2, ")
+        assert why in found["text"]
+
+
 async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_once(tmp_path: Path) -> None:
     config = site(tmp_path)
     given = declared(200, 505.0, 0.2)

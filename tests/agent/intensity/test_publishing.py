@@ -60,11 +60,18 @@ class Office:
         self.intensities.keep(config, ledger)
 
     def rolled_up(
-        self, period: str, since_ns: int, until_ns: int, made: float, energy: float = 900.0, counted: int = 96
+        self,
+        period: str,
+        since_ns: int,
+        until_ns: int,
+        made: float,
+        energy: float = 900.0,
+        counted: int = 96,
+        **more: Any,
     ) -> None:
         """Record what was made, and what gas and fan took together [kWh, and a fifth of that in kg of CO2].
 
-        Of the output there are `counted` of 96 intervals.
+        Of the output there are `counted` of 96 intervals; the records of the accounts say `more`.
         """
         ends = (datetime.fromtimestamp(time_ns // S, UTC).isoformat() for time_ns in (since_ns, until_ns))
         head = dict(zip(("start", "end"), ends, strict=True)) | {"period": period, "revision": 0}
@@ -74,7 +81,7 @@ class Office:
         for account, unit, part in (("boiler-1/natural_gas", "Nm3", 0.75), ("fan-1/electricity", "kWh", 0.25)):
             spent = energy * part
             figures = {"amount": spent, "unit": unit, "energy_kwh": spent, "kgce": spent / 8, "co2_kg": spent / 5}
-            self.scribe.record("rollup", "hall/x", since_ns, {**head, "account": account, **figures, **known})
+            self.scribe.record("rollup", "hall/x", since_ns, {**head, "account": account, **figures, **known, **more})
         output = {"account": "steam", "output": "steam", "amount": made, "unit": "t"}
         known |= {
             "intervals": counted,
@@ -235,3 +242,21 @@ async def test_the_command_shows_days_and_leaves_out_what_is_not_known(
     assert "no month that is closed" in capsys.readouterr().err
     assert main(["intensity", str(config), *period, "--intensity", "stem"]) == 2
     assert "there is no intensity 'stem'" in capsys.readouterr().err
+
+
+async def test_the_command_marks_what_rests_on_an_unverified_factor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with office(tmp_path) as rooms:
+        rooms.rolled_up("day", midnight(2, 1), midnight(2, 2), made=1.0, energy=868.0, unverified=True)
+        rooms.rolled_up("day", midnight(2, 2), midnight(2, 3), made=1.0, energy=800.0)
+    period = [str(tmp_path / "site.toml"), "--from", "2026-02-01", "--to", "2026-02-03"]
+
+    assert main(["intensity", *period]) == 0
+    *_, one, two, _, legend = capsys.readouterr().out.splitlines()
+    assert "  868.000?  108.500?  173.600?  " in one
+    assert "  800.000   100.000   160.000   " in two
+    assert legend == "? rests on a factor that was not checked against its source"
+    assert main(["intensity", *period, "--format", "csv"]) == 0
+    head, one, two = capsys.readouterr().out.splitlines()
+    assert (head.split(",")[-1], one.split(",")[-1], two.split(",")[-1]) == ("unverified", "true", "false")

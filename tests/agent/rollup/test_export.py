@@ -80,6 +80,23 @@ def test_records_without_cost_have_no_column_for_it() -> None:
     assert csv_text([body | {"cost_cny": 1.5, "tariff_period": "peak"}]).endswith(",peak,1.5\n")
 
 
+WEIGHED = {"unverified": True, "kgce_equivalent": 0.3, "ch4_kg": 0.1, "co2e_kg": 3.0, "gwp": "AR5", "scope": 1}
+
+
+def test_figures_by_an_unverified_factor_keep_the_mark_and_everything_else_they_are_weighed_by() -> None:
+    checked = {"account": "a/b", "start": "2026-11-20T08:00:00Z", "end": "2026-11-20T08:15:00Z"}
+
+    first, second = csv.DictReader(io.StringIO(csv_text([checked | WEIGHED, checked])))
+
+    assert {key: first[key] for key in WEIGHED} == {**{key: str(value) for key, value in WEIGHED.items()},
+                                                    "unverified": "true"}  # fmt: skip
+    assert (second["unverified"], second["kgce_equivalent"]) == ("false", "")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    rows = parquet.read_table(io.BytesIO(parquet_bytes([checked | WEIGHED, checked]))).to_pylist()
+    assert {key: rows[0][key] for key in WEIGHED} == WEIGHED
+    assert (rows[1]["unverified"], rows[1]["scope"]) == (False, None)
+
+
 async def test_parquet_holds_the_same_figures_with_times_and_types(works: Works) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     records = orjson.loads(await asked(works, "hour", "json"))
