@@ -158,7 +158,7 @@ class Duties:
                 # A tick may come a moment early after one that was late.
                 if now - self._beats.window >= windows.publish - windows.tick / 2:
                     self._beats.window = now
-                    for _ in self._recorder.publishing():
+                    for _ in self._recorder.publish_windows():
                         await asyncio.sleep(0)
             await sleep_until(between_beats(windows.tick, _TICK_PHASE))
 

@@ -31,7 +31,7 @@ from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading
 from agent.metering.declared import Late
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
 from agent.metering.window import MINUTE_NS, Windows
-from agent.plant import Account, Plant
+from agent.plant import Account
 from agent.record import AGENT
 from agent.saved import UnreadableError, pack, set_aside, unpack
 from agent.tariff.book import TariffBooks
@@ -75,14 +75,12 @@ class WindowFigures:
 class Ledger:
     """All accounts and outputs of a plant, and their rolling windows."""
 
-    def __init__(
-        self, config: SiteConfig, plant: Plant, library: FactorLibrary, *, start_ns: int, boot_id: str = ""
-    ) -> None:
-        self.plant = plant
+    def __init__(self, config: SiteConfig, library: FactorLibrary, *, start_ns: int, boot_id: str = "") -> None:
+        self.plant = config.plant()
         self.start_ns = start_ns
         self._profiles = config.profiles
         self.conversions = Conversions(config, library)
-        tracked = (*plant.accounts, *plant.outputs)
+        tracked = (*self.plant.accounts, *self.plant.outputs)
         self.row = np.zeros((COLUMNS, len(tracked)))
         self.books = {
             account.name: AccountBook(

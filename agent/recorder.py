@@ -217,13 +217,11 @@ class Recorder:
             )
         )
 
-    def publish_windows(self) -> None:
-        """Record the rolling sums of every account, also virtual ones, every intensity, and what follows from them."""
-        for _ in self.publishing():
-            pass
+    def publish_windows(self) -> Iterator[None]:
+        """Record the rolling sums of every account, also virtual ones, every intensity, and what follows from them.
 
-    def publishing(self) -> Iterator[None]:
-        """Do what `publish_windows` does in parts, for others to have a turn between; another ledger ends it."""
+        This is done in parts, for others to have a turn between; another ledger ends it.
+        """
         now_ns, ledger = self._keeper.now_ns(), self._ledger
         found: list[bodies.Body] = []
         for figures in [replace(each, values=each.values.copy()) for each in ledger.figures()]:

@@ -85,8 +85,9 @@ class Agent:
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
         self.pollers = [self._poller(config, line) for line in config.lines]
-        self.listener = Listener(self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot)
-        self.listener.tape = self.tape
+        self.listener = Listener(
+            self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot, tape=self.tape
+        )
         self.intensities = Intensities(self.scribe, self.derived.beside(self.bookkeeper.latest_intervals))
         for part in (self.corrections, self.listener, self.intensities):
             part.keep(config, self.ledger)
@@ -106,8 +107,7 @@ class Agent:
         self._asked = asyncio.Event()
 
     def _ledger(self, config: SiteConfig) -> Ledger:
-        plant = config.plant()
-        return Ledger(config, plant, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
+        return Ledger(config, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
         return line_poller(config, line, self.recorder, self.alarms, self.store, self.tape)

@@ -79,11 +79,6 @@ class Counter:
         self.events: list[Event] = []
         self.declared = Declared()
 
-    @property
-    def holding(self) -> bool:
-        """Whether readings are held for doubt: nothing is booked for now."""
-        return bool(self._held)
-
     def book(self, reading: Reading) -> Sequence[Delta]:
         """Return the deltas that become certain with this reading, in order; none when it is held or refused.
 

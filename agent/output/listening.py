@@ -57,11 +57,11 @@ class _Heard:
 class Listener:
     """Hears what other systems say of outputs."""
 
-    def __init__(self, keeper: Timekeeper, board: Board, *, ready: Callable[[], bool], boot_id: str) -> None:
-        """`ready` says whether the time is known and what came before is booked."""
-        self._keeper, self._board, self._ready, self._boot = keeper, board, ready, boot_id
-        self.tape: Tape = NO_TAPE
-        """Told of each reading before it is booked."""
+    def __init__(
+        self, keeper: Timekeeper, board: Board, *, ready: Callable[[], bool], boot_id: str, tape: Tape = NO_TAPE
+    ) -> None:
+        """`ready` says whether the time is known and what came before is booked; `tape` is told of each reading."""
+        self._keeper, self._board, self._ready, self._boot, self._tape = keeper, board, ready, boot_id, tape
         self._waiting: deque[_Heard] = deque(maxlen=_MOST_WAITING)
         self._told: dict[str, str] = {}
         self._sections: tuple[OutputSection, ...] = ()
@@ -174,7 +174,7 @@ class Listener:
                 return
             # By its own clock alone: how long it was on the way says nothing about what it counts.
             reading = Reading(heard.time_ns, 0, heard.value)
-        self.tape.note(Received(heard.output, reading.state()))
+        self._tape.note(Received(heard.output, reading.state()))
         self._ledger.receive(heard.output, reading)
 
     def _tell(self, name: str, text: str) -> None:

@@ -25,7 +25,7 @@ class Site:
 
     def ledger(self, start_ns: int, boot: str) -> Ledger:
         """Return an empty ledger."""
-        return Ledger(self.config, self.plant, self.library, start_ns=start_ns, boot_id=boot)
+        return Ledger(self.config, self.library, start_ns=start_ns, boot_id=boot)
 
     def unlike(self, books: Books) -> list[str]:
         """Return what is another one than that with which books were kept, in words; nothing where all is the same."""

@@ -81,8 +81,7 @@ class Desk:
         self.config = config
         self.store = store or Notebook()
         self.board = Board()
-        plant = config.plant()
-        self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+        self.ledger = Ledger(config, LIBRARY, start_ns=START)
         self.now_ns = START
         self.synchronised, self.wrong_ns = synchronised, wrong_ns
         self.keeper = Timekeeper(lambda: Clocks(self.now_ns + self.wrong_ns, self.now_ns, 0, self.synchronised))

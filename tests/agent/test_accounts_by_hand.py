@@ -222,10 +222,9 @@ def booked(tmp_path: Path, case: Case, *, site: str = SITE) -> dict[str, Any]:
     """Return the record of the quarter of an hour between the case's two readings."""
     (tmp_path / "meters.toml").write_text(HEAT_AND_MORE, encoding="utf-8")
     config = configured(tmp_path, site + case.config)
-    plant = config.plant()
     opened = datetime(case.year, 11, 20, 8, tzinfo=UTC)
     times_ns = [int(moment.timestamp()) * 10**9 for moment in (opened, opened + LENGTH)]
-    ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=times_ns[0])
+    ledger = Ledger(config, FactorLibrary.load(), start_ns=times_ns[0])
     device = case.account.partition("/")[0]
     for time_ns, registers in zip(times_ns, (case.opened, case.closed), strict=True):
         ledger.take(frame(device, config.profiles[device], {case.address: registers}, time_ns))

@@ -16,8 +16,7 @@ def test_counter_and_power_of_a_device_are_compared_in_the_ledger(
     tmp_path: Path, counts_per_poll: int, expected: float
 ) -> None:
     config = configured(tmp_path, SITE + DEVICES)
-    plant = config.plant()
-    ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+    ledger = Ledger(config, LIBRARY, start_ns=START)
     for poll in range(200):
         registers = {0x0010: f"{1000 + counts_per_poll * poll:08x}", 0x0020: f"{POWER_W:08x}"}
         ledger.take(frame("fan-1", config.profiles["fan-1"], registers, START + 10 * poll * S))
@@ -32,8 +31,7 @@ def test_counter_and_power_of_a_device_are_compared_in_the_ledger(
 
 def test_a_device_nobody_has_read_has_no_deviation_and_says_what_is_missing(tmp_path: Path) -> None:
     config = configured(tmp_path, SITE + DEVICES)
-    plant = config.plant()
-    ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+    ledger = Ledger(config, LIBRARY, start_ns=START)
 
     figures = list(ledger.checks.figures(START))
 

@@ -33,8 +33,7 @@ def config(tmp_path: Path) -> SiteConfig:
 
 
 def ledger_of(config: SiteConfig) -> Ledger:
-    plant = config.plant()
-    return Ledger(config, plant, LIBRARY, start_ns=NOW)
+    return Ledger(config, LIBRARY, start_ns=NOW)
 
 
 def figures(ledger: Ledger, columns: dict[str, dict[int, float]], *, elapsed_s: float = 60.0) -> WindowFigures:

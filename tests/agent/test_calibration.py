@@ -58,9 +58,8 @@ def test_a_meter_has_one_certificate_after_the_other(tmp_path: Path) -> None:
 
 def test_meta_tells_the_certificates_of_a_meter(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, TEXT))
-    plant = config.plant()
     board = Board()
-    post_meta(board, config, Ledger(config, plant, FactorLibrary.load(), start_ns=NOW), NOW)
+    post_meta(board, config, Ledger(config, FactorLibrary.load(), start_ns=NOW), NOW)
     payload = board.get("substation/main-meter/meta")
     assert payload
     told = orjson.loads(payload)["calibration"]

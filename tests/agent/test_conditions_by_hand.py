@@ -103,8 +103,7 @@ class Desk:
     def __init__(self, folder: Path, text: str, start_ns: int = EIGHT, boot_id: str = "", *, site: str = SITE) -> None:
         (folder / "meters.toml").write_text(GAS_METER, encoding="utf-8")
         self.config: SiteConfig = configured(folder, site + text)
-        plant = self.config.plant()
-        self.ledger = Ledger(self.config, plant, library_of(self.config), start_ns=start_ns, boot_id=boot_id)
+        self.ledger = Ledger(self.config, library_of(self.config), start_ns=start_ns, boot_id=boot_id)
 
     def steam(self, time_ns: int, counts: int, pressure: int = 899, temperature: int = 2000) -> None:
         """Read the boiler: steam in kg, pressure in kPa above the atmosphere, temperature in tenths of °C."""

@@ -43,7 +43,7 @@ def desk(tmp_path: Path) -> Desk:
 def test_figures_are_recorded_whenever_windows_are(desk: Desk) -> None:
     desk.recorder.figures = Figures([Shown("motor_load_rate"), Shown("motor_efficiency")])
     desk.ledger.tick(START)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
 
     found = desk.store.bodies("figure")
     assert [body["figure"] for body in found] == ["motor_load_rate", "motor_efficiency"]

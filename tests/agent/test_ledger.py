@@ -11,7 +11,6 @@ from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
-from agent.plant import Plant
 from tests.agent.frames import DEVICES, SITE, configured, frame, frame_at, lost_frame
 
 LIBRARY = FactorLibrary.load()
@@ -29,12 +28,8 @@ def config(tmp_path: Path) -> SiteConfig:
     return configured(tmp_path, SITE + DEVICES)
 
 
-def plant_of(config: SiteConfig) -> Plant:
-    return config.plant()
-
-
 def ledger_of(config: SiteConfig, start_ns: int = START) -> Ledger:
-    return Ledger(config, plant_of(config), LIBRARY, start_ns=start_ns)
+    return Ledger(config, LIBRARY, start_ns=start_ns)
 
 
 class Fan:
@@ -184,7 +179,7 @@ def test_windows_are_differences_of_what_was_booked(config: SiteConfig) -> None:
 
 
 def test_what_an_outage_used_falls_into_the_windows_it_happened_in(config: SiteConfig) -> None:
-    ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="boot")
+    ledger = Ledger(config, LIBRARY, start_ns=START, boot_id="boot")
     fan = Fan(config, ledger)
     for after_s in range(0, 901, 10):
         if after_s <= 100 or after_s >= 800:  # silent for 700 s, in which the counter went on evenly
@@ -296,7 +291,7 @@ def test_an_account_whose_clock_was_in_a_wrong_year_goes_on_when_the_clock_is_ri
     config: SiteConfig, *, reboots: bool
 ) -> None:
     year_ns = 40 * 365 * 86400 * S
-    ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="first")
+    ledger = Ledger(config, LIBRARY, start_ns=START, boot_id="first")
     profile = config.profiles["fan-1"]
     shown = []
     closed = []
@@ -304,7 +299,7 @@ def test_an_account_whose_clock_was_in_a_wrong_year_goes_on_when_the_clock_is_ri
         after_ns = step * 10 * S
         if step == 200 and reboots:
             kept = dict(ledger.states())
-            ledger = Ledger(config, plant_of(config), LIBRARY, start_ns=START, boot_id="second")
+            ledger = Ledger(config, LIBRARY, start_ns=START, boot_id="second")
             ledger.restore(kept.get)
         ahead_ns = year_ns if 100 <= step < 200 else 0
         ledger.clock_right = not ahead_ns

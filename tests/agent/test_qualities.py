@@ -48,7 +48,7 @@ def test_a_reason_stands_in_telemetry_window_and_interval_and_as_its_number_in_t
     shown(desk, 0, Quality.GOOD)
     for after_s in range(10, 200, 10):
         shown(desk, after_s, reason)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
     desk.bookkeeper.close_due(START + 400 * S)
 
     telemetry = desk.store.bodies("telemetry")[-1]
@@ -67,7 +67,7 @@ def test_what_is_good_needs_no_word_and_an_interval_says_it(config: SiteConfig) 
     desk = Desk(config)
     for after_s in range(0, 100, 10):
         shown(desk, after_s, Quality.GOOD)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
     desk.bookkeeper.close_due(START + 80 * S)
 
     assert "quality" not in desk.store.bodies("telemetry")[-1]

@@ -54,7 +54,7 @@ def test_a_cadence_that_gives_nothing_is_recorded_once_while_the_others_give_val
 def test_windows_are_recorded_for_every_account_intensity_and_span(desk: Desk) -> None:
     desk.polled(0)
     desk.ledger.tick(START)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
 
     found = [(body["key"], body.get("account", body.get("intensity")), body["span"]) for body in
              desk.store.bodies("window")]  # fmt: skip
@@ -100,7 +100,7 @@ def test_windows_of_a_ledger_that_another_has_followed_are_not_recorded_further(
 ) -> None:
     monkeypatch.setattr("agent.recorder._AT_ONCE", 1)
     desk.ledger.tick(START)
-    parts = desk.recorder.publishing()
+    parts = desk.recorder.publish_windows()
     next(parts)
     recorded = len(desk.store.bodies("window"))
 

@@ -56,8 +56,7 @@ class Works:
         return Moment(START + (self.now_s + self.wrong_s) * S, (self.now_s - self.booted_s) * S, self.boot)
 
     def started(self) -> Ledger:
-        plant = self.config.plant()
-        ledger = Ledger(self.config, plant, LIBRARY, start_ns=START, boot_id=self.boot)
+        ledger = Ledger(self.config, LIBRARY, start_ns=START, boot_id=self.boot)
         ledger.restore(self.kept.states.get)
         self.kept.rows |= ledger.left_rows(self.kept.rows)
         ledger.refill(self.kept.rows.items(), self.moment, trusted=self.trusted)

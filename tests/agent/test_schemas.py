@@ -184,7 +184,7 @@ def run_a_plant(agent: Agent) -> None:
         agent.ledger.tick(START_NS + second * 10**9)
     agent.bookkeeper.close_due(START_NS + 300 * 10**9)
     agent.recorder.figures = Figures([SomeFigures()])
-    agent.recorder.publish_windows()
+    list(agent.recorder.publish_windows())
     boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", START_NS
     agent.recorder.condition(boiler)
 

@@ -114,14 +114,14 @@ async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go
     monkeypatch.setattr(crew, "_RESTART_S", 0.05)
     async with rig("tcp") as device:
         agent = Agent(site(tmp_path, device.url))
-        publish, failures = agent.recorder.publishing, iter(range(3))
+        publish, failures = agent.recorder.publish_windows, iter(range(3))
 
         def stumble() -> Iterator[None]:
             if next(failures, None) is not None:
                 raise ZeroDivisionError("a bug")
             return publish()
 
-        monkeypatch.setattr(agent.recorder, "publishing", stumble)
+        monkeypatch.setattr(agent.recorder, "publish_windows", stumble)
         async with running(agent):
             await until(lambda: agent.scribe.counts["window"] >= 2)
             assert agent.scribe.counts["frames"] >= 2
@@ -157,7 +157,7 @@ async def test_windows_go_on_after_a_restart_whatever_the_clock_says(
 
 def figures(agent: Agent) -> dict[str, Any]:
     """Return the figures of the shortest window as of now."""
-    agent.recorder.publish_windows()
+    list(agent.recorder.publish_windows())
     return agent.recorder.latest_windows[0]
 
 

@@ -109,7 +109,7 @@ class Works:
         return {entry["device"]: entry for entry in self.agent.snapshot()["devices"]}
 
     def window(self, account: str) -> dict[str, Any]:
-        self.agent.recorder.publish_windows()
+        list(self.agent.recorder.publish_windows())
         return next(body for body in self.agent.recorder.latest_windows if body["account"] == account)
 
     def booked(self, account: str) -> float:

@@ -52,7 +52,7 @@ def desk(tmp_path: Path) -> Desk:
         desk.ledger.tick(START + at_s * S)
         desk.now_ns = START + at_s * S
     desk.keeper.look()
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
     return desk
 
 

@@ -151,8 +151,7 @@ class Works:
 
     def _ledger(self, start_ns: int) -> Ledger:
         config = self.config
-        plant = config.plant()
-        ledger = Ledger(config, plant, self._library, start_ns=start_ns, boot_id="")
+        ledger = Ledger(config, self._library, start_ns=start_ns, boot_id="")
         ledger.declare(self._declared)
         return ledger
 

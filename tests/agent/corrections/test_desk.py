@@ -91,8 +91,7 @@ async def office(config: SiteConfig, second: float = 0.0) -> AsyncIterator[Offic
     store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
     await store.open()
     try:
-        plant = config.plant()
-        ledger = Ledger(config, plant, library_of(config), start_ns=now_ns)
+        ledger = Ledger(config, library_of(config), start_ns=now_ns)
         bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
         corrections = Corrections(path, scribe, bookkeeper)
         corrections.keep(config, ledger)

@@ -403,7 +403,7 @@ def test_machines_per_volume_and_a_server_room_by_hand(tmp_path: Path) -> None:
 def test_the_recorder_publishes_the_figures_of_equipment(tmp_path: Path) -> None:
     desk = Desk(configured(tmp_path, SITE + DEVICES + MOTOR))
     desk.ledger.tick(START)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
 
     load = next(body for body in desk.store.bodies("figure") if body["figure"] == "motor_load_rate")
     assert (load["key"], load["area"], load["device"]) == ("boiler-house/fan-1", "boiler-house", "fan-1")
@@ -464,9 +464,9 @@ def test_the_divergence_is_covered_no_better_than_its_worse_efficiency(tmp_path:
 def test_equipment_that_is_declared_later_has_figures_from_then_on(tmp_path: Path) -> None:
     desk = Desk(configured(tmp_path, SITE + DEVICES))
     desk.ledger.tick(START)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
     assert not [body for body in desk.store.bodies("figure") if body["figure"].startswith("motor")]
 
     desk.recorder.configure(configured(tmp_path, SITE + DEVICES + MOTOR), desk.ledger)
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
     assert [body for body in desk.store.bodies("figure") if body["figure"].startswith("motor")]

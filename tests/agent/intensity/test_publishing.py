@@ -52,8 +52,7 @@ class Office:
         path = self.config.resolve(self.config.store.path)
         self.store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=["mqtt"])
         config = self.config
-        plant = config.plant()
-        ledger = Ledger(config, plant, library_of(config), start_ns=NOW)
+        ledger = Ledger(config, library_of(config), start_ns=NOW)
         self.scribe = Scribe(self.store, site="works", keeper=keeper)
         self.bookkeeper = Bookkeeper(ledger, self.scribe)
         self.intensities = Intensities(self.scribe, self.bookkeeper.latest_intervals)

@@ -53,10 +53,9 @@ class Desk:
     """A ledger, and a listener beside it."""
 
     def __init__(self, config: SiteConfig) -> None:
-        plant = config.plant()
         self.keeper = Timekeeper(look, wait_s=0.0)
         self.keeper.look()
-        self.ledger = Ledger(config, plant, LIBRARY, start_ns=self.keeper.now_ns())
+        self.ledger = Ledger(config, LIBRARY, start_ns=self.keeper.now_ns())
         self.ready = True
         self.listener = Listener(self.keeper, Board(), ready=lambda: self.ready, boot_id="boot")
         self.listener.keep(config, self.ledger)

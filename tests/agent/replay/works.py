@@ -294,9 +294,8 @@ class Works:
         self.look()
 
     def _ledger(self, config: SiteConfig) -> Ledger:
-        plant = config.plant()
         start_ns = self.keeper.started.wall_ns
-        return Ledger(config, plant, library_of(config), start_ns=start_ns, boot_id=self.boot)
+        return Ledger(config, library_of(config), start_ns=start_ns, boot_id=self.boot)
 
     def _build_devices(self) -> None:
         self.devices: dict[str, PolledDevice] = {}

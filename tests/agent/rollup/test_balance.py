@@ -68,7 +68,7 @@ def told(folder: Path, text: str, amounts: dict[str, float], *, unmeasured: str 
     """Return the figures of a quarter of an hour in which accounts came to so many kWh."""
     config = configured(folder, SITE + PLANT + text)
     plant = config.plant()
-    ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+    ledger = Ledger(config, LIBRARY, start_ns=START)
     for second in range(901):
         ledger.tick(second * S)
     for name, position in ledger.position.items():

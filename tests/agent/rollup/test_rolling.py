@@ -58,8 +58,7 @@ class Plant:
         (folder / "fan.toml").write_text(FAN_PROFILE, encoding="utf-8")
         self.config = configured(folder, SITE + DEVICES + works() + MORE)
         config = self.config
-        plant = config.plant()
-        self.ledger = Ledger(config, plant, LIBRARY, start_ns=START)
+        self.ledger = Ledger(config, LIBRARY, start_ns=START)
         self.worked_out = worked_out_accounts(config, self.ledger)
         for second in range(901):
             self.ledger.tick(second * S)

@@ -131,8 +131,7 @@ def due(ledger: Ledger, now_ns: int) -> Iterator[dict[str, Any]]:
 
 
 def empty(config: SiteConfig, boot: str = "boot-1") -> Ledger:
-    plant = config.plant()
-    return Ledger(config, plant, LIBRARY, start_ns=START, boot_id=boot)
+    return Ledger(config, LIBRARY, start_ns=START, boot_id=boot)
 
 
 @pytest.mark.parametrize("seed", range(40))

@@ -63,9 +63,8 @@ class Works:
     def __init__(self, folder: Path, start: str, books: TariffBooks | None = None, *, windows: str = WINDOWS) -> None:
         self.config: SiteConfig = configured(folder, CONFIGURATION.replace(WINDOWS, windows))
         config = self.config
-        plant = config.plant()
         self.now_ns = clock(start)
-        self.ledger = Ledger(config, plant, FactorLibrary.load(), start_ns=self.now_ns)
+        self.ledger = Ledger(config, FactorLibrary.load(), start_ns=self.now_ns)
         self.books = books or TariffBooks(tariffs(config.tariffs, config.calendar, config.site.zone))
         self.source = TariffFigures(self.ledger, self.books.books.values())
         self.kwh = 1000.0

@@ -57,7 +57,7 @@ def test_figures_are_watched_when_windows_are_published(tmp_path: Path) -> None:
         desk.polled(10 * step, counts=1000 + 2 * step)
         desk.ledger.tick(START + 10 * step * S)
     desk.now_ns = START + 60 * S
-    desk.recorder.publish_windows()
+    list(desk.recorder.publish_windows())
 
     told = desk.posted("boiler-house/fan-1/alarm/resting")
     assert (told["active"], told["limit"], told["unit"]) == (True, 20.0, "%")
@@ -84,7 +84,7 @@ def test_a_demand_about_to_exceed_what_is_agreed_is_told_before_the_quarter_of_a
         if step % 6 == 0 and step:
             desk.now_ns = START + 10 * step * S
             desk.keeper.look()
-            desk.recorder.publish_windows()
+            list(desk.recorder.publish_windows())
 
     told = desk.posted("boiler-house/fan-1/alarm/demand-about-to-exceed")
     assert (told["active"], told["limit"], told["unit"]) == (True, 100.0, "kW")
