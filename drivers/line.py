@@ -32,7 +32,6 @@ side to the right request: a gateway's time-out should be longer than its device
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 
 from drivers import identification
@@ -43,6 +42,7 @@ from drivers.hint import LineEvidence, PortErrors, evidence
 from drivers.linestats import LineStats
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange, Outcome
+from drivers.recent import Recent
 from drivers.remedy import place
 from drivers.repeats import Repeats
 from drivers.transaction import Transactions
@@ -57,8 +57,6 @@ _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
 _SILENCES = 3
 """Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
-_REMEMBERED = 32
-"""Exchanges from which a line's trouble is judged; of those that were accepted nothing but that is kept."""
 _MOST_PARTS = 16
 """Replies that one identification may be spread over."""
 _UNKNOWN_CATEGORY = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
@@ -91,7 +89,7 @@ class Line:
         self._reading = False
         self._free_at = 0.0
         self._silent_until = 0.0
-        self._recent: deque[Exchange | None] = deque(maxlen=_REMEMBERED)
+        self._recent = Recent()
         self._transactions = Transactions()
         self._repeats = Repeats()
 
@@ -141,7 +139,7 @@ class Line:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
         self.stats.count(exchange.outcome)
-        self._recent.append(None if exchange.outcome is Outcome.OK else exchange)
+        self._recent.add(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)
         if exchange.outcome is Outcome.OK:

@@ -12,6 +12,8 @@ _MOST = 64
 class Overdue:
     """The requests of one connection that were given up, and what has come of a reply to one of them."""
 
+    __slots__ = ("_held", "_numbers")
+
     def __init__(self) -> None:
         self._numbers: dict[int, None] = {}
         self._held = b""

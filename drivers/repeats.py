@@ -29,22 +29,23 @@ _Shape = tuple[int, int, int]
 class Repeats:
     """The last replies of a line and the usual answer times of its units; told of every reply in its order."""
 
+    __slots__ = ("_answers", "_ended_s", "_failed", "_frames", "_row", "_shape")
+
     def __init__(self) -> None:
-        self._frames: deque[bytes] = deque(maxlen=_OVERTAKEN)
+        self._frames: tuple[bytes, ...] = ()
         self._shape: _Shape | None = None
         self._ended_s = 0.0
         self._row = 0
         self._answers: dict[_Shape, deque[float]] = {}
-        self._failed: set[_Shape] = set()
+        self._failed: frozenset[_Shape] = frozenset()
 
     def failed(self, asked: Asked) -> None:
         """Note a request whose reply did not come or was not accepted: it may still come, however late."""
-        self._failed.add(_shape(asked))
+        self._failed |= {_shape(asked)}
 
     def forget(self) -> None:
         """Start anew, behind a silence in which a second reply would have come."""
-        self._frames.clear()
-        self._shape, self._row = None, 0
+        self._frames, self._shape, self._row = (), None, 0
 
     def listen_s(self, asked: Asked, frame: bytes, sent_s: float, received_s: float) -> float:
         """Return for how long after its request [s] to listen for another reply before this one is believed.
@@ -61,13 +62,13 @@ class Repeats:
         self._row = self._row + 1 if shape == self._shape else 0
         early = self._row and answer_s < _EARLY * min(answers)
         doubted = early or frame in self._frames or self._row >= _LONGEST_ROW or shape in self._failed
-        self._frames.append(frame)
+        self._frames = (*self._frames, frame)[-_OVERTAKEN:]
         self._shape, self._ended_s = shape, received_s
         answers.append(answer_s)
         if not doubted:
             return 0.0
         self._row = 0
-        self._failed.discard(shape)
+        self._failed -= {shape}
         return usual_s
 
 

@@ -4,7 +4,7 @@ Counted up, the number of the next request is also what a confused device or gat
 """
 
 import secrets
-from collections import deque
+from array import array
 
 _BITS = 16
 _NEAR_BITS = 6
@@ -15,23 +15,33 @@ _REMEMBERED = 64
 class Transactions:
     """Draws numbers at random: none within 64 of the last 64, and never 0, which devices send that know no number."""
 
+    __slots__ = ("_recent", "_taken")
+
     def __init__(self) -> None:
-        self._recent: deque[int] = deque()
-        self._taken: set[int] = set()
-        """The same, to look up."""
+        self._recent = array("H")
+        self._taken = 0
+        """The same, to look up: `_bits` of each."""
 
     def draw(self) -> int:
         """Return the number of the next request."""
         while True:
             number = secrets.randbits(_BITS)
             here = number >> _NEAR_BITS
-            around = {here, (here + 1) % _NEIGHBOURHOODS, (here - 1) % _NEIGHBOURHOODS}
-            if number and self._taken.isdisjoint(around):
+            if number and not self._taken >> here & 0b111:
                 self._remember(here)
                 return number
 
     def _remember(self, here: int) -> None:
         if len(self._recent) == _REMEMBERED:
-            self._taken.remove(self._recent.popleft())
+            self._taken ^= _bits(self._recent.pop(0))
         self._recent.append(here)
-        self._taken.add(here)
+        self._taken ^= _bits(here)
+
+
+def _bits(here: int) -> int:
+    """Return the bit of a neighbourhood, one up, so that its own and those of both neighbours stand side by side.
+
+    The first and the last are neighbours too, and stand at both ends.
+    """
+    around = {0: 2 << _NEIGHBOURHOODS, _NEIGHBOURHOODS - 1: 1}.get(here, 0)
+    return 2 << here | around

@@ -9,7 +9,6 @@ import array
 import asyncio
 import fcntl
 import logging
-import ssl
 import termios
 import time
 from contextlib import suppress
@@ -28,11 +27,15 @@ from drivers.guard import Asked, Judge, Verdict, check_frame, data_bytes, judge_
 from drivers.hint import PortErrors
 from drivers.overdue import Overdue
 from drivers.reading import Block, Outcome
-from drivers.remedy import bad_file, closed_by_the_device, explain, place
+from drivers.remedy import closed_by_the_device, explain, place
+from drivers.tls import tls_context
 
 # pymodbus logs what it also reports; the user learns of it once, through the errors of this package.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
 
+_DECODER = DecodePDU(is_server=False)
+_FRAMER = {True: FramerRTU(_DECODER), False: FramerSocket(_DECODER)}
+"""By whether frames are those of a serial line; they build frames and keep nothing."""
 _REQUESTS = {
     1: ReadCoilsRequest,
     2: ReadDiscreteInputsRequest,
@@ -59,16 +62,37 @@ class Wire(ModbusProtocol):
     `late` those of replies to requests given up before, `silences` the requests in a row without a byte in return.
     """
 
+    # With pymodbus's own attributes they would be more than Python keeps without a large table for each connection.
+    __slots__ = (
+        "_apart_ns",
+        "_asked",
+        "_counted_before",
+        "_endpoint",
+        "_judge",
+        "_known",
+        "_made",
+        "_overdue",
+        "_pending",
+        "_serial",
+        "gone",
+        "late",
+        "received",
+        "received_ns",
+        "silences",
+        "time_ns",
+        "unasked",
+        "unasked_at",
+    )
+
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(_parameters(endpoint), is_server=False)
         self._endpoint = endpoint
         self._serial = endpoint.serial
-        self._framer = (FramerRTU if self._serial else FramerSocket)(DecodePDU(is_server=False))
         self._judge: Judge = judge_rtu if self._serial else judge_mbap
         self._asked: Asked | None = None
         self._pending: asyncio.Future[Verdict | None] | None = None
         self._known: dict[tuple[int, Block], Asked] = {}
-        self._made = asyncio.Event()
+        self._made: asyncio.Future[None] = self.loop.create_future()
         self._counted_before = (0, 0, 0)
         self.gone: asyncio.Future[None] = self.loop.create_future()
         self.received = b""
@@ -127,7 +151,7 @@ class Wire(ModbusProtocol):
         """
         self.transport, _ = await self.call_create()
         try:
-            await self._made.wait()  # a serial port is set up by callbacks that have yet to run
+            await self._made  # a serial port is set up by callbacks that have yet to run
         except asyncio.CancelledError:
             self.abort()
             raise
@@ -158,7 +182,7 @@ class Wire(ModbusProtocol):
         """Return a request as pymodbus encodes it; of one that was sent before only its number is new."""
         known = self._known.get((unit, block))
         if known is None:
-            frame = self._framer.buildFrame(_pdu(unit, block, transaction))
+            frame = _FRAMER[self._serial].buildFrame(_pdu(unit, block, transaction))
             known = Asked(frame, unit, block.function, data_bytes(block))
             if len(self._known) < _MOST_KNOWN:
                 self._known[unit, block] = known
@@ -192,7 +216,8 @@ class Wire(ModbusProtocol):
 
     def callback_connected(self) -> None:
         """Note that the transport is ready."""
-        self._made.set()
+        if not self._made.done():
+            self._made.set_result(None)
 
     def callback_disconnected(self, exc: Exception | None) -> None:
         """Tell who waits for a reply why none will come."""
@@ -290,21 +315,5 @@ def _parameters(endpoint: Endpoint) -> CommParams:
         comm_type=CommType.TLS if tls else CommType.TCP,
         host=endpoint.host,
         port=endpoint.port,
-        sslctx=_tls_context(endpoint) if tls else None,
+        sslctx=tls_context(endpoint) if tls else None,
     )
-
-
-def _tls_context(endpoint: Endpoint) -> ssl.SSLContext:
-    """Return a context that checks the device's name and certificate; raise LineDown for unusable files."""
-    try:
-        context = ssl.create_default_context(cafile=endpoint.ca_file)
-    except OSError as error:
-        raise LineDown(bad_file(endpoint, "ca", endpoint.ca_file, error)) from error
-    if endpoint.cert_file:
-        try:
-            # Without a password at hand OpenSSL would ask for one on the terminal and stop the program.
-            context.load_cert_chain(endpoint.cert_file, endpoint.key_file, password=lambda: "")
-        except OSError as error:
-            files = " and ".join(filter(None, (endpoint.cert_file, endpoint.key_file)))
-            raise LineDown(bad_file(endpoint, "cert and key", files, error)) from error
-    return context

@@ -25,7 +25,6 @@ step around the end. A missing `open` means that the account began at `open_next
 the interval was cut and what was read there, and the amount follows from the capture.
 """
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -60,7 +59,7 @@ class IntervalBook:
         self._boundaries = Boundaries(length_s, zone)
         self._grace_ns = round(grace_s * NS_PER_S)
         self._frontier: Reading | None = None
-        self._ready: deque[Slot | Stretch] = deque()  # touched and not yet emitted
+        self._ready: list[Slot | Stretch] = []  # touched and not yet emitted
         self._slot: Slot | None = None  # the one around the frontier
         self._closed_to_ns = 0  # every interval that ends at or before was emitted
         self._waiting = 0
@@ -183,7 +182,7 @@ class IntervalBook:
             rules = (str(Rule.CLOCK),)
             return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, None, None, None, None, rules, (), revision, CORRECTED)
         while self._ready and isinstance(first := self._ready[0], Slot) and not first.changed:
-            self._ready.popleft()
+            del self._ready[0]
         head = self._ready[0] if self._ready else self._slot
         if head.start_ns > self._closed_to_ns and (empty := self._empty(head.start_ns, head.open)):
             return empty
@@ -211,7 +210,7 @@ class IntervalBook:
         else:
             head.settle()
         if self._ready and (isinstance(head, Slot) or head.start_ns >= head.end_ns):
-            self._ready.popleft()
+            del self._ready[0]
 
     def close_due(self, now_ns: int) -> list[ClosedInterval]:
         """Close and return everything that is due by now (wall clock, ns)."""
@@ -265,7 +264,7 @@ class IntervalBook:
         self._jumps = [Jump.restored(jump) for jump in state["jumps"]]
         self._highest, withdrawn, again = state["revisions"]
         self._withdrawn, self._again = tuple(withdrawn), tuple(again)
-        self._ready = deque((Stretch if long else Slot).restored(each) for long, each in state["ready"])
+        self._ready = [(Stretch if long else Slot).restored(each) for long, each in state["ready"]]
         self._slot = Slot.restored(state["slot"]) if state["slot"] else None
         if self._slot and "cut" in state:
             told_ns = max(self._slot.end_ns, self._closed_to_ns, self._withdrawn[1], self._again[1])

@@ -1,6 +1,5 @@
 """Successive intervals that lie wholly inside one delta: an outage of weeks in a few hundred bytes."""
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,9 +62,9 @@ class Stretch:
         return Stretch(frontier, delta, tuple(state["rules"]), since_ns, start_ns, end_ns, emitted_to_ns)
 
 
-def cut(ready: Iterable[Slot | Stretch], start_ns: int) -> deque[Slot | Stretch]:
+def cut(ready: Iterable[Slot | Stretch], start_ns: int) -> list[Slot | Stretch]:
     """Return what lies before a time."""
-    kept: deque[Slot | Stretch] = deque()
+    kept: list[Slot | Stretch] = []
     for each in ready:
         if each.start_ns < start_ns:
             if isinstance(each, Stretch):
