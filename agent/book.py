@@ -29,7 +29,7 @@ from agent.metering.declared import Change, Late
 from agent.metering.integral import Integral
 from agent.metering.interval import ClosedInterval, IntervalBook
 from agent.metering.pair import IntervalPair
-from agent.metering.tally import Tally
+from agent.metering.totaliser import Totaliser
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
 from drivers.reading import Frame, Quality
@@ -74,10 +74,10 @@ class AccountBook:
         self._zone = config.site.zone
         self.intervals = self._interval_book()
 
-    def _counter(self) -> Counter | Integral | Tally:
+    def _counter(self) -> Counter | Integral | Totaliser:
         account = self.account
         if account.feed in {"increment", "entered"}:
-            return Tally(gap_after_s=account.gap_after_s)
+            return Totaliser(gap_after_s=account.gap_after_s)
         if account.integrates:
             return Integral(max_gap_s=account.gap_after_s)
         counter = Counter(

@@ -35,7 +35,7 @@ class Shelf(Protocol):
         ...
 
 
-class Keeper(Protocol):
+class TimeSource(Protocol):
     """Who knows the time."""
 
     @property
@@ -59,7 +59,7 @@ class Recording(Protocol):
         ...
 
     @property
-    def keeper(self) -> Keeper:
+    def keeper(self) -> TimeSource:
         """Who knows the time."""
         ...
 

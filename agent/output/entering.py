@@ -15,7 +15,7 @@ from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.metering.tally import Tally
+from agent.metering.totaliser import Totaliser
 from agent.output.entry import Entry, refusal
 from agent.output.entry_booking import EntryBooking
 from agent.record import rfc3339, start_of
@@ -54,7 +54,7 @@ class Entries:
         problem = refusal(entry, book.account if book else None, self._config)
         if not problem and entry.end_ns > now_ns:
             problem = "the period is not over yet: enter it when it is"
-        if problem or book is None or not isinstance(book.source, Tally):
+        if problem or book is None or not isinstance(book.source, Totaliser):
             return False, problem, 0
         if entry.id in self._taken():
             return True, "this was entered before", 0

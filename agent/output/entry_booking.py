@@ -14,7 +14,7 @@ from agent.interval_body import entered_body, reading_body
 from agent.ledger import Event, Ledger
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule, quanta
 from agent.metering.slot import course
-from agent.metering.tally import MANUAL, Tally
+from agent.metering.totaliser import MANUAL, Totaliser
 from agent.output.entry import Entry
 from agent.record import end_of, rfc3339, start_of
 from agent.tape import Tape
@@ -37,7 +37,7 @@ class EntryBooking:
         """Book an entry of a time behind all that was entered before."""
         self._tape.note(Entered(entry.state(), time_ns, monotonic_ns, None))
         book = self._ledger.books[entry.account]
-        if isinstance(book.source, Tally):
+        if isinstance(book.source, Totaliser):
             delta = book.source.enter(entry.start_ns, entry.end_ns, entry.quanta, entry.declaration(time_ns))
             self._book(book, delta, entry, Reading(time_ns, monotonic_ns, delta.end.value), late=False)
 

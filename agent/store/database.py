@@ -7,7 +7,7 @@ Invariants:
 - What every sink has goes first, what stands with the intervals excepted: roll-ups and all that is chained. Dropped
   then is the oldest telemetry, then windows, then health, then alarms, then intervals every sink has, then intervals.
 - A record leaves the file as it entered it or not at all: its checksum is looked at whenever it is read.
-- `ledger` changes only with a commit; it is in the file, in the same transaction as what it counts.
+- `inventory` changes only with a commit; it is in the file, in the same transaction as what it counts.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ from agent.record import INTERVAL, KINDS, Record
 from agent.store.backlog import Batch
 from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.losses import Losses
 from agent.store.place import inode, sync, unlocked
 from agent.store.ring_rows import save_ring, select_ring
@@ -36,7 +36,7 @@ from agent.store.schema import (
     create,
     from_rows,
     look_through,
-    read_ledger,
+    read_inventory,
     read_settled,
     read_states,
     renumbered,
@@ -46,7 +46,7 @@ from agent.store.schema import (
     select_records,
     table,
     to_row,
-    write_ledger,
+    write_inventory,
     write_settled,
 )
 from agent.store.settled import Lane, Lanes, Settled, common
@@ -87,7 +87,7 @@ class Database:
                 self._prepare(path, checkpoint)
             elif tables := _tables(self._connection):
                 check_owner(self._connection, path, tables)
-            self.ledger = read_ledger(self._connection)
+            self.inventory = read_inventory(self._connection)
             self.settled = read_settled(self._connection)
             self.states = read_states(self._connection)
         except BaseException:
@@ -149,19 +149,19 @@ class Database:
 
     def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
         """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
-        ledger = self.ledger.following(batch.seq, batch.epoch, batch.chain, batch.untold)
-        ledger.dropped.update(batch.dropped)
+        inventory = self.inventory.following(batch.seq, batch.epoch, batch.chain, batch.untold)
+        inventory.dropped.update(batch.dropped)
         with self._transaction():
-            self._drop_rotten(ledger)
-            self._prune(ledger, settled, _CHUNK)
-            self._make_room(ledger, pages(batch, refused), settled)
+            self._drop_rotten(inventory)
+            self._prune(inventory, settled, _CHUNK)
+            self._make_room(inventory, pages(batch, refused), settled)
             for name in TABLES:
                 rows = [to_row(record) for record in batch.records if table(record.kind) == name]
                 self._connection.executemany(
                     f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
                     rows,
                 )
-            ledger.records.update(record.kind for record in batch.records)
+            inventory.records.update(record.kind for record in batch.records)
             self._connection.executemany(
                 "REPLACE INTO state VALUES (?, ?, ?)",
                 [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
@@ -169,10 +169,10 @@ class Database:
             save_ring(self._connection, batch.rows, self._max_pages * PAGE // _ROWS_SHARE)
             write_settled(self._connection, settled)
             insert_refused(self._connection, refused)
-            write_ledger(self._connection, ledger)
-        self.ledger = ledger
+            write_inventory(self._connection, inventory)
+        self.inventory = inventory
         self._rotten = {}
-        return ledger.losses
+        return inventory.losses
 
     def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record]:
         """Return the oldest intact records of a lane in (low, high]."""
@@ -246,19 +246,19 @@ class Database:
                 self._connection.execute("ROLLBACK")
             raise
 
-    def _prune(self, ledger: Ledger, settled: Mapping[str, Lanes], worth: int) -> None:
+    def _prune(self, inventory: Inventory, settled: Mapping[str, Lanes], worth: int) -> None:
         """Remove what every sink has where there is enough of it; intervals stay."""
         for name in TABLES[:-1]:
             ranges = common(lanes[LANE_OF[name]] for lanes in settled.values())
             fresh = [span for span in ranges if span[1] - span[0] - self._pruned[name].within(*span) >= worth]
             for low, high in fresh:
-                ledger.records.subtract(self._delete(name, low, high))
+                inventory.records.subtract(self._delete(name, low, high))
                 self._pruned[name].add(low, high)
 
-    def _make_room(self, ledger: Ledger, needed: int, settled: Mapping[str, Lanes]) -> None:
+    def _make_room(self, inventory: Inventory, needed: int, settled: Mapping[str, Lanes]) -> None:
         goal = self._max_pages - needed
         if self._used_pages() > goal:
-            self._prune(ledger, settled, 1)
+            self._prune(inventory, settled, 1)
         if self._used_pages() > goal:
             goal -= max(int(self._max_pages * _SLACK), _LEAST_SLACK)
         everything = (0, 1 << 62)
@@ -275,22 +275,22 @@ class Database:
                     raise sqlite3.DatabaseError("its records are out of order")
                 records = [Record(*row[:-1]) for row in rows]
                 if settled_by_all and not low:
-                    ledger.let_go(records, "delivered, no room to keep it")
+                    inventory.let_go(records, "delivered, no room to keep it")
                 elif settled_by_all:  # behind something older that stays: a hole in the chain, which has to be told
-                    ledger.drop(records, "delivered, no room to keep it")
+                    inventory.drop(records, "delivered, no room to keep it")
                 else:
-                    ledger.drop(records, "store full")
+                    inventory.drop(records, "store full")
         surplus = self._pragma("page_count") - self._max_pages
         if surplus > 0:
             self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, OTHER_PAGES)})").fetchall()
 
-    def _drop_rotten(self, ledger: Ledger) -> None:
+    def _drop_rotten(self, inventory: Inventory) -> None:
         for number, record in self._rotten.items():
             for name in TABLES:
                 gone = self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (number,))  # noqa: S608  # our own names
                 if gone.rowcount:
                     kind = record.kind if record.kind in KINDS else name
-                    ledger.drop([replace(record, kind=kind)], "damaged in the file")
+                    inventory.drop([replace(record, kind=kind)], "damaged in the file")
 
     def _used_pages(self) -> int:
         return self._pragma("page_count") - self._pragma("freelist_count")

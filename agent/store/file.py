@@ -11,7 +11,7 @@ from pathlib import Path
 
 from agent.store.database import Database
 from agent.store.dead_letter import delete_refused
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.place import inode, lock, lock_of, made, sync
 from agent.store.salvage import Salvage, salvage
 from agent.store.schema import APPLICATION_ID, DiskError, StoreError
@@ -41,7 +41,7 @@ class StoreFile:
         self._broken: sqlite3.Error | None = None
         self._unread: Path | None = None
         """A damaged file that was set aside and of which nothing could be kept yet."""
-        self._known: Ledger | None = None
+        self._known: Inventory | None = None
         self._max_size = max_size
         self._lock = -1
 
@@ -102,17 +102,17 @@ class StoreFile:
         copy.rename(self.path)
         sync(self.path.parent)
 
-    def replace(self, cause: Exception, ledger: Ledger | None = None) -> Database:
+    def replace(self, cause: Exception, inventory: Inventory | None = None) -> Database:
         """Rename the damaged file and return a fresh one with what was readable; raise DiskError when that fails.
 
-        `ledger` is that of the last commit, where it is known.
+        `inventory` is that of the last commit, where it is known.
         """
         target = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
         try:
             _rename(self.path, target)
         except OSError as error:
             raise DiskError(self.path, f"damaged, and cannot be renamed ({error.strerror})") from error
-        self.set_aside, self._unread, self._known, self._broken = str(target), target, ledger, None
+        self.set_aside, self._unread, self._known, self._broken = str(target), target, inventory, None
         _LOG.error("%s: damaged (%s); set aside as %s, a new store is started", self.path, cause, target)
         return self._refill(target)
 
@@ -123,7 +123,7 @@ class StoreFile:
             for suffix in ("", *_BESIDE):  # of an attempt that did not end well
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             database = self._database()
-            self.salvage = salvage(source, database, ledger=self._known)
+            self.salvage = salvage(source, database, inventory=self._known)
             source.with_name(source.name + "-shm").unlink(missing_ok=True)  # made by reading the log
             self._keep_few(source)
         except (*FILE_ERRORS, OSError) as error:

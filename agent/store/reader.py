@@ -9,8 +9,8 @@ from typing import TypeVar
 
 from agent.record import INTERVAL, Record
 from agent.store.dead_letter import DeadLetter, count_refused, select_refused
+from agent.store.inventory import dropped_by
 from agent.store.journal import of_account
-from agent.store.ledger import dropped_by
 from agent.store.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -19,7 +19,7 @@ from agent.store.schema import (
     chained_rows,
     check_order,
     from_rows,
-    read_ledger,
+    read_inventory,
     read_settled,
     select_intervals,
     select_records,
@@ -63,7 +63,7 @@ def read_head(path: Path) -> str:
 
     Raises StoreError when there is no readable store.
     """
-    return _reading(path, lambda connection: read_ledger(connection).chain)
+    return _reading(path, lambda connection: read_inventory(connection).chain)
 
 
 def _chained_behind(after: int, connection: sqlite3.Connection) -> list[Row]:
@@ -83,7 +83,7 @@ def read_dead_letters(path: Path, sink: str | None = None) -> list[DeadLetter]:
 
 
 def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
-    ledger = read_ledger(connection)
+    inventory = read_inventory(connection)
     refused = count_refused(connection)
     sinks = {}
     for sink, lanes in read_settled(connection).items():
@@ -94,11 +94,11 @@ def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
     log = path.with_name(path.name + "-wal")
     return StoreStatus(
         bytes=path.stat().st_size + (log.stat().st_size if log.exists() else 0),
-        committed_seq=ledger.seq,
-        commits=ledger.commits,
-        records={kind: count for kind, count in ledger.records.items() if count},
-        dropped=dropped_by(ledger.dropped, 0),
-        dropped_for=dropped_by(ledger.dropped, 1),
+        committed_seq=inventory.seq,
+        commits=inventory.commits,
+        records={kind: count for kind, count in inventory.records.items() if count},
+        dropped=dropped_by(inventory.dropped, 0),
+        dropped_for=dropped_by(inventory.dropped, 1),
         sinks=sinks,
     )
 

@@ -25,9 +25,9 @@ from agent.record import CHAINED, INTERVAL, Record
 from agent.store.backlog import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.repair import repaired
-from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_ledger, read_settled, renumbered
+from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_inventory, read_settled, renumbered
 from agent.store.settled import Lanes, common
 from agent.store.told import Untold
 
@@ -53,9 +53,9 @@ class Salvage:
     untold: Untold = field(default_factory=Untold)
 
 
-def salvage(source: Path, into: Database, *, ledger: Ledger | None) -> Salvage:
-    """Copy what is readable within `LONGEST_S`; `ledger` is that of the last commit where it is known."""
-    copy = _Copy(into, ledger)
+def salvage(source: Path, into: Database, *, inventory: Inventory | None) -> Salvage:
+    """Copy what is readable within `LONGEST_S`; `inventory` is that of the last commit where it is known."""
+    copy = _Copy(into, inventory)
     into.patient(patient=False)
     if not _copied(source, copy):
         with suppress(OSError), repaired(source) as another:
@@ -85,10 +85,10 @@ def _copied(source: Path, copy: "_Copy") -> bool:
 class _Copy:
     """One salvage."""
 
-    def __init__(self, into: Database, ledger: Ledger | None) -> None:
+    def __init__(self, into: Database, inventory: Inventory | None) -> None:
         self.found = Salvage()
         self._into = into
-        self._known = ledger
+        self._known = inventory
         self._deadline = time.monotonic() + LONGEST_S
         self._last_chained: Record | None = None
         self._last_seq = 0
@@ -98,7 +98,7 @@ class _Copy:
         """Copy everything from a connection to the damaged file."""
         if self._known is None:
             with suppress(sqlite3.Error, ValueError):
-                self._known = read_ledger(connection)
+                self._known = read_inventory(connection)
                 self.found.untold.merge(self._known.untold)
         with suppress(sqlite3.Error, ValueError):
             self.found.settled = read_settled(connection)
@@ -116,7 +116,7 @@ class _Copy:
         """Let the new file go on where the old one ended, and say what did not come along."""
         known, lost = self._known, self.found.untold.losses
         seq = max(self._last_seq, known.seq if known else 0)
-        chain = known.chain if known else self._into.ledger.chain
+        chain = known.chain if known else self._into.inventory.chain
         if known is None and self._last_chained:
             chain = orjson.loads(self._last_chained.payload)["hash"]
         gone = known.records - self.found.kept - self._passed if known else Counter[str]()
@@ -126,7 +126,7 @@ class _Copy:
                 floor = 0  # the chain stays for good, so what receivers have can be missing in it as well
             lost.add(min(floor + 1, seq), seq, gone, DAMAGED)
         dropped = Counter({f"{kind}: {DAMAGED}": count for kind, count in gone.items()})
-        batch = Batch(seq, self._into.ledger.epoch, chain, dropped=dropped + (known.dropped if known else Counter()))
+        batch = Batch(seq, self._into.inventory.epoch, chain, dropped=dropped + (known.dropped if known else Counter()))
         lost.merge(self._into.commit(batch, self.found.settled, ()))
 
     def _copy_table(self, connection: sqlite3.Connection, name: str, last_seq: int) -> None:
@@ -166,8 +166,8 @@ class _Copy:
         states: Mapping[str, bytes] = MappingProxyType({}),
         rows: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
-        ledger = self._into.ledger
-        batch = Batch(0, ledger.epoch, ledger.chain, list(records), dict(states), rows=dict(rows))
+        inventory = self._into.inventory
+        batch = Batch(0, inventory.epoch, inventory.chain, list(records), dict(states), rows=dict(rows))
         self.found.untold.losses.merge(self._into.commit(batch, {}, ()))
         self.found.kept.update(record.kind for record in records)
 

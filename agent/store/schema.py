@@ -14,7 +14,7 @@ import orjson
 
 from agent.record import ALARM, CHAINED, FIGURE, INTERVAL, OF_ACCOUNT, ROLLUP, TELEMETRY, WINDOW, Record
 from agent.store.guard import record_sum, value_sum
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.settled import Lane, Lanes, Settled
 
 LOOK_S = 2.0
@@ -61,7 +61,7 @@ def check_owner(connection: sqlite3.Connection, path: Path, tables: Collection[s
     owner, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     if (owner, version) == (APPLICATION_ID, SCHEMA_VERSION):
         return
-    if {"meta", "cursor", "ring_row"} <= set(tables) and read_ledger(connection).version == SCHEMA_VERSION:
+    if {"meta", "cursor", "ring_row"} <= set(tables) and read_inventory(connection).version == SCHEMA_VERSION:
         raise sqlite3.DatabaseError("its header is damaged")
     if owner != APPLICATION_ID:
         raise StoreError(f"{path}: is another program's database: name another file as [store] path")
@@ -222,21 +222,21 @@ def create(connection: sqlite3.Connection) -> None:
         f"PRAGMA user_version = {SCHEMA_VERSION}",
     ):
         connection.execute(statement)
-    write_ledger(connection, Ledger(epoch=secrets.token_hex(6), version=SCHEMA_VERSION))
+    write_inventory(connection, Inventory(epoch=secrets.token_hex(6), version=SCHEMA_VERSION))
 
 
-def write_ledger(connection: sqlite3.Connection, ledger: Ledger) -> None:
-    """Put a ledger in place of the one before it."""
-    text = ledger.text()
+def write_inventory(connection: sqlite3.Connection, inventory: Inventory) -> None:
+    """Put an inventory in place of the one before it."""
+    text = inventory.text()
     connection.execute("REPLACE INTO meta VALUES ('ledger', ?, ?)", (text, value_sum("ledger", text)))
 
 
-def read_ledger(connection: sqlite3.Connection) -> Ledger:
-    """Return the ledger; raise sqlite3.DatabaseError when there is none that is as it was written."""
+def read_inventory(connection: sqlite3.Connection) -> Inventory:
+    """Return the inventory; raise sqlite3.DatabaseError when there is none that is as it was written."""
     row = connection.execute("SELECT value, crc FROM meta WHERE name = 'ledger'").fetchone()
     if row is None or not isinstance(row[0], str) or value_sum("ledger", row[0]) != row[1]:
-        raise sqlite3.DatabaseError("its ledger is damaged")
-    return Ledger.parse(row[0])
+        raise sqlite3.DatabaseError("its inventory is damaged")
+    return Inventory.parse(row[0])
 
 
 def write_settled(connection: sqlite3.Connection, settled: Mapping[str, Lanes]) -> None:

@@ -9,7 +9,7 @@ PAGE = 4096
 SMALLEST = 512 << 10
 """The least maximum size [bytes]."""
 OTHER_PAGES = 32
-"""Pages of a commit beside its rows: inner pages, free lists, cursors, the ledger."""
+"""Pages of a commit beside its rows: inner pages, free lists, cursors, the inventory."""
 _GROWTH_PAGES = 12
 """Pages by which a commit may grow the trees beside its rows: a split or two for each it touches."""
 

@@ -21,13 +21,13 @@ from agent.store.backlog import Backlog, Batch
 from agent.store.database import Database
 from agent.store.delivery import Deliveries
 from agent.store.file import FILE_ERRORS
-from agent.store.keeper import TROUBLES, Keeper
-from agent.store.ledger import dropped_by
+from agent.store.inventory import dropped_by
 from agent.store.schema import StoreError
 from agent.store.settled import Lane
 from agent.store.sizes import queue_bytes
 from agent.store.status import SinkStatus, StoreStatus
 from agent.store.told import Stamp
+from agent.store.upkeep import TROUBLES, Upkeep
 
 _LOG = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
@@ -45,8 +45,8 @@ class Writer:
         self._path = path
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)
-        self._keeper = Keeper(path, max_size=max_size, backlog=self.backlog, deliveries=self.deliveries)
-        self._keeper.alive = self._beat
+        self._upkeep = Upkeep(path, max_size=max_size, backlog=self.backlog, deliveries=self.deliveries)
+        self._upkeep.alive = self._beat
         self._calls: deque[Callable[[], None]] = deque()
         self._stopping = self._opened = False
         self._committed_ns = -self._commit_every_ns
@@ -90,10 +90,10 @@ class Writer:
     def flush(self) -> None:
         """Commit everything that waits (in the thread); raise StoreError when that fails."""
         self._commit()
-        if not (self.backlog.empty or self._keeper.degraded):
+        if not (self.backlog.empty or self._upkeep.degraded):
             self._commit()  # what found the file damaged has to go into the new one
-        if self._keeper.degraded:
-            raise StoreError(f"{self._path}: {self._keeper.degraded}")
+        if self._upkeep.degraded:
+            raise StoreError(f"{self._path}: {self._upkeep.degraded}")
 
     def peek(self, sink: str, lane: Lane, after: int, limit: int) -> list[Record]:
         """Return the oldest records of a lane behind `after` that the sink has not acknowledged (in the thread)."""
@@ -102,7 +102,7 @@ class Writer:
     @property
     def committed_seq(self) -> int:
         """Number of the record committed last."""
-        return self._keeper.ledger.seq
+        return self._upkeep.inventory.seq
 
     @property
     def stuck_s(self) -> float:
@@ -113,7 +113,7 @@ class Writer:
     def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
         """Return the oldest committed records of a lane in (low, high]; None when the file cannot be read."""
         found = self._read(lambda database: database.after(lane, low, high, limit))
-        if self._keeper.database and self._keeper.database.rotten:
+        if self._upkeep.database and self._upkeep.database.rotten:
             self.deliveries.touch()
         return found
 
@@ -154,15 +154,15 @@ class Writer:
         self._busy_ns = time.monotonic_ns()
 
     def _open(self) -> None:
-        self._keeper.open()
+        self._upkeep.open()
         self._opened = True
         self._refresh()
 
     def _pause_s(self) -> float:
         """Return how long the thread may sleep [s]; 0 or less when a commit is due."""
         now = time.monotonic_ns()
-        if self._keeper.degraded:
-            return (self._keeper.retry_ns - now) / 1e9
+        if self._upkeep.degraded:
+            return (self._upkeep.retry_ns - now) / 1e9
         if self.backlog.empty and not self.deliveries.touched_ns:
             return float("inf")
         if self.backlog.telling or self.backlog.crowded:
@@ -177,19 +177,19 @@ class Writer:
 
     def _read(self, read: Callable[[Database], list[_Result]]) -> list[_Result] | None:
         """Return what `read` finds, None when the file cannot be read."""
-        if self._keeper.database is None:
+        if self._upkeep.database is None:
             return None
         try:
-            return read(self._keeper.database)
+            return read(self._upkeep.database)
         except FILE_ERRORS as error:
-            self._keeper.failed(error)
+            self._upkeep.failed(error)
             return None
 
     def _must_read(self, read: Callable[[Database], list[_Result]]) -> list[_Result]:
         """Return what `read` finds; raise StoreError when the file cannot be read."""
         found = self._read(read)
         if found is None:
-            reason = self._keeper.degraded or f"was damaged and set aside as {self._keeper.set_aside}: ask again"
+            reason = self._upkeep.degraded or f"was damaged and set aside as {self._upkeep.set_aside}: ask again"
             raise StoreError(f"{self._path}: {reason}")
         return found
 
@@ -197,41 +197,41 @@ class Writer:
         self._committed_ns = time.monotonic_ns()
         batch: Batch | None = None
         try:
-            database = self._keeper.ready()
+            database = self._upkeep.ready()
             batch = self.backlog.take()
             losses = database.commit(batch, self.deliveries.settled, self.deliveries.refused)
         except TROUBLES as error:
             if batch:
                 self.backlog.put_back(batch)
-            self._keeper.failed(error)
+            self._upkeep.failed(error)
         else:
             self.backlog.lose(losses)
             self.deliveries.committed()
-            self._keeper.committed(database.ledger)
+            self._upkeep.committed(database.inventory)
         self._refresh()
         self.on_pulse()
 
     def _refresh(self) -> None:
-        keeper, ledger = self._keeper, self._keeper.ledger
-        dropped = ledger.dropped + self.backlog.dropped
+        upkeep, inventory = self._upkeep, self._upkeep.inventory
+        dropped = inventory.dropped + self.backlog.dropped
         try:
-            refused = keeper.database.refused() if keeper.database else {}
+            refused = upkeep.database.refused() if upkeep.database else {}
             sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self.deliveries.settled}
-            size = keeper.database.size if keeper.database else 0
+            size = upkeep.database.size if upkeep.database else 0
         except (*FILE_ERRORS, OSError) as error:
-            keeper.degrade(error)
+            upkeep.degrade(error)
             sinks, size = self.status.sinks, self.status.bytes
         self.status = StoreStatus(
             bytes=size,
-            committed_seq=ledger.seq,
-            commits=ledger.commits,
-            records={kind: count for kind, count in ledger.records.items() if count},
+            committed_seq=inventory.seq,
+            commits=inventory.commits,
+            records={kind: count for kind, count in inventory.records.items() if count},
             dropped=dropped_by(dropped, 0),
             dropped_for=dropped_by(dropped, 1),
             sinks=sinks,
-            degraded=keeper.degraded,
-            set_aside=keeper.set_aside,
-            displaced=keeper.displaced,
+            degraded=upkeep.degraded,
+            set_aside=upkeep.set_aside,
+            displaced=upkeep.displaced,
         )
 
     def _sink_status(self, sink: str, dead_letters: int) -> SinkStatus:
@@ -245,8 +245,8 @@ class Writer:
             return
         if not self.backlog.empty or self.deliveries.touched_ns:
             self._commit()
-        if not self.backlog.empty and not self._keeper.degraded:
+        if not self.backlog.empty and not self._upkeep.degraded:
             self._commit()  # the gap record of what the last commit dropped
         if not self.backlog.empty:
-            _LOG.error("%s: %s; what was not committed is lost", self._path, self._keeper.degraded)
-        self._keeper.close()
+            _LOG.error("%s: %s; what was not committed is lost", self._path, self._upkeep.degraded)
+        self._upkeep.close()

@@ -333,11 +333,11 @@ async def test_a_store_that_cannot_be_written_raises_an_alarm_that_ends_by_itsel
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "_TURN_S", 0.05)
-    monkeypatch.setattr("agent.store.keeper.RETRY_S", 0.1)
+    monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.1)
     agent = Agent(site(tmp_path))
     async with running(agent):
         await until(lambda: agent.store.committed_seq > 0)
-        database = agent.store._writer._keeper.database
+        database = agent.store._writer._upkeep.database
         assert database
         commit = database.commit
 

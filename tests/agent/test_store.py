@@ -17,9 +17,9 @@ from agent.record import Record
 from agent.store import GENESIS, Store, StoreError, read_intervals, read_status, record_hash
 from agent.store.backlog import Batch
 from agent.store.database import Database
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.losses import Losses
-from agent.store.schema import write_ledger
+from agent.store.schema import write_inventory
 from agent.store.sizes import queue_bytes
 
 _NOW = 1_795_162_800_000_000_000
@@ -348,7 +348,7 @@ async def test_a_gap_that_could_not_be_told_before_a_crash_is_told_after_it(tmp_
     while not lost:
         records = [Record(seq + n, "telemetry", "hall/meter", _NOW, b"{}" * 200) for n in range(1, 301)]
         seq += 300
-        lost = database.commit(Batch(seq, database.ledger.epoch, GENESIS, records), {}, ())
+        lost = database.commit(Batch(seq, database.inventory.epoch, GENESIS, records), {}, ())
     database.close()
 
     async with opened(tmp_path / "store.db", max_size=1 << 20) as store:
@@ -372,7 +372,7 @@ async def test_what_was_delivered_makes_room_without_any_loss(tmp_path: Path) ->
 
 async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
-        database = store._writer._keeper.database
+        database = store._writer._upkeep.database
         assert database
         read = [store._writer.submit(partial(database._pragma, name)) for name in ("synchronous", "wal_autocheckpoint")]
 
@@ -443,7 +443,7 @@ async def test_a_store_of_another_agent_is_left_alone(tmp_path: Path, version: i
         pass
     with sqlite3.connect(tmp_path / "store.db") as other:
         other.execute(f"PRAGMA user_version = {version}")
-        write_ledger(other, Ledger("epoch", version=version))
+        write_inventory(other, Inventory("epoch", version=version))
     other.close()
 
     with pytest.raises(StoreError, match=f"{whose} energy-agent"):
@@ -491,7 +491,7 @@ async def test_damage_found_while_running_starts_a_new_file_and_keeps_counting(t
         with path.open("r+b") as file:
             file.seek(100 * 1024)
             file.write(bytes(300 * 1024))
-        database = store._writer._keeper.database
+        database = store._writer._upkeep.database
         assert database
         await asyncio.wrap_future(store._writer.submit(lambda: database._connection.execute("PRAGMA shrink_memory")))
         async with asyncio.timeout(10):
@@ -518,7 +518,7 @@ class FullDisk:
     """Makes commits fail as a full disk does, for as long as it is full."""
 
     def __init__(self, store: Store) -> None:
-        database = store._writer._keeper.database
+        database = store._writer._upkeep.database
         assert database
         self._database = database
         self._commit = self._database.commit
@@ -529,7 +529,7 @@ class FullDisk:
 
     def empty(self, store: Store) -> None:
         self._database.commit = self._commit  # type: ignore[method-assign]
-        store._writer._keeper.retry_ns = time.monotonic_ns()
+        store._writer._upkeep.retry_ns = time.monotonic_ns()
 
 
 async def test_a_full_disk_degrades_to_live_only_and_recovers_by_itself(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from agent.config import SiteConfig, load_config
 from agent.record import Record
 from agent.service import Agent
 from agent.store import read_chained, record_hash
-from agent.store.schema import read_ledger, to_row, write_ledger
+from agent.store.schema import read_inventory, to_row, write_inventory
 from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.test_auditor import Motor, running, site, until
@@ -89,7 +89,7 @@ def rewrite(works: Path, records: list[Record], payloads: list[bytes], *, books:
             made = Record(former.seq, former.kind, former.key, former.time_ns, payload)
             connection.execute("REPLACE INTO interval_record VALUES (?, ?, ?, ?, ?, ?)", to_row(made))
         if books:
-            write_ledger(connection, replace(read_ledger(connection), chain=orjson.loads(payloads[-1])["hash"]))
+            write_inventory(connection, replace(read_inventory(connection), chain=orjson.loads(payloads[-1])["hash"]))
 
 
 def with_more_amount(records: list[Record]) -> tuple[int, list[bytes]]:

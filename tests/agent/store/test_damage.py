@@ -305,7 +305,7 @@ async def test_a_disk_that_damages_every_write_degrades_the_store(tmp_path: Path
     async with opened(tmp_path / "store.db") as store:
         for attempt in range(5):
             store.append("telemetry", "hall/meter", _NOW, {})
-            database = store._writer._keeper.database
+            database = store._writer._upkeep.database
             assert database
             database.commit = fail  # type: ignore[assignment]
             if attempt:

@@ -82,7 +82,7 @@ async def test_what_the_kernel_refuses_to_write_is_delivered_live_and_kept_once_
 @pytest.mark.parametrize("error", ["disk I/O error", "attempt to write a readonly database", "unable to open"])
 async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened(tmp_path / "store.db") as store:
-        database = store._writer._keeper.database
+        database = store._writer._upkeep.database
         assert database
         commit, attempts = database.commit, iter(range(2))
 
@@ -91,7 +91,7 @@ async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatc
                 return commit(*given)  # type: ignore[arg-type]  # handed on as they came
             raise sqlite3.OperationalError(error)
 
-        monkeypatch.setattr("agent.store.keeper.RETRY_S", 0.05)
+        monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
         monkeypatch.setattr(database, "commit", refused)
         store.append("telemetry", "hall/meter", _NOW, {})
         await until(store, lambda status: status.degraded == error)

@@ -166,7 +166,7 @@ async def test_a_file_that_is_taken_away_again_and_again_is_not_written_each_tim
         with pytest.raises(StoreError, match="replaced again"):
             await store.flush()
         assert not path.exists()
-        monkeypatch.setattr("agent.store.keeper._REPLACE_S", 0.0)
+        monkeypatch.setattr("agent.store.upkeep._REPLACE_S", 0.0)
         await store.flush()
 
         assert path.exists()
@@ -176,7 +176,7 @@ async def test_a_file_that_is_taken_away_again_and_again_is_not_written_each_tim
 async def test_while_a_file_cannot_be_put_back_nothing_counts_as_stored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.store.keeper.RETRY_S", 0.05)
+    monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
     path = tmp_path / "folder" / "store.db"
     async with opened(path) as store:
         append(store, 5)

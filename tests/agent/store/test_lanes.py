@@ -145,7 +145,7 @@ class ReadOnlyDisk:
     """Makes commits fail for as long as it lasts."""
 
     def __init__(self, store: Store) -> None:
-        database = store._writer._keeper.database
+        database = store._writer._upkeep.database
         assert database
         self._database = database
         self._commit = self._database.commit

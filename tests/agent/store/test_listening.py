@@ -55,7 +55,7 @@ async def test_intervals_that_cannot_be_read_are_not_none_at_all(
         def fails(*_: object) -> list[Record]:
             raise sqlite3.OperationalError("disk I/O error")
 
-        monkeypatch.setattr(store._writer._keeper.database, "first_intervals", fails)
+        monkeypatch.setattr(store._writer._upkeep.database, "first_intervals", fails)
         with pytest.raises(StoreError, match="disk I/O error"):
             await store.first_intervals(0, 1000, 10)
 

@@ -18,15 +18,15 @@ import pytest
 from agent.record import Record
 from agent.store import GENESIS, Lane, Store, StoreError, StoreStatus, read_status, record_hash
 from agent.store.database import Database
-from agent.store.ledger import Ledger
-from agent.store.schema import write_ledger
+from agent.store.inventory import Inventory
+from agent.store.schema import write_inventory
 
 _NOW = 1_795_162_800_000_000_000
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.store.keeper.RETRY_S", 0.05)
+    monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
 
 
 @asynccontextmanager
@@ -278,7 +278,7 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
 async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.db"
     with monkeypatch.context() as patched:
-        patched.setattr("agent.store.keeper._ABOVE_ALL", 1 << 50)
+        patched.setattr("agent.store.upkeep._ABOVE_ALL", 1 << 50)
         trouble = Unreadable(patched)
         async with opened(path) as store:
             used = store.append("telemetry", "hall/meter", _NOW, {"x": 1})
@@ -337,7 +337,7 @@ async def test_a_newer_agents_file_on_a_read_only_disk_is_a_mistake_all_the_same
     with disk(tmp_path) as remount:
         await filled(tmp_path / "store.db")
         with closing(sqlite3.connect(tmp_path / "store.db")) as other:
-            write_ledger(other, Ledger("epoch", version=99))
+            write_inventory(other, Inventory("epoch", version=99))
             other.execute("PRAGMA user_version = 99")
             other.commit()
         remount("ro")

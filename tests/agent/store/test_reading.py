@@ -27,7 +27,7 @@ async def opened(path: Path) -> AsyncIterator[Store]:
 
 
 def unreadable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = store._writer._keeper.database
+    database = store._writer._upkeep.database
 
     def fail(*_: object) -> None:
         raise sqlite3.OperationalError("disk I/O error")

@@ -13,7 +13,7 @@ from agent.store.told import Told, Untold
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class Inventory:
     """The last number and the head of the chain, and what is kept and was dropped, as of a commit."""
 
     epoch: str
@@ -49,8 +49,8 @@ class Ledger:
         untold.losses.merge(self.losses)
         return untold
 
-    def following(self, seq: int, epoch: str, chain: str, untold: Untold) -> "Ledger":
-        """Return the ledger that a commit of records up to `seq` begins with, which leaves so much untold."""
+    def following(self, seq: int, epoch: str, chain: str, untold: Untold) -> "Inventory":
+        """Return the inventory that a commit of records up to `seq` begins with, which leaves so much untold."""
         return replace(
             self,
             seq=max(seq, self.seq),
@@ -64,7 +64,7 @@ class Ledger:
         )
 
     def text(self) -> str:
-        """Return the ledger as stored."""
+        """Return the inventory as stored."""
         content = {
             name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits", "version")
         }
@@ -73,8 +73,8 @@ class Ledger:
         return json.dumps({**content, "losses": untold.losses.state(), "events": events})
 
     @classmethod
-    def parse(cls, text: str) -> "Ledger":
-        """Return a ledger as it was stored."""
+    def parse(cls, text: str) -> "Inventory":
+        """Return an inventory as it was stored."""
         found, now_ns = json.loads(text), time.monotonic_ns()
         return cls(
             epoch=found["epoch"],

@@ -19,7 +19,7 @@ from agent.store.backlog import Backlog
 from agent.store.database import Database
 from agent.store.delivery import Deliveries
 from agent.store.file import FILE_ERRORS, StoreFile, damaged, reason_of
-from agent.store.ledger import Ledger
+from agent.store.inventory import Inventory
 from agent.store.losses import Losses
 from agent.store.schema import DiskError, StoreError
 from agent.store.settled import Lanes
@@ -39,7 +39,7 @@ TROUBLES = (*FILE_ERRORS, OSError, StoreError)
 """What `ready`, and using what it gives, may raise."""
 
 
-class Keeper:
+class Upkeep:
     """Keeps the database open, and knows why it is not."""
 
     def __init__(self, path: Path, *, max_size: int, backlog: Backlog, deliveries: Deliveries) -> None:
@@ -56,16 +56,16 @@ class Keeper:
         self._backlog = backlog
         self._deliveries = deliveries
         self._file = StoreFile(path, max_size=max_size)
-        self._last: Ledger | None = None
-        """The ledger of the last commit, None while no file could be read."""
+        self._last: Inventory | None = None
+        """The inventory of the last commit, None while no file could be read."""
         self._first_seq = 0
         self._reported = ""
         self._replaced_ns = self._put_back_ns = -int(_REPLACE_S * 1e9)
 
     @property
-    def ledger(self) -> Ledger:
+    def inventory(self) -> Inventory:
         """What the file says of itself as of the last commit; where none could be read, of an empty one."""
-        return self._last or Ledger(self._backlog.epoch, self._first_seq)
+        return self._last or Inventory(self._backlog.epoch, self._first_seq)
 
     @property
     def set_aside(self) -> str:
@@ -89,10 +89,10 @@ class Keeper:
             return self._put_back(database)
         return database
 
-    def committed(self, ledger: Ledger) -> None:
+    def committed(self, inventory: Inventory) -> None:
         """Note a commit."""
-        self._last = ledger
-        self._file.note(ledger.epoch, ledger.seq)
+        self._last = inventory
+        self._file.note(inventory.epoch, inventory.seq)
         if self.degraded:
             _LOG.warning("%s: can be written again", self._path)
             self._backlog.recover()
@@ -122,19 +122,19 @@ class Keeper:
 
     def _begin(self, database: Database) -> None:
         """Go on where a file ended."""
-        self.database, self._last = database, database.ledger
-        ledger, salvage, backlog = database.ledger, self._file.salvage, self._backlog
-        backlog.seq, backlog.chain, backlog.epoch = ledger.seq, ledger.chain, ledger.epoch
+        self.database, self._last = database, database.inventory
+        inventory, salvage, backlog = database.inventory, self._file.salvage, self._backlog
+        backlog.seq, backlog.chain, backlog.epoch = inventory.seq, inventory.chain, inventory.epoch
         backlog.states = database.states | salvage.states
-        backlog.untold = ledger.untold.copy()
+        backlog.untold = inventory.untold.copy()
         self._deliveries.restore(database.settled | salvage.settled)
         self._report_damage()
-        noted = self._file.noted(ledger.epoch)
+        noted = self._file.noted(inventory.epoch)
         if noted is None:
             backlog.epoch = secrets.token_hex(6)
-        elif noted > ledger.seq:
+        elif noted > inventory.seq:
             backlog.epoch, backlog.seq = secrets.token_hex(6), noted
-            self._tell_forgotten(ledger.seq, noted)
+            self._tell_forgotten(inventory.seq, noted)
 
     def _begin_reading(self) -> None:
         """Go on where a file that can only be read ended."""
@@ -170,7 +170,7 @@ class Keeper:
             raise
         self.database = database
         self._deliveries.touch()
-        found, known = database.ledger, self._last
+        found, known = database.inventory, self._last
         ours = known and (self._reported != self.set_aside or (found.epoch, found.seq) == (known.epoch, known.seq))
         if found.commits and not ours:
             salvage = self._file.salvage
@@ -180,7 +180,7 @@ class Keeper:
         self._report_damage()
         return database
 
-    def _join(self, found: Ledger, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
+    def _join(self, found: Inventory, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
         """Bring what is in memory together with a file that could not be read before."""
         if found.seq > self._first_seq:
             self._backlog.renumber(found.seq, found.chain)

@@ -22,7 +22,7 @@ MANUAL = Quality.MANUAL.label
 _MOMENT_NS = 1000
 
 
-class Tally:
+class Totaliser:
     """Adds up amounts; its readings show the sum, as a counter would.
 
     Nothing that was told is lost for its time: what comes late is booked with what comes next. Amounts further apart
