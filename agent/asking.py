@@ -13,22 +13,21 @@ Invariants:
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from agent.breaker import Breaker
 from agent.learning import Learned, search
+from agent.poll_results import Muted, Results, at_rest, illegal, is_over, left_of, silent
 from agent.polled import Cadence, PolledDevice
 from drivers.entry import MAX_REGISTERS
-from drivers.errors import GATEWAY_CODES, ExceptionCode, LineDown, LineError, NoReply, Refused
+from drivers.errors import ExceptionCode, LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 
 _log = logging.getLogger(__name__)
 
-_ILLEGAL_CODES = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
-"""Exceptions by which a device says that it has no such registers, or not so many at once."""
 _BUSY_CODES = (ExceptionCode.ACKNOWLEDGE, ExceptionCode.DEVICE_BUSY)
 _IDENTIFY_EVERY_S = 600.0
 _ROUNDS = 8
@@ -37,9 +36,6 @@ _BELIEVED_S = 60.0
 _LEARN_AGAIN_S, _WRONG_PROFILE_S = 60.0, 3600.0
 _RECHECK_FIRST_S, _RECHECK_S = 600.0, 86400.0
 """A device may have been starting when it was learned; later only a new firmware changes what it has."""
-_JUST_NOW_S = 1.0
-
-Results = dict[Block, Exchange | LineError]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +58,6 @@ class Stranger:
     exchange: Exchange
 
 
-class Muted(NoReply):
-    """Stands for a request that is not sent for a while, because the device never answers it."""
-
-
 class Asker:
     """Sends the requests of one line, each when its device can take it."""
 
@@ -76,28 +68,50 @@ class Asker:
         self._devices = tuple(devices)
         self._memory = memory
         self._connection = 0
-        self._poll = ("", 0)
+        self._polled: PolledDevice | None = None
+        self._poll = 0
         self._asked: dict[Block, int] = {}
 
     async def read(self, cadence: Cadence) -> Results:
         """Read what is due together; learn what the device refuses, so that all it has arrives in this very poll."""
+        device = cadence.device
         results: Results = {}
         for _ in range(_ROUNDS):
-            silent = await self._read_left(cadence, results)
-            refused = [block for block, result in results.items() if _illegal(result)]
-            if silent or not refused or not await self._learn(cadence.device, refused):
+            left = left_of(cadence, results)
+            for at, block in enumerate(left):
+                if device.muted and at_rest(device, block):
+                    results[block] = Muted("not asked for a while")
+                    continue
+                asked_at = await self._rested(device) if device.pacing.pause_s else time.monotonic()
+                try:
+                    exchange = await self._read(device, block, asked_at)
+                except LineError as error:
+                    self._unanswered(device, asked_at, error)
+                    if is_over(device, left[at:], error, results):
+                        return results
+                else:
+                    self._answered(device, block)
+                    results[block] = exchange
+                    if device.muted:
+                        device.muted.pop(block, None)
+            refused = [block for block, result in results.items() if illegal(result)]
+            if not refused or not await self._learn(device, refused):
                 break
             results = {block: results[block] for block in cadence.blocks if isinstance(results.get(block), Exchange)}
         return results
+
+    def must_identify(self, device: PolledDevice) -> bool:
+        """Whether a device has to say who it is before anything is taken from it."""
+        self._doubt()
+        return device.profile.identity is not None and time.monotonic() >= device.identify_at
 
     async def identify(self, device: PolledDevice) -> Stranger | None:
         """Check that the device is what its profile says and what it was before; return who it is, if it is not.
 
         Raises LineError when it does not answer.
         """
-        self._doubt()
         declared = device.profile.identity
-        if declared is None or time.monotonic() < device.identify_at:
+        if declared is None or not self.must_identify(device):
             return None
         block = Block(declared.function, declared.address, declared.count)
         try:
@@ -160,76 +174,63 @@ class Asker:
                 device.learn(device.learned.without(hole))
                 self._memory.remember(device)
 
-    async def _read_left(self, cadence: Cadence, results: Results) -> bool:
-        """Read the blocks that have no result yet; return whether the device fell silent."""
-        device = cadence.device
-        left = [block for block in cadence.blocks if block not in results]
-        if device.muted:
-            left.sort(key=device.muted.__contains__)
-        for at, block in enumerate(left):
-            muted = device.muted.get(block) if device.muted else None
-            if muted and time.monotonic() < muted.retry_at:
-                results[block] = Muted("not asked for a while")
-                continue
-            try:
-                results[block] = await self._ask(device, block)
-                if muted:
-                    device.muted.pop(block, None)
-            except LineError as error:
-                results[block] = error
-                if isinstance(error, LineDown) or silent(error):
-                    results |= dict.fromkeys(left[at + 1 :], error)
-                    if not isinstance(error, LineDown) and _alive(device, block, results):
-                        device.muted.setdefault(block, Breaker()).fail(time.monotonic(), next_beat_s=0.0)
-                    return True
-        return False
-
     async def _ask(self, device: PolledDevice, block: Block) -> Exchange:
         """Send one request when the device has had its rest; note how it takes it."""
-        asked_at = self.beat = time.monotonic()
-        pacing = device.pacing
-        rest_s = pacing.wait_s(asked_at)
-        if rest_s > 0:
-            await sleep_until(asked_at + rest_s)
-            asked_at = time.monotonic()
-        hurried = pacing.hurried(asked_at)
+        asked_at = await self._rested(device)
         try:
-            attempt = self._attempt(device, block)
-            exchange = await self._line.read(device.unit, block, poll=device.polls, attempt=attempt)
+            exchange = await self._read(device, block, asked_at)
         except LineError as error:
-            refused = isinstance(error, Refused) and not silent(error)
-            if refused:
-                pacing.answered(time.monotonic())
-            busy = isinstance(error, Refused) and error.code in _BUSY_CODES
-            if (busy or (hurried and isinstance(error, NoReply))) and pacing.slow_down():
-                _log.info("device %s needs more time between requests: %s", device.name, error)
-            if busy and not pacing.told:
-                pacing.told = True
-                self._memory.slow(device)
+            self._unanswered(device, asked_at, error)
             raise
-        pacing.answered(time.monotonic())
+        self._answered(device, block)
+        return exchange
+
+    async def _rested(self, device: PolledDevice) -> float:
+        """Wait until a device has had its rest; return the monotonic time [s]."""
+        now = self.beat = time.monotonic()
+        rest_s = device.pacing.wait_s(now)
+        if rest_s > 0:
+            await sleep_until(now + rest_s)
+            now = time.monotonic()
+        return now
+
+    def _read(self, device: PolledDevice, block: Block, now: float) -> Coroutine[Any, Any, Exchange]:
+        """Send one request at a monotonic time [s]; it is counted within its poll, the first 1."""
+        self.beat = now
+        if device is not self._polled or device.polls != self._poll:
+            self._polled, self._poll = device, device.polls
+            self._asked.clear()
+        attempt = self._asked[block] = self._asked.get(block, 0) + 1
+        return self._line.read(device.unit, block, poll=device.polls, attempt=attempt)
+
+    def _answered(self, device: PolledDevice, block: Block) -> None:
+        device.pacing.answered(time.monotonic())
         if not device.answered:
             device.learn_at = 0.0
         device.answered.add(block)
         if device.refused:
             device.refused.pop(block, None)
-        return exchange
 
-    def _attempt(self, device: PolledDevice, block: Block) -> int:
-        """Return how often this block is asked for in this poll, the first time 1."""
-        poll = (device.name, device.polls)
-        if poll != self._poll:
-            self._poll = poll
-            self._asked.clear()
-        attempt = self._asked[block] = self._asked.get(block, 0) + 1
-        return attempt
+    def _unanswered(self, device: PolledDevice, asked_at: float, error: LineError) -> None:
+        """Give a device more time that seems to need it; `asked_at` is a monotonic time [s]."""
+        pacing = device.pacing
+        hurried = pacing.hurried(asked_at)
+        refused = isinstance(error, Refused) and not silent(error)
+        if refused:
+            pacing.answered(time.monotonic())
+        busy = isinstance(error, Refused) and error.code in _BUSY_CODES
+        if (busy or (hurried and isinstance(error, NoReply))) and pacing.slow_down():
+            _log.info("device %s needs more time between requests: %s", device.name, error)
+        if busy and not pacing.told:
+            pacing.told = True
+            self._memory.slow(device)
 
     async def _has(self, device: PolledDevice, block: Block) -> bool:
         """Return whether a block can be read; raise LineError when the device does not say."""
         try:
             await self._ask(device, block)
         except Refused as error:
-            if _illegal(error):
+            if illegal(error):
                 return False
             raise
         return True
@@ -284,27 +285,3 @@ class Asker:
         self._doubt()
         # Spread, so that the devices of a line are not all asked in one second.
         device.identify_at = time.monotonic() + _IDENTIFY_EVERY_S * random.uniform(0.75, 1.0)  # noqa: S311 -- protects nothing
-
-
-def silent(error: LineError) -> bool:
-    """Whether the device itself did not answer, which a gateway may say in its place."""
-    return isinstance(error, NoReply) or (isinstance(error, Refused) and error.code in GATEWAY_CODES)
-
-
-def _illegal(result: Exchange | LineError) -> bool:
-    return isinstance(result, Refused) and result.code in _ILLEGAL_CODES
-
-
-def _alive(device: PolledDevice, block: Block, results: Results) -> bool:
-    """Whether a device that leaves a block unanswered is there nevertheless, so that it is for the block."""
-    just_now = time.monotonic() - device.probed_at < _JUST_NOW_S
-    return (
-        just_now
-        or any(isinstance(result, Exchange) for result in results.values())
-        or (bool(device.answered) and block not in device.answered)
-    )
-
-
-def refuses_all(device: PolledDevice, results: Results) -> bool:
-    """Whether a device that never answered anything says of all its registers that it does not have them."""
-    return not device.answered and all(map(_illegal, results.values()))

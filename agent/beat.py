@@ -17,16 +17,17 @@ _waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictio
 """Of each event loop, who waits for which time of the wall clock [Unix, ns]."""
 
 
-async def beat(due_ns: int) -> None:
-    """Wait for a time of the wall clock [Unix, ns], as it goes now: should it be set meanwhile, look again."""
+def beat(due_ns: int) -> asyncio.Future[None]:
+    """Return a future of a time of the wall clock [Unix, ns], as it goes now: if it is set meanwhile, look again."""
     loop = asyncio.get_running_loop()
-    waiting = _waiting.setdefault(loop, {})
     woken = loop.create_future()
-    if due_ns not in waiting:
-        waiting[due_ns] = []
+    waiting = _waiting.setdefault(loop, {})
+    together = waiting.get(due_ns)
+    if together is None:
+        together = waiting[due_ns] = []
         loop.call_later((due_ns - time.time_ns()) / _NS + _ROUNDED_S, _wake, waiting, due_ns)
-    waiting[due_ns].append(woken)
-    await woken
+    together.append(woken)
+    return woken
 
 
 def _wake(waiting: _Waiting, due_ns: int) -> None:

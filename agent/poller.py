@@ -13,15 +13,15 @@ Invariants:
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from agent import doubt
-from agent.asking import Asker, Memory, Results, Stranger
-from agent.breaker import Budget, Work, spare
-from agent.lineload import load
+from agent.asking import Asker, Memory, Stranger
 from agent.overload import Overload
+from agent.poll_results import Results
 from agent.polled import Cadence, Lateness, PolledDevice
 from agent.schedule import Schedule
+from agent.sparing import Sparing
 from agent.standing import OnCondition, Standing, costly, nothing_came
 from agent.tape import NO_TAPE, Tape
 from drivers.errors import LineDown, LineError
@@ -33,8 +33,6 @@ _log = logging.getLogger(__name__)
 _NS = 1_000_000_000
 _LONGEST_SLEEP_S = 1.0
 """After this long at most a step of the wall clock is noticed."""
-_IDLE_WITHIN_S = 5.0
-"""So long an attempt that is allowed waits for a moment at which nothing is due."""
 _SILENCES = 12
 """One read may rightly take this many time-outs: a line that babbles is waited for before the request goes out."""
 
@@ -67,10 +65,8 @@ class LinePoller:
         self._schedule = Schedule(devices)
         self._asker = Asker(line, devices, memory)
         self._standing = Standing(line, devices, on_condition)
-        self._budget = Budget()
-        self._work = Work(time.monotonic())
+        self._sparing = Sparing(line, devices, self.overload, pause_s)
         self._timeout_s = timeout_s
-        self._pause_s = pause_s
         self._on_frame = on_frame
         self._on_overload = on_overload
         self._memory = memory
@@ -91,19 +87,7 @@ class LinePoller:
     @property
     def planned_load(self) -> float:
         """Share of its time for which the line would be busy if all its devices answered as usual."""
-        return self._load(self.devices)
-
-    def _load(self, devices: Iterable[PolledDevice]) -> float:
-        requests = [planned for device in devices for planned in device.planned]
-        return load(self.line.endpoint, self._pause_s, requests)
-
-    @property
-    def _spare(self) -> float:
-        """Share of the line's time that attempts at devices in doubt may take, although others are due."""
-        living = [device for device in self.devices if not device.breaker.doubtful]
-        period_s = min((cadence.every_s for device in living for cadence in device.cadences), default=0.0)
-        busy = max(self._load(living), self._work.share)
-        return spare(busy, silence_s=self.line.silence_s, period_s=period_s, left_out=self.overload.share)
+        return self._sparing.load(self.devices)
 
     @property
     def beat(self) -> float:
@@ -160,37 +144,47 @@ class LinePoller:
             await self._round()
             return
         left_s = self._schedule.left_s()
-        doubtful = [device for device in self.devices if device.breaker.doubtful]
-        waiting = min(doubtful, key=PolledDevice.turn, default=None)
-        if waiting and waiting.breaker.retry_at <= now and self._may_wait_for(waiting, now, left_s):
+        waiting = self._waiting()
+        if waiting and waiting.breaker.retry_at <= now and self._sparing.may_wait_for(waiting, now, left_s):
             await self._try_again(waiting)
-        elif left_s <= 0:
-            await self._keep_time()
-        else:
+            return
+        if left_s > 0:
             retry_s = waiting.breaker.retry_at - now if waiting else left_s
             if retry_s <= 0:
-                retry_s = self._budget.free_at - now
-            if await self._schedule.wait(min(retry_s, _LONGEST_SLEEP_S)):
-                await self._keep_time()
+                retry_s = self._sparing.budget.free_at - now
+            most_s = min(retry_s, _LONGEST_SLEEP_S)
+            beat = self._schedule.beat(most_s)
+            if beat is None:
+                await asyncio.sleep(most_s)
+                return
+            await beat
+            if not self._schedule.has_come():
+                return
+        if cadence := self._begun():
+            await self._poll(cadence)
+            self._advance(cadence)
 
-    def _may_wait_for(self, device: PolledDevice, now: float, left_s: float) -> bool:
-        """Return whether the line may be risked for a device in doubt, when others are due in `left_s` [s]."""
-        lost = device.breaker.forgiven and bool(device.answered)
-        if lost or left_s >= self.line.silence_s:
-            return True
-        # Begun while nothing is due it costs the others least; a line that is never idle must not wait for that.
-        idle = left_s > 0 or now - max(device.breaker.retry_at, self._budget.free_at) >= _IDLE_WITHIN_S
-        return idle and self._budget.allows(now)
+    def _waiting(self) -> PolledDevice | None:
+        """Return the device in doubt whose turn is next, None when none is in doubt."""
+        doubtful = [device for device in self.devices if device.breaker.failures_in_row]
+        return min(doubtful, key=PolledDevice.turn) if doubtful else None
 
     async def _keep_time(self) -> None:
         """Make the poll that has been due for longest."""
+        if cadence := self._begun():
+            await self._poll(cadence)
+            self._advance(cadence)
+
+    def _begun(self) -> Cadence | None:
+        """Return the poll that has been due for longest, which begins now; None when none is."""
         cadence = self._schedule.next()
-        if cadence is None:
-            return
-        self.lateness.add((time.time_ns() - cadence.due_ns) / _NS)
-        await self._poll(cadence)
-        # That of a device which failed stays due: it is made up for when the device answers.
-        if not self._schedule.realigned() and not cadence.device.breaker.doubtful:
+        if cadence is not None:
+            self.lateness.add((time.time_ns() - cadence.due_ns) / _NS)
+        return cadence
+
+    def _advance(self, cadence: Cadence) -> None:
+        """Make the next poll due; that of a device which failed stays so, and is made up for when it answers."""
+        if not self._schedule.realigned() and not cadence.device.breaker.failures_in_row:
             skipped = cadence.advance(time.time_ns())
             cadence.device.skipped += skipped
             self.overload.add(skipped)
@@ -240,28 +234,32 @@ class LinePoller:
         self._on_frame(device, cadence, frame)
 
     async def _poll(self, cadence: Cadence) -> None:
-        device = cadence.device
+        device, asker = cadence.device, self._asker
         device.polls += 1
         began = time.monotonic()
+        results: Results = {}
         try:
-            await self._attempt(cadence, began)
-        except Exception as error:  # noqa: BLE001 -- a bug that one device meets must not cost its neighbours a poll
-            self._stumbled(cadence, error, began)
-
-    async def _attempt(self, cadence: Cadence, began: float) -> None:
-        device = cadence.device
-        results: Results
-        try:
-            stranger = await self._asker.identify(device)
-            if not stranger:
-                results = await self._asker.read(cadence)
-                if any(isinstance(result, Exchange) for result in results.values()):
-                    stranger = await self._asker.identify(device)  # again, if they came over a new connection
+            try:
+                stranger = await asker.identify(device) if asker.must_identify(device) else None
+                if not stranger:
+                    results = await asker.read(cadence)
+                    # Again, if they came over a new connection.
+                    if asker.must_identify(device) and any(isinstance(each, Exchange) for each in results.values()):
+                        stranger = await asker.identify(device)
+            except LineError as error:
+                stranger, results = None, dict.fromkeys(cadence.blocks, error)
             if stranger:
                 self._refuse(device, stranger)
                 return
-        except LineError as error:
-            results = dict.fromkeys(cadence.blocks, error)
+            self._take(cadence, results, began)
+            if device.learned.holes and not device.breaker.doubtful and not self._standing.breaker.doubtful:
+                await self._recheck(device)
+        except Exception as error:  # noqa: BLE001 -- a bug that one device meets must not cost its neighbours a poll
+            self._stumbled(cadence, error, began)
+
+    def _take(self, cadence: Cadence, results: Results, began: float) -> None:
+        """Make a frame of what one poll gave, which began at a monotonic time [s], and judge it."""
+        device = cadence.device
         errors = [result for result in results.values() if isinstance(result, LineError)]
         # Without any exchange (no connection) nothing was read, and there is no time to give a frame.
         if len(errors) < len(results) or any(error.exchange for error in errors):
@@ -269,11 +267,14 @@ class LinePoller:
             frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s, began)
             self.tape.polled(self.line.name, cadence, results)
             self._on_frame(device, cadence, frame)
+        if not errors:
+            self._sparing.work.add(began, time.monotonic())
+            self._standing.line_is_up()
+            self._standing.well(device)
+            return
         if not any(map(costly, errors)):
-            self._work.add(began, time.monotonic())
+            self._sparing.work.add(began, time.monotonic())
         self._judge(cadence, results, errors, began)
-        if device.learned.holes and not device.breaker.doubtful and not self._standing.breaker.doubtful:
-            await self._recheck(device)
 
     async def _recheck(self, device: PolledDevice) -> None:
         try:
@@ -282,32 +283,26 @@ class LinePoller:
             _log.info("device %s: what it lacked cannot be tried now: %s", device.name, error)
 
     def _judge(self, cadence: Cadence, results: Results, errors: list[LineError], began: float) -> None:
-        """Draw the conclusions of one poll: the device's condition, and when to try again."""
+        """Draw the conclusions of one poll with errors: the device's condition, and when to try again."""
         down = next((error for error in errors if isinstance(error, LineDown)), None)
         if down:
             self._standing.line_is_down(cadence.device, down)
             return
         self._standing.line_is_up()
-        if errors and nothing_came(cadence.device, results):
+        if nothing_came(cadence.device, results):
             self._failed(cadence, str(errors[0]), began)
             return
         if any(map(costly, errors)):
-            self._charge(began)
+            self._sparing.charge(began, self._schedule.left_s())
         self._standing.answered(cadence.device, results)
 
     def _failed(self, cadence: Cadence, reason: str, began: float) -> None:
-        self._charge(began)
+        self._sparing.charge(began, self._schedule.left_s())
         self._standing.failed(cadence.device, reason, next_beat_s=Schedule.next_beat_s(cadence))
 
     def _stumbled(self, cadence: Cadence, error: Exception, began: float) -> None:
         _log.exception("device %s: its poll failed within the agent", cadence.device.name, exc_info=error)
         self._failed(cadence, f"internal error: {error!r}", began)
-
-    def _charge(self, began: float) -> None:
-        """Note what a silence takes from those that are due meanwhile."""
-        now = time.monotonic()
-        due = now + self._schedule.left_s()
-        self._budget.charge(now, max(now, self.line.free_at) - max(due, began), self._spare)
 
     def _judge_load(self, now: float) -> None:
         if self.overload.judge(now):

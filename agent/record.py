@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from agent.metering.amount import NS_PER_S
+from drivers.value import travelling
 
 TELEMETRY = "telemetry"
 WINDOW = "window"
@@ -32,6 +33,7 @@ AGENT = "agent"
 """Key of the records that concern the agent itself."""
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Record:
     """One record of the store.

@@ -55,7 +55,7 @@ class Schedule:
         """Return the poll that is due first among devices that answer; None when none does."""
         first: Cadence | None = None
         for cadence in self.cadences:
-            due = cadence.due_ns and cadence.blocks and not cadence.device.breaker.doubtful
+            due = cadence.due_ns and cadence.blocks and not cadence.device.breaker.failures_in_row
             if due and (first is None or cadence.due_ns < first.due_ns):
                 first = cadence
         return first
@@ -65,17 +65,17 @@ class Schedule:
         cadence = self.next()
         return math.inf if cadence is None else (cadence.due_ns - time.time_ns()) / _NS
 
-    async def wait(self, most_s: float) -> bool:
-        """Wait until such a poll is due, together with all lines that wait for the same moment; return whether it is.
-
-        So long at most [s].
-        """
+    def beat(self, most_s: float) -> asyncio.Future[None] | None:
+        """Return the moment at which such a poll is due, one for all lines; None when none is within a time [s]."""
         cadence = self.next()
         if cadence is None or cadence.due_ns - time.time_ns() > most_s * _NS:
-            await asyncio.sleep(most_s)
-            return False
-        await beat(cadence.due_ns)
-        return not self.realigned() and cadence.due_ns <= time.time_ns()
+            return None
+        return beat(cadence.due_ns)
+
+    def has_come(self) -> bool:
+        """Return whether such a poll is due at the moment that was waited for."""
+        cadence = self.next()
+        return cadence is not None and not self.realigned() and cadence.due_ns <= time.time_ns()
 
     @staticmethod
     def next_beat_s(cadence: Cadence) -> float:

@@ -10,8 +10,8 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from agent.asking import Muted, Results, refuses_all, silent
 from agent.breaker import FIRST_PAUSE_S, Breaker
+from agent.poll_results import Muted, Results, refuses_all, silent
 from agent.polled import Condition, PolledDevice
 from drivers.errors import BadReply, LineDown, LineError
 from drivers.hint import Hint, likely_cause
@@ -42,12 +42,14 @@ class Standing:
             return None
         return likely_cause(self._line.evidence)
 
-    def answered(self, device: PolledDevice, results: Results) -> None:
-        """Note a poll of which something came back."""
+    def well(self, device: PolledDevice) -> None:
+        """Note a poll of which everything came back."""
         device.breaker.succeed()
-        if not any(isinstance(result, LineError) for result in results.values()):
-            self._set(device, Condition.ONLINE, device.note)
-            return
+        self._set(device, Condition.ONLINE, device.note)
+
+    def answered(self, device: PolledDevice, results: Results) -> None:
+        """Note a poll of which something came back, and something did not."""
+        device.breaker.succeed()
         self._set(device, Condition.DEGRADED, "; ".join(filter(None, (_explain(device, results), device.note))))
 
     def failed(self, device: PolledDevice, reason: str, *, next_beat_s: float) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from drivers import identification
 from drivers.reading import Block, Outcome
+from drivers.value import travelling
 
 _MOST = {1: 2000, 2: 2000, 3: 125, 4: 125}
 _LAST_ADDRESS = 0xFFFF
@@ -26,6 +27,7 @@ _EXCEPTION_FLAG = 0x80
 _MBAP = struct.Struct(">HHHBB")
 _MBAP_HEAD = struct.Struct(">HBBB")
 _RTU_REQUEST, _RTU_IDENTIFY = 8, 7
+_IDENTIFY = bytes((identification.FUNCTION, identification.MEI_TYPE))
 _SHORTEST_LENGTH = 3
 _LONGEST_LENGTH = 1 + identification.LONGEST_PDU
 _LONGEST_RTU_FRAME = 256
@@ -36,6 +38,7 @@ SHORTEST_RTU_FRAME = 5
 """Bytes of an exception reply. Fewer stray bytes than this are noise, as many may be somebody's frame."""
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as it was sent, and the count of data bytes its reply must carry."""
@@ -46,6 +49,7 @@ class Asked:
     data_bytes: int
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What the received bytes turned out to be; `frame` is what stands in the exchange as the reply."""
@@ -85,7 +89,7 @@ def check_frame(frame: bytes, *, serial: bool) -> None:
     """Raise ValueError for bytes that are not exactly one request that reads: the last look before they leave."""
     body = frame[:-2] if serial else frame[_MBAP.size - 2 :]
     size = _RTU_REQUEST - 2
-    if body[1:3] == bytes((identification.FUNCTION, identification.MEI_TYPE)):
+    if body[1:3] == _IDENTIFY:
         size = _RTU_IDENTIFY - 2
     elif len(body) < size or body[1] not in _MOST:
         raise ValueError(f"{frame.hex()} is never sent: only functions 1, 2, 3, 4 and 43/14 read")

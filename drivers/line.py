@@ -32,13 +32,15 @@ side to the right request: a gateway's time-out should be longer than its device
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from drivers import identification
 from drivers.endpoint import Endpoint
-from drivers.errors import BadReply, ExceptionCode, LineDown, LineError, NoReply, Refused
+from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.expiry import expiry_after
 from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
 from drivers.hint import LineEvidence, PortErrors, evidence
+from drivers.identifying import identified
 from drivers.linestats import LineStats
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange, Outcome
@@ -50,6 +52,7 @@ from drivers.wire import Wire, connect
 
 _CONNECT_S = 3.0
 """Least time for a connection: a TLS handshake takes small devices seconds, and nobody else waits for it."""
+_NS = 1e9
 _LULL_S = 0.05
 """Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
 _ROUNDS = 10
@@ -57,10 +60,6 @@ _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
 _SILENCES = 3
 """Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
-_MOST_PARTS = 16
-"""Replies that one identification may be spread over."""
-_UNKNOWN_CATEGORY = (ExceptionCode.ILLEGAL_DATA_ADDRESS, ExceptionCode.ILLEGAL_DATA_VALUE)
-"""Exceptions of devices that give only the basic objects."""
 
 
 class Line:
@@ -91,60 +90,74 @@ class Line:
         self._silent_until = 0.0
         self._recent = Recent()
         self._transactions = Transactions()
+        self._transaction = 0
         self._repeats = Repeats()
 
-    async def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Exchange:
+    def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Coroutine[Any, Any, Exchange]:
         """Read one block of one unit; `poll` and `attempt` go into the exchange.
 
-        Raises ValueError for a request that must not be sent, LineDown, NoReply, BadReply or Refused, each with
-        its `exchange` if the request went out.
+        Raises ValueError at once for a request that must not be sent; awaited, LineDown, NoReply, BadReply or Refused,
+        each with its `exchange` if the request went out.
         """
         check_request(unit, block, serial=self._serial)
-        return await self._turn(unit, block, poll, attempt)
+        return self._turn(unit, block, poll, attempt)
 
     async def identification(self, unit: int) -> dict[int, str]:
-        """Ask a unit who it is; return the text of each object that it gives (function 43/14), by object number.
+        """Ask a unit who it is; return the text of each object that it gives, see `drivers.identifying`.
 
-        0 is the vendor, 1 the product code, 2 the revision, 3 a URL, 4 the product, 5 the model, 6 the application.
         Raises as `read` does: Refused by the many devices that do not know the function.
         """
         check_unit(unit, serial=self._serial)
-        try:
-            return await self._identify(unit, identification.REGULAR)
-        except Refused as error:
-            if error.code not in _UNKNOWN_CATEGORY:
-                raise
-            return await self._identify(unit, identification.BASIC)
-
-    async def _identify(self, unit: int, category: int) -> dict[int, str]:
-        found: dict[int, str] = {}
-        start = 0
-        for _ in range(_MOST_PARTS):
-            exchange = await self._turn(unit, Block(identification.FUNCTION, start, category))
-            part, following = identification.objects(exchange.data)
-            found |= part
-            if following is None:
-                break
-            start = following
-        return found
+        return await identified(lambda block: self._turn(unit, block))
 
     async def _turn(self, unit: int, block: Block, poll: int = 0, attempt: int = 1) -> Exchange:
+        """Send one request and wait for its verdict; return the exchange, or raise why it failed."""
         if self._reading:
             raise RuntimeError(f"line {self.name} is being read: one task reads a line")
         self._reading = True
         began_ns = time.monotonic_ns()
         try:
-            exchange, reason = await self._exchange(await self._ready(), unit, block, poll, attempt)
+            wire = self._wire
+            if wire is None or not self._quiet(wire, began_ns):
+                wire = await self._ready()
+            sent_ns = time.monotonic_ns()
+            asked, pending, timeout_s = self._ask(wire, unit, block)
+            verdict = None
+            try:
+                found = await pending
+                if found is None or self._serial:
+                    found = await self._looked_at(wire, asked, found, sent_ns / _NS)
+                verdict = found
+            finally:
+                self._settle(wire, asked, verdict, sent_ns / _NS + timeout_s)
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
+        exchange = Exchange(
+            self.name,
+            unit,
+            block,
+            asked.request,
+            verdict.frame,
+            verdict.data,
+            sent_ns,
+            wire.received_ns,
+            wire.time_ns,
+            verdict.outcome,
+            verdict.exception,
+            poll,
+            attempt,
+        )
+        self._note(exchange)
+        if verdict.outcome is Outcome.OK:
+            return exchange
+        raise self._failure(exchange, verdict.reason)
+
+    def _note(self, exchange: Exchange) -> None:
         self.stats.count(exchange.outcome)
         self._recent.add(exchange)
         if self._on_exchange is not None:
             self._on_exchange(exchange)
-        if exchange.outcome is Outcome.OK:
-            return exchange
-        raise self._failure(exchange, reason)
 
     @property
     def evidence(self) -> LineEvidence:
@@ -168,6 +181,11 @@ class Line:
         if wire is not None:
             wire.abort()
             await asyncio.wait({wire.gone}, timeout=1)
+
+    def _quiet(self, wire: Wire, now_ns: int) -> bool:
+        """Whether a request may go out at once: nothing has come unasked, and pause and silence are over."""
+        free = now_ns >= self.free_at * _NS
+        return free and not (wire.unasked or wire.lost or wire.waiting)
 
     async def _ready(self) -> Wire:
         """Return a connection that has been silent for as long as it must; raise LineDown or BadReply."""
@@ -230,60 +248,44 @@ class Line:
             self._repeats.forget()
             self._silent_until = max(self._silent_until, since + self._timeout_s)
 
-    async def _exchange(self, wire: Wire, unit: int, block: Block, poll: int, attempt: int) -> tuple[Exchange, str]:
-        """Send one request and wait for its verdict; return the exchange and, if it failed, why."""
-        transaction = self._transactions.draw()
-        sent_ns = time.monotonic_ns()
-        asked, pending = wire.ask(unit, block, transaction)
+    def _ask(self, wire: Wire, unit: int, block: Block) -> tuple[Asked, asyncio.Future[Verdict | None], float]:
+        """Send one request; return it, the future of its verdict, and within which time [s] that must come."""
+        self._transaction = self._transactions.draw()
+        asked, pending = wire.ask(unit, block, self._transaction)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
         transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
-        settled = False
-        try:
-            verdict = await self._verdict(wire, asked, pending, self._timeout_s + transfer_s)
-            if self._serial and verdict.outcome in _ANSWERS:
-                verdict = await self._only(wire, asked, verdict, sent_ns / 1e9)
-            settled = verdict.outcome in _ANSWERS
-        finally:
-            now = time.monotonic()
-            self.stats.bytes_received += len(wire.received) + wire.late
-            wire.late = 0
-            self._free_at = (wire.received_ns / 1e9 if settled else now) + self._pause_s
-            if not settled:
-                self._repeats.failed(asked)
-                # However soon it failed, the device's reply may come as late as after a time-out.
-                self._give_up(wire, transaction, max(now, sent_ns / 1e9 + self._timeout_s + transfer_s))
-        exchange = Exchange(
-            line=self.name,
-            unit=unit,
-            block=block,
-            request=asked.request,
-            reply=verdict.frame,
-            data=verdict.data,
-            sent_ns=sent_ns,
-            received_ns=wire.received_ns,
-            time_ns=wire.time_ns,
-            outcome=verdict.outcome,
-            exception=verdict.exception,
-            poll=poll,
-            attempt=attempt,
-        )
-        return exchange, verdict.reason
+        timeout_s = self._timeout_s + transfer_s
+        expiry = wire.expiry
+        if expiry is None or expiry.after_s != timeout_s:
+            expiry = wire.expiry = expiry_after(wire.loop, timeout_s)
+        expiry.begin(wire)
+        return asked, pending, timeout_s
 
-    async def _verdict(
-        self, wire: Wire, asked: Asked, pending: asyncio.Future[Verdict | None], timeout_s: float
-    ) -> Verdict:
-        expiry = wire.expire_after(timeout_s)
-        try:
-            verdict = await pending
-        finally:
-            expiry.cancel()
-        if verdict is not None:
-            return verdict
-        wire.stamp()
-        if wire.received:
-            return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
-        return Verdict(Outcome.NO_REPLY, b"", reason=f"no reply within {self._timeout_s:g} s: {self._silence_remedy()}")
+    def _settle(self, wire: Wire, asked: Asked, verdict: Verdict | None, due: float) -> None:
+        """End the wait for a reply, which was due by a monotonic time [s]; without one the line is in doubt."""
+        if wire.expiry is not None:
+            wire.expiry.cancel(wire)
+        self.stats.bytes_received += len(wire.received) + wire.late
+        wire.late = 0
+        if verdict is not None and verdict.outcome in _ANSWERS:
+            self._free_at = wire.received_ns / _NS + self._pause_s
+            return
+        now = time.monotonic()
+        self._free_at = now + self._pause_s
+        self._repeats.failed(asked)
+        # However soon it failed, the device's reply may come as late as after a time-out.
+        self._give_up(wire, self._transaction, max(now, due))
+
+    async def _looked_at(self, wire: Wire, asked: Asked, verdict: Verdict | None, sent_s: float) -> Verdict:
+        """Return what is to be made of a reply that did not come in time, or that came on a line with RTU frames."""
+        if verdict is None:
+            wire.stamp()
+            if wire.received:
+                return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
+            reason = f"no reply within {self._timeout_s:g} s: {self._silence_remedy()}"
+            return Verdict(Outcome.NO_REPLY, b"", reason=reason)
+        return await self._only(wire, asked, verdict, sent_s) if verdict.outcome in _ANSWERS else verdict
 
     async def _only(self, wire: Wire, asked: Asked, verdict: Verdict, sent_s: float) -> Verdict:
         """Return the verdict on an RTU reply; where it may answer the request before, once no other follows."""

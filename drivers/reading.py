@@ -8,6 +8,8 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from drivers.value import travelling
+
 
 class Quality(IntEnum):
     """Why a value can be trusted, or not; one byte per value.
@@ -92,6 +94,7 @@ class Block:
         return self.address + self.count
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request on a line and what came of it.
@@ -119,6 +122,7 @@ class Exchange:
     """Counts the requests for this block within its poll."""
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Frame:
     """What one poll of one device gave, in the order of its profile's points.

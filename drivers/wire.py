@@ -23,6 +23,7 @@ from pymodbus.transport import CommParams, CommType, ModbusProtocol
 from drivers import identification
 from drivers.endpoint import Endpoint
 from drivers.errors import LineDown
+from drivers.expiry import Expiry
 from drivers.guard import Asked, Judge, Verdict, check_frame, data_bytes, judge_mbap, judge_rtu
 from drivers.hint import PortErrors
 from drivers.overdue import Overdue
@@ -49,8 +50,6 @@ _READING_NS = 2000
 """Time that may pass between the readings of two clocks; it comes in captures, where it is noise."""
 _NUMBER_BYTES = 2
 """At the head of a frame with MBAP header stands its transaction number; the rest of a request is always the same."""
-_ROUNDED_S = 0.001
-"""A timer of uvloop may be early by so much."""
 _MOST_KNOWN = 1024
 """Requests that are kept encoded; a scan of a line asks for more than come again."""
 
@@ -74,6 +73,7 @@ class Wire(ModbusProtocol):
         "_overdue",
         "_pending",
         "_serial",
+        "expiry",
         "gone",
         "late",
         "received",
@@ -92,6 +92,8 @@ class Wire(ModbusProtocol):
         self._asked: Asked | None = None
         self._pending: asyncio.Future[Verdict | None] | None = None
         self._known: dict[tuple[int, Block], Asked] = {}
+        self.expiry: Expiry | None = None
+        """What ends the wait for the last reply, unless told that it is over."""
         self._made: asyncio.Future[None] = self.loop.create_future()
         self._counted_before = (0, 0, 0)
         self.gone: asyncio.Future[None] = self.loop.create_future()
@@ -170,13 +172,12 @@ class Wire(ModbusProtocol):
 
     def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict | None]]:
         """Send one request; return it with the future of its verdict, None when it expires before."""
-        asked = self._encoded(unit, block, transaction)
+        asked = self._asked = self._encoded(unit, block, transaction)
+        pending = self._pending = self.loop.create_future()
         self._overdue.forget(transaction)
-        self._asked = asked
-        self._pending = self.loop.create_future()
         self.received = b""
         self.send(asked.request)
-        return asked, self._pending
+        return asked, pending
 
     def _encoded(self, unit: int, block: Block, transaction: int) -> Asked:
         """Return a request as pymodbus encodes it; of one that was sent before only its number is new."""
@@ -191,11 +192,8 @@ class Wire(ModbusProtocol):
         number = transaction.to_bytes(_NUMBER_BYTES, "big")
         return Asked(number + known.request[_NUMBER_BYTES:], unit, block.function, known.data_bytes)
 
-    def expire_after(self, timeout_s: float) -> asyncio.TimerHandle:
-        """End the wait for a reply after that time [s], unless the timer is cancelled."""
-        return self.loop.call_later(timeout_s + _ROUNDED_S, self._expire)
-
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the wait for a reply."""
         if self._pending is not None and not self._pending.done():
             self._pending.set_result(None)
 
@@ -211,8 +209,26 @@ class Wire(ModbusProtocol):
             self.transport.write(data)  # type: ignore[attr-defined]  # pymodbus declares the base of all transports
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes from the transport; pymodbus would copy them, and drop large chunks unseen."""
-        self.callback_data(data)
+        """Judge what has come so far, or count it as unasked; every byte is taken.
+
+        pymodbus would copy what comes, and drop large chunks unseen.
+        """
+        size = len(data)
+        self.silences = 0
+        asked = self._asked if self._pending is not None and not self._pending.done() else None
+        if not (self.received if asked else self.unasked):  # what comes next begins a frame
+            data = self._overdue.rest(data)
+            self.late += size - len(data)
+        if asked is None:
+            self._count_unasked(len(data))
+        elif data:
+            self.stamp()
+            joined = self.received + data
+            self.received = self._overdue.behind(joined)
+            self.late += len(joined) - len(self.received)
+            verdict = self._judge(asked, self.received)
+            if verdict is not None:
+                self._settle(verdict)
 
     def callback_connected(self) -> None:
         """Note that the transport is ready."""
@@ -225,25 +241,9 @@ class Wire(ModbusProtocol):
         self._settle(Verdict(Outcome.LINE_DOWN, self.received, reason=reason))
         self._mark_gone()
 
-    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:  # noqa: ARG002 - its signature
-        """Judge what has come so far, or count it as unasked; every byte is taken."""
-        size = len(data)
-        self.silences = 0
-        waiting = self._pending is not None and not self._pending.done()
-        if not (self.received if waiting else self.unasked):  # what comes next begins a frame
-            data = self._overdue.rest(data)
-            self.late += size - len(data)
-        if not waiting:
-            self._count_unasked(len(data))
-        elif data and self._asked is not None:
-            self.stamp()
-            joined = self.received + data
-            self.received = self._overdue.behind(joined)
-            self.late += len(joined) - len(self.received)
-            verdict = self._judge(self._asked, self.received)
-            if verdict is not None:
-                self._settle(verdict)
-        return size
+    def callback_data(self, data: bytes, addr: tuple[str, int] | None = None) -> int:
+        """Never called: bytes are taken as they come."""
+        raise NotImplementedError
 
     def _count_unasked(self, size: int) -> None:
         if not size:

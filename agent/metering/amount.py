@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from drivers.reading import Quality
+from drivers.value import travelling
 
 QUANTA_PER_UNIT = 1_000_000
 """Quanta in one unit of an account (kWh, Nm3, t …)."""
@@ -68,6 +69,7 @@ def condition_of(state: Sequence[Any]) -> Condition:
     return Condition(float(weight), tuple((str(name), float(number)) for name, number in inputs))
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One accepted sample of a counter [unit] or, for integrals, of a power or flow [unit/h].
@@ -141,6 +143,7 @@ def rise_of(earlier: Reading, later: Reading) -> int:
     return quanta(later.value) - quanta(earlier.value)
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Delta:
     """An amount booked between two successive accepted readings.

@@ -41,7 +41,7 @@ def test_all_who_wait_for_a_moment_wake_in_one_turn_of_the_loop_and_never_early(
 def test_who_is_cancelled_takes_nobody_along(runner: asyncio.Runner) -> None:
     async def two() -> bool:
         due_ns = time.time_ns() + S // 50
-        gone, stays = asyncio.create_task(beat(due_ns)), asyncio.create_task(beat(due_ns))
+        gone, stays = beat(due_ns), beat(due_ns)
         await asyncio.sleep(0)
         gone.cancel()
         await asyncio.wait([gone, stays])
@@ -52,8 +52,11 @@ def test_who_is_cancelled_takes_nobody_along(runner: asyncio.Runner) -> None:
 
 
 def test_a_moment_that_has_passed_is_not_waited_for(runner: asyncio.Runner) -> None:
+    async def passed() -> None:
+        await asyncio.wait_for(beat(time.time_ns() - 3 * S), 1.0)
+
     with runner:
-        runner.run(asyncio.wait_for(beat(time.time_ns() - 3 * S), 1.0))
+        runner.run(passed())
 
 
 @pytest.mark.parametrize("period_s", [1.0, 2.0, 10.0])

@@ -710,7 +710,7 @@ async def test_a_device_that_lost_one_reply_does_not_wait_behind_a_dead_one(prof
         lost.clear()
         # The dead one is due, and has used up what the line can spare for it.
         bench.devices[1].breaker.retry_at = time.monotonic()
-        bench.poller._budget.free_at = time.monotonic() + 60
+        bench.poller._sparing.budget.free_at = time.monotonic() + 60
         reached, dead = line.polls(2) + 5, line.polls(1)
         await bench.until(lambda: line.polls(2) >= reached, timeout_s=5)
 

@@ -19,7 +19,7 @@ def test_no_number_is_near_one_of_the_last_sixty_four() -> None:
 
 def test_numbers_fit_their_field_and_are_never_zero(monkeypatch: pytest.MonkeyPatch) -> None:
     given = iter([0, 0xFFFF, 0x0001, 0x0203])
-    monkeypatch.setattr("secrets.randbits", lambda _: next(given))
+    monkeypatch.setattr("drivers.transaction._at_random", lambda: next(given))
     transactions = Transactions()
 
     assert [transactions.draw(), transactions.draw()] == [0xFFFF, 0x0203]  # 1 follows 65,535
