@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from html import escape
 
 from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
+from agent.bundle.page.told import in_chinese
 from agent.bundle.page.view import Body, View
 from agent.metering.amount import QUANTA_PER_UNIT, quanta
 from agent.record import time_ns
@@ -43,7 +44,7 @@ def events(view: View) -> str:
             f"{each['count']:,}",
             text(view.short(each["first"])),
             text(view.short(each["last"])),
-            text(each["text"]),
+            _told(view, each),
         ]
         for each in view.summary["events"]
     ]
@@ -51,6 +52,13 @@ def events(view: View) -> str:
         return view.heading("events") + paragraph(text(words("events.none")))
     heads = [*map(words, ("event", "where", "count", "first", "last", "event.told"))]
     return view.heading("events") + paragraph(text(words("events.text"))) + table(heads, rows, right=(2,), whole=(3, 4))
+
+
+def _told(view: View, event: Body) -> str:
+    """Return what an event tells: in Chinese on the page in Chinese, and as it was recorded."""
+    chinese = in_chinese(event["name"], event["text"]) if view.words.language == "zh-CN" else ""
+    recorded = text(event["text"])
+    return f'{text(chinese)}<br><span class="small">{recorded}</span>' if chinese else recorded
 
 
 def made_with(view: View) -> str:

@@ -313,6 +313,20 @@ def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: W
         assert end - start == round(body["amount"] * 10**6), body
 
 
+def test_the_chinese_page_tells_what_happened_in_chinese_and_as_it_was_recorded(works: Works) -> None:
+    manifest = inspect(works.bundle).manifest
+    assert manifest is not None
+    head = {key: value for key, value in manifest.head.items() if key != "schema"}
+    event = {"name": "glitch", "where": "<b>", "count": 2, "first": manifest.head["from"], "last": manifest.head["to"]}
+    event["text"] = "9 after 5 was out of line: discarded"
+    summary = {**orjson.loads(inspect(works.bundle).read("summary.json")), "events": [event]}
+    english, chinese = (page(summary, head, language).decode() for language in ("en", "zh-CN"))
+
+    assert "<td>9 after 5 was out of line: discarded</td>" in english
+    told = '5 之后的读数 9 离群：已舍弃<br><span class="small">9 after 5 was out of line: discarded</span>'  # noqa: RUF001 -- Chinese punctuation
+    assert f"<td>{told}</td>" in chinese
+
+
 def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> None:
     summary = orjson.loads(inspect(works.bundle).read("summary.json"))
     assert {each["device"]: each["state"] for each in summary["meters"]}["main-meter"] == "expired"
