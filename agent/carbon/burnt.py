@@ -11,7 +11,7 @@ from datetime import date
 
 from agent.carbon.conversion import MJ_PER_KGCE, MJ_PER_KWH, Choices, Conversion, row_units
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import Row
+from agent.carbon.factor_set import Row
 from agent.carbon.factors import Factor, FactorLibrary
 from agent.carbon.measured import SET, Measured
 

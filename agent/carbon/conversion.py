@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any, Literal
 
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import Row
+from agent.carbon.factor_set import Row
 from agent.carbon.factors import Factor
 from drivers import unit as units
 from drivers.document import nearest

@@ -20,7 +20,7 @@ from agent.carbon.conversion import (
     row_units,
 )
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import Row
+from agent.carbon.factor_set import Row
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.measured import Measured
 from drivers.document import nearest

@@ -11,7 +11,8 @@ from datetime import date
 from pathlib import Path
 
 from agent.carbon.errors import CarbonError, FactorFileError
-from agent.carbon.factor_file import FactorSet, GridRow, Gwp, Region, Row, load_factor_file
+from agent.carbon.factor_file import load_factor_file
+from agent.carbon.factor_set import FactorSet, GridRow, Gwp, Region, Row
 from drivers.document import Document, Problem, nearest
 
 AVERAGE = "average"

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import date
 
-from agent.carbon.factor_file import Density, Row
+from agent.carbon.factor_set import Density, Row
 from agent.carbon.factors import Factor
 
 SET = "measured"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.carbon.factor_file import FactorSet, Row
+from agent.carbon.factor_set import FactorSet, Row
 
 
 @dataclass(frozen=True, slots=True)

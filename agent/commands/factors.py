@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import FactorSet, GridRow, Gwp, Row
+from agent.carbon.factor_set import FactorSet, GridRow, Gwp, Row
 from agent.carbon.factors import FactorLibrary
 from agent.commands.factor_comparison import differences, only_in
 from agent.commands.outcome import CommandError, Exit, print_json

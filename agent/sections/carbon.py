@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from agent.carbon.factor_file import COUNTED_UNITS, Density
+from agent.carbon.factor_set import COUNTED_UNITS, Density
 from agent.carbon.steam import SteamReference
 from agent.sections.section import AccountName, Section
 from drivers.document import nearest

@@ -4,31 +4,26 @@ Invariants:
 - One connection, used from one thread. Writers of WAL files in two connections are never safe with old SQLite.
 - A transaction is open only inside `commit`, so whatever else reads, reads what was committed.
 - File and write-ahead log together stay within the maximum size: room is made before rows are inserted.
-- What every sink has goes first, what stands with the intervals excepted: roll-ups and all that is chained. Dropped
-  then is the oldest telemetry, then windows, then health, then alarms, then intervals every sink has, then intervals.
 - A record leaves the file as it entered it or not at all: its checksum is looked at whenever it is read.
 - `inventory` changes only with a commit; it is in the file, in the same transaction as what it counts.
 """
 
 import sqlite3
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from agent.record import INTERVAL, KINDS, Record
+from agent.record import Record
 from agent.store.backlog import Batch
 from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
-from agent.store.inventory import Inventory
 from agent.store.losses import Losses
 from agent.store.place import inode, sync, unlocked
 from agent.store.ring_rows import save_ring, select_ring
+from agent.store.room import Room
 from agent.store.schema import (
     COLUMNS,
-    LANE_OF,
     TABLES,
     StoreError,
     check_order,
@@ -49,15 +44,9 @@ from agent.store.schema import (
     write_inventory,
     write_settled,
 )
-from agent.store.settled import Lane, Lanes, Settled, common
+from agent.store.settled import Lane, Lanes
 from agent.store.sizes import OTHER_PAGES, PAGE, SMALLEST, pages, queue_bytes
 
-_SLACK = 0.01
-"""Part of the maximum that is freed at once, so that not every commit of a full store drops."""
-_LEAST_SLACK = 8
-"""Pages freed at once even in a small store: each freeing costs a gap record."""
-_CHUNK = 256
-"""Rows dropped between two looks at the free pages."""
 _PART = 1024
 """Pages copied between two signs of life: few enough for the slowest disk."""
 _ROWS_SHARE = 4
@@ -79,7 +68,6 @@ class Database:
         checkpoint = min(1000, max_size // (64 * PAGE))
         # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
         log = checkpoint + 2 * queue_bytes(max_size) // PAGE + OTHER_PAGES
-        self._max_pages = max_size // PAGE - log
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=5) if writable else unlocked(path)
         self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")  # a flipped bit is no crash
         try:
@@ -94,7 +82,7 @@ class Database:
             self._connection.close()
             raise
         self._inodes = inode(path), inode(self._wal)
-        self._pruned = {name: Settled() for name in TABLES}
+        self._room = Room(self._connection, max_size // PAGE - log)
         self._rotten: dict[int, Record] = {}
         """Damaged records by the number they stand at, which may be damaged as well."""
 
@@ -109,7 +97,7 @@ class Database:
             log = self._wal.stat().st_size
         except (FileNotFoundError, NotADirectoryError):
             log = 0
-        return self._pragma("page_count") * PAGE + log
+        return self._room.taken + log
 
     @property
     def rotten(self) -> bool:
@@ -145,16 +133,15 @@ class Database:
     @property
     def nearly_full(self) -> bool:
         """Whether little more can be written without dropping something."""
-        return self._used_pages() * 10 > self._max_pages * 8
+        return self._room.nearly_full
 
     def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
         """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
         inventory = self.inventory.following(batch.seq, batch.epoch, batch.chain, batch.untold)
         inventory.dropped.update(batch.dropped)
         with self._transaction():
-            self._drop_rotten(inventory)
-            self._prune(inventory, settled, _CHUNK)
-            self._make_room(inventory, pages(batch, refused), settled)
+            self._room.drop_damaged(inventory, self._rotten)
+            self._room.make(inventory, pages(batch, refused), settled)
             for name in TABLES:
                 rows = [to_row(record) for record in batch.records if table(record.kind) == name]
                 self._connection.executemany(
@@ -166,7 +153,7 @@ class Database:
                 "REPLACE INTO state VALUES (?, ?, ?)",
                 [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
             )
-            save_ring(self._connection, batch.rows, self._max_pages * PAGE // _ROWS_SHARE)
+            save_ring(self._connection, batch.rows, self._room.size // _ROWS_SHARE)
             write_settled(self._connection, settled)
             insert_refused(self._connection, refused)
             write_inventory(self._connection, inventory)
@@ -231,9 +218,6 @@ class Database:
             with self._transaction():
                 create(self._connection)
 
-    def _pragma(self, name: str) -> int:
-        return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
@@ -245,61 +229,6 @@ class Database:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-    def _prune(self, inventory: Inventory, settled: Mapping[str, Lanes], worth: int) -> None:
-        """Remove what every sink has where there is enough of it; intervals stay."""
-        for name in TABLES[:-1]:
-            ranges = common(lanes[LANE_OF[name]] for lanes in settled.values())
-            fresh = [span for span in ranges if span[1] - span[0] - self._pruned[name].within(*span) >= worth]
-            for low, high in fresh:
-                inventory.records.subtract(self._delete(name, low, high))
-                self._pruned[name].add(low, high)
-
-    def _make_room(self, inventory: Inventory, needed: int, settled: Mapping[str, Lanes]) -> None:
-        goal = self._max_pages - needed
-        if self._used_pages() > goal:
-            self._prune(inventory, settled, 1)
-        if self._used_pages() > goal:
-            goal -= max(int(self._max_pages * _SLACK), _LEAST_SLACK)
-        everything = (0, 1 << 62)
-        delivered = common(lanes[LANE_OF[INTERVAL]] for lanes in settled.values())
-        steps = [(name, everything, False) for name in TABLES[:-1]]
-        steps += [(INTERVAL, span, True) for span in delivered]
-        for name, (low, high), settled_by_all in [*steps, (INTERVAL, everything, False)]:
-            while (surplus := self._used_pages() - goal) > 0:
-                oldest = f"SELECT {COLUMNS} FROM {name}_record WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?"  # noqa: S608  # our own names
-                rows = self._connection.execute(oldest, (low, high, min(surplus, _CHUNK))).fetchall()
-                if not rows:
-                    break
-                if not self._delete(name, low, rows[-1][0]).total():
-                    raise sqlite3.DatabaseError("its records are out of order")
-                records = [Record(*row[:-1]) for row in rows]
-                if settled_by_all and not low:
-                    inventory.let_go(records, "delivered, no room to keep it")
-                elif settled_by_all:  # behind something older that stays: a hole in the chain, which has to be told
-                    inventory.drop(records, "delivered, no room to keep it")
-                else:
-                    inventory.drop(records, "store full")
-        surplus = self._pragma("page_count") - self._max_pages
-        if surplus > 0:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, OTHER_PAGES)})").fetchall()
-
-    def _drop_rotten(self, inventory: Inventory) -> None:
-        for number, record in self._rotten.items():
-            for name in TABLES:
-                gone = self._connection.execute(f"DELETE FROM {name}_record WHERE seq = ?", (number,))  # noqa: S608  # our own names
-                if gone.rowcount:
-                    kind = record.kind if record.kind in KINDS else name
-                    inventory.drop([replace(record, kind=kind)], "damaged in the file")
-
-    def _used_pages(self) -> int:
-        return self._pragma("page_count") - self._pragma("freelist_count")
-
-    def _delete(self, name: str, low: int, high: int) -> Counter[str]:
-        where = f"FROM {name}_record WHERE seq > ? AND seq <= ?"
-        kinds = dict(self._connection.execute(f"SELECT kind, count(*) {where} GROUP BY kind", (low, high)))
-        self._connection.execute(f"DELETE {where}", (low, high))
-        return Counter(kinds)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:

@@ -374,7 +374,12 @@ async def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
         database = store._writer._upkeep.database
         assert database
-        read = [store._writer.submit(partial(database._pragma, name)) for name in ("synchronous", "wal_autocheckpoint")]
+        connection = database._connection
+
+        def setting(name: str) -> int:
+            return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
+
+        read = [store._writer.submit(partial(setting, name)) for name in ("synchronous", "wal_autocheckpoint")]
 
         assert [await asyncio.wrap_future(future) for future in read] == [2, 256]
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.errors import CarbonError
-from agent.carbon.factor_file import Density
+from agent.carbon.factor_set import Density
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.measured import Measured
 
