@@ -23,6 +23,7 @@ from agent.record import FIGURE, ROLLUP, end_of, start_of
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
+from agent.rollup.expected import Expected
 from agent.rollup.members import Members
 from agent.rollup.periods import DAY, INTERVAL, Span
 from agent.rollup.progress import Progress, earliest
@@ -58,6 +59,7 @@ class _Step:
     day_ns: int | None = None
     """The day that is added up again; None for what is new."""
     sums: dict[_Key, Sum] = field(default_factory=dict)
+    expected: dict[_Key, Expected] = field(default_factory=dict)
     former: dict[_Key, Body] = field(default_factory=dict)
     next_ns: int = 0
     """Start of the next interval of any account after a whole day without one; then nothing ends before its day."""
@@ -70,6 +72,7 @@ class _Step:
         for span in self.spans[name]:
             if span.start_ns <= start_ns < span.end_ns:
                 self.sums.setdefault((name, span), Sum()).add(part)
+                self.expected.setdefault((name, span), Expected()).add(start_ns, part)
 
     def remember(self, start_ns: int, bodies: Mapping[Kept, Body]) -> None:
         """Take note of what was recorded of periods that start at a time."""
@@ -262,7 +265,7 @@ class Derived:
             return False
         (name, span), former = key, step.former.get(key)
         total = step.sums[key].total
-        expected = 1 if span.period == INTERVAL else self._calendar.expected(span)
+        expected = step.expected[key].count(self._calendar, span)
         body = self._members.completed(rollup_body(self._members.head(name), span, total, expected))
         if former and (same_figures(former, body) or former["intervals"] > body["intervals"]):
             return False  # nothing new, or what it was added up from is no more kept as a whole

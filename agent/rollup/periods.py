@@ -4,10 +4,12 @@ An hour, like an interval, is counted in real time from local midnight, so a day
 where the clocks change by half an hour the last is cut at midnight. A shift belongs to the day it begins on.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from itertools import pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -106,13 +108,24 @@ class Calendar:
         start = time_ns - (time_ns - begin) % self.length_ns
         return Span(INTERVAL, "", start, min(start + self.length_ns, end))
 
-    def expected(self, span: Span) -> int:
-        """Return how many intervals start within a period."""
-        day, count = self.day(span.start_ns), 0
-        while (begin := self.midnight(day)) < span.end_ns:
+    def expected(self, span: Span, lengths: Mapping[int, int] = MappingProxyType({})) -> int:
+        """Return how many intervals start within a period.
+
+        `lengths` are those of the intervals it has [ns], by when the first of each length starts [Unix ns]: each part
+        of the period is counted by its own, what lies before the first by that; without any as they are cut now.
+        """
+        told = lengths or {span.start_ns: self.length_ns}
+        starts = [span.start_ns, *sorted(told)[1:], span.end_ns]
+        parts = zip(pairwise(starts), (told[start] for start in sorted(told)), strict=True)
+        return sum(self._cuts(since, until, length) for (since, until), length in parts)
+
+    def _cuts(self, since_ns: int, until_ns: int, length_ns: int) -> int:
+        """Return how many intervals of a length, cut from each midnight on, start in [since_ns, until_ns)."""
+        day, count = self.day(since_ns), 0
+        while (begin := self.midnight(day)) < until_ns:
             day += timedelta(days=1)
-            since, until = max(begin, span.start_ns), min(self.midnight(day), span.end_ns)
-            count += -((begin - until) // self.length_ns) + ((begin - since) // self.length_ns)
+            since, until = max(begin, since_ns), min(self.midnight(day), until_ns)
+            count += -((begin - until) // length_ns) + ((begin - since) // length_ns)
         return count
 
     def _around(self, time_ns: int) -> Iterator[Span]:

@@ -59,6 +59,8 @@ class Part:
     """Whether it tells of its time: an interval in which nothing was read, and nothing booked, does not."""
     missing: frozenset[str] = frozenset()
     """Accounts of a balance that did not tell of all of its time."""
+    expected: int = 0
+    """How many intervals the period of a roll-up has."""
 
     @staticmethod
     def of(body: Mapping[str, Any], end_ns: int = 0) -> "Part":
@@ -88,6 +90,7 @@ class Part:
             end_ns=end_ns,
             known="source" in body or _tells(body),
             missing=frozenset(body.get("missing", ())),
+            expected=body.get("expected", 0),
         )
 
     def portion(self, since: Fraction, until: Fraction) -> "Part":

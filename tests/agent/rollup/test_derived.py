@@ -191,6 +191,45 @@ async def test_intervals_that_are_worked_out_are_cut_as_those_they_are_made_of_w
     assert {(body["intervals"], body["expected"], body["coverage"]) for body in made} == {(1, 1, 1.0)}
 
 
+async def test_each_part_of_a_period_is_expected_to_have_intervals_of_its_own_length(tmp_path: Path) -> None:
+    # From midnight on quarters, none between 1:00 and 2:00, from 12:00 on intervals of five minutes; two days of these.
+    works = Works(tmp_path, NIGHT_SHIFT + VIRTUAL)
+    for quarter in [*range(4), *range(8, 48)]:
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    await works.settle()
+    works.cut(300)
+    for at in range(43_200, 2 * 86_400, 300):
+        works.interval(MIDNIGHT + at, 1_000_000)
+    await works.settle()
+    works.length_s = 900
+    works.interval(MIDNIGHT + 900, 2_000_000)
+    works.length_s = 300
+    await works.settle()
+
+    for account in (FAN, "hall/third"):
+        days = works.shelf.rollups(account, "day")
+        assert [(day["intervals"], day["expected"]) for day in days] == [(44 + 144, 48 + 144), (288, 288)]
+        hours = works.shelf.rollups(account, "hour")
+        assert [hour["expected"] for hour in hours] == [4] * 11 + [12] * 36
+    assert works.shelf.rollups(FAN, "day")[0]["revision"] == 1
+
+
+async def test_a_month_expects_what_its_days_do_and_where_there_are_none_intervals_as_they_are_cut_now(
+    tmp_path: Path,
+) -> None:
+    works = Works(tmp_path)
+    works.length_s = 3600
+    for hour in range(24):
+        works.interval(MIDNIGHT - 86_400 + hour * 3600, 1_000_000)
+    works.length_s = 900
+    for quarter in range(97):
+        works.interval(MIDNIGHT + quarter * 900, 1_000_000)
+    await works.settle()
+
+    (month,) = works.shelf.rollups(FAN, "month")
+    assert (month["intervals"], month["expected"]) == (24 + 96, 28 * 96 + 24 + 96)
+
+
 def moment(time: str) -> int:
     """Return seconds since midnight."""
     return round(datetime.fromisoformat(time).timestamp()) - MIDNIGHT
