@@ -24,8 +24,7 @@ from agent.alarm import Alarm, Severity
 from agent.alarms import AlarmDesk
 from agent.audit.documents import Documents
 from agent.audit.evidence import Item, of_capture, of_configuration, of_key, of_removed, software
-from agent.audit.key_file import load_key, own_key
-from agent.audit.public_key import public_text
+from agent.audit.key_file import load_key, load_signing_key, own_key
 from agent.audit.sealing import LATEST, seal_body, signer
 from agent.audit.timestamp import Stamper
 from agent.board import Board
@@ -205,11 +204,11 @@ class Auditor:
         self._retry = time.monotonic()
         given = self._config.audit.key_file
         try:
-            key = load_key(self._config.resolve(given)) if given else own_key(self.folder / "key.pem")
+            key = load_signing_key(self._config.resolve(given)) if given else own_key(self.folder / "key.pem")
         except OSError as error:
             self._say(f"{self.folder}: {error.strerror or error}")
             return
-        self.public_key = public_text(key.public_key())
+        self.public_key = key.text
         self._scribe.store.sign_with(signer(key))
         self._say("")
         if self._begun:

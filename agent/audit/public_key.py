@@ -8,12 +8,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-_PREFIX = "ed25519:"
+from agent.audit.signing import PREFIX
 
 
 def public_text(key: Ed25519PublicKey) -> str:
     """Return a public key as `ed25519:<base64>`."""
-    return _PREFIX + base64.b64encode(key.public_bytes_raw()).decode()
+    return PREFIX + base64.b64encode(key.public_bytes_raw()).decode()
 
 
 def pem(key: Ed25519PublicKey) -> bytes:
@@ -23,10 +23,10 @@ def pem(key: Ed25519PublicKey) -> bytes:
 
 def public_key(text: object) -> Ed25519PublicKey | None:
     """Return the key of such a text, None for any other."""
-    if not isinstance(text, str) or not text.startswith(_PREFIX):
+    if not isinstance(text, str) or not text.startswith(PREFIX):
         return None
     try:
-        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(text.removeprefix(_PREFIX), validate=True))
+        key = Ed25519PublicKey.from_public_bytes(base64.b64decode(text.removeprefix(PREFIX), validate=True))
     except (ValueError, binascii.Error):
         return None
     return key if public_text(key) == text else None

@@ -2,10 +2,9 @@
 
 import base64
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.audit.merkle import Tree
 from agent.record import rfc3339
@@ -16,7 +15,16 @@ LATEST = "seal"
 _AT_ONCE = 500
 
 
-def signer(key: Ed25519PrivateKey) -> Callable[[bytes], str]:
+class Signs(Protocol):
+    """A private key."""
+
+    @property
+    def sign(self) -> Callable[[bytes], bytes]:
+        """What signs content."""
+        ...
+
+
+def signer(key: Signs) -> Callable[[bytes], str]:
     """Return what signs seals with a key."""
     return lambda content: base64.b64encode(key.sign(content)).decode()
 

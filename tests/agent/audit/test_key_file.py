@@ -17,11 +17,12 @@ def openssl(*words: str) -> None:
 def test_a_key_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:
     path = tmp_path / "audit" / "key.pem"
     first, again = own_key(path), own_key(path)
+    loaded = load_key(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert first.private_bytes_raw() == again.private_bytes_raw()
+    assert first.public == again.public == loaded.public_key().public_bytes_raw()
     assert [file.name for file in path.parent.iterdir()] == ["key.pem"]
-    assert path.read_bytes() == first.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    assert path.read_bytes() == loaded.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def test_a_key_made_by_openssl_is_taken(tmp_path: Path) -> None:
