@@ -62,7 +62,7 @@ class Asker:
     """Sends the requests of one line, each when its device can take it."""
 
     def __init__(self, line: Line, devices: Iterable[PolledDevice], memory: Memory) -> None:
-        self.beat = time.monotonic()
+        self.alive_at = time.monotonic()
         """Monotonic time [s] of the last request."""
         self._line = line
         self._devices = tuple(devices)
@@ -187,7 +187,7 @@ class Asker:
 
     async def _rested(self, device: PolledDevice) -> float:
         """Wait until a device has had its rest; return the monotonic time [s]."""
-        now = self.beat = time.monotonic()
+        now = self.alive_at = time.monotonic()
         rest_s = device.pacing.wait_s(now)
         if rest_s > 0:
             await sleep_until(now + rest_s)
@@ -196,7 +196,7 @@ class Asker:
 
     def _read(self, device: PolledDevice, block: Block, now: float) -> Coroutine[Any, Any, Exchange]:
         """Send one request at a monotonic time [s]; it is counted within its poll, the first 1."""
-        self.beat = now
+        self.alive_at = now
         if device is not self._polled or device.polls != self._poll:
             self._polled, self._poll = device, device.polls
             self._asked.clear()

@@ -34,3 +34,9 @@ def _wake(waiting: _Waiting, due_ns: int) -> None:
     for woken in waiting.pop(due_ns):
         if not woken.done():
             woken.set_result(None)
+
+
+def between_beats(period_s: float, phase: float) -> float:
+    """Return the next monotonic time [s] at this share of a period of the wall clock, half a period away at least."""
+    left_s = (phase - time.time() / period_s) % 1.0 * period_s
+    return time.monotonic() + (left_s if left_s >= period_s / 2 else left_s + period_s)

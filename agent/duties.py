@@ -16,13 +16,14 @@ from typing import Any
 
 from agent import snapshot
 from agent.alarms import AlarmDesk
-from agent.beats import Beats, between_beats
+from agent.beat import between_beats
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
 from agent.clock import boot_id
 from agent.clock_notices import behind_alarm, given_up_event, step_event
 from agent.config import SiteConfig
 from agent.ledger import Ledger
+from agent.liveness import LastDone
 from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment
 from agent.notify import notify, watchdog_interval_s
@@ -79,7 +80,7 @@ class Duties:
         self._boot = boot_id()
         self._ticked_ns = 0
         self._told_given_up = 0
-        self._beats = Beats(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
+        self._last_done = LastDone(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
 
     def configure(self, config: SiteConfig, ledger: Ledger, pollers: Sequence[LinePoller]) -> None:
         """Go on with a configuration, its ledger and the pollers of its lines."""
@@ -145,19 +146,19 @@ class Duties:
         """Write a row of the ring; its clock is the monotonic one, so that a step of the wall clock bends no window."""
         self._ticked_ns = monotonic_ns
         if self._ledger.tick(monotonic_ns):
-            self._beats.save = time.monotonic()
+            self._last_done.save = time.monotonic()
             self._bookkeeper.save(self._moment(monotonic_ns))
 
     async def tick_for_ever(self) -> None:
         """Write a row of the ring each tick, and publish the windows when it is time."""
         windows = self._windows
         while True:
-            now = self._beats.tick = time.monotonic()
+            now = self._last_done.tick = time.monotonic()
             if self._recorder.settled:
                 self._tick(round(now * NS_PER_S))
                 # A tick may come a moment early after one that was late.
-                if now - self._beats.window >= windows.publish - windows.tick / 2:
-                    self._beats.window = now
+                if now - self._last_done.window >= windows.publish - windows.tick / 2:
+                    self._last_done.window = now
                     for _ in self._recorder.publish_windows():
                         await asyncio.sleep(0)
             await sleep_until(between_beats(windows.tick, _TICK_PHASE))
@@ -165,7 +166,7 @@ class Duties:
     async def keep_books(self) -> None:
         """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
         while True:
-            now = self._beats.turn = time.monotonic()
+            now = self._last_done.turn = time.monotonic()
             self._look()
             if self._keeper.believed:
                 await self._book_what_waits()
@@ -209,24 +210,24 @@ class Duties:
 
     def _give_signs_of_life(self, now: float) -> None:
         """Tell of store, capture and clock, save, publish the health and feed the watchdog, each when it is time."""
-        beats = self._beats
+        last_done = self._last_done
         for alarm in store_alarms(self._store.status(), time.time_ns()):
             self._alarms.set(alarm)
         self._alarms.set(self._capture.look())
         if self._keeper.believed:
             newest_ns, behind = self._keeper.not_before_ns, self._keeper.behind
             self._alarms.set(behind_alarm(newest_ns, time.time_ns(), behind=behind))
-        if now - beats.save >= _SAVE_S or self._bookkeeper.unsaved_begin:
-            beats.save = now
+        if now - last_done.save >= _SAVE_S or self._bookkeeper.unsaved_begin:
+            last_done.save = now
             self._save()
-        if now - beats.health >= _HEALTH_S:
-            beats.health = now
+        if now - last_done.health >= _HEALTH_S:
+            last_done.health = now
             if self._recorder.settled:
                 self._recorder.health(snapshot.health(self._state()))
             self._say_online()
         interval_s = watchdog_interval_s()
-        if interval_s and now - beats.watchdog >= interval_s / 2 and not self.stalled():
-            beats.watchdog = now
+        if interval_s and now - last_done.watchdog >= interval_s / 2 and not self.stalled():
+            last_done.watchdog = now
             notify("WATCHDOG=1")
 
     def _asked_all(self, now: float) -> bool:
@@ -236,5 +237,5 @@ class Duties:
 
     def stalled(self) -> list[str]:
         """Return the names of loops that must turn and do not."""
-        found = self._beats.stuck(self._pollers, self._windows.tick)
+        found = self._last_done.stuck(self._pollers, self._windows.tick)
         return [*found, "store"] if self._store.stuck_s > _STORE_STALL_S else found

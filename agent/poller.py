@@ -49,28 +49,27 @@ class LinePoller:
         line: Line,
         devices: Sequence[PolledDevice],
         *,
-        timeout_s: float,
         pause_s: float,
         on_frame: OnFrame,
         on_condition: OnCondition,
         memory: Memory,
         on_overload: OnOverload,
+        tape: Tape = NO_TAPE,
     ) -> None:
+        """`tape` is told of each poll before its frame is."""
         self.line = line
         self.devices = tuple(devices)
         self.lateness = Lateness()
         self.overload = Overload(time.monotonic())
-        self.tape: Tape = NO_TAPE
-        """Told of each poll before its frame is."""
+        self._tape = tape
         self._schedule = Schedule(devices)
         self._asker = Asker(line, devices, memory)
         self._standing = Standing(line, devices, on_condition)
         self._sparing = Sparing(line, devices, self.overload, pause_s)
-        self._timeout_s = timeout_s
         self._on_frame = on_frame
         self._on_overload = on_overload
         self._memory = memory
-        self._beat = time.monotonic()
+        self._alive_at = time.monotonic()
 
     @property
     def down_reason(self) -> str:
@@ -90,14 +89,14 @@ class LinePoller:
         return self._sparing.load(self.devices)
 
     @property
-    def beat(self) -> float:
+    def alive_at(self) -> float:
         """Monotonic time [s] of the last turn of the loop or request: what the watchdog looks at."""
-        return max(self._beat, self._asker.beat)
+        return max(self._alive_at, self._asker.alive_at)
 
     @property
     def longest_turn_s(self) -> float:
-        """The longest that the loop may rightly stay without a beat [s]: one read on a line in doubt."""
-        return _SILENCES * self._timeout_s
+        """The longest that the loop may rightly stay without a sign of life [s]: one read on a line in doubt."""
+        return _SILENCES * self.line.timeout_s
 
     async def run(self) -> None:
         """Poll until cancelled; the line is closed on the way out."""
@@ -134,7 +133,7 @@ class LinePoller:
 
     async def _turn(self) -> None:
         """Make the poll or attempt whose time has come, or wait."""
-        now = self._beat = time.monotonic()
+        now = self._alive_at = time.monotonic()
         self._schedule.realigned()
         self._judge_load(now)
         if now < self._standing.breaker.retry_at:
@@ -230,7 +229,7 @@ class LinePoller:
         frame = doubt.stranger(device.name, device.profile, stranger.exchange)
         cadence = device.cadences[0]
         device.frames = {cadence.index: frame}
-        self.tape.refused(self.line.name, cadence)
+        self._tape.refused(self.line.name, cadence)
         self._on_frame(device, cadence, frame)
 
     async def _poll(self, cadence: Cadence) -> None:
@@ -265,7 +264,7 @@ class LinePoller:
         if len(errors) < len(results) or any(error.exchange for error in errors):
             frame = cadence.codec.decode(device.name, results)
             frame = device.frames[cadence.index] = doubt.aged(frame, device.planned, results, cadence.every_s, began)
-            self.tape.polled(self.line.name, cadence, results)
+            self._tape.polled(self.line.name, cadence, results)
             self._on_frame(device, cadence, frame)
         if not errors:
             self._sparing.work.add(began, time.monotonic())

@@ -54,18 +54,16 @@ def line_poller(
     line = Line(
         section.name, section.endpoint, timeout_s=section.timeout, pause_s=section.pause_s, on_exchange=tape.exchange
     )
-    poller = LinePoller(
+    return LinePoller(
         line,
         devices,
-        timeout_s=section.timeout,
         pause_s=section.pause_s,
         on_frame=recorder.frame,
         on_condition=recorder.condition,
         memory=Memory(remember, recall, slow),
         on_overload=overload,
+        tape=tape,
     )
-    poller.tape = tape
-    return poller
 
 
 def _state(device: PolledDevice) -> str:

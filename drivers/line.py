@@ -79,7 +79,7 @@ class Line:
         self.endpoint = endpoint
         self.stats = LineStats()
         self._serial = endpoint.serial
-        self._timeout_s = timeout_s
+        self.timeout_s = timeout_s
         self._pause_s = max(pause_s, endpoint.gap_seconds)
         self._on_exchange = on_exchange
         self._wire: Wire | None = None
@@ -173,7 +173,7 @@ class Line:
     @property
     def silence_s(self) -> float:
         """What a request that stays without an answer takes of the line's time [s], with the silence after it."""
-        return 2 * self._timeout_s if self._serial else self._timeout_s
+        return 2 * self.timeout_s if self._serial else self.timeout_s
 
     async def close(self) -> None:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
@@ -211,7 +211,7 @@ class Line:
         self._wire = self._left = None
         if self._opened:
             self.stats.reconnects += 1
-        wire = self._wire = await connect(self.endpoint, max(self._timeout_s, _CONNECT_S))
+        wire = self._wire = await connect(self.endpoint, max(self.timeout_s, _CONNECT_S))
         self._opened = True
         self._keep_silent(time.monotonic())
         return wire
@@ -246,7 +246,7 @@ class Line:
     def _keep_silent(self, since: float) -> None:
         if self._serial:
             self._repeats.forget()
-            self._silent_until = max(self._silent_until, since + self._timeout_s)
+            self._silent_until = max(self._silent_until, since + self.timeout_s)
 
     def _ask(self, wire: Wire, unit: int, block: Block) -> tuple[Asked, asyncio.Future[Verdict | None], float]:
         """Send one request; return it, the future of its verdict, and within which time [s] that must come."""
@@ -255,7 +255,7 @@ class Line:
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
         transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
-        timeout_s = self._timeout_s + transfer_s
+        timeout_s = self.timeout_s + transfer_s
         expiry = wire.expiry
         if expiry is None or expiry.after_s != timeout_s:
             expiry = wire.expiry = expiry_after(wire.loop, timeout_s)
@@ -283,7 +283,7 @@ class Line:
             wire.stamp()
             if wire.received:
                 return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
-            reason = f"no reply within {self._timeout_s:g} s: {self._silence_remedy()}"
+            reason = f"no reply within {self.timeout_s:g} s: {self._silence_remedy()}"
             return Verdict(Outcome.NO_REPLY, b"", reason=reason)
         return await self._only(wire, asked, verdict, sent_s) if verdict.outcome in _ANSWERS else verdict
 
@@ -292,7 +292,7 @@ class Line:
         listen_s = self._repeats.listen_s(asked, verdict.frame, sent_s, wire.received_ns / 1e9)
         if not listen_s:
             return verdict
-        await sleep_until(sent_s + min(listen_s, self._timeout_s))
+        await sleep_until(sent_s + min(listen_s, self.timeout_s))
         if not wire.lost and wire.waiting:
             await asyncio.sleep(0)
         if wire.lost:

@@ -4,8 +4,7 @@ import time
 import pytest
 import uvloop
 
-from agent.beat import beat
-from agent.beats import between_beats
+from agent.beat import beat, between_beats
 
 S = 10**9
 

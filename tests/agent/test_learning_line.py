@@ -56,7 +56,6 @@ class Station:
         poller = LinePoller(
             line,
             [device],
-            timeout_s=0.2,
             pause_s=0.0,
             on_frame=take,
             on_condition=lambda device: self.told.append((device.condition, device.reason)),

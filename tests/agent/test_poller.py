@@ -61,6 +61,7 @@ class ScriptedLine:
     numbers: list[tuple[int, int, int, int]] = field(default_factory=list)
     data: bytes = b"\0\1"
     silence_s: float = 1.0
+    timeout_s: float = 1.0
     free_at: float = 0.0
     closed: bool = False
     reading: bool = False
@@ -143,7 +144,6 @@ class Bench:
         self.poller = LinePoller(
             line,  # type: ignore[arg-type]  # stands in for a Line
             [*self.devices.values()],
-            timeout_s=1.0,
             pause_s=0.0,
             on_frame=self._frame,
             on_condition=lambda device: self.told.append((device.name, device.condition, device.reason)),
@@ -416,16 +416,16 @@ async def test_the_beat_goes_on_while_nothing_is_due_and_before_every_request(pr
     bench = Bench(ScriptedLine(), {1: 3600.0}, profile)
     async with bench.running():
         await bench.until(lambda: len(bench.frames) == 1)
-        first = bench.poller.beat
-        await bench.until(lambda: bench.poller.beat > first + 0.9)
+        first = bench.poller.alive_at
+        await bench.until(lambda: bench.poller.alive_at > first + 0.9)
         assert bench.line.polls(1) == 1
 
     bench = Bench(ScriptedLine(takes_s=0.05), {1: 3600.0}, profile)
     async with bench.running():
         await bench.until(lambda: (1, 0) in bench.line.asked)
-        first = bench.poller.beat
+        first = bench.poller.alive_at
         await bench.until(lambda: (1, 100) in bench.line.asked)
-        assert bench.poller.beat > first
+        assert bench.poller.alive_at > first
 
 
 @pytest.mark.usefixtures("pauses")

@@ -252,12 +252,12 @@ async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, mon
     (poller, _) = agent.pollers
     now = time.monotonic()
 
-    poller._beat = poller._asker.beat = now - 31 - poller.longest_turn_s
+    poller._alive_at = poller._asker.alive_at = now - 31 - poller.longest_turn_s
     assert agent.duties.stalled() == ["line hall"]
     agent.duties._give_signs_of_life(now)
     assert told == []
 
-    poller._beat = now
+    poller._alive_at = now
     agent.duties._give_signs_of_life(now)
     assert told == ["WATCHDOG=1"]
 
@@ -268,7 +268,7 @@ async def test_the_watchdog_is_not_fed_while_a_line_is_stuck(tmp_path: Path, mon
 async def test_a_loop_that_does_not_turn_is_named(tmp_path: Path, late: dict[str, float], stuck: list[str]) -> None:
     agent = Agent(site(tmp_path))
     for name, seconds in late.items():
-        setattr(agent.duties._beats, name, time.monotonic() - seconds)
+        setattr(agent.duties._last_done, name, time.monotonic() - seconds)
 
     assert agent.duties.stalled() == stuck
 
@@ -283,7 +283,7 @@ async def test_a_store_whose_thread_hangs_is_named(tmp_path: Path, monkeypatch: 
 async def test_a_line_without_devices_is_no_matter_for_the_watchdog(tmp_path: Path) -> None:
     agent = Agent(site(tmp_path))
     (_, empty) = agent.pollers
-    empty._beat = empty._asker.beat = time.monotonic() - 3600
+    empty._alive_at = empty._asker.alive_at = time.monotonic() - 3600
 
     assert agent.duties.stalled() == []
 

@@ -153,7 +153,6 @@ async def _polling(served: Rig, devices: list[PolledDevice], speed: float, polls
     poller = LinePoller(
         line,
         devices,
-        timeout_s=timeout_s,
         pause_s=pause_s,
         on_frame=polls.take,
         on_condition=lambda _: None,

@@ -11,7 +11,7 @@ _STALL_S = 30.0
 
 
 @dataclass(slots=True)
-class Beats:
+class LastDone:
     """Monotonic times [s] at which each duty was done last."""
 
     tick: float = field(default_factory=time.monotonic)
@@ -27,16 +27,10 @@ class Beats:
         found = [
             f"line {poller.line.name}"
             for poller in pollers
-            if poller.devices and now - poller.beat > _STALL_S + poller.longest_turn_s
+            if poller.devices and now - poller.alive_at > _STALL_S + poller.longest_turn_s
         ]
         if now - self.tick > _STALL_S + tick_s:
             found.append("ticker")
         if now - self.turn > _STALL_S:
             found.append("books")
         return found
-
-
-def between_beats(period_s: float, phase: float) -> float:
-    """Return the next monotonic time [s] at this share of a period of the wall clock, half a period away at least."""
-    left_s = (phase - time.time() / period_s) % 1.0 * period_s
-    return time.monotonic() + (left_s if left_s >= period_s / 2 else left_s + period_s)
