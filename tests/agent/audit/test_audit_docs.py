@@ -1,12 +1,17 @@
 """The page for auditors: what it says to type is typed, on what a running agent has written."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import orjson
 import pytest
 
+from agent.audit.outside import outside_seals
+from agent.audit.trusted import Trusted
+from agent.bundle.gateway import verify_gateway
+from agent.config import load_config
 from agent.service import Agent
 from agent.store import read_chained
 from tests.agent.audit.ledger_of_records import works
@@ -63,6 +68,42 @@ def test_openssl_refuses_a_seal_that_was_changed(tmp_path: Path) -> None:
     assert done.returncode != 0
 
 
+async def test_after_a_backup_was_put_back_with_its_lock_the_agent_is_told_what_was_lost_as_the_page_says(
+    tmp_path: Path,
+) -> None:
+    data, backup = tmp_path / "data", tmp_path / "backup"
+
+    async def run(seals: int) -> None:
+        async with rig("tcp", Motor()) as device:
+            agent = Agent(site(tmp_path, device.url))
+            async with running(agent):
+                await until(lambda: agent.scribe.counts.get("seal", 0) >= seals)
+
+    await run(2)
+    shutil.copytree(data, backup)
+    await run(3)
+    seals = [record.payload for record in read_chained(data / "store.db") if record.kind == "seal"]
+    (tmp_path / "seals.jsonl").write_bytes(b"".join(seal + b"\n" for seal in seals))
+    shutil.rmtree(data)
+    backup.rename(data)
+    (command,) = re.findall(r"```\n(printf.*?)```", (DOCS / "audit.md").read_text(encoding="utf-8"), re.DOTALL)
+    typed(command.replace("/var/lib/energy-agent/", "data/"), tmp_path)
+    await run(1)
+    last, told = orjson.loads(seals[-1]), [orjson.loads(each.payload) for each in read_chained(data / "store.db")]
+    gaps = [each for each in told if "/gap/" in each["schema"]]
+
+    assert [gap["to_seq"] for gap in gaps] == [last["seq"]]
+    assert not [each for each in told if each["seq"] > gaps[0]["from_seq"] and each["epoch"] == last["epoch"]]
+    assert "lost its last commits" in next(each["text"] for each in told if each.get("name") == "store_damaged")
+    alone = verify_gateway(load_config(tmp_path / "site.toml"), Trusted())
+    held = verify_gateway(
+        load_config(tmp_path / "site.toml"), Trusted(seals=outside_seals(tmp_path / "seals.jsonl")[0])
+    )
+    assert alone.right, alone.checks
+    assert held.first
+    assert "was received outside and is not here" in held.first.text
+
+
 def test_both_languages_say_to_type_the_same() -> None:
     blocks = [
         re.findall(r"```.*?```", (DOCS / page).read_text(encoding="utf-8"), re.DOTALL)
@@ -70,4 +111,4 @@ def test_both_languages_say_to_type_the_same() -> None:
     ]
 
     assert blocks[0] == blocks[1]
-    assert len(blocks[0]) == 7
+    assert len(blocks[0]) == 8
