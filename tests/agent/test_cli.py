@@ -10,6 +10,7 @@ import pytest
 
 from agent import cli
 from agent.cli import SCHEMAS, main
+from agent.commands.bookkeeping import BUNDLE, REPLAY, VERIFY
 from agent.commands.outcome import Exit
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -61,6 +62,20 @@ def test_wrong_usage_is_one_line_with_where_to_look_and_two(
 def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ended(command, "--help") == 0
     assert f"energy-agent {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("told", [REPLAY, BUNDLE, VERIFY])
+def test_what_the_help_of_an_auditors_command_shows_as_example_is_understood(
+    told: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    examples = [line.split()[1:] for line in told[1].splitlines() if line.startswith("  energy-agent ")]
+    assert ended(examples[0][0], "--help") == 0
+    shown = capsys.readouterr().out
+
+    assert told[0] in shown
+    assert told[1] in shown
+    for words in examples:
+        assert cli._parser().parse_args(words).command == words[0]
 
 
 def test_the_program_tells_its_version_and_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
