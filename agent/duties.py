@@ -116,7 +116,8 @@ class Duties:
 
     async def _stored_rows(self) -> dict[int, bytes]:
         try:
-            return await asyncio.to_thread(lambda: dict(self._store.rows()))
+            ledger, now_ns = self._ledger, self._keeper.now_ns()
+            return await asyncio.to_thread(lambda: ledger.needed(self._store.rows(), now_ns))
         except StoreError as error:
             _log.error("%s; the rolling windows begin anew", error)
             return {}

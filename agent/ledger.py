@@ -265,25 +265,24 @@ class Ledger:
         `stored` are (wall time [ns], row). While the wall clock is not `trusted`, only rows of this boot are; the
         others can be put there later.
         """
-        reader, present = self._reader, self.row.reshape(-1)
-        known = self._decoded(reader, stored)
-        self.timeline = Timeline(now, trusted=trusted, saved=[row.moment for row in known])
-        if outages := [reader.outage(position, grown) for position, grown in self._outages(self.books)]:
-            known.append(SavedRow(now, present, tuple(outages)))
-        times, history = lay_out(known, self.timeline, span_s=max(self._spans.values()), current=present)
-        self.windows.refill(times, history)
-
-    def _decoded(self, reader: rows.Reader, stored: Iterable[tuple[int, bytes]]) -> list[SavedRow]:
-        """Return the rows whose accounts are known; one of those that cannot be read is set aside."""
-        known, unread = [], []
-        for time_ns, row in stored:
-            try:
-                known.append(reader.decode(time_ns, row))
-            except UnreadableError as error:
-                unread.append((row, error))
+        reader, present, span_s = self._reader, self.row.reshape(-1), max(self._spans.values())
+        known, unread = rows.decoded(stored, reader)
         if unread:
             self.leave(f"row (and {len(unread) - 1} more)", *unread[0], _WINDOWS_ANEW)
-        return [row for row in known if row is not None]
+        self.timeline = Timeline(now, trusted=trusted, saved=[row.moment for row in known])
+        by_minute = present[reader.by_minute]
+        if outages := [reader.outage(position, grown) for position, grown in self._outages(self.books)]:
+            known.append(SavedRow(now, present, tuple(outages), by_minute))
+        sparse = self.windows.sparse
+        self.windows.refill(*lay_out(known, self.timeline, span_s=span_s, current=present, sparse=sparse))
+        if len(by_minute):
+            narrowed = [row.narrowed(reader.by_minute) for row in known]
+            self.windows.refill_minutes(*lay_out(narrowed, self.timeline, span_s=span_s, current=by_minute))
+
+    def needed(self, stored: Iterable[tuple[int, bytes]], now_ns: int) -> dict[int, bytes]:
+        """Return of rows (wall time [ns], row), oldest first, what windows need; in another thread, if need be."""
+        after_ns, grain_ns = self.windows.sparse
+        return rows.thinned(stored, self._reader, before_ns=now_ns - after_ns, grain_ns=grain_ns)
 
     def take_over(self, former: "Ledger", load: Callable[[str], bytes | None]) -> None:
         """Go on with the books and windows of a ledger that another configuration has ended.
@@ -305,7 +304,7 @@ class Ledger:
 
     @property
     def _reader(self) -> rows.Reader:
-        return rows.Reader(self.layouts, self.names)
+        return rows.Reader(self.layouts, self.names, self.windows.by_minute)
 
     def _outages(self, names: Iterable[str]) -> list[tuple[int, Growth]]:
         return [(self.position[name], grown) for name in names for grown in self.books[name].columns.outages]

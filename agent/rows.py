@@ -3,11 +3,14 @@
 A row is a line of JSON (the digest of its accounts' names, boot and monotonic time, the outages that ended since the
 row before it) and the cumulative columns as float64, little-endian, kind by kind. The names themselves stand once in
 a state. So a row costs 8 bytes for each of five columns per account, and about 150 bytes; there is one per minute.
+
+A day of them takes more memory than the agent has: of those that no window needs only the head is kept when they are
+read, and the columns that are looked at by the minute. They are then shorter than the names say, and known by that.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +18,7 @@ import orjson
 
 from agent.columns import COLUMNS, Growth
 from agent.metering.history import Moment, Outage, SavedRow
+from agent.metering.window import MINUTE_NS
 from agent.saved import VERSION, UnreadableError, unpack
 
 _MOST_LAYOUTS = 100
@@ -44,8 +48,10 @@ def encode(layout: str, moment: Moment, row: npt.NDArray[np.float64], outages: I
 class Reader:
     """Maps stored rows to the accounts of today, by name and unit."""
 
-    def __init__(self, layouts: Mapping[str, Names], names: Names) -> None:
+    def __init__(self, layouts: Mapping[str, Names], names: Names, by_minute: Iterable[int] = ()) -> None:
+        """`by_minute` are columns of the flat row of today of which also rows left out are kept."""
         self._layouts = layouts
+        self.by_minute = np.array([*by_minute], np.intp)
         self._width = len(names)
         self._positions = {tuple(name): position for position, name in enumerate(names)}
 
@@ -63,22 +69,96 @@ class Reader:
 
     def _decode(self, time_ns: int, said: dict[str, Any], octets: bytes) -> SavedRow | None:
         names = self._layouts.get(said["layout"])
-        if names is None or len(octets) != len(names) * COLUMNS * 8:
+        if names is None or len(octets) not in (len(names) * COLUMNS * 8, len(self.by_minute) * 8):
             return None
         places = [self._positions.get(tuple(name), -1) for name in names]
-        kept = [position for position, place in enumerate(places) if place >= 0]
-        row = np.full((COLUMNS, self._width), np.nan)
-        row[:, [places[position] for position in kept]] = np.frombuffer(octets, "<f8").reshape(COLUMNS, -1)[:, kept]
+        stored = np.frombuffer(octets, "<f8")
+        row = None if len(stored) < len(names) * COLUMNS else self._of_today(stored, places)
         outages = tuple(
             self.outage(places[position], Growth(Moment(*start), Moment(*end), np.array(columns)))
             for position, start, end, columns in said["outages"]
             if places[position] >= 0
         )
-        return SavedRow(Moment(time_ns, said["monotonic_ns"], said["boot"]), row.reshape(-1), outages)
+        moment = Moment(time_ns, said["monotonic_ns"], said["boot"])
+        return SavedRow(moment, row, outages, stored if row is None else row[self.by_minute])
+
+    def _of_today(self, stored: npt.NDArray[np.float64], places: list[int]) -> npt.NDArray[np.float64]:
+        """Return the flat row of today's accounts; `places` says where each of the stored ones stands, -1: nowhere."""
+        if places == [*range(self._width)]:
+            return stored
+        kept = [position for position, place in enumerate(places) if place >= 0]
+        row = np.full((COLUMNS, self._width), np.nan)
+        row[:, [places[position] for position in kept]] = stored.reshape(COLUMNS, -1)[:, kept]
+        return row.reshape(-1)
+
+    def left_out(self, time_ns: int, stored: bytes) -> bytes:
+        """Return of a row its head and what is looked at by the minute; a row of unknown accounts as it is."""
+        whole = self.decode(time_ns, stored)
+        return stored if whole is None else stored.partition(b"\n")[0] + b"\n" + whole.by_minute.tobytes()
 
     def outage(self, position: int, grown: Growth) -> Outage:
         """Return the growth of the account at a position as that of a flat row's columns."""
         return Outage(np.arange(COLUMNS) * self._width + position, grown.columns, grown.start, grown.end)
+
+
+def decoded(
+    stored: Iterable[tuple[int, bytes]], reader: Reader
+) -> tuple[list[SavedRow], list[tuple[bytes, UnreadableError]]]:
+    """Return the rows whose accounts are known, and those that cannot be read, with the reason."""
+    known, unread = [], []
+    for time_ns, row in stored:
+        try:
+            if saved := reader.decode(time_ns, row):
+                known.append(saved)
+        except UnreadableError as error:
+            unread.append((row, error))
+    return known, unread
+
+
+def thinned(stored: Iterable[tuple[int, bytes]], reader: Reader, *, before_ns: int, grain_ns: int) -> dict[int, bytes]:
+    """Return rows by wall time [ns], oldest first: of those before a time only one each grain whole.
+
+    Whole are also the first and last of every run of rows that follow each other minute by minute, of the same
+    accounts and with all amounts known: what lies between is as it would be.
+    """
+    kept: dict[int, bytes] = {}
+    former: _Told | None = None
+    candidate: int | None = None
+    grain = -1
+    for time_ns, row in stored:
+        told = _told(row)
+        follows = former is not None and told is not None and told.follows(former)
+        if follows and candidate is not None:
+            kept[candidate] = reader.left_out(candidate, kept[candidate])
+        kept[time_ns] = row
+        candidate = time_ns if follows and time_ns < before_ns and time_ns // grain_ns == grain else None
+        if candidate is None and told is not None:
+            grain = time_ns // grain_ns
+        former = told
+    return kept
+
+
+class _Told(NamedTuple):
+    """Of whose accounts a row is, and when it was written."""
+
+    layout: str
+    boot: str
+    monotonic_ns: int
+
+    def follows(self, former: "_Told") -> bool:
+        passed_ns = self.monotonic_ns - former.monotonic_ns
+        return (self.layout, self.boot) == (former.layout, former.boot) and 0 < passed_ns <= 2 * MINUTE_NS
+
+
+def _told(row: bytes) -> _Told | None:
+    """Return what the head of a row says; None where amounts are unknown, or it cannot be read."""
+    head, _, octets = row.partition(b"\n")
+    try:
+        said = unpack(head)
+        known = not np.isnan(np.frombuffer(octets, "<f8")).any()
+        return _Told(str(said["layout"]), str(said["boot"]), int(said["monotonic_ns"])) if known else None
+    except (UnreadableError, KeyError, TypeError, ValueError):
+        return None  # who decodes it tells
 
 
 def layouts_of(state: Mapping[str, Any]) -> dict[str, Names]:

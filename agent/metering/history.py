@@ -6,7 +6,7 @@ ran on and read nothing; so the outage that a restart is can be spread over them
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agent.metering.amount import NS_PER_S
 from agent.metering.ring import spread
-from agent.metering.window import MINUTE_NS
+from agent.metering.window import EVERY_MINUTE, MINUTE_NS, Sparse
 
 
 class Moment(NamedTuple):
@@ -37,11 +37,25 @@ class Outage:
 
 @dataclass(frozen=True, slots=True)
 class SavedRow:
-    """A cumulative row [float64, NaN where nothing is known], and the outages that ended since the one before."""
+    """A cumulative row [float64, NaN where nothing is known], and the outages that ended since the one before.
+
+    There is no row where it was left out, for rows shortly before and after it are enough.
+    """
 
     moment: Moment
-    row: npt.NDArray[np.float64]
+    row: npt.NDArray[np.float64] | None
     outages: tuple[Outage, ...] = ()
+    by_minute: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    """Of a row left out, too, the columns that are looked at by the minute."""
+
+    def narrowed(self, columns: npt.NDArray[np.intp]) -> "SavedRow":
+        """Return the row of the columns looked at by the minute alone; `columns` are theirs in the whole row."""
+        outages = []
+        for outage in self.outages:
+            _, places, theirs = np.intersect1d(columns, outage.columns, return_indices=True)
+            if len(places):
+                outages.append(Outage(places, outage.growth[theirs], outage.start, outage.end))
+        return SavedRow(self.moment, self.by_minute, tuple(outages))
 
 
 class Timeline:
@@ -74,25 +88,38 @@ class Timeline:
 
 
 class _Layout:
-    """The rows laid out so far, at most one a minute, none before `oldest_ns`."""
+    """The rows laid out so far, at most one a minute, none before `oldest_ns`.
 
-    def __init__(self, columns: int, oldest_ns: int, now_ns: int) -> None:
+    Minutes without a row are not all laid out until `every_minute_ns`: the rows there lie `grain_ns` apart.
+    """
+
+    def __init__(self, columns: int, oldest_ns: int, now_ns: int, *, every_minute_ns: int, grain_ns: int) -> None:
         self.times = np.zeros((now_ns - oldest_ns) // MINUTE_NS + 2, np.int64)
         self.rows = np.zeros((len(self.times), columns))
         self.count = 0
         self.latest: npt.NDArray[np.float64] | None = None
         self._minute = oldest_ns // MINUTE_NS
+        self._every_minute_ns, self._grain_ns = every_minute_ns, grain_ns
+        self._left_out = False
 
     def replay(self, saved: SavedRow, at_ns: int, timeline: Timeline) -> None:
         """Take a row at its time, which may lie before the oldest to keep: then only what follows begins with it."""
-        self.fill(at_ns // MINUTE_NS * MINUTE_NS)
+        left_out = saved.row is None
+        if not (left_out or self._left_out):  # rows are left out where others follow each other
+            self.fill(at_ns // MINUTE_NS * MINUTE_NS)
+        self._left_out = left_out
         self._take(saved, timeline)
-        self._add(at_ns)
+        if not left_out:
+            self._add(at_ns)
+        self._minute = max(self._minute, at_ns // MINUTE_NS)
 
     def fill(self, until_ns: int) -> None:
         """Repeat the latest amounts at the beginning of every minute without a row that begins before a time."""
         for minute in range(self._minute + 1, -(-until_ns // MINUTE_NS)):
-            self._add(minute * MINUTE_NS)
+            time_ns = minute * MINUTE_NS
+            apart = not self.count or time_ns - self.times[self.count - 1] >= self._grain_ns
+            if apart or time_ns >= self._every_minute_ns:
+                self._add(time_ns)
 
     def _add(self, time_ns: int) -> None:
         if self.latest is not None and time_ns // MINUTE_NS > self._minute:
@@ -102,34 +129,45 @@ class _Layout:
 
     def _take(self, saved: SavedRow, timeline: Timeline) -> None:
         """Take a row's outages and amounts; a column first known now had begun with this amount."""
-        if self.latest is None:
-            self.latest = np.full(len(saved.row), np.nan)
         times, rows = self.times[: self.count], self.rows[: self.count]
-        grown = np.zeros(len(saved.row))
-        for outage in saved.outages:
-            grown[outage.columns] += outage.growth
-        first = np.isnan(self.latest) & ~np.isnan(saved.row)
-        rows[:, first] = (saved.row - grown)[first]
+        latest = self.latest
+        if saved.row is not None:
+            former = np.full(len(saved.row), np.nan) if latest is None else latest
+            grown = np.zeros(len(saved.row))
+            for outage in saved.outages:
+                grown[outage.columns] += outage.growth
+            first = np.isnan(former) & ~np.isnan(saved.row)
+            rows[:, first] = (saved.row - grown)[first]
+            latest = np.where(np.isnan(saved.row), former, saved.row)
         for outage in saved.outages:
             end_ns = timeline.at(outage.end)
             if end_ns is not None:
                 spread(times, rows, outage.columns, outage.growth, timeline.at(outage.start), end_ns)
-        self.latest = np.where(np.isnan(saved.row), self.latest, saved.row)
+        self.latest = latest
 
 
 def lay_out(
-    saved: Iterable[SavedRow], timeline: Timeline, *, span_s: float, current: npt.NDArray[np.float64]
+    saved: Iterable[SavedRow],
+    timeline: Timeline,
+    *,
+    span_s: float,
+    current: npt.NDArray[np.float64],
+    sparse: Sparse = EVERY_MINUTE,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Return monotonic times [ns] and rows [float64, columns] of the last `span_s` up to now, oldest first.
 
     Left out is what lies in the future or has no place. A column that no row knows has `current` for its amount.
     """
     now_ns = timeline.now.monotonic_ns
-    layout = _Layout(len(current), now_ns - round(span_s * NS_PER_S) - 2 * MINUTE_NS, now_ns)
+    oldest_ns = now_ns - round(span_s * NS_PER_S) - 2 * MINUTE_NS
+    layout = _Layout(
+        len(current), oldest_ns, now_ns, every_minute_ns=now_ns - sparse.after_ns, grain_ns=sparse.grain_ns
+    )
     places = [(timeline.at(entry.moment), entry) for entry in saved]
     placed = [(at_ns, entry) for at_ns, entry in places if at_ns is not None and at_ns <= now_ns]
     for at_ns, entry in sorted(placed, key=lambda each: each[0]):
         layout.replay(entry, at_ns, timeline)
     layout.fill(now_ns)
     times, rows = layout.times[: layout.count], layout.rows[: layout.count]
-    return times, np.where(np.isnan(rows), current, rows)
+    np.copyto(rows, current, where=np.isnan(rows))
+    return times, rows

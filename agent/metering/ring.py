@@ -89,15 +89,27 @@ class CumulativeRing:
         room = len(self.times) - self._count
         if not end or not room:
             return
-        # Counted from the middle of the newest one's grain, so that jitter moves no tick into that of another.
-        grains = (times[:end] - times[end - 1] + grain_ns // 2) // grain_ns
-        chosen = np.flatnonzero(np.diff(grains, prepend=grains[0] - 1))[-room:]
+        chosen = one_each_grain(times[:end], grain_ns)[-room:]
         own_times, own_rows = self.in_order()
         before = len(chosen)
         self.times[:before], self.rows[:before] = times[chosen], rows[chosen]
         self._count += before
         self.times[before : self._count], self.rows[before : self._count] = own_times, own_rows
         self._next = self._count % len(self.times)
+
+
+def one_each_grain(times: npt.NDArray[np.int64], grain_ns: int) -> npt.NDArray[np.intp]:
+    """Return which of ascending times to keep, the oldest among them: each the nearest to a grain after the one before.
+
+    Times that lie about a grain apart or more are all kept, however unevenly they came; so is the newest.
+    """
+    chosen = [0]
+    ascending = times.tolist()
+    for place in range(1, len(ascending)):
+        wanted_ns = ascending[chosen[-1]] + grain_ns
+        if place + 1 == len(ascending) or ascending[place] + ascending[place + 1] >= 2 * wanted_ns:
+            chosen.append(place)
+    return np.array(chosen, np.intp)
 
 
 def spread(

@@ -23,6 +23,7 @@ of windows that other columns, spans or ticks have ended.
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,17 @@ MINUTE_NS = 60 * NS_PER_S
 _GRAINS_NS = tuple(seconds * NS_PER_S for seconds in (1, 10, 60, 300, 3600))
 _GRAINS_PER_SPAN = 60
 _SPARE_SLOTS = 2
+
+
+class Sparse(NamedTuple):
+    """From which age on [ns] a row of an earlier run is needed only each grain [ns], not each minute."""
+
+    after_ns: int
+    grain_ns: int
+
+
+EVERY_MINUTE = Sparse(1 << 62, MINUTE_NS)
+"""Rows of every age are needed each minute."""
 
 
 def grain_ns(span_ns: int, tick_ns: int) -> int:
@@ -78,6 +90,13 @@ class Windows:
         return self._tick_ns / NS_PER_S
 
     @property
+    def sparse(self) -> Sparse:
+        """Which rows of earlier runs no window needs; what is kept by the minute needs them all the same."""
+        coarse = [grain for grain in self._rings if grain > MINUTE_NS]
+        fine_s = max((span for span, grain in self._grains.items() if grain <= MINUTE_NS), default=0.0)
+        return Sparse(round(fine_s * NS_PER_S) + 2 * MINUTE_NS, min(coarse)) if coarse else EVERY_MINUTE
+
+    @property
     def nbytes(self) -> int:
         """Memory of the rings and the results [bytes]."""
         rings = (*self._rings.values(), *self.by_minute.values())
@@ -98,11 +117,14 @@ class Windows:
         return first_of_minute
 
     def refill(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]) -> None:
-        """Put rows of earlier runs, at most one a tick and oldest first, before those of this one."""
+        """Put rows of earlier runs, oldest first, before those of this one."""
         for grain, ring in self._rings.items():
             ring.prepend(times, rows, grain)
-        for column, ring in self.by_minute.items():
-            ring.prepend(times, rows[:, column : column + 1], MINUTE_NS)
+
+    def refill_minutes(self, times: npt.NDArray[np.int64], rows: npt.NDArray[np.float64]) -> None:
+        """Put rows of earlier runs [float64, columns kept by the minute] before those of this one."""
+        for place, ring in enumerate(self.by_minute.values()):
+            ring.prepend(times, rows[:, place : place + 1], MINUTE_NS)
 
     def take_over(self, former: "Windows", sources: npt.NDArray[np.intp], row: npt.NDArray[np.float64]) -> None:
         """Begin with the rows of windows that other columns or spans have ended.
@@ -117,6 +139,7 @@ class Windows:
         taken = np.tile(row, (len(times), 1))
         taken[:, sources >= 0] = rows[:, sources[sources >= 0]]
         self.refill(times, taken)
+        self.refill_minutes(times, taken[:, [*self.by_minute]])
 
     def in_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
         """Return copies of the times [ns] and rows of all grains, oldest first."""

@@ -1,23 +1,33 @@
 """What the heart costs: ring, windows, counters and intervals, in microseconds."""
 
+import gc
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from agent import memory, rows
+from agent.carbon.factors import FactorLibrary
+from agent.config import load_config
+from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S, Reading
 from agent.metering.counter import Counter
+from agent.metering.history import Moment
 from agent.metering.interval import IntervalBook
-from agent.metering.window import Windows
+from agent.metering.window import MINUTE_NS, Windows
+from tests.bench.fleet import Fleet, configure
 
 _START_NS = 1_790_000_000 * NS_PER_S
 _COLUMNS = 20_000
 _SPANS_S = (60.0, 900.0, 3600.0, 86400.0)
 _REPEATS = 7
+_ACCOUNTS, _SAVED_ROWS = 1000, 25 * 60
 
 
 def _best_us(work: Callable[[], object], rounds: int) -> float:
@@ -81,9 +91,40 @@ def accounts() -> dict[str, float]:
     }
 
 
+def restart() -> dict[str, float]:
+    """Return what it takes to put a day of saved rows of 1,000 accounts before the windows of a new run.
+
+    Memory is the most that was resident at a time on top of the ledger with empty windows: see proc(5), clear_refs.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = Fleet(_ACCOUNTS, 20, telemetry_s=None)
+        config = load_config(configure(Path(folder), fleet, devices_port=502, ports={}))
+    ledger = Ledger(config, FactorLibrary.load(), start_ns=_START_NS)
+    ledger.layouts_state()
+    now = Moment(_START_NS, _START_NS, "")
+    layout = rows.digest(ledger.names)
+
+    def stored() -> Iterator[tuple[int, bytes]]:
+        for minutes in range(_SAVED_ROWS, 0, -1):
+            at_ns = _START_NS - minutes * MINUTE_NS
+            yield at_ns, rows.encode(layout, Moment(at_ns, at_ns, ""), ledger.row - minutes, [])
+
+    gc.collect()
+    memory.give_back()
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before_mib = _peak_mib()
+    ledger.refill(ledger.needed(stored(), _START_NS).items(), now, trusted=True)
+    return {"restart_1000_accounts_mib": _peak_mib() - before_mib}
+
+
+def _peak_mib() -> float:
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
+
 def figures() -> dict[str, float]:
     """Return every figure of this module by name."""
-    return {**windows(), **accounts()}
+    return {**windows(), **accounts(), **restart()}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from agent.metering.history import Moment, Outage, SavedRow, Timeline, lay_out
 from agent.metering.ring import CumulativeRing
-from agent.metering.window import Windows
+from agent.metering.window import Sparse, Windows
 
 S = 10**9
 WALL = 1_790_000_000 * S
@@ -69,6 +69,20 @@ def test_rows_stand_where_they_were_and_minutes_without_one_repeat_what_stood_be
     assert found[550] == 7.0
     assert found[310] == 9.0
     assert [found[ago] for ago in sorted(found, reverse=True)] == [5, 7, 7, 7, 7, 9, 9, 9, 9, 9, 9]
+
+
+def test_of_a_night_without_an_agent_rows_are_laid_out_only_as_close_as_windows_need_them() -> None:
+    timeline = Timeline(NOW, trusted=True)
+    sparse = Sparse(3600 * S, 300 * S)
+    entries = [saved(9000, 1.0), saved(8940, 2.0), saved(30, 8.0, outages=(outage(8940, 30, 6.0),))]
+
+    times, rows = lay_out(entries, timeline, span_s=9600.0, current=row(0.0), sparse=sparse)
+
+    ago_s = (NOW.monotonic_ns - times) / S
+    assert len(ago_s) == 2 + (8940 - 3600) // 300 + 60
+    assert (np.diff(times)[2:] >= 60 * S).all()
+    assert (np.diff(times) <= 360 * S).all()
+    assert rows[:, 0] == pytest.approx(np.interp(-ago_s, [-9000, -8940, -30], [1.0, 2.0, 8.0]))
 
 
 def test_an_outage_gives_its_share_to_the_minutes_it_happened_in() -> None:
@@ -132,7 +146,7 @@ def test_a_ring_takes_of_older_rows_the_newest_it_has_room_for() -> None:
 
 
 @given(
-    jitter_ms=st.lists(st.integers(-400, 400), min_size=3, max_size=200),
+    jitter_ms=st.lists(st.integers(-300, 300), min_size=3, max_size=200),
     grain_s=st.sampled_from([1, 3, 10]),
     phase_ms=st.integers(0, 999),
 )
@@ -158,6 +172,7 @@ def test_refilled_from_a_row_a_minute_every_window_reaches_back_as_far_as_its_sp
     windows = Windows(2, tick_s=1.0, spans_s=[60.0, 900.0, 3600.0, 86_400.0], by_minute=[1])
 
     windows.refill(times, np.arange(2.0 * 2 * 1440).reshape(-1, 2))
+    windows.refill_minutes(times, np.arange(1.0, 2.0 * 2 * 1440, 2).reshape(-1, 1))
     windows.tick(2 * 86_400 * S, row(5758.0, 5759.0))
 
     for span_s, most_s in ((60.0, 61), (900.0, 61), (3600.0, 61), (86_400.0, 302)):
