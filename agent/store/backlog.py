@@ -5,8 +5,7 @@ Invariants:
   order of the numbers, and a commit of the whole queue never leaves a lower number for later.
 - A batch is everything that waits: a state is never committed without the records appended before it, nor they
   without it.
-- The queue is bounded in bytes. Beyond the bound the oldest records go, those of the chain last, and are counted as
-  losses.
+- The queue is bounded; what it lets go is counted as lost.
 - A gap record takes its number while the batch is taken, behind everything in it. It and the store's events wait
   for the time to be known; until then each batch carries what they are to tell.
 - While the file cannot be written, records outside the chain carry an epoch of their own: they may reach receivers
@@ -25,19 +24,16 @@ import orjson
 from agent.record import AGENT, CHAINED, EVENT, GAP, KINDS, SEAL, Record, encode, event_body
 from agent.store.chain import GENESIS, Sign, link
 from agent.store.losses import Losses
+from agent.store.queue import Queue
 from agent.store.schema import lane_of
 from agent.store.settled import Lane
 from agent.store.told import Stamp, Told, Untold, wall
 
-_OVERHEAD = 200
-"""Memory of one queued record beside its payload, roughly [bytes]."""
 _OF_THE_STORE = {"seq", "epoch", "previous", "hash", "signature"}
 """What the store adds to a body."""
 _OF_THE_LINK = _OF_THE_STORE - {"seq", "epoch"}
 """What of it depends on the records before."""
 _QUEUE_FULL = "queue full before the disk took them"
-_ROWS_SHARE = 8
-"""Rows of the ring may take this part of the queue's bound, beside it: they come one a minute."""
 
 
 @dataclass(slots=True)
@@ -77,12 +73,9 @@ class Backlog:
         self.first_ns = 0
         self.on_record: Callable[[Record], None] = unheard
         """Called with each record that has got its number, in whichever thread gave it; must not raise or wait."""
-        self._max_bytes = max_bytes
         self._site = site
-        self._records: list[Record] = []
-        self._bytes = 0
+        self._queue = Queue(max_bytes)
         self._changed_states: dict[str, bytes] = {}
-        self._rows: dict[int, bytes] = {}
         self._live_epoch = ""
         self._live_from = 0
         self._stamp = stamp
@@ -92,17 +85,17 @@ class Backlog:
     @property
     def crowded(self) -> bool:
         """Whether so much waits that the commit should not wait for its time."""
-        return self._bytes * 4 > self._max_bytes
+        return self._queue.crowded
 
     @property
     def room(self) -> int:
         """How many bytes of records may still be appended before the oldest have to go."""
-        return max(0, self._max_bytes - self._bytes)
+        return self._queue.room
 
     @property
     def empty(self) -> bool:
         """Whether nothing waits."""
-        return not (self._records or self._changed_states or self._rows or self._to_be_kept or self.telling)
+        return self._queue.empty and not (self._changed_states or self._to_be_kept or self.telling)
 
     @property
     def telling(self) -> bool:
@@ -119,13 +112,14 @@ class Backlog:
         if kind not in KINDS:
             raise ValueError(f"no kind of record: {kind}")
         with self.changed:
-            was_empty, was_calm = self.empty, not self.crowded
+            queue = self._queue
+            was_empty, was_calm = self.empty, not queue.crowded
             self._tell_events()
             record = self._number(kind, key, time_ns, body)
             self._bound()
             if was_empty:
                 self.first_ns = time.monotonic_ns()
-            if was_empty or (was_calm and self.crowded):
+            if was_empty or (was_calm and queue.crowded):
                 self.changed.notify()
         return record
 
@@ -143,38 +137,26 @@ class Backlog:
             if self.empty:
                 self.first_ns = time.monotonic_ns()
                 self.changed.notify()
-            self._rows[time_ns] = row
-            self._bound_rows()
+            self._queue.add_rows({time_ns: row})
 
     def take(self) -> Batch:
         """Remove and return everything that waits, with a gap record when records were lost."""
         with self.changed:
             self._tell_events()
             self._tell_losses()
-            batch = Batch(
-                self.seq,
-                self.epoch,
-                self.chain,
-                self._records,
-                self._changed_states,
-                self.dropped,
-                self._rows,
-                self.untold.copy(),
-            )
-            self.dropped, self._to_be_kept = Counter(), False
-            self._records, self._changed_states, self._rows, self._bytes = [], {}, {}, 0
-        return batch
+            records, rows = self._queue.take()
+            states, self._changed_states = self._changed_states, {}
+            dropped, self.dropped = self.dropped, Counter()
+            self._to_be_kept = False
+            return Batch(self.seq, self.epoch, self.chain, records, states, dropped, rows, self.untold.copy())
 
     def put_back(self, batch: Batch) -> None:
         """Queue a batch again that could not be committed."""
         with self.changed:
-            self._records = batch.records + self._records
+            self._queue.put_back(batch.records, batch.rows)
             self.dropped.update(batch.dropped)
-            self._bytes += sum(len(record.payload) + _OVERHEAD for record in batch.records)
             self._to_be_kept = bool(self.untold)
             self._changed_states = {**batch.states, **self._changed_states}
-            self._rows = {**batch.rows, **self._rows}
-            self._bound_rows()
             self.first_ns = time.monotonic_ns()
             self._bound()
 
@@ -212,17 +194,21 @@ class Backlog:
         """Link what waits behind the head of another chain: that of the file it will be written to."""
         with self.changed:
             self.chain = chain
-            for place, record in enumerate(self._records):
-                if record.kind in CHAINED:
-                    body = orjson.loads(record.payload)
-                    payload = self._link(record.kind, {key: body[key] for key in body if key not in _OF_THE_LINK})
-                    self._records[place] = replace(record, payload=payload)
+            self._queue.hold([self._linked_anew(record) for record in self._queue])
+
+    def _linked_anew(self, record: Record) -> Record:
+        if record.kind not in CHAINED:
+            return record
+        body = orjson.loads(record.payload)
+        payload = self._link(record.kind, {key: body[key] for key in body if key not in _OF_THE_LINK})
+        return replace(record, payload=payload)
 
     def renumber(self, seq: int, chain: str) -> None:
         """Give everything that waits a new number behind `seq`, for a file that has used up theirs, and link it."""
         with self.changed:
             self.chain = chain
-            waiting, self._records, self._bytes = self._records, [], 0
+            waiting = [*self._queue]
+            self._queue.hold([])
             self.seq = max(self.seq, seq)
             self._live_from = self.seq + 1
             for record in waiting:
@@ -233,14 +219,14 @@ class Backlog:
     def gone(self, numbers: Collection[int]) -> set[int]:
         """Return those of the numbers lent since the file cannot be written whose records no longer wait."""
         with self.changed:
-            waiting = {record.seq for record in self._records}
+            waiting = {record.seq for record in self._queue}
             return {number for number in numbers if number >= self._live_from and number not in waiting}
 
     def live(self, lane: Lane, delivered: Collection[int], limit: int) -> list[Record]:
         """Return the oldest records of a lane that may be delivered uncommitted and are not in `delivered`."""
         with self.changed:
             found = []
-            for record in self._records if self._live_epoch else []:
+            for record in self._queue if self._live_epoch else ():
                 wanted = record.kind not in CHAINED and lane_of(record.kind) is lane
                 if wanted and record.seq >= self._live_from and record.seq not in delivered:
                     found.append(record)
@@ -251,8 +237,7 @@ class Backlog:
     def discard(self, seqs: Collection[int]) -> None:
         """Forget records that reached every receiver without the file."""
         with self.changed:
-            self._records = [record for record in self._records if record.seq not in seqs]
-            self._bytes = sum(len(record.payload) + _OVERHEAD for record in self._records)
+            self._queue.discard(seqs)
 
     def _tell_events(self) -> None:
         while self.untold.events and (stamp := self._stamp(self.untold.events[0].monotonic_ns)):
@@ -277,8 +262,7 @@ class Backlog:
             payload = encode({**body, "seq": seq, "epoch": self._live_epoch or self.epoch})
         self.seq = seq
         record = Record(seq, kind, key, time_ns, payload)
-        self._records.append(record)
-        self._bytes += len(payload) + _OVERHEAD
+        self._queue.add(record)
         self.on_record(record)
         return record
 
@@ -288,26 +272,9 @@ class Backlog:
         payload, self.chain = link(body, self.chain, self.sign if kind == SEAL else None)
         return payload
 
-    def _bound_rows(self) -> None:
-        """Let the oldest rows go while they take more than their share; the newest stays."""
-        surplus = sum(map(len, self._rows.values())) - self._max_bytes // _ROWS_SHARE
-        while surplus > 0 and len(self._rows) > 1:
-            surplus -= len(self._rows.pop(next(iter(self._rows))))
-
     def _bound(self) -> None:
-        if self._bytes <= self._max_bytes:
+        dropped = self._queue.bound()
+        if not dropped:
             return
-        surplus = self._bytes - self._max_bytes * 9 // 10
-        lost: set[int] = set()
-        for kinds in (set(KINDS) - CHAINED, CHAINED):
-            for record in self._records:
-                if surplus <= 0:
-                    break
-                if record.kind in kinds:
-                    lost.add(record.seq)
-                    surplus -= len(record.payload) + _OVERHEAD
-        dropped = [record for record in self._records if record.seq in lost]
         self.untold.losses.add_records(dropped, _QUEUE_FULL)
         self.dropped.update(f"{record.kind}: {_QUEUE_FULL}" for record in dropped)
-        self._records = [record for record in self._records if record.seq not in lost]
-        self._bytes -= sum(len(record.payload) + _OVERHEAD for record in dropped)

@@ -596,7 +596,7 @@ async def test_memory_is_bounded_while_the_disk_is_full_and_the_loss_is_told(tmp
         interval(store, 0)
         telemetry(store, 5000, 200)
 
-        assert store._writer.backlog._bytes <= queue_bytes(1 << 20)
+        assert store._writer.backlog._queue.bytes <= queue_bytes(1 << 20)
         disk.empty(store)
         await store.flush()
         await store.flush()
@@ -633,7 +633,7 @@ async def test_rows_of_the_ring_come_back_in_the_order_of_their_times(tmp_path: 
 
     async with opened(tmp_path / "store.db") as store:
         assert list(store.rows()) == sorted(rows.items())
-        assert not store._writer.backlog._rows, "rows are not held in memory"
+        assert not store._writer.backlog._queue.rows, "rows are not held in memory"
 
 
 async def test_a_row_is_committed_with_the_records_before_it(tmp_path: Path) -> None:
@@ -691,7 +691,7 @@ async def test_rows_that_wait_for_the_disk_are_bounded_and_the_newest_stays(tmp_
             if number == 50:
                 with pytest.raises(StoreError):
                     await store.flush()
-        waiting = sum(map(len, store._writer.backlog._rows.values()))
+        waiting = sum(map(len, store._writer.backlog._queue.rows.values()))
         disk.empty(store)
         await store.flush()
 

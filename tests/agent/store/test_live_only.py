@@ -384,7 +384,7 @@ async def test_memory_is_bounded_the_size_is_kept_and_every_loss_told(tmp_path: 
                 if number % 1000 == 0:
                     store.save_state(f"state {number}", bytes(2000))
                     store.save_row(_NOW + number, bytes(2000))
-            waiting = store._writer.backlog._bytes
+            waiting = store._writer.backlog._queue.bytes
             lift()
             await until(store, lambda status: not status.degraded)
             for _ in range(500):
