@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from agent.book import AccountBook
-from agent.columns import AMOUNT, ESTIMATED
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.measure import seconds_text
@@ -30,13 +29,13 @@ class CounterCheck:
 
     def take(self, frame: Frame) -> None:
         """Take what a frame says of power and counter, after it was booked."""
-        if int(frame.quality[self._point]) < _COMM_LOST:
+        if frame.quality.item(self._point) < _COMM_LOST:
             # A counter of one direction stands still while the power has the other.
-            value = max(0.0, float(frame.values[self._point]) * self._factor)
+            value = max(0.0, frame.values.item(self._point) * self._factor)
             self.agreement.power(Reading(frame.time_ns, frame.monotonic_ns, value))
-        last, columns = self.book.last, self.book.columns.present
+        last, columns = self.book.last, self.book.columns
         if last is not None and last.monotonic_ns == frame.monotonic_ns:
-            self.agreement.counter(frame.monotonic_ns, float(columns[AMOUNT]), float(columns[ESTIMATED]))
+            self.agreement.counter(frame.monotonic_ns, columns.amount, columns.estimated)
 
 
 class CounterChecks:

@@ -9,7 +9,7 @@ Invariants:
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -102,19 +102,19 @@ class AccountBook:
             return IntervalPair(length_s=length_s, zone=self._zone, grace_s=grace_s, weighs=self._beside.weighs)
         return IntervalBook(length_s=length_s, zone=self._zone, grace_s=grace_s)
 
-    def take(self, frame: Frame, *, right: bool = False) -> Iterator[Growth]:
-        """Book a frame's reading of this account, if it has one; yield what grew unseen since the one before.
+    def take(self, frame: Frame, *, right: bool = False) -> Sequence[Growth]:
+        """Book a frame's reading of this account, if it has one; return what grew unseen since the one before.
 
         `right` says that the frame's time is known to be right, and not only believed.
         """
         if self._reader is None:
-            return
+            return ()
         if (lost := self._reader.lost(frame)) is not None:
             self._lost = lost
-        if reading := self._reader.reading(frame):
-            yield from self.receive(reading, right=right)
+        reading = self._reader.reading(frame)
+        return self.receive(reading, right=right) if reading else ()
 
-    def receive(self, reading: Reading, *, right: bool = False) -> Iterator[Growth]:
+    def receive(self, reading: Reading, *, right: bool = False) -> Sequence[Growth]:
         """Book a reading, wherever it comes from; the rest is as for a frame."""
         self.last, time_ns = reading, reading.time_ns
         if reading.doubt:
@@ -123,17 +123,19 @@ class AccountBook:
         self.changed = True
         if right and self._behind.for_long(self.source.last, reading):
             self.source.set_back(time_ns - _DAY_NS)
+        grown: tuple[Growth, ...] = ()
         for delta in self.source.book(reading):
             quanta, green = self._booked(delta)
             weight = self._conversions.at(self.account, delta.end.time_ns)
-            if grown := self.columns.add(delta, quanta, green, weight):
-                yield grown
+            if found := self.columns.add(delta, quanta, green, weight):
+                grown = (*grown, found)
         if right and self.intervals.stuck and (moved := self.intervals.turn_back()) is not None:
             amount = f"{moved / QUANTA_PER_UNIT:.15g} {self.account.unit}"
             text = (
                 f"the clock was ahead and is right again: {amount} booked at times that had not come yet are withdrawn"
             )
             self.events.append(Noticed(time_ns, Rule.CLOCK, f"{text} and booked, as estimated, now"))
+        return grown
 
     def enter(self, delta: Delta, at: Reading, *, late: bool) -> Growth | None:
         """Take up what somebody entered; return what grew.

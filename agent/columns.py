@@ -36,12 +36,24 @@ class Columns:
         self.present = present
         self._quanta = 0
         self._estimated = 0
+        # As numbers of Python: to read them back from the row takes longer than all that is done with them.
+        self._measured_s = self._co2_kg = self._co2_market_kg = 0.0
         self.as_of: Moment | None = None
         """When the columns were what they are: at the last reading."""
         self.in_row = False
         """Whether a saved row of the ring has these columns."""
         self.outages: list[Growth] = []
         """What no saved row of the ring tells of yet."""
+
+    @property
+    def amount(self) -> float:
+        """What was booked so far [account unit]."""
+        return self._quanta / QUANTA_PER_UNIT
+
+    @property
+    def estimated(self) -> float:
+        """The part of it that was not measured [account unit]."""
+        return self._estimated / QUANTA_PER_UNIT
 
     def read(self, reading: Reading) -> None:
         """Note that the columns are what they are as of a reading."""
@@ -62,17 +74,19 @@ class Columns:
         before = None if delta.measured else self.present.copy()
         self._quanta += quanta
         column = self.present
-        column[AMOUNT] = self._quanta / QUANTA_PER_UNIT
-        column[MEASURED_S] += delta.measured_s
+        column[AMOUNT] = self.amount
+        self._measured_s += delta.measured_s
+        column[MEASURED_S] = self._measured_s
         if not delta.measured:
             self._estimated += quanta
-            column[ESTIMATED] = self._estimated / QUANTA_PER_UNIT
+            column[ESTIMATED] = self.estimated
         if weight is not None and weight.co2_kg_per_unit is not None:
-            amount = quanta / QUANTA_PER_UNIT
             location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit
-            column[CO2_KG] += amount * location
+            self._co2_kg += quanta / QUANTA_PER_UNIT * location
+            column[CO2_KG] = self._co2_kg
             bought = (quanta - green) / QUANTA_PER_UNIT
-            column[CO2_MARKET_KG] += bought * (location if market is None else market)
+            self._co2_market_kg += bought * (location if market is None else market)
+            column[CO2_MARKET_KG] = self._co2_market_kg
         if before is None or not delta.quanta:
             return None
         grown = Growth(moment(delta.start), moment(delta.end), column - before)
@@ -105,6 +119,7 @@ class Columns:
             for start, end, columns in saved["outages"]
         ]
         self.present[:] = columns
+        _, self._measured_s, _, self._co2_kg, self._co2_market_kg = columns.tolist()
         self._quanta, self._estimated, self.as_of, self.outages = amount, estimated, as_of, outages
         self.in_row = bool(saved["in_row"])
 

@@ -16,6 +16,8 @@ from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 
 _YEARS = range(1990, 2101)
+_QUARTER_NS = 15 * 60 * NS_PER_S
+"""All zones are whole quarters of an hour apart, so none has a midnight within one."""
 _MOST_CONVERSIONS = 1000
 """Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
 
@@ -38,10 +40,15 @@ class Conversions:
         self._pool = GreenPool(config.green_power)
         self._known: dict[tuple[str, str, date], Conversion] = {}
         self._turns: dict[str, list[int]] = {}
+        self._quarter, self._day = -1, date.min
 
     def day(self, time_ns: int) -> date:
         """Return the local day of a time."""
-        return datetime.fromtimestamp(time_ns // NS_PER_S, self._zone).date()
+        quarter = time_ns // _QUARTER_NS
+        if quarter != self._quarter:
+            self._quarter = quarter
+            self._day = datetime.fromtimestamp(time_ns // NS_PER_S, self._zone).date()
+        return self._day
 
     def at(self, account: Account, time_ns: int) -> Conversion | None:
         """Return the conversion of an account valid on the local day of a time; None for an output."""

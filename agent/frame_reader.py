@@ -25,7 +25,7 @@ class FrameReader:
 
     def lost(self, frame: Frame) -> str | None:
         """Return why a frame has no value, empty when it has one; None when the point was not read at all."""
-        code = int(frame.quality[self._point])
+        code = frame.quality.item(self._point)
         if code == _NOT_READ:
             return None
         return Quality(code).label if code >= _COMM_LOST else ""
@@ -38,10 +38,10 @@ class FrameReader:
             if known is None:
                 return None
             condition, doubtful = known
-        code = int(frame.quality[self._point])
+        code = frame.quality.item(self._point)
         if code >= _COMM_LOST:
             return None
-        value = float(frame.values[self._point]) * self._account.factor
+        value = frame.values.item(self._point) * self._account.factor
         if condition and self._account.integrates:
             value *= condition.weight
         registers = frame.raw.get(self._point, b"")

@@ -15,6 +15,7 @@ Positions = npt.NDArray[np.intp]
 POWERS = np.array([float(10**exponent) for exponent in range(23)])
 """The powers of ten that float64 holds exactly: the limit for exponents of helper points."""
 _LARGEST = float(np.finfo(np.float64).max)
+_ONE_REFUSED = b"\0"
 
 
 class Scaling:
@@ -29,6 +30,9 @@ class Scaling:
         self._offset = column([point.offset for point in points])
         self._low = column([-_LARGEST if point.low is None else point.low for point in points])
         self._high = column([_LARGEST if point.high is None else point.high for point in points])
+        # What changes nothing is not done: most points are what they are, and few have limits.
+        self._plain = bool(np.all(self._numerator == 1) and np.all(self._denominator == 1))
+        self._unlimited = bool(np.all(self._low == -_LARGEST) and np.all(self._high == _LARGEST))
         slots = {point.name: slot for slot, point in enumerate(points)}
         scaled = [slot for slot, point in enumerate(points) if point.scale_from is not None]
         known = [slots[point.scale_from] for point in points if point.scale_from is not None]
@@ -38,18 +42,23 @@ class Scaling:
 
     def apply(self, raw: Floats, quality: Qualities) -> Floats:
         """Return canonical values, and mark in `quality` what is not acceptable."""
-        values = raw * self._numerator
-        values += self._offset
-        values /= self._denominator
+        if self._plain:
+            values = raw + self._offset
+        else:
+            values = raw * self._numerator
+            values += self._offset
+            values /= self._denominator
         if self._scaled.size:
             self._scale(raw, values, quality)
-        _judge(values, quality, self._low, self._high)
+        accepted = np.isfinite(values) if self._unlimited else (values >= self._low) & (values <= self._high)
+        if _ONE_REFUSED in accepted.tobytes():
+            _judge(values, quality, accepted)
         return values
 
     def _scale(self, raw: Floats, values: Floats, quality: Qualities) -> None:
         """Scale the points that name a helper by the power of ten, or the factor, that it holds."""
         held, standing = values[self._helpers], quality[self._helpers]
-        _judge(held, standing, self._low[self._helpers], self._high[self._helpers])
+        _judge(held, standing, (held >= self._low[self._helpers]) & (held <= self._high[self._helpers]))
         usable = np.where(self._exponents, (np.abs(held) < POWERS.size) & (held == np.rint(held)), held != 0)
         standing[(standing == Quality.GOOD) & ~usable] = Quality.INVALID
         exponents = np.where(self._exponents & usable, held, 0).astype(np.intp)
@@ -66,11 +75,8 @@ class Scaling:
         quality[lost] = np.where(own == Quality.GOOD, standing[standing != Quality.GOOD], own)
 
 
-def _judge(values: Floats, quality: Qualities, low: Floats, high: Floats) -> None:
+def _judge(values: Floats, quality: Qualities, accepted: npt.NDArray[np.bool_]) -> None:
     """Make NaN of what is no number or out of range, and say why where nothing is said yet."""
-    accepted = (values >= low) & (values <= high)
-    if np.count_nonzero(accepted) == accepted.size:
-        return
     refused = np.flatnonzero(~accepted)
     found = values[refused]
     reason = np.where(

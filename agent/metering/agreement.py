@@ -49,10 +49,11 @@ class Agreement:
     def power(self, reading: Reading) -> None:
         """Take a sample [account unit/h]; a gap before it ends the comparison."""
         first = self._integral.last is None
-        booked = self._integral.book(reading)
-        if not booked and not first:
+        booked = self._integral.add(reading)
+        if booked is not None:
+            self._integrated += booked
+        elif not first:
             self._forget()
-        self._integrated += sum(delta.quanta for delta in booked)
 
     def counter(self, monotonic_ns: int, counted: float, estimated: float) -> None:
         """Take what was counted so far, and how much of it was estimated; an estimate ends the comparison."""

@@ -23,8 +23,13 @@ _STEP_SHARE = 10
 """A clock that is slewed drifts from the monotonic one; only more than 1 s and a tenth of the time is a step."""
 
 
+def bookable(value: float) -> bool:
+    """Whether a value [unit] is an amount in whole quanta: no NaN, nothing infinite or above ±9e12 units."""
+    return -_LARGEST <= value <= _LARGEST
+
+
 def quanta(value: float) -> int:
-    """Return an amount [unit] in whole quanta; raise ValueError for NaN, infinities and more than ±9e12 units."""
+    """Return an amount [unit] in whole quanta; raise ValueError for one that is not `bookable`."""
     if -_LARGEST <= value <= _LARGEST:  # not so NaN
         return round(value * QUANTA_PER_UNIT)
     raise ValueError(f"{value} is no amount that can be booked")
@@ -91,7 +96,7 @@ class Reading:
     @property
     def doubtful(self) -> bool:
         """Whether its value is in doubt, and not only its time: what passed between two is told by another clock."""
-        return self.doubt not in ("", _UNSYNCED)
+        return bool(self.doubt) and self.doubt != _UNSYNCED
 
     def state(self) -> list[Any]:
         """Return the reading as JSON values."""

@@ -28,12 +28,14 @@ from agent.metering.amount import (
     Event,
     Reading,
     Rule,
+    bookable,
     elapsed_ns,
     quanta,
     rise_of,
 )
 from agent.metering.declared import Declared, Late
 from agent.metering.limit import RateLimit
+from agent.metering.step import Step, step_between
 
 _CONFIRMATIONS = 2
 """Further rises that turn a held reading into a new level."""
@@ -89,14 +91,15 @@ class Counter:
         last = self._last
         if last is None:
             return self._begin(reading)
-        rule = self._line(last, reading)
-        if declaration := self._declaration(last, reading, rule):
+        step = step_between(last, reading)
+        rule = self._line(step)
+        if self.declared.pending and (declaration := self._declaration(last, reading, rule)):
             return self._replace(last, (reading,) if rule else (*self._held, reading), declaration)
         if rule is None:
             return self._hold(last, reading)
         if self._held:
             rule = self._release(last, reading, rule)
-        return (self._accept(last, reading, rule),)
+        return (self._accept(step, rule),)
 
     @property
     def last(self) -> Reading | None:
@@ -131,18 +134,15 @@ class Counter:
         late = self._last is not None and elapsed_ns(self._last, reading) <= 0
         if self._last and self._held and not late:
             late = elapsed_ns(self._held[-1], reading) <= 0
-        try:
-            quanta(reading.value)
-        except ValueError:
-            text = f"a reading of {reading.value:.15g} cannot be booked: check type and order in the profile"
-        else:
-            text = f"a reading is not later than the one before ({reading.value:.15g}): refused until time goes on"
-            if not late:
-                self._refusing = False
-                return True
+        if not late and bookable(reading.value):
+            self._refusing = False
+            return True
         self.refused += 1
         if not self._refusing:
             self._refusing = True
+            text = f"a reading of {reading.value:.15g} cannot be booked: check type and order in the profile"
+            if bookable(reading.value):
+                text = f"a reading is not later than the one before ({reading.value:.15g}): refused until time goes on"
             self._tell(reading, Rule.IMPLAUSIBLE, text)
         return False
 
@@ -163,7 +163,7 @@ class Counter:
 
     def _declaration(self, last: Reading, reading: Reading, rule: Rule | None) -> Declaration | None:
         """Return the replacement that leads to a reading; out of line it takes two, for one alone may be wrong."""
-        if not self.declared.pending or not (rule or (self._held and self._continues(last, reading))):
+        if not (rule or (self._held and self._continues(last, reading))):
             return None
         first = self._held[0] if rule is None else reading
         return self.declared.leading(last, first, rule, self.believed)
@@ -189,38 +189,37 @@ class Counter:
         change = Delta(last, first, amount, measured, Rule.REPLACEMENT, declaration)
         return (change, *self._booked(readings))
 
-    def _line(self, last: Reading, reading: Reading) -> Rule | None:
+    def _line(self, step: Step) -> Rule | None:
         """Return the rule by which a reading follows the last accepted one, None when it does not."""
-        rise = rise_of(last, reading)
-        if rise < 0:
+        if step.rise < 0:
             if self._modulus is None:
                 return None
-            allowed = min(self._limit.across(self._gathering_s(last, reading)), self._wrap_share * self._modulus)
-            return Rule.ROLLOVER if 0 <= rise + self._modulus <= allowed else None
-        if rise > self._allowed(last, reading):
+            allowed = min(self._limit.across(self._gathering_s(step.passed_ns)), self._wrap_share * self._modulus)
+            return Rule.ROLLOVER if 0 <= step.rise + self._modulus <= allowed else None
+        if step.rise > self._allowed(step):
             return None
         # A jump does not become energy just because time goes by, only where it may have come a little late.
-        stays = self._held and last.value < self._held[0].value <= reading.value
-        return None if stays and elapsed_ns(last, reading) > self._gap_after_ns else Rule.NORMAL
+        stays = self._held and step.last.value < self._held[0].value <= step.reading.value
+        return None if stays and step.passed_ns > self._gap_after_ns else Rule.NORMAL
 
-    def _allowed(self, last: Reading, reading: Reading) -> float:
-        if last.value == 0.0 and self._limit.untried and self._still_s < _AWAKE_S:
+    def _allowed(self, step: Step) -> float:
+        if step.last.value == 0.0 and self._limit.untried and self._still_s < _AWAKE_S:
             # A meter that boots with its gateway shows zero first and then its total: that is no consumption.
             return self._resolution
-        return self._limit.allowed(quanta(last.value), self._gathering_s(last, reading) + self._late_s)
+        return self._limit.allowed(step.level, self._gathering_s(step.passed_ns) + self._late_s)
 
-    def _gathering_s(self, last: Reading, reading: Reading) -> float:
-        """Return the time [s] a rise since the last accepted reading may have taken."""
-        return elapsed_ns(last, reading) / NS_PER_S + self._still_s
+    def _gathering_s(self, passed_ns: int) -> float:
+        """Return the time [s] a rise may have taken that was seen so long after the last accepted reading."""
+        return passed_ns / NS_PER_S + self._still_s
 
-    def _accept(self, last: Reading, reading: Reading, rule: Rule) -> Delta:
-        rise = rise_of(last, reading)
+    def _accept(self, step: Step, rule: Rule) -> Delta:
+        last, reading, rise = step.last, step.reading, step.rise
         if rule is Rule.ROLLOVER:
             rise += self._modulus or 0
-        gathering_s = self._gathering_s(last, reading)
-        gap = elapsed_ns(last, reading) > self._gap_after_ns
+        gathering_s = self._gathering_s(step.passed_ns)
+        gap = step.passed_ns > self._gap_after_ns
         doubtful = last.doubtful or reading.doubtful
-        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, quanta(last.value), gathering_s):
+        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, step.level, gathering_s):
             rule = Rule.IMPLAUSIBLE
             if not self._over_rating:
                 self._tell(reading, Rule.IMPLAUSIBLE, f"{rise / QUANTA_PER_UNIT:g} more is above the rating: booked")
@@ -228,7 +227,7 @@ class Counter:
             rule = Rule.GAP
         self._over_rating = rule is Rule.IMPLAUSIBLE
         if not doubtful:
-            self._limit.learn(quanta(last.value), rise, gathering_s)
+            self._limit.learn(step.level, rise, gathering_s)
         self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)
         self._last = reading
         return Delta(last, reading, rise, not (gap or doubtful), rule)
@@ -269,7 +268,7 @@ class Counter:
     def _decide_ahead(self, last: Reading) -> Sequence[Delta]:
         """Settle held readings above the last accepted one: real after all, another counter, or still in doubt."""
         first, newest = self._held[0], self._held[-1]
-        jump = rise_of(last, first) / QUANTA_PER_UNIT / self._gathering_s(last, first)
+        jump = rise_of(last, first) / QUANTA_PER_UNIT / self._gathering_s(elapsed_ns(last, first))
         follow = rise_of(first, newest) / QUANTA_PER_UNIT / (elapsed_ns(first, newest) / NS_PER_S)
         if jump <= max(_STEADY * follow, self._limit.unrated):
             if self._limit.confirm(max(jump, follow)):
@@ -293,7 +292,7 @@ class Counter:
         return (Delta(last, first, 0, False, rule), *self._booked((first, *rest)))
 
     def _booked(self, readings: Sequence[Reading]) -> tuple[Delta, ...]:
-        return tuple(self._accept(earlier, later, Rule.NORMAL) for earlier, later in pairwise(readings))
+        return tuple(self._accept(step_between(earlier, later), Rule.NORMAL) for earlier, later in pairwise(readings))
 
     def _take_held(self) -> list[Reading]:
         held, self._held = self._held, []

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, elapsed_ns, quanta
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, bookable, elapsed_ns
 
 _SECONDS_PER_HOUR = 3600.0
 
@@ -29,20 +29,31 @@ class Integral:
         A sample that is not later than the last, or not a number that could be booked, is refused and counted.
         """
         last = self._last
-        if not _bookable(reading.value) or (last is not None and elapsed_ns(last, reading) <= 0):
-            self.refused += 1
-            return ()
-        self._last = reading
+        booked = self.add(reading)
         if last is None:
-            return (Delta(reading, reading, 0, True, Rule.FIRST),)
-        passed_ns = elapsed_ns(last, reading)
-        if passed_ns > self._max_gap_ns:
+            return () if self._last is None else (Delta(reading, reading, 0, True, Rule.FIRST),)
+        if booked is None:
             return ()
+        return (Delta(last, reading, booked, not (last.doubtful or reading.doubtful), Rule.INTEGRAL),)
+
+    def add(self, reading: Reading) -> int | None:
+        """Return what the sample adds [quanta]; None when it is refused, and when nothing is known of the time before.
+
+        That is with the first one, and behind a gap.
+        """
+        last = self._last
+        passed_ns = 0 if last is None else elapsed_ns(last, reading)
+        if not bookable(reading.value) or (last is not None and passed_ns <= 0):
+            self.refused += 1
+            return None
+        self._last = reading
+        if last is None or passed_ns > self._max_gap_ns:
+            return None
         hours = passed_ns / NS_PER_S / _SECONDS_PER_HOUR
         exact = (last.value + reading.value) / 2 * hours * QUANTA_PER_UNIT + self._rest
         booked = round(exact)
         self._rest = exact - booked
-        return (Delta(last, reading, booked, not (last.doubtful or reading.doubtful), Rule.INTEGRAL),)
+        return booked
 
     @property
     def last(self) -> Reading | None:
@@ -62,11 +73,3 @@ class Integral:
         """Go on from what `state` returned earlier."""
         self._last = Reading.restored(state["last"]) if state["last"] else None
         self._rest = state["rest"]
-
-
-def _bookable(value: float) -> bool:
-    try:
-        quanta(value)
-    except ValueError:
-        return False
-    return True

@@ -41,6 +41,7 @@ __all__ = ["MOST_INTERVALS", "ClosedInterval", "Decision", "IntervalBook"]
 MOST_INTERVALS = 2976
 """Intervals that one delta, or an outage, may concern: 31 days of 15 minutes."""
 
+_WITH_HOLES = (Rule.INTEGRAL, Rule.MANUAL)
 _UNKNOWN = {Rule.FIRST, Rule.RESET, Rule.REPLACEMENT}
 """Rules that book nothing because nothing is known: no estimate, hence no gap."""
 
@@ -275,15 +276,16 @@ class IntervalBook:
 
         Only the deltas of integrals, and what people enter, may leave holes: nothing is booked there.
         """
-        if not self._waiting_rules and (delta.start == frontier or delta.rule in {Rule.INTEGRAL, Rule.MANUAL}):
+        joins = delta.start is frontier or delta.start == frontier or delta.rule in _WITH_HOLES
+        if joins and not self._waiting_rules:
             return delta
         return Delta(frontier, delta.end, self._waiting + delta.quanta, False, delta.rule, delta.declared)
 
     def _spread(self, frontier: Reading, slot: Slot, delta: Delta) -> None:
         """Book a delta into the interval around the frontier and all further ones up to its end."""
-        rules = {*self._waiting_rules, str(delta.rule)}
+        rules = [*self._waiting_rules, delta.rule.value]
         if not delta.measured and not delta.doubts and (delta.declared or delta.rule not in _UNKNOWN):
-            rules.add(str(Rule.GAP))
+            rules.append(Rule.GAP.value)
         self._waiting, self._waiting_rules, self._waited_ns, self._newest = 0, [], 0, None
         since_ns, end_ns, from_ns = delta.since_ns, delta.end.time_ns, delta.start.time_ns
         if end_ns - from_ns > MOST_INTERVALS * self._boundaries.length_ns:
@@ -300,7 +302,7 @@ class IntervalBook:
             return
         self._ready.append(slot)
         start_ns, last = self._boundaries.around(max(slot.end_ns, from_ns))[0], self._boundaries.around(end_ns)
-        inside = Stretch(frontier, delta, tuple(sorted(rules)), since_ns, start_ns, last[0], self._closed_to_ns)
+        inside = Stretch(frontier, delta, tuple(sorted({*rules})), since_ns, start_ns, last[0], self._closed_to_ns)
         if start_ns < last[0]:
             self._ready.append(inside)
         self._slot = inside.slot(last, *self._first(last[0]))

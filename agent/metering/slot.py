@@ -93,9 +93,12 @@ class Slot:
         end_ns = delta.end.time_ns
         if end_ns <= self.start_ns:
             return
-        share = course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
+        within = self.start_ns <= since_ns <= end_ns <= self.end_ns
+        share = (
+            delta.quanta if within else course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
+        )
         self.quanta += share
-        if delta.accounted:
+        if delta.measured or delta.accounted:
             self.measured_ns += max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
         if not delta.measured:
             self.estimated += share

@@ -140,7 +140,7 @@ async def feed_wire(data: bytes, tally: Tally, *, rtu: bool) -> None:
     received = b""
     for size in [*sizes, len(reply)]:
         piece, reply = reply[:size], reply[size:]
-        wire.callback_data(piece)
+        wire.data_received(piece)
         if pending.done():
             break
         received += piece
