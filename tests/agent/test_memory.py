@@ -51,6 +51,39 @@ async def test_what_a_change_has_made_garbage_is_thrown_away(monkeypatch: pytest
     assert gone() is None
 
 
+async def test_what_is_free_is_given_back_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    given_back: list[float] = []
+    monkeypatch.setattr(memory, "_SETTLED_AFTER_S", 0.01)
+    monkeypatch.setattr(memory, "_GIVEN_BACK_EVERY_S", 0.01)
+    monkeypatch.setattr(memory, "give_back", lambda: given_back.append(0.0))
+    task = asyncio.create_task(memory.keep_settled(asyncio.Event()))
+
+    await until(lambda: len(given_back) > 3)
+
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def test_free_pages_between_those_in_use_go_back_to_the_system() -> None:
+    program = """if True:
+        from pathlib import Path
+        from agent.memory import give_back
+        def resident():
+            return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+        kept, burst = [], []
+        for number in range(4000):
+            burst.append(bytes(8000))
+            kept.append(bytes(600))
+        before = resident()
+        del burst
+        give_back()
+        print(before - resident())
+    """
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+
+    assert int(done.stdout) > 16_000, "half of the 32 MB of the burst at least [kB]"
+
+
 async def until(done: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
         while not done():  # noqa: ASYNC110  # garbage tells nobody that it is gone
