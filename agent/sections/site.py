@@ -81,6 +81,8 @@ class WindowsSection(Section):
 
     @model_validator(mode="after")
     def _spans_are_longer_than_a_tick(self) -> "WindowsSection":
+        if not self.spans:
+            raise ValueError("no span is named; name at least one, such as '1min'")
         for span in self.spans:
             if seconds(span) < self.tick:
                 raise ValueError(f"span '{span}' is shorter than the tick; make it at least {self.tick:g} s")
