@@ -1,8 +1,5 @@
 """An agent that captures: what went over its lines is on disk, and its own figures tell of it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import orjson
@@ -13,6 +10,7 @@ from agent.service import Agent
 from drivers.capture import Captured, Closed, Note, Section, read_capture
 from drivers.reading import Outcome
 from tests.agent.frames import configured
+from tests.agent.running import running, until
 from tests.modbus_rig import Rig, rig
 
 pytestmark = pytest.mark.integration
@@ -46,23 +44,6 @@ every = "100ms"
 
 def site(folder: Path, device: Rig, *, mode: str = "full", directory: str = "capture", more: str = "") -> SiteConfig:
     return configured(folder, SITE.format(url=device.url, mode=mode, directory=directory) + more)
-
-
-@asynccontextmanager
-async def running(agent: Agent) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(agent.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
-async def until(reached: Callable[[], object]) -> None:
-    async with asyncio.timeout(15):
-        while not reached():  # noqa: ASYNC110  # what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("transport", ["tcp", "rtu+tcp"])

@@ -1,11 +1,9 @@
 """The agent in this process: what keeps running when something in it does not."""
 
 import asyncio
-import itertools
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,8 @@ from agent.config import SiteConfig
 from agent.service import Agent
 from agent.store import StoreError
 from tests.agent.frames import configured, lost_frame
-from tests.modbus_rig import Chunk, Request, rig
+from tests.agent.running import Motor, running, until
+from tests.modbus_rig import rig
 
 SITE = """[site]
 name = "works"
@@ -54,39 +53,6 @@ publish = "100ms"
 
 def site(folder: Path, url: str = "tcp://127.0.0.1:2", tick: str = "100ms") -> SiteConfig:
     return configured(folder, SITE.format(url=url, tick=tick))
-
-
-class Motor:
-    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
-
-    def __init__(self) -> None:
-        self.counts = itertools.count(1_000_000, 7)
-        self.served: list[int] = []
-
-    def __call__(self, request: Request) -> Iterable[Chunk]:
-        values = [0] * request.count
-        at = 0x0010 - request.address
-        if 0 <= at < request.count:
-            self.served.append(next(self.counts))
-            values[at : at + 2] = divmod(self.served[-1], 1 << 16)
-        return [(0, request.reply(values))]
-
-
-@asynccontextmanager
-async def running(agent: Agent) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(agent.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not reached():  # noqa: ASYNC110  # what is waited for has no event
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.integration

@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import socket
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ from agent.config import SiteConfig
 from agent.service import Agent
 from agent.store import read_intervals
 from tests.agent.frames import configured
-from tests.modbus_rig import Chunk, Request, Rig, rig
+from tests.agent.running import Motor, running, until
+from tests.modbus_rig import Rig, rig
 
 pytestmark = pytest.mark.integration
 
@@ -55,26 +55,6 @@ every = "100ms"
 """
 
 
-class Motor:
-    """Answers as generic motors whose counters [0.01 kWh] are seven counts further at every read; notes the first's."""
-
-    def __init__(self) -> None:
-        self.counts: defaultdict[int, Iterator[int]] = defaultdict(lambda: itertools.count(1_000_000, 7))
-        self.served: list[int] = []
-        self.times: list[float] = []
-
-    def __call__(self, request: Request) -> Iterable[Chunk]:
-        values = [0] * request.count
-        at = 0x0010 - request.address
-        if 0 <= at < request.count:
-            counts = next(self.counts[request.unit])
-            if request.unit == 1:
-                self.served.append(counts)
-                self.times.append(asyncio.get_running_loop().time())
-            values[at : at + 2] = divmod(counts, 1 << 16)
-        return [(0, request.reply(values))]
-
-
 class Works:
     """Two lines with a motor each, and an agent."""
 
@@ -91,14 +71,9 @@ class Works:
             text += "".join(DEVICE.format(name=name, line=line, unit=unit) for unit, name in enumerate(names, 1))
         return configured(self.folder, text)
 
-    async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(15):
-            while not reached():  # noqa: ASYNC110  # what is waited for has no event
-                await asyncio.sleep(0.01)
-
     async def takes_over(self, config: SiteConfig) -> None:
         self.agent.reload(config)
-        await self.until(lambda: self.agent.config is config)
+        await until(lambda: self.agent.config is config)
 
     @staticmethod
     def motor(line: Rig) -> Motor:
@@ -125,14 +100,9 @@ class Works:
 async def works(tmp_path: Path) -> AsyncIterator[Works]:
     async with rig("tcp", Motor()) as hall, rig("tcp", Motor()) as yard:
         found = Works(tmp_path, hall, yard)
-        stop = asyncio.Event()
-        task = asyncio.create_task(found.agent.run(stop))
-        try:
-            await found.until(lambda: min(len(found.motor(line).served) for line in (hall, yard)) > 8)
+        async with running(found.agent):
+            await until(lambda: min(len(found.motor(line).served) for line in (hall, yard)) > 8)
             yield found
-        finally:
-            stop.set()
-            await task
 
 
 async def test_an_unchanged_line_misses_no_poll_and_keeps_its_windows_while_others_change(works: Works) -> None:
@@ -142,9 +112,9 @@ async def test_an_unchanged_line_misses_no_poll_and_keeps_its_windows_while_othe
     poller = works.agent.pollers[0]
 
     await works.takes_over(works.config(yard=("motor-2", "motor-3")))
-    await works.until(lambda: works.devices().get("motor-3", {}).get("state") == "online")
+    await until(lambda: works.devices().get("motor-3", {}).get("state") == "online")
     reached = len(motor.served) + 5
-    await works.until(lambda: len(motor.served) > reached)
+    await until(lambda: len(motor.served) > reached)
     after = works.devices()["motor-1"]
 
     assert works.hall.connections == 1
@@ -163,7 +133,7 @@ async def test_a_changed_line_begins_anew_and_its_books_and_windows_go_on(works:
     motor = works.motor(works.yard)
     await works.takes_over(works.config(yard=("motor-2", "motor-3")))
     reached = len(motor.served) + 8
-    await works.until(lambda: len(motor.served) > reached)
+    await until(lambda: len(motor.served) > reached)
     await works.agent.store.flush()
 
     assert works.yard.connections == 2
@@ -174,7 +144,7 @@ async def test_a_changed_line_begins_anew_and_its_books_and_windows_go_on(works:
 
 
 async def test_a_removed_device_ends_and_nothing_of_it_is_retained(works: Works) -> None:
-    await works.until(lambda: works.agent.board.get("hall/motor-2/state") is not None)
+    await until(lambda: works.agent.board.get("hall/motor-2/state") is not None)
     await works.takes_over(works.config(yard=()))
     asked = len(works.yard.requests)
     await asyncio.sleep(0.3)
@@ -195,7 +165,7 @@ async def test_a_device_that_comes_back_continues_its_books(works: Works) -> Non
     await asyncio.sleep(1.2)
     await works.takes_over(both)
     reached = len(motor.served) + 5
-    await works.until(lambda: len(motor.served) > reached)
+    await until(lambda: len(motor.served) > reached)
     works.agent.bookkeeper.close_due(time.time_ns())
     await works.agent.store.flush()
 
@@ -209,9 +179,9 @@ async def test_other_windows_and_intervals_keep_what_is_known(works: Works) -> N
     other = works.config(more)
     before = works.window("motor-1/electricity")
     await works.takes_over(other)
-    await works.until(lambda: works.agent.scribe.counts["window"] > 0)
+    await until(lambda: works.agent.scribe.counts["window"] > 0)
     frames = works.agent.scribe.counts["frames"]
-    await works.until(lambda: works.agent.scribe.counts["frames"] > frames + 6)
+    await until(lambda: works.agent.scribe.counts["frames"] > frames + 6)
 
     assert works.window("motor-1/electricity")["amount"] > before["amount"] > 0
     assert {body["span"] for body in works.agent.recorder.latest_windows} == {"1min", "1h"}
@@ -241,8 +211,8 @@ async def test_the_last_of_several_requests_counts_and_is_answered(
     monkeypatch.setattr(module, "notify", told.append)
     for yard in ((), ("motor-2", "motor-3"), ("motor-3",)):
         works.agent.reload(works.config(yard=yard))
-    await works.until(lambda: set(works.devices()) == {"motor-1", "motor-3"})
-    await works.until(lambda: "READY=1" in told)
+    await until(lambda: set(works.devices()) == {"motor-1", "motor-3"})
+    await until(lambda: "READY=1" in told)
 
 
 async def test_an_address_that_is_taken_leaves_the_former_configuration(
@@ -257,8 +227,8 @@ async def test_an_address_that_is_taken_leaves_the_former_configuration(
         other.listen()
         taken = other.getsockname()[1]
         works.agent.reload(works.config(WINDOWS + f'[http]\nlisten = "127.0.0.1:{taken}"\n', yard=()))
-        await works.until(lambda: "is not taken over" in caplog.text)
-        await works.until(lambda: works.agent.api is not None and works.agent.api.port != 0)
+        await until(lambda: "is not taken over" in caplog.text)
+        await until(lambda: works.agent.api is not None and works.agent.api.port != 0)
 
     assert works.agent.config is listening
     assert set(works.devices()) == {"motor-1", "motor-2"}

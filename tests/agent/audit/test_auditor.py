@@ -1,13 +1,9 @@
 """A running agent proves its records: evidence with its documents, one key, seals that outsiders can check."""
 
-import asyncio
 import base64
 import hashlib
-import itertools
 import json
 import stat
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +19,8 @@ from agent.service import Agent
 from agent.store import GENESIS, read_chained
 from tests.agent.audit.test_merkle import by_definition
 from tests.agent.frames import configured
-from tests.modbus_rig import Chunk, Request, rig
+from tests.agent.running import Motor, running, until
+from tests.modbus_rig import rig
 
 SITE = """[site]
 name = "works"
@@ -61,37 +58,6 @@ seal_every = "1s"
 
 def site(folder: Path, url: str = "tcp://127.0.0.1:1", more: str = "") -> SiteConfig:
     return configured(folder, SITE.format(url=url) + more)
-
-
-class Motor:
-    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
-
-    def __init__(self) -> None:
-        self.counts = itertools.count(1_000_000, 7)
-
-    def __call__(self, request: Request) -> Iterable[Chunk]:
-        values = [0] * request.count
-        at = 0x0010 - request.address
-        if 0 <= at < request.count:
-            values[at : at + 2] = divmod(next(self.counts), 1 << 16)
-        return [(0, request.reply(values))]
-
-
-@asynccontextmanager
-async def running(agent: Agent) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(agent.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        await task
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not reached():  # noqa: ASYNC110  # what is waited for has no event
-            await asyncio.sleep(0.02)
 
 
 def chain(folder: Path) -> list[dict[str, Any]]:

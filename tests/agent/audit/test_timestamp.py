@@ -15,7 +15,8 @@ from aiohttp import web
 
 from agent.service import Agent
 from tests import certificates
-from tests.agent.audit.test_auditor import chain, check_by_hand, running, site, until
+from tests.agent.audit.test_auditor import chain, check_by_hand, site
+from tests.agent.running import running, until
 
 pytestmark = pytest.mark.integration
 

@@ -27,7 +27,8 @@ from agent.store import read_chained, record_hash
 from agent.store.schema import read_inventory, to_row, write_inventory
 from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
-from tests.agent.audit.test_auditor import Motor, running, site, until
+from tests.agent.audit.test_auditor import site
+from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
 
 pytestmark = pytest.mark.integration

@@ -26,6 +26,7 @@ from agent.commands import run as module
 from agent.commands.outcome import Exit
 from agent.config import SiteConfig, load_config
 from agent.store import read_chained, read_intervals, record_hash
+from tests.agent.running import Motor
 from tests.modbus_rig import Chunk, Request, rig
 from tests.servers import free_port, mosquitto, running_mosquitto
 from tests.soak.books import open_quanta
@@ -35,25 +36,6 @@ pytestmark = pytest.mark.integration
 COUNTER = 0x0010
 ACCOUNT = "motor-1/electricity"
 ENOUGH_S = 20.0
-
-
-class Motor:
-    """Answers as a generic motor whose counter [0.01 kWh] is seven counts further at every read."""
-
-    def __init__(self) -> None:
-        self.counts = itertools.count(1_000_000, 7)
-        self.served: list[int] = []
-
-    def has_served(self, count: int) -> bool:
-        return len(self.served) >= count
-
-    def __call__(self, request: Request) -> Iterable[Chunk]:
-        values = [0] * request.count
-        at = COUNTER - request.address
-        if 0 <= at < request.count:
-            self.served.append(next(self.counts))
-            values[at : at + 2] = divmod(self.served[-1], 1 << 16)
-        return [(0, request.reply(values))]
 
 
 SITE = """

@@ -25,7 +25,8 @@ from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
 from simulators.cli import main
 from tests.agent.frames import configured
-from tests.agent.test_capturing import SITE, running, until
+from tests.agent.running import running, until
+from tests.agent.test_capturing import SITE
 from tests.drivers.capture.exchanges import BOOT, LINES, answered, framed
 from tests.modbus_rig import rig
 
