@@ -17,7 +17,7 @@ _LARGEST_INTEGER = 2**53 - 1
 WEIGHED = frozenset(
     {
         *("energy_kwh", "kgce", "kgce_equivalent", "scope", "co2_kg", "co2_location_kg", "co2_market_kg"),
-        *("ch4_kg", "n2o_kg", "co2e_kg", "gwp", "unverified", "factor", "market_factor"),
+        *("ch4_kg", "n2o_kg", "co2e_kg", "gwp", "unverified", "factor", "market_factor", "kgce_equivalent_source"),
     }
 )
 """Keys of a record that follow from its amount and the factors."""
@@ -115,6 +115,8 @@ def weighed_body(amount: float, green: float, weight: Conversion | None) -> bodi
         return {}
     location, market = weight.co2_kg_per_unit or 0.0, weight.co2_market_kg_per_unit or 0.0
     body = bodies.weighed(amount, weight, location=amount * location, market=(amount - green) * market)
+    if weight.kgce_equivalent_source:
+        body["kgce_equivalent_source"] = weight.kgce_equivalent_source
     body["factor"] = bodies.factor(weight.factor)
     if weight.market_factor is not None:
         body["market_factor"] = bodies.factor(weight.market_factor)

@@ -10,9 +10,11 @@ from itertools import groupby
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.bundle.coal import coal
 from agent.bundle.tally import Account, Tally
 from agent.bundle.trail import Trail
 from agent.carbon.errors import CarbonError
+from agent.carbon.factor_set import FactorSet, GridRow
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT
@@ -66,6 +68,7 @@ def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, capt
         "reservations": tally.told(),
         "revised": _revised(tally),
         "factors": list(_factors(tally, ground.library)),
+        "coal": list(coal(config, ground.library, _carriers(tally, ground))),
         "meters": [_meter(device, tally, config) for device in config.devices],
         "events": trail.events,
         "evidence": trail.evidence,
@@ -76,6 +79,13 @@ def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, capt
         "unsealed": trail.unsealed,
         **({"example": tally.example} if tally.example else {}),
     }
+
+
+def _carriers(tally: Tally, ground: Ground) -> Iterator[tuple[PlantAccount, Account]]:
+    """Yield the accounts of carriers that have records, with what is known of them."""
+    for account in ground.accounts:
+        if account.carrier and account.name in tally.accounts:
+            yield account, tally.accounts[account.name]
 
 
 def _accounts(tally: Tally, ground: Ground) -> Iterator[Body]:
@@ -163,12 +173,22 @@ def _factors(tally: Tally, library: FactorLibrary) -> Iterator[Body]:
         except CarbonError:
             yield body | {"source": ""}
             continue
-        sources = [row.source for row in owner.grid if row.region == used["id"] and row.value == used.get("value")]
+        published = [row for row in owner.grid if row.region == used["id"] and row.value == used.get("value")]
+        sources = [row.source for row in published]
         if used["id"] in owner.rows:
             sources = [owner.rows[used["id"]].source]
         same = owner.version == used["version"]
+        body |= _validity(owner, published)
         body |= {"title": owner.title, "title_zh": owner.title_zh, "issuer": owner.issuer}
         yield body | {"source": sources[0] if sources else owner.source, **({} if same else {"other_version": True})}
+
+
+def _validity(owner: FactorSet, published: Sequence[GridRow]) -> Body:
+    """Return the year a grid's factor is of, else from when and until when its set is in force."""
+    if published:
+        return {"year": published[0].year}
+    days = {"effective": owner.effective, "expires": owner.expires}
+    return {key: day.isoformat() for key, day in days.items() if day}
 
 
 def _meter(device: DeviceSection, tally: Tally, config: SiteConfig) -> Body:

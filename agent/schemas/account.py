@@ -172,6 +172,8 @@ class Interval(Placed, Weighed, Chained):
     output: str | None = None
     """Name of the output this tells of, which weighs nothing; absent for an account."""
     evidence: Evidence
+    kgce_equivalent_source: str | None = None
+    """Which coal rate `kgce_equivalent` is by, of which year and from where."""
     factor: FactorMeta | None = None
     """Factor by which CO2 was computed; without CO2, the coefficient of standard coal. Absent for an output."""
     market_factor: FactorMeta | None = None

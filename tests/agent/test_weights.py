@@ -10,6 +10,7 @@ import pytest
 from agent.carbon.conversion import Conversion, mean_of
 from agent.carbon.emission import Choices, conversion
 from agent.carbon.factors import FactorLibrary
+from agent.interval_body import weighed_body
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -99,6 +100,14 @@ def test_what_one_part_does_not_have_the_mean_does_not_have() -> None:
     assert (before.kgce_equivalent_per_unit, after.kgce_equivalent_per_unit) == (None, 0.3)
     assert mean.kgce_equivalent_per_unit is None
     assert mean.kgce_per_unit == pytest.approx(0.1229)
+
+
+def test_a_record_with_an_equivalent_value_says_by_which_coal_rate() -> None:
+    before, after = (weighed_body(10.0, 0.0, electricity(date(year, 7, 1))) for year in (2025, 2026))
+
+    said = "0.3 kgce/kWh, coal rate of 2025 (Document 7); GB/T 2589-2020 Table A.2"
+    assert (after["kgce_equivalent"], after["kgce_equivalent_source"]) == (3.0, said)
+    assert not {"kgce_equivalent", "kgce_equivalent_source"} & before.keys()
 
 
 def test_one_unverified_part_marks_the_mean_unless_nothing_came_of_it() -> None:

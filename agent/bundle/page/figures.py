@@ -8,6 +8,7 @@ from agent.bundle.page.view import Body, View, number_of
 
 _COUNTED = "kWh"
 """Unit of what is energy as it is counted, by no factor."""
+_VALIDITY = ("year", "effective", "expires")
 _FACTOR_COLUMNS = ("factor", "value", "source", "confidence", "used")
 
 
@@ -158,6 +159,7 @@ def factors(view: View) -> str:
         value = f"{text(value)}<br>{text(each.get('unit', ''))}"
         title = each.get("title_zh" if words.language == "zh-CN" else "title", "")
         source = [text(part) for part in (title, each.get("source"), each.get("note")) if part]
+        source += [text(words(f"factor.{key}", value=each[key])) for key in _VALIDITY if key in each]
         source.append(code(each["version"]))
         if each.get("other_version"):
             source.append(doubtful(words("factor.other")))
@@ -168,7 +170,21 @@ def factors(view: View) -> str:
         used += f" … {text(last)}" if last != view.short(each["first"])[:10] else ""
         rows.append([name, value, "<br>".join(source), shown, used])
     note = paragraph(text(words("factors.text")))
-    return view.heading("factors") + note + table([*map(words, _FACTOR_COLUMNS)], rows)
+    return view.heading("factors") + note + table([*map(words, _FACTOR_COLUMNS)], rows) + _coal(view)
+
+
+def _coal(view: View) -> str:
+    """Return what the standard coal of the accounts was worked out by."""
+    words, rows = view.words, []
+    for each in view.summary["coal"]:
+        source, value = [text(each["source"])], [text(f"{each['kgce']:.10g}")]
+        if "equivalent" in each:
+            source.append(text(words("coal.equivalent", source=each["equivalent_source"])))
+            value.append(text(f"{each['equivalent']:.10g}"))
+        rows.append([text(", ".join(each["accounts"])), "<br>".join(value), text(each["unit"]), "<br>".join(source)])
+    heads = [*map(words, ("used", "coal.value", "unit", "source"))]
+    title = f"<h3>{text(words('coal'))}</h3>\n" + paragraph(text(words("coal.text")))
+    return title + table(heads, rows, right=(1,)) if rows else ""
 
 
 def meters(view: View) -> str:

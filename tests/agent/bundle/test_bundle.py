@@ -333,3 +333,24 @@ def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> Non
     page = inspect(works.bundle).read("index.html").decode()
     assert "EXPIRED within the period" in page
     assert "<script" not in page
+
+
+def test_the_page_says_by_which_coefficients_standard_coal_was_worked_out_and_which_factors_were_in_force(
+    works: Works,
+) -> None:
+    inspection = inspect(works.bundle)
+    summary = orjson.loads(inspection.read("summary.json"))
+
+    of_power = next(each for each in summary["coal"] if "main-meter/electricity" in each["accounts"])
+    assert (of_power["unit"], of_power["kgce"]) == ("kWh", 0.1229)
+    assert of_power["source"] == "0.1229 kgce/kWh (GB/T 2589-2020 Table A.2)"
+    of_gas = next(each for each in summary["coal"] if "boiler-1/natural_gas" in each["accounts"])
+    assert of_gas["kgce"] == pytest.approx(38.931 / 29.3076)
+    assert {each["set"]: each.get("year", each.get("effective")) for each in summary["factors"]} == {
+        "GB/T 32151.34-2024": "2025-03-01",
+        "CN-grid-2023": 2023,
+    }
+    for name, words in (("index.html", ("Standard coal", "in force since 2025-03-01", "of the data of 2023")),
+                        ("index.zh-CN.html", ("标准煤", "2025-03-01 起实施", "2023 年数据"))):  # fmt: skip
+        shown = inspection.read(name).decode()
+        assert [word for word in (*words, "0.1229 kgce/kWh (GB/T 2589-2020 Table A.2)") if word not in shown] == []
