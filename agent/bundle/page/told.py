@@ -98,7 +98,7 @@ NAMES = {
     "declared": "有人申报了换表或初始读数",
     "entered": "有人录入了用量",
     "revised": "时段记录按现行因子重新折算",
-    "unreadable": "以前运行留下的账目无法读取，已另存",
+    "unreadable": "以前运行留下的账簿无法读取，已另存",
     "clock_step": "时钟被调整",
     "polls_given_up": "时间得知之前的轮询未全部保留",
     "device_learned": "设备拒绝某些请求，此后改变请求方式",

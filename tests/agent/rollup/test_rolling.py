@@ -60,7 +60,7 @@ class Plant:
         config = self.config
         self.ledger = Ledger(config, LIBRARY, start_ns=START)
         self.worked_out = worked_out_accounts(config, self.ledger)
-        for second in range(901):
+        for second in range(900):
             self.ledger.tick(second * S)
         for name, position in self.ledger.position.items():
             amount = AMOUNTS.get(name, 0.0)
@@ -70,7 +70,7 @@ class Plant:
             self.ledger.row[ESTIMATED, position] = 5.0 if name == "press/electricity" else 0.0
             self.ledger.row[CO2_KG, position] = amount * ((weight and weight.co2_kg_per_unit) or 0.0)
             self.ledger.row[CO2_MARKET_KG, position] = amount * ((weight and weight.co2_market_kg_per_unit) or 0.0)
-        self.ledger.tick(901 * S)
+        self.ledger.tick(900 * S)
 
     @property
     def window(self) -> WindowFigures:
