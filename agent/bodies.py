@@ -4,10 +4,11 @@ Keys carry their unit; a value that is missing is an absent key; numbers are fin
 to six decimals, the resolution in which amounts are booked.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
@@ -20,6 +21,8 @@ from drivers.quantity import Kind
 from drivers.reading import Frame, Quality
 
 Body = dict[str, Any]
+Values = Sequence[float] | npt.NDArray[np.float64]
+"""The figures of one account by the kinds of `agent.columns`."""
 
 _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""
@@ -121,8 +124,8 @@ def account_window(
     site: str, account: Account, figures: WindowFigures, column: int, weight: Conversion | None, time_ns: int
 ) -> Body:
     """Return the rolling figures of one account over one span."""
-    values = figures.values[:, column]
-    amount = float(values[AMOUNT])
+    values = figures.values[:, column].tolist()
+    amount = values[AMOUNT]
     body: Body = {
         "schema": "energy-agent/window/1",
         "site": site,
@@ -143,12 +146,12 @@ def account_window(
     return body
 
 
-def coverage(values: np.ndarray[Any, np.dtype[np.float64]], figures: WindowFigures) -> float:
+def coverage(values: Values, figures: WindowFigures) -> float:
     """Return the share of the whole span that was measured, 0 to 1."""
     return min(1.0, rounded(float(values[MEASURED_S]) / figures.span_s))
 
 
-def _estimated(values: np.ndarray[Any, np.dtype[np.float64]]) -> float:
+def _estimated(values: Values) -> float:
     return share(float(values[ESTIMATED]), float(values[AMOUNT]))
 
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -83,7 +84,13 @@ def event_body(site: str, time_ns: int, **said: object) -> dict[str, Any]:
 def rfc3339(time_ns: int) -> str:
     """Return a wall clock time (Unix, ns) as UTC with microseconds, cut and not rounded."""
     seconds, rest = divmod(time_ns, NS_PER_S)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 1000:06d}Z"
+    return f"{_second(seconds)}.{rest // 1000:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    """Return a Unix time [s] without its zone; of one second there are thousands of records."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
 
 
 def unix_ns(moment: datetime) -> int:

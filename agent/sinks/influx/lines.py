@@ -9,6 +9,7 @@ overwrite each other, the contract's tags tell them apart: the name of an intens
 period of a roll-up, or the name of a shift, in `span`; an alarm's name begins its fields.
 """
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -24,6 +25,8 @@ _TAGS = ("site", "area", "device", "account", "span")
 # Line protocol, "special characters": a comma, an equals sign or a blank in a key or tag takes a backslash. A
 # backslash of its own and a line end have no form there.
 _ESCAPES = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\\": "/", "\n": r"\ ", "\r": r"\ ", "\t": r"\ "})
+_SPECIAL = re.compile(r"[,= \\\n\r\t]")
+_NUMBERS = (int, float)
 _SEALED = ("root", "head", "signature")
 """The only texts that are kept: without them a seal proves nothing."""
 
@@ -38,21 +41,22 @@ def line(record: Record) -> str | None:
     prefix = f"{body['alarm']}_" if record.kind == ALARM else ""
     values = body.pop("values", {})
     fields = _fields(body, prefix) + (_fields(values, "") if isinstance(values, Mapping) else [])
-    fields += _qualities(body.get("quality"))
+    if (quality := body.get("quality")) is not None:
+        fields += _qualities(quality)
     if record.kind == SEAL:
         # 48 bits of the root, which a float holds exactly: for databases that keep numbers only.
         fields.append(f"root_prefix={float(int(str(body['root']).removeprefix('sha256:')[:12], 16))!r}")
         fields += [f'{name}="{body[name]}"' for name in _SEALED]
     if not fields:
         return None
-    head = [record.kind, *(f"{name}={str(value).translate(_ESCAPES)}" for name in _TAGS if (value := body.get(name)))]
+    head = [record.kind, *[f"{name}={_escaped(str(value))}" for name in _TAGS if (value := body.get(name))]]
     return f"{','.join(head)} {','.join(fields)} {record.time_ns}"
 
 
 def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
     found = []
     for key, value in body.items():
-        if isinstance(value, int | float):
+        if isinstance(value, _NUMBERS):
             head, count = _named(prefix, key)
             found.append(f"{head}{int(value)}i" if count else f"{head}{float(value)!r}")
     return found
@@ -73,4 +77,4 @@ def _qualities(quality: object) -> list[str]:
 
 
 def _escaped(key: str) -> str:
-    return key.translate(_ESCAPES)
+    return key.translate(_ESCAPES) if _SPECIAL.search(key) else key

@@ -13,6 +13,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from agent.sinks import SinkUnavailable
+from agent.sinks.mqtt.reading import Reading
 from agent.sinks.mqtt.reasons import ABOUT_A_MESSAGE, ending
 
 ANSWER_S = 20.0
@@ -79,6 +80,7 @@ class Connection(aiomqtt.Client):
         self._largest = 0
         self._let_go = False
         self._properties_out = _PackedOnce() if options["protocol"] == aiomqtt.ProtocolVersion.V5 else None
+        Reading(self._client)
 
     @property
     def lost(self) -> asyncio.Future[None]:
