@@ -26,6 +26,9 @@ _LONGEST_PATH = 100
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _OWN = frozenset({SUMS, SIGNATURE, MANIFEST})
 
+NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What values may do to those who add them up: whoever has a key can sign anything."""
+
 Head = Mapping[str, Any]
 """What a manifest says besides its members."""
 

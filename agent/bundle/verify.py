@@ -13,12 +13,13 @@ from agent import __version__
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING, ChainReport, verify_chain
-from agent.bundle.form import BundleError, Manifest
+from agent.bundle.form import NONSENSE, BundleError, Manifest
 from agent.bundle.gather import DOCUMENTS, RECORDS, SUMMARY, captures_of, lines
 from agent.bundle.inspect import Inspection, inspect
 from agent.bundle.materials import ground_of
 from agent.bundle.page import PAGES, page
 from agent.bundle.recomputed import Recomputed, captured, recompute
+from agent.bundle.rollups import judge_rollups
 from agent.bundle.stamped import judge_stamps
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.tally import Tally
@@ -34,8 +35,6 @@ _MOST = 20
 _LONGEST_RECORD = 16 << 20
 """Bytes; a longer line of a forged file is taken for several."""
 _LARGEST_OWN = 256 << 20
-_NONSENSE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What values may do to those who add them up: whoever has a key can sign anything."""
 
 
 def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
@@ -70,6 +69,7 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
         documents.mkdir()
         _unpack_documents(verdict, inspection, documents)
         _judge_figures(verdict, inspection, manifest, documents)
+        judge_rollups(verdict, inspection, documents, Path(work))
         _judge_readings(verdict, inspection, manifest, documents, Path(work))
     return verdict
 
@@ -154,7 +154,7 @@ def _judge_figures(verdict: Verdict, inspection: Inspection, manifest: Manifest,
     except BundleError as error:
         verdict.unchecked(FIGURES, f"{error}")
         return
-    except _NONSENSE as error:
+    except NONSENSE as error:
         verdict.fails(FIGURES, f"{RECORDS}: cannot be added up ({type(error).__name__}: {error})")
         return
     worked_out = orjson.loads(orjson.dumps(found))
@@ -196,7 +196,7 @@ def _own(inspection: Inspection, path: str) -> bytes:
 def _judge_pages(verdict: Verdict, inspection: Inspection, summary: Body, head: Mapping[str, Any]) -> None:
     plain = {key: value for key, value in head.items() if key != "schema"}
     for path, language in PAGES.items():
-        with contextlib.suppress(*_NONSENSE):  # what makes no page is of another version, or forged
+        with contextlib.suppress(*NONSENSE):  # what makes no page is of another version, or forged
             if _own(inspection, path) == page(summary, plain, language):
                 continue
         if head["software"] == __version__:

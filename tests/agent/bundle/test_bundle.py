@@ -13,8 +13,10 @@ from agent.audit.outside import OutsideSeal, sound_seals
 from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING
+from agent.bundle.gather import ROLLUPS
 from agent.bundle.inspect import inspect
 from agent.bundle.page import page
+from agent.bundle.rollups import SUMS
 from agent.bundle.summary import period_ns
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import State, Verdict
@@ -69,7 +71,7 @@ def test_every_part_of_an_untouched_bundle_holds(works: Works) -> None:
     verdict = verify(works.bundle, known)
     assert verdict.right, verdict.checks
     holding = {each.name for each in verdict.of(State.HOLDS)}
-    assert holding == {ARCHIVE, KEY, CHAIN, SEALS, FIGURES, PAGE, READINGS}
+    assert holding == {ARCHIVE, KEY, CHAIN, SEALS, FIGURES, PAGE, SUMS, READINGS}
     assert READINGS not in {each.name for each in verdict.of(State.UNCHECKED)}, verdict.checks
 
 
@@ -289,6 +291,22 @@ def test_a_capture_that_is_still_being_written_is_named_where_the_period_reaches
         done = command("bundle", str(works.config), "--from", start, "--to", end, "--out", str(out))
         being_written.unlink()
         assert (f"still being written, so not in it: {name}" in done.stdout) is told, done.stdout
+
+
+def test_a_roll_up_that_says_otherwise_than_its_records_is_named(works: Works, tmp_path: Path) -> None:
+    assert _states(verify(works.bundle))[SUMS] == {State.HOLDS}
+    rollups = [orjson.loads(line) for line in inspect(works.bundle).read(ROLLUPS).splitlines()]
+    chosen = [each for each in rollups if each["account"] == "site/electricity"][-2]
+    chosen["co2_kg"] += 1
+    content = b"".join(orjson.dumps(each) + b"\n" for each in rollups)
+    verdict = verify(remade(works.bundle, tmp_path / "forged.tar", works.key, {ROLLUPS: content}))
+    (wrong,) = verdict.of(State.FAILS)
+
+    assert wrong.name == SUMS
+    assert f"site/electricity, interval {chosen['start']}" in wrong.text
+    assert "co2_kg is " in wrong.text
+    nonsense = remade(works.bundle, tmp_path / "nonsense.tar", works.key, {ROLLUPS: b'{"end": 1}\n'})
+    assert "cannot be added up again" in _first(verify(nonsense))[1]
 
 
 def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: Works) -> None:
