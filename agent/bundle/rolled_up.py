@@ -114,9 +114,8 @@ class RollupCheck:
             return
         made = self._made(told, total)
         keys = (told.keys() & made.keys() if self._other_version else told.keys() | made.keys()) - _SAID
-        difference = first_difference(
-            *({key: each[key] for key in sorted(keys) if key in each} for each in (told, made))
-        )
+        one, other = ({key: each[key] for key in sorted(keys) if key in each} for each in (told, made))
+        difference = first_difference(one, other)
         if difference is None:
             self.found.same += 1
         elif total.digest.decode() == told["source"]["hash"]:
