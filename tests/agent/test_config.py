@@ -212,7 +212,7 @@ def test_an_account_counts_once_in_an_intensity(tmp_path: Path) -> None:
 
 
 def test_windows_without_a_span_are_refused(tmp_path: Path) -> None:
-    (problem,) = complaints(tmp_path, GOOD + '\n[windows]\nspans = []\n')
+    (problem,) = complaints(tmp_path, GOOD + "\n[windows]\nspans = []\n")
 
     assert "no span is named: name at least one, such as '1min'" in problem
 
