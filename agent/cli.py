@@ -2,7 +2,6 @@
 
 import argparse
 import errno
-import gc
 import io
 import logging
 import math
@@ -66,13 +65,9 @@ def _positive(text: str) -> float:
 
 
 def _run(given: Arguments) -> Exit:
-    gc.disable()  # until the agent has settled: nothing that is loaded is garbage
-    try:
-        from agent.commands.run import run
+    from agent.commands.start import start
 
-        return run(given.config)
-    finally:
-        gc.enable()
+    return start(given.config)
 
 
 def _check(given: Arguments) -> Exit:

@@ -14,10 +14,10 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.alarms import ALARMS, AlarmDesk
-from agent.api import ApiError, LocalApi
+from agent.api.errors import ApiError
 from agent.audit.auditor import Auditor
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
@@ -48,6 +48,9 @@ from agent.store import Store, StoreError
 from agent.taking_up import take_up
 from agent.tape import WritingTape
 from agent.tape.opening import books_of
+
+if TYPE_CHECKING:
+    from agent.api.server import LocalApi
 
 _log = logging.getLogger(__name__)
 
@@ -112,9 +115,11 @@ class Agent:
     def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
         return line_poller(config, line, self.recorder, self.alarms, self.store, self.tape)
 
-    def _api(self, config: SiteConfig) -> LocalApi | None:
+    def _api(self, config: SiteConfig) -> "LocalApi | None":
         if not config.http:
             return None
+        from agent.api.server import LocalApi  # noqa: PLC0415 -- its library takes 11 MB, which many agents can do without
+
         return LocalApi(
             config.http,
             config.path.parent,

@@ -1,5 +1,1 @@
 """The local HTTP API: state, health, metrics, intervals and what happens, from the running agent. It only reads."""
-
-from agent.api.server import ApiError, LocalApi
-
-__all__ = ["ApiError", "LocalApi"]

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
+from agent.api.errors import ApiError
 from agent.api.intervals import content, page, question
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
@@ -38,10 +39,6 @@ _REMEDIES = {
 }
 _OPEN = frozenset({"/healthz"})
 """Resources that need no token: a load balancer or watchdog asks for them."""
-
-
-class ApiError(Exception):
-    """Raised when the API cannot listen; its text says where, why and what to do."""
 
 
 def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:

@@ -18,7 +18,6 @@ from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, EVIDENCE
 from agent.scribe import Scribe
 from agent.store import canonical
-from agent.web import ClientError, ClientSession, ClientTimeout
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +107,8 @@ def _token(response: Any, request: Any, wanted: bytes) -> bytes:
 
 
 async def _posted(url: str, request: bytes) -> bytes:
+    from agent.web import ClientError, ClientSession, ClientTimeout  # noqa: PLC0415 -- as above
+
     headers = {"Content-Type": "application/timestamp-query", "Accept": "application/timestamp-reply"}
     timeout = ClientTimeout(total=_TIMEOUT_S)
     # Made anew for each: once a day is rare, and a context with all authorities takes half a megabyte.

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from agent.api import ApiError
+from agent.api.errors import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config

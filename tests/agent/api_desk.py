@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import aiohttp
 import orjson
 
-from agent.api import LocalApi
+from agent.api.server import LocalApi
 from agent.board import Board
 from agent.record import Record
 from agent.sections import HttpSection

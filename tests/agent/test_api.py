@@ -10,7 +10,7 @@ import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.api import ApiError
+from agent.api.errors import ApiError
 from agent.config import load_config
 from agent.sections import HttpSection
 from agent.service import Agent

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agent.api import LocalApi
 from agent.api.intervals import question
+from agent.api.server import LocalApi
 from agent.board import Board
 from agent.record import rfc3339
 from agent.sections import HttpSection

@@ -105,3 +105,32 @@ def test_the_web_library_trusts_nobody_by_itself_and_the_environment_stays() -> 
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
     assert done.stdout.split("\n")[:3] == ["[0, 0]", "True", "/etc/of-the-plant.pem False"]
+
+
+def test_all_threads_share_one_heap_and_numpy_starts_none() -> None:
+    program = """
+import ctypes, os, sys, threading
+from agent.memory import begin_frugally
+begin_frugally()
+import numpy
+print(len(os.listdir("/proc/self/task")), flush=True)
+for _ in range(3):
+    thread = threading.Thread(target=lambda: [bytes(1000) for _ in range(1000)])
+    thread.start()
+    thread.join()
+library = ctypes.CDLL(None)
+library.fdopen.restype = ctypes.c_void_p
+out = ctypes.c_void_p(library.fdopen(1, b"w"))
+library.malloc_info(0, out)
+library.fflush(out)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    threads, _, heaps = done.stdout.partition("\n")
+    assert threads == "1"
+    assert heaps.count("<heap nr=") == 1
+
+
+def test_an_agent_that_neither_serves_nor_writes_over_http_does_not_load_the_library_for_it() -> None:
+    program = "import sys, agent.commands.run, agent.sinks.mqtt; print('aiohttp' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
