@@ -4,8 +4,9 @@ import random
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,12 @@ import pytest
 from agent.audit.verify import verify_chain
 from agent.record import Record
 from agent.store import Lane, Store, StoreError
+from tests.agent.store import stores
 
 _NOW = 1_795_162_800_000_000_000
 PAGE = 4096
 
-
-@asynccontextmanager
-async def opened(path: Path, *, commit_every_s: float = 60) -> AsyncIterator[Store]:
-    store = Store(path, max_size=64 << 20, commit_every_s=commit_every_s, sinks=("mqtt",), site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+opened = partial(stores.opened, commit_every_s=60)
 
 
 async def filled(path: Path, count: int = 2000) -> list[Record]:

@@ -3,26 +3,17 @@
 import asyncio
 import resource
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 
 from agent.store import Lane, Store, StoreStatus, store_alarms
+from tests.agent.store.stores import opened
 
 _NOW = 1_795_162_800_000_000_000
-
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
-    store = Store(path, max_size=64 << 20, commit_every_s=0.02, sinks=("mqtt",), site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @contextmanager

@@ -3,8 +3,9 @@
 import shutil
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, closing
+from collections.abc import Callable
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -12,18 +13,11 @@ import pytest
 
 from agent.record import Record
 from agent.store import Lane, Store, StoreError, discard_dead_letters, read_intervals, read_status, store_alarms
+from tests.agent.store import stores
 
 _NOW = 1_795_162_800_000_000_000
 
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
-    store = Store(path, max_size=64 << 20, commit_every_s=60, sinks=("mqtt",), site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+opened = partial(stores.opened, commit_every_s=60)
 
 
 async def take(store: Store) -> list[Record]:

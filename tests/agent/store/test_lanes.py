@@ -1,26 +1,18 @@
 """What is peeked, acknowledged and kept when fresh records pass older ones."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agent.record import Record
 from agent.store import Lane, Store, StoreError, read_status
+from tests.agent.store import stores
 
 _NOW = 1_795_162_800_000_000_000
 
-
-@asynccontextmanager
-async def opened(path: Path, *, sinks: tuple[str, ...] = ("mqtt",), max_size: int = 64 << 20) -> AsyncIterator[Store]:
-    store = Store(path / "store.db", max_size=max_size, commit_every_s=60, sinks=sinks, site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+opened = partial(stores.opened, commit_every_s=60)
 
 
 async def append(store: Store, count: int, kind: str = "telemetry") -> list[int]:
@@ -42,7 +34,7 @@ async def take(store: Store, limit: int, *, sink: str = "mqtt", after: int = 0, 
 
 
 async def test_fresh_records_pass_the_backlog_and_come_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 20)
 
         assert await take(store, 4) == [1, 2, 3, 4]
@@ -58,14 +50,14 @@ async def test_fresh_records_pass_the_backlog_and_come_once(tmp_path: Path) -> N
 
 
 async def test_what_was_acknowledged_out_of_order_survives_a_restart(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 20)
         await take(store, 2)
         await take(store, 5, after=10)
         await take(store, 1, after=18)
 
     assert read_status(tmp_path / "store.db").sinks["mqtt"].oldest_seq == 3
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         assert store.unsettled("mqtt") == 12
         assert await take(store, 100) == [3, 4, 5, 6, 7, 8, 9, 10]
         assert await take(store, 100) == [16, 17, 18]
@@ -73,7 +65,7 @@ async def test_what_was_acknowledged_out_of_order_survives_a_restart(tmp_path: P
 
 
 async def test_alarms_go_ahead_of_everything_and_only_once(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 5)
         await append(store, 2, "alarm")
         await append(store, 3)
@@ -87,7 +79,7 @@ async def test_alarms_go_ahead_of_everything_and_only_once(tmp_path: Path) -> No
 
 
 async def test_an_alarm_that_was_not_acknowledged_is_the_oldest_that_waits(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 2)
         await append(store, 1, "alarm")
         await append(store, 2)
@@ -99,7 +91,7 @@ async def test_an_alarm_that_was_not_acknowledged_is_the_oldest_that_waits(tmp_p
 
 
 async def test_an_acknowledgement_speaks_only_of_what_was_lent(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 10)
         await store.acknowledge("mqtt", 5)
         await store.peek("mqtt", 3)
@@ -109,7 +101,7 @@ async def test_an_acknowledgement_speaks_only_of_what_was_lent(tmp_path: Path) -
 
 
 async def test_what_every_sink_got_fresh_is_pruned_while_a_backlog_waits(tmp_path: Path) -> None:
-    async with opened(tmp_path, sinks=("mqtt", "influx")) as store:
+    async with opened(tmp_path / "store.db", sinks=("mqtt", "influx")) as store:
         await append(store, 3000)
         for sink in ("mqtt", "influx"):
             await take(store, 2000, sink=sink, after=1000)
@@ -121,7 +113,7 @@ async def test_what_every_sink_got_fresh_is_pruned_while_a_backlog_waits(tmp_pat
 
 
 async def test_a_full_store_drops_what_was_delivered_fresh_before_what_waits(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_size=1 << 20) as store:
+    async with opened(tmp_path / "store.db", max_size=1 << 20) as store:
         await append(store, 1000)
         await take(store, 700, after=300)
         await append(store, 1000)
@@ -131,7 +123,7 @@ async def test_a_full_store_drops_what_was_delivered_fresh_before_what_waits(tmp
 
 
 async def test_alarms_outlive_values_in_a_full_store(tmp_path: Path) -> None:
-    async with opened(tmp_path, max_size=512 << 10) as store:
+    async with opened(tmp_path / "store.db", max_size=512 << 10) as store:
         alarms = await append(store, 50, "alarm")
         for _ in range(20):
             await append(store, 200)
@@ -159,7 +151,7 @@ class ReadOnlyDisk:
 
 
 async def test_without_a_disk_fresh_records_and_alarms_pass_what_is_in_the_file(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 10)
         disk = ReadOnlyDisk(store)
         store.append("event", "agent", _NOW, {})
@@ -190,13 +182,13 @@ async def test_without_a_disk_fresh_records_and_alarms_pass_what_is_in_the_file(
     ],
 )
 async def test_a_record_that_is_not_what_was_written_is_dropped_and_told(tmp_path: Path, change: str) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         await append(store, 5)
     with sqlite3.connect(tmp_path / "store.db") as other:
         other.execute(f"UPDATE telemetry_record SET {change} WHERE seq = 3")  # noqa: S608  # written above
     other.close()
 
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         assert await take(store, 10) == [1, 2, 4, 5]
         await store.flush()
         await store.flush()

@@ -2,28 +2,20 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from agent.record import Record
-from agent.store import Store, StoreError
+from agent.store import StoreError
+from tests.agent.store import stores
 
-
-@asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Store]:
-    store = Store(folder / "store.db", max_size=1 << 20, commit_every_s=0.02, sinks=["mqtt"], site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+opened = partial(stores.opened, max_size=1 << 20)
 
 
 async def test_the_first_intervals_come_by_start_then_by_number(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         for start_ns in (300, 100, 200, 100, 400):
             store.append("interval", "hall/meter", start_ns, {"account": "meter/electricity"})
         await store.flush()
@@ -36,21 +28,21 @@ async def test_the_first_intervals_come_by_start_then_by_number(tmp_path: Path) 
 
 
 async def test_a_damaged_record_takes_no_place_among_the_first(tmp_path: Path) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         for start_ns in (100, 200, 300):
             store.append("interval", "hall/meter", start_ns, {"account": "meter/electricity"})
     with sqlite3.connect(tmp_path / "store.db") as other:
         other.execute("UPDATE interval_record SET payload = 'x' WHERE seq = 1")
     other.close()
 
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         assert [record.seq for record in await store.first_intervals(0, 1000, 2)] == [2, 3]
 
 
 async def test_intervals_that_cannot_be_read_are_not_none_at_all(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
 
         def fails(*_: object) -> list[Record]:
             raise sqlite3.OperationalError("disk I/O error")
@@ -62,7 +54,7 @@ async def test_intervals_that_cannot_be_read_are_not_none_at_all(
 
 async def test_a_listener_is_told_of_every_record_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     told: list[Record] = []
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         store.append("event", "agent", 1, {"text": "before"})
         store.listen(told.append)
         with store.transaction():  # no commit in between makes room
@@ -84,7 +76,7 @@ async def test_a_listener_that_fails_costs_the_store_nothing(tmp_path: Path) -> 
     def fails(_: Record) -> None:
         raise ValueError("a bug")
 
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         store.listen(fails)
         record = store.append("telemetry", "hall/meter", 1, {"x": 1})
         await store.flush()
@@ -97,7 +89,7 @@ async def test_a_listener_that_fails_costs_the_store_nothing(tmp_path: Path) -> 
 async def test_a_listener_that_has_ended_is_told_nothing_and_takes_no_place_from_the_next(tmp_path: Path) -> None:
     former: list[Record] = []
     latter: list[Record] = []
-    async with opened(tmp_path) as store:
+    async with opened(tmp_path / "store.db") as store:
         end = store.listen(former.append)
         end()
         store.append("telemetry", "hall/meter", 1, {"x": 1})

@@ -7,8 +7,8 @@ import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from agent.store import GENESIS, Lane, Store, StoreError, StoreStatus, read_stat
 from agent.store.database import Database
 from agent.store.inventory import Inventory
 from agent.store.schema import write_inventory
+from tests.agent.store.stores import opened
 
 _NOW = 1_795_162_800_000_000_000
 
@@ -27,18 +28,6 @@ _NOW = 1_795_162_800_000_000_000
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
-
-
-@asynccontextmanager
-async def opened(
-    path: Path, *, max_size: int = 64 << 20, sinks: tuple[str, ...] = ("mqtt",), commit_every_s: float = 0.02
-) -> AsyncIterator[Store]:
-    store = Store(path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def until(store: Store, condition: Callable[[StoreStatus], bool]) -> None:

@@ -3,8 +3,7 @@
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,18 +11,11 @@ import pytest
 from agent.record import Record
 from agent.store import Lane, Store, StoreError
 from agent.store.schema import check_order, look_through, to_row
+from tests.agent.store import stores
 
 _NOW = 1_795_162_800_000_000_000
 
-
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
-    store = Store(path, max_size=64 << 20, commit_every_s=60, sinks=("mqtt",), site="works")
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()
+opened = partial(stores.opened, commit_every_s=60)
 
 
 def unreadable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,60 @@
+"""A store that is open for a block, what is put into it, what a sink takes out, and a disk that is full."""
+
+import sqlite3
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from agent.record import Record
+from agent.store import Store
+
+NOW = 1_795_162_800_000_000_000
+
+
+@asynccontextmanager
+async def opened(
+    path: Path, *, sinks: tuple[str, ...] = ("mqtt",), max_size: int = 64 << 20, commit_every_s: float = 0.02
+) -> AsyncIterator[Store]:
+    store = Store(path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site="works")
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def telemetry(store: Store, count: int, size: int = 20) -> list[Record]:
+    return [store.append("telemetry", "hall/meter", NOW + n, {"x": n / 7, "pad": "p" * size}) for n in range(count)]
+
+
+def interval(store: Store, number: int, account: str = "meter/electricity") -> Record:
+    body = {"account": account, "amount": number / 3, "start": f"interval {number}"}
+    return store.append("interval", "hall/meter", NOW + number * 900 * 10**9, body)
+
+
+async def everything(store: Store, sink: str = "mqtt") -> list[Record]:
+    """Take all records as a sink does."""
+    taken: list[Record] = []
+    while batch := await store.peek(sink, 100):
+        taken += batch
+        await store.acknowledge(sink, batch[-1].seq)
+    return taken
+
+
+class FullDisk:
+    """Makes commits fail as a full disk does, for as long as it is full."""
+
+    def __init__(self, store: Store) -> None:
+        database = store._writer._upkeep.database
+        assert database
+        self._database = database
+        self._commit = self._database.commit
+        self._database.commit = self._fail  # type: ignore[assignment]
+
+    def _fail(self, *_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def empty(self, store: Store) -> None:
+        self._database.commit = self._commit  # type: ignore[method-assign]
+        store._writer._upkeep.retry_ns = time.monotonic_ns()
