@@ -1,74 +1,28 @@
+"""A line: requests, replies that do not fit, time-outs, cancelled reads and what may be sent."""
+
 import asyncio
-import errno
-import os
-import socket
-import ssl
 import struct
-import termios
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
 import serial
 from modbus_tk.utils import calculate_crc
 
-from drivers.endpoint import Endpoint, parse_endpoint
-from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.endpoint import Endpoint
+from drivers.errors import BadReply, LineError, NoReply, Refused
 from drivers.guard import Verdict
-from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
-from drivers.remedy import explain
 from drivers.wire import Wire, connect
 from tests.certificates import Authority
-from tests.modbus_rig import TRANSPORTS, Chunk, Request, Rig, Script, honest, rig
-
-TIMEOUT_S = 0.1
-SOCKETS = ("tcp", "tls", "rtu+tcp")
-RTU = ("rtu+tcp", "rtu")
+from tests.drivers.lines import RTU, SOCKETS, TIMEOUT_S, Once, device, expected, follow_up, opened, unhurried
+from tests.modbus_rig import TRANSPORTS, Chunk, Request, Script
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("pki"))
-
-
-@asynccontextmanager
-async def opened(
-    url: str, *, timeout_s: float = TIMEOUT_S, pause_s: float = 0, seen: list[Exchange] | None = None
-) -> AsyncIterator[Line]:
-    on_exchange = seen.append if seen is not None else None
-    line = Line("test", parse_endpoint(url), timeout_s=timeout_s, pause_s=pause_s, on_exchange=on_exchange)
-    try:
-        yield line
-    finally:
-        await line.close()
-
-
-@asynccontextmanager
-async def device(transport: str, authority: Authority, script: Script = honest, *, port: int = 0) -> AsyncIterator[Rig]:
-    tls = authority.server_context(authority.issue("localhost")) if transport == "tls" else None
-    query = f"?ca={authority.file}" if tls else ""
-    async with rig(transport, script, port=port, tls=tls, query=query) as running:
-        yield running
-
-
-def expected(unit: int, block: Block) -> bytes:
-    values = Request(True, 0, unit, block.function, block.address, block.count).values()
-    return b"".join(value.to_bytes(2, "big") for value in values)
-
-
-async def follow_up(line: Line, *, unit: int = 1, reads: int = 8) -> None:
-    """Read neighbouring blocks of one shape: a shifted reply would carry the values of the one before."""
-    for address in range(reads):
-        block = Block(3, 100 + 2 * address, 2)
-        assert (await line.read(unit, block)).data == expected(unit, block)
 
 
 Case = TypeVar("Case")
@@ -87,24 +41,6 @@ async def side_by_side(run: Callable[[Case], Awaitable[None]], cases: Iterable[C
     async with asyncio.TaskGroup() as group:
         for case in cases:
             group.create_task(named(case))
-
-
-class Once:
-    """Does something else for one request, and is honest before and after."""
-
-    def __init__(self, number: int, script: Script, otherwise: Script = honest) -> None:
-        self._left = number
-        self._script = script
-        self._otherwise = otherwise
-
-    def __call__(self, request: Request) -> Iterable[Chunk]:
-        self._left -= 1
-        return self._script(request) if self._left == 0 else self._otherwise(request)
-
-
-def unhurried(request: Request) -> Iterable[Chunk]:
-    """Answer rightly, but take a time in which an older reply could slip in."""
-    return [(TIMEOUT_S / 8, request.reply())]
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -619,271 +555,3 @@ async def test_what_must_not_be_sent_does_not_even_open_the_line(
 
     assert there.requests == []
     assert line.stats.requests == 0
-
-
-@pytest.mark.parametrize("transport", SOCKETS)
-async def test_a_device_that_starts_later_is_connected_to_later(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as gone:
-        url = gone.url
-    port = parse_endpoint(url).port
-    async with opened(url) as line:
-        with pytest.raises(LineDown, match=r"connection refused: start the Modbus server") as caught:
-            await line.read(1, Block(3, 0, 2))
-        assert caught.value.exchange is None
-        async with device(transport, authority, port=port):
-            await follow_up(line)
-
-    assert line.stats.requests == 8
-
-
-@pytest.mark.parametrize("transport", SOCKETS)
-async def test_a_connection_that_breaks_while_waiting_is_line_down_and_then_made_anew(
-    transport: str, authority: Authority
-) -> None:
-    script = Once(2, lambda request: [(0, request.reply()[:4]), (0.02, None)])
-    async with device(transport, authority, script) as there, opened(there.url) as line:
-        await follow_up(line, reads=1)
-        with pytest.raises(LineDown, match="closed by the device") as caught:
-            await line.read(1, Block(3, 0, 2))
-        await follow_up(line)
-
-    assert caught.value.exchange is not None
-    assert caught.value.exchange.outcome is Outcome.LINE_DOWN
-    assert len(caught.value.exchange.reply) == 4
-    assert (there.connections, line.stats.reconnects) == (2, 1)
-
-
-@pytest.mark.parametrize("transport", SOCKETS)
-async def test_a_device_that_dies_is_line_down_until_it_is_back(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as first:
-        port = parse_endpoint(first.url).port
-        line = Line("test", parse_endpoint(first.url), timeout_s=TIMEOUT_S, pause_s=0)
-        await follow_up(line, reads=1)
-    with pytest.raises(LineDown, match="connection refused"):
-        await line.read(1, Block(3, 0, 2))
-    async with device(transport, authority, port=port):
-        await follow_up(line)
-        await line.close()
-
-
-@pytest.mark.parametrize("transport", SOCKETS)
-async def test_a_connection_closed_while_nothing_was_asked_costs_no_read(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as there, opened(there.url) as line:
-        await follow_up(line, reads=1)
-        there.hang_up()
-        await asyncio.sleep(0.02)
-        await follow_up(line)
-
-    assert there.connections == 2
-
-
-@pytest.mark.parametrize("transport", TRANSPORTS)
-async def test_closing_a_line_ends_the_waiting_read_and_a_later_one_opens_it_again(
-    transport: str, authority: Authority
-) -> None:
-    async with device(transport, authority, Once(2, lambda _: [])) as there, opened(there.url) as line:
-        await follow_up(line, reads=1)
-        read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
-        await there.asked(2)
-        await line.close()
-        with pytest.raises(LineDown, match="was closed"):
-            await read
-        await follow_up(line)
-
-
-async def test_a_serial_adapter_that_is_pulled_out_is_line_down() -> None:
-    master, slave = os.openpty()
-    async with opened(f"rtu://{os.ttyname(slave)}") as line:
-        os.close(slave)
-        asyncio.get_running_loop().call_later(TIMEOUT_S * 1.3, os.close, master)
-        with pytest.raises(LineDown, match=r"/dev/pts/\d+: "):
-            await line.read(1, Block(3, 0, 2))
-        with pytest.raises(LineDown, match="no such device: plug in the adapter"):
-            await line.read(1, Block(3, 0, 2))
-
-
-async def test_a_serial_port_in_use_is_line_down_and_names_the_remedy(authority: Authority) -> None:
-    async with device("rtu", authority) as there, opened(there.url) as owner, opened(there.url) as other:
-        await owner.read(1, Block(3, 0, 2))
-        with pytest.raises(LineDown, match=r"/dev/pts/\d+: in use by another program: stop that one"):
-            await other.read(1, Block(3, 0, 2))
-        await owner.close()
-        await follow_up(other)
-
-
-@pytest.mark.parametrize(
-    ("url", "message"),
-    [
-        ("rtu:///dev/ttyNONE7", "/dev/ttyNONE7: no such device: plug in the adapter, or correct the path"),
-        ("rtu:///dev/null", "/dev/null: is not a serial port: correct the path"),
-        ("rtu:///dev", "/dev: is not a serial port: correct the path"),
-        ("tcp://no-such-host.invalid", "tcp://no-such-host.invalid: the host name is not known"),
-        ("tls://127.0.0.1:1?ca=/no/such.pem", "/no/such.pem cannot be used .No such file or directory.: correct ca"),
-        (
-            "tls://127.0.0.1:1?cert=/no/such.crt",
-            "/no/such.crt cannot be used .No such file or directory.: correct cert",
-        ),
-    ],
-)
-async def test_an_endpoint_that_cannot_be_used_says_why_and_what_to_do(url: str, message: str) -> None:
-    async with opened(url) as line:
-        with pytest.raises(LineDown, match=message) as caught:
-            await line.read(1, Block(3, 0, 2))
-
-    assert caught.value.exchange is None
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("url", "error", "message"),
-    [
-        (
-            "rtu:///dev/ttyUSB0",
-            serial.SerialException(errno.EACCES, "could not open port"),
-            "/dev/ttyUSB0: permission denied: add the user to group dialout",
-        ),
-        (
-            "rtu:///dev/ttyUSB0",
-            serial.SerialException("Could not configure port: (22, 'Invalid argument')"),
-            "/dev/ttyUSB0: does not take these settings: check baud, parity and stop",
-        ),
-        (
-            "rtu:///dev/ttyUSB0",
-            termios.error(errno.EIO, "Input/output error"),
-            "/dev/ttyUSB0: input/output error: check the adapter and its cable",
-        ),
-        (
-            "tcp://plc",
-            OSError(
-                "Multiple exceptions: [Errno 111] Connect call failed ('::1', 502), [Errno 111] Connect call failed"
-            ),
-            "tcp://plc: connection refused: start the Modbus server there, or correct host and port",
-        ),
-        (
-            "tcp://plc",
-            TimeoutError(),
-            "tcp://plc: the connection timed out: check address, power, cabling and firewall",
-        ),
-        (
-            "tcp://plc",
-            socket.gaierror(-2, "Name or service not known"),
-            "tcp://plc: the host name is not known: correct it, or check this machine's name server",
-        ),
-        ("tcp://plc", OSError("odd"), "tcp://plc: odd: check the URL and the other end"),
-    ],
-)
-def test_every_failure_to_connect_is_told_in_one_line(url: str, error: Exception, message: str) -> None:
-    assert explain(parse_endpoint(url), error) == message
-
-
-async def tls_failure(url: str) -> str:
-    async with opened(url) as line:
-        with pytest.raises(LineDown) as caught:
-            await line.read(1, Block(3, 0, 2))
-    return str(caught.value)
-
-
-async def test_a_certificate_for_another_name_is_refused(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("other.works"))
-    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
-        message = await tls_failure(there.url)
-
-    assert "does not match (Hostname mismatch" in message
-    assert "use the name in the certificate as the host" in message
-
-
-async def test_a_certificate_for_another_address_is_refused(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("127.0.0.9"))
-    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
-        message = await tls_failure(there.url.replace("localhost", "127.0.0.1"))
-
-    assert "does not match (IP address mismatch" in message
-
-
-async def test_a_certificate_of_an_unknown_authority_is_refused(authority: Authority, tmp_path: Path) -> None:
-    stranger = Authority(tmp_path, "stranger")
-    async with rig("tls", tls=authority.server_context(authority.issue("localhost"))) as there:
-        messages = [await tls_failure(there.url), await tls_failure(f"{there.url}?ca={stranger.file}")]
-
-    assert all("name the certificate authority that signed it with ca=" in message for message in messages)
-
-
-async def test_an_expired_certificate_is_refused(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("localhost", days=-1))
-    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
-        message = await tls_failure(there.url)
-
-    assert "renew the device's certificate" in message
-
-
-async def test_a_device_that_wants_a_client_certificate_gets_it(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
-    client = authority.issue("agent")
-    query = f"?ca={authority.file}&cert={client.cert}&key={client.key}"
-    async with rig("tls", tls=tls, query=query) as there, opened(there.url) as line:
-        await follow_up(line)
-
-
-async def test_a_missing_client_certificate_is_told(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
-
-    def refuse(listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False) as refusing:
-            with pytest.raises(ssl.SSLError):
-                refusing.do_handshake()
-            # Closed with bytes unread, the alert would be overtaken by a reset.
-            while os.read(refusing.fileno(), 1024):
-                pass
-
-    # asyncio's server closes without the alert that a device sends: a plain socket sends it.
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        refusing = asyncio.create_task(asyncio.to_thread(refuse, listener))
-        message = await tls_failure(f"tls://localhost:{listener.getsockname()[1]}?ca={authority.file}")
-        await refusing
-
-    assert "the device refused this side's certificate" in message
-    assert "give the right ones with cert= and key=" in message
-
-
-async def test_a_device_that_closes_without_a_word_may_want_a_client_certificate(authority: Authority) -> None:
-    tls = authority.server_context(authority.issue("localhost"), client_certificates=True)
-    async with rig("tls", tls=tls, query=f"?ca={authority.file}") as there:
-        message = await tls_failure(there.url)
-
-    assert "it may want a client certificate (cert= and key=)" in message
-
-
-async def test_a_key_of_another_certificate_is_told(authority: Authority) -> None:
-    one, other = authority.issue("one"), authority.issue("other")
-    message = await tls_failure(f"tls://127.0.0.1:1?ca={authority.file}&cert={one.cert}&key={other.key}")
-
-    assert "cannot be used" in message
-    assert "correct cert and key in the URL" in message
-
-
-async def test_a_device_without_tls_is_told(authority: Authority) -> None:
-    server = await asyncio.start_server(_rude, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    message = await tls_failure(f"tls://127.0.0.1:{port}?ca={authority.file}")
-    server.close()
-    await server.wait_closed()
-
-    assert "else use tcp://" in message
-
-
-async def _rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    await reader.read(100)
-    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    writer.close()
-
-
-async def test_a_host_that_accepts_and_says_nothing_is_given_up(
-    authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("drivers.line._CONNECT_S", 0.1)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        port = silent.getsockname()[1]
-        async with opened(f"tls://127.0.0.1:{port}?ca={authority.file}", timeout_s=0.1) as line:
-            with pytest.raises(LineDown, match="the connection timed out: check address"):
-                await line.read(1, Block(3, 0, 2))
