@@ -103,8 +103,8 @@ def one_each_grain(times: npt.NDArray[np.int64], grain_ns: int) -> npt.NDArray[n
 
     Times that lie about a grain apart or more are all kept, however unevenly they came; so is the newest.
     """
-    chosen = [0]
     ascending = times.tolist()
+    chosen = [0] if ascending else []
     for place in range(1, len(ascending)):
         wanted_ns = ascending[chosen[-1]] + grain_ns
         if place + 1 == len(ascending) or ascending[place] + ascending[place + 1] >= 2 * wanted_ns:

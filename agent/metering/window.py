@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agent.metering.amount import NS_PER_S
-from agent.metering.ring import CumulativeRing
+from agent.metering.ring import CumulativeRing, one_each_grain
 
 MINUTE_NS = 60 * NS_PER_S
 """Time between two of the rows that outlive a run [ns]."""
@@ -132,20 +132,31 @@ class Windows:
         `sources` [one per column] says which column of the former windows each one was, -1 for a new one, which
         begins with its amount in `row`.
         """
+        places = former.places()
+        times = np.array([time_ns for time_ns, _, _ in places], np.int64)
+        known = np.flatnonzero(sources >= 0)
+        theirs = sources[known]
+        for grain, ring in self._rings.items():
+            chosen = one_each_grain(times, grain)[-len(ring.times) :]
+            rows = np.tile(row, (len(chosen), 1))
+            for place, (_, kept, slot) in enumerate(places[each] for each in chosen):
+                rows[place, known] = kept.rows[slot, theirs]
+            ring.prepend(times[chosen], rows, grain)
         for column, ring in self.by_minute.items():
-            if known := former.by_minute.get(int(sources[column])):
-                ring.prepend(*known.in_order(), MINUTE_NS)
-        times, rows = former.in_order()
-        taken = np.tile(row, (len(times), 1))
-        taken[:, sources >= 0] = rows[:, sources[sources >= 0]]
-        self.refill(times, taken)
-        self.refill_minutes(times, taken[:, [*self.by_minute]])
+            source = int(sources[column])
+            if minutes := former.by_minute.get(source):
+                ring.prepend(*minutes.in_order(), MINUTE_NS)
+            amounts = [kept.rows[slot, source] if source >= 0 else row[column] for _, kept, slot in places]
+            ring.prepend(times, np.array(amounts).reshape(-1, 1), MINUTE_NS)
 
-    def in_order(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """Return copies of the times [ns] and rows of all grains, oldest first."""
-        kept = [ring.in_order() for ring in self._rings.values()]
-        times, chosen = np.unique(np.concatenate([times for times, _ in kept]), return_index=True)
-        return times, np.concatenate([rows for _, rows in kept])[chosen]
+    def places(self) -> list[tuple[int, CumulativeRing, int]]:
+        """Return where the rows of all grains stand, oldest first: time [ns], ring and slot."""
+        found = {
+            time_ns: (time_ns, ring, slot)
+            for ring in self._rings.values()
+            for slot, time_ns in enumerate(ring.times[: len(ring)].tolist())
+        }
+        return [found[time_ns] for time_ns in sorted(found)]
 
     def spread(
         self, columns: npt.NDArray[np.intp], growth: npt.NDArray[np.float64], start_ns: int | None, end_ns: int
