@@ -7,11 +7,9 @@ Invariants:
 - What is worked out from several accounts follows from the configuration, so it is only told of one that never changed.
 """
 
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
-from operator import itemgetter
 from typing import Any, BinaryIO
 
 import orjson
@@ -49,27 +47,18 @@ class RollupCheck:
     """Takes interval records in force, and holds roll-ups against what they come to."""
 
     def __init__(self, rollups: Iterable[Body], members: Members | None, *, other_version: bool = False) -> None:
-        """`members` say how accounts are worked out from others; None where that has changed meanwhile.
+        """`rollups` are those in force, by their starts, and read one by one as far as records have come.
 
-        Another version may tell of more or of less: only what both have a word for is compared then.
+        `members` say how accounts are worked out from others; None where that has changed meanwhile. Another version
+        may tell of more or of less: only what both have a word for is compared then.
         """
-        self._other_version = other_version
+        self._rollups = iter(rollups)
+        self._members, self._other_version = members, other_version
         self.found = RolledUp()
-        self._members = members
-        self._waiting: dict[str, deque[Body]] = {}
+        self._next = next(self._rollups, None)
         self._open: dict[str, list[tuple[Body, Sum]]] = {}
         self._months: list[Body] = []
         self._days: dict[str, list[Body]] = {}
-        for body in sorted(_latest(rollups), key=start_of):
-            account = body["account"]
-            if "virtual" in body and (members is None or account not in members.accounts):
-                self.found.worked_out += 1
-            elif body["period"] == MONTH:
-                self._months.append(body)
-            else:
-                self._waiting.setdefault(account, deque()).append(body)
-            if body["period"] == DAY:
-                self._days.setdefault(account, []).append(body)
 
     def add(self, start_ns: int, bodies: Mapping[str, Body]) -> None:
         """Take the interval records in force of a start (Unix, ns), by their accounts."""
@@ -80,11 +69,10 @@ class RollupCheck:
             worked_out = self._members.parts(wanted, kept, start_ns)
             units = {name: self._members.accounts[name].unit for name in worked_out}
             parts |= {name: part for name, part in worked_out.items() if part.unit == units[name]}
+        while self._next and start_of(self._next) <= start_ns:
+            self._begin(self._next)
         for name, part in parts.items():
-            waiting, opened = self._waiting.get(name, deque()), self._open.pop(name, [])
-            while waiting and start_of(waiting[0]) <= start_ns:
-                opened.append((waiting.popleft(), Sum()))
-            for body, together in opened:
+            for body, together in self._open.pop(name, []):
                 if end_of(body) <= start_ns:
                     self._judge(body, together)
                 else:
@@ -93,11 +81,11 @@ class RollupCheck:
 
     def end(self) -> RolledUp:
         """Judge what is left, and return what became of all of them."""
+        while self._next:
+            self._begin(self._next)
         for opened in self._open.values():
             for body, together in opened:
                 self._judge(body, together)
-        for waiting in self._waiting.values():
-            self.found.of_others += len(waiting)
         for month in self._months:
             together = Sum()
             for day in self._days.get(month["account"], []):
@@ -105,6 +93,19 @@ class RollupCheck:
                     together.add(Part.of(day))
             self._judge(month, together)
         return self.found
+
+    def _begin(self, body: Body) -> None:
+        """Begin with a roll-up, and look at the next one."""
+        account = body["account"]
+        if "virtual" in body and (self._members is None or account not in self._members.accounts):
+            self.found.worked_out += 1
+        elif body["period"] == MONTH:
+            self._months.append(body)
+        else:
+            self._open.setdefault(account, []).append((body, Sum()))
+        if body["period"] == DAY:
+            self._days.setdefault(account, []).append(body)
+        self._next = next(self._rollups, None)
 
     def _judge(self, told: Body, together: Sum) -> None:
         try:
@@ -135,29 +136,22 @@ class RollupCheck:
         return read_back
 
 
-def by_start(file: BinaryIO, within: Callable[[Body], bool]) -> Iterator[tuple[int, dict[str, Body]]]:
-    """Yield from a file of records, start by start (Unix, ns), the intervals in force that are `within` a period."""
-    latest: dict[tuple[int, str], tuple[int, int]] = {}
+def in_force(file: BinaryIO, wanted: Callable[[Body], bool]) -> Iterator[Body]:
+    """Yield the records of a file that are `wanted` and in force, by their starts; one at a time is in memory."""
+    latest: dict[tuple[int, str, str, str], tuple[int, int]] = {}
     place = 0
     for line in file:
         body = orjson.loads(line)
-        if within(body):
-            key, revision = (start_of(body), body["account"]), body["revision"]
-            latest[key] = max((revision, place), latest.get(key, (-1, 0)))
+        if wanted(body):
+            key = start_of(body), body["account"], body.get("period", ""), body.get("shift", "")
+            latest[key] = max((body["revision"], place), latest.get(key, (-1, 0)))
         place += len(line)
-    for start_ns, each in groupby(sorted(latest), key=itemgetter(0)):
-        bodies = {}
-        for key in each:
-            file.seek(latest[key][1])
-            bodies[key[1]] = orjson.loads(file.readline())
-        yield start_ns, bodies
+    for key in sorted(latest):
+        file.seek(latest[key][1])
+        yield orjson.loads(file.readline())
 
 
-def _latest(rollups: Iterable[Body]) -> Iterator[Body]:
-    """Return the roll-ups in force."""
-    latest: dict[tuple[str, ...], Body] = {}
-    for body in rollups:
-        key = (body["account"], body["period"], body.get("shift", ""), body["start"])
-        if key not in latest or body["revision"] >= latest[key]["revision"]:
-            latest[key] = body
-    yield from latest.values()
+def by_start(records: Iterable[Body]) -> Iterator[tuple[int, dict[str, Body]]]:
+    """Yield interval records by their accounts, start by start (Unix, ns)."""
+    for start_ns, found in groupby(records, key=start_of):
+        yield start_ns, {body["account"]: body for body in found}

@@ -5,10 +5,10 @@ from pathlib import Path
 
 from agent import __version__
 from agent.bundle.form import NONSENSE, BundleError, Head
-from agent.bundle.gather import RECORDS, ROLLUPS, lines
+from agent.bundle.gather import RECORDS, ROLLUPS
 from agent.bundle.inspect import Inspection
 from agent.bundle.materials import ground_of
-from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start
+from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start, in_force
 from agent.bundle.summary import period_ns
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import Verdict
@@ -45,17 +45,25 @@ def judge_rollups(verdict: Verdict, inspection: Inspection, documents: Path, wor
 
 
 def _held(inspection: Inspection, head: Head, documents: Path, work: Path) -> RolledUp:
-    copy = work / "records"
-    with inspection.open(RECORDS) as source, copy.open("wb") as target:
-        shutil.copyfileobj(source, target)  # records are read in the order of their starts
-    with inspection.open(ROLLUPS) as file:
-        within = (body for body in lines(file) if body["end"] <= head["to"])
-        check = RollupCheck(within, _members(head, documents), other_version=head["software"] != __version__)
-    with copy.open("rb") as file:
-        for start_ns, bodies in by_start(file, Tally(*period_ns(head)).within):
+    paths = [_unpacked(inspection, path, work) for path in (ROLLUPS, RECORDS)]
+    within = Tally(*period_ns(head)).within
+    with paths[0].open("rb") as rollups, paths[1].open("rb") as records:
+        wanted = in_force(rollups, lambda body: bool(body["end"] <= head["to"]))
+        check = RollupCheck(wanted, _members(head, documents), other_version=head["software"] != __version__)
+        for start_ns, bodies in by_start(in_force(records, within)):
             check.add(start_ns, bodies)
-    copy.unlink()
-    return check.end()
+        found = check.end()
+    for path in paths:
+        path.unlink()
+    return found
+
+
+def _unpacked(inspection: Inspection, path: str, work: Path) -> Path:
+    """Return a member as a file in which one can go to and fro."""
+    target = work / Path(path).name
+    with inspection.open(path) as source, target.open("wb") as file:
+        shutil.copyfileobj(source, file)
+    return target
 
 
 def _members(head: Head, documents: Path) -> Members | None:

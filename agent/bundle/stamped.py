@@ -23,7 +23,7 @@ def judge_stamps(verdict: Verdict, stamps: Stamps, chain: ChainReport, trusted: 
     if not report.right or report.findings or chain.findings:
         return
     last = max(report.right, key=lambda stamp: stamp.time_ns)
-    proved = f"records up to {last.through} were there at {rfc3339(last.time_ns)}"
+    proved = f"records up to {last.through} were there at {rfc3339(last.time_ns).replace('.000000Z', 'Z')}"
     if trusted.authorities:
         whole = f"{len(report.right)} of {report.stamps} are signed by an authority that you gave"
         verdict.holds(STAMPS, f"{whole}; the last, by {last.by}: {proved}")

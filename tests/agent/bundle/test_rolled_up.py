@@ -1,6 +1,6 @@
 """Roll-ups of a bundle are added up again from its records: those that say otherwise are named."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start
+from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start, in_force
 from agent.rollup.members import Members
 from tests.agent.rollup.shelf import Works
 from tests.agent.rollup.test_derived import MIDNIGHT, NIGHT_SHIFT, VIRTUAL
@@ -34,13 +34,17 @@ def records(works: Works, kind: str) -> list[Body]:
     return [orjson.loads(record.payload) for record in works.shelf.kept if record.kind == kind]
 
 
+def latest(bodies: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    return in_force(BytesIO(b"".join(orjson.dumps(body) + b"\n" for body in bodies)), lambda _: True)
+
+
 def held(
     works: Works, rollups: Iterable[Mapping[str, Any]], *, steady: bool = True, other_version: bool = False
 ) -> RolledUp:
-    file = BytesIO(b"".join(orjson.dumps(body) + b"\n" for body in records(works, "interval")))
     members = Members(works.config, works.desk.ledger) if steady else None
-    check = RollupCheck(rollups, members, other_version=other_version)
-    for start_ns, bodies in by_start(file, lambda _: True):
+    told, kept = (latest(each) for each in (rollups, records(works, "interval")))
+    check = RollupCheck(told, members, other_version=other_version)
+    for start_ns, bodies in by_start(kept):
         check.add(start_ns, bodies)
     return check.end()
 
