@@ -14,10 +14,10 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from agent.alarms import ALARMS, AlarmDesk
-from agent.api.errors import ApiError
+from agent.api.door import Door
 from agent.audit.auditor import Auditor
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
@@ -48,9 +48,6 @@ from agent.store import Store, StoreError
 from agent.taking_up import take_up
 from agent.tape import WritingTape
 from agent.tape.opening import books_of
-
-if TYPE_CHECKING:
-    from agent.api.server import LocalApi
 
 _log = logging.getLogger(__name__)
 
@@ -105,7 +102,13 @@ class Agent:
             say_online=self._say_online,
         )
         self.duties.configure(config, self.ledger, self.pollers)
-        self.api = self._api(config)
+        self.door = Door(
+            snapshot=self.snapshot,
+            stalled=self.duties.stalled,
+            store=self.store,
+            recorder=self.recorder,
+            board=self.board,
+        )
         self._next: SiteConfig | None = None
         self._asked = asyncio.Event()
 
@@ -114,22 +117,6 @@ class Agent:
 
     def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
         return line_poller(config, line, self.recorder, self.alarms, self.store, self.tape)
-
-    def _api(self, config: SiteConfig) -> "LocalApi | None":
-        if not config.http:
-            return None
-        from agent.api.server import LocalApi  # noqa: PLC0415 -- its library takes 11 MB, which many agents can do without
-
-        return LocalApi(
-            config.http,
-            config.path.parent,
-            zone=config.site.zone,
-            snapshot=self.snapshot,
-            stalled=self.duties.stalled,
-            store=self.store,
-            recorder=self.recorder,
-            board=self.board,
-        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raise StoreError, KeyFileError or ApiError when the agent cannot start."""
@@ -142,8 +129,8 @@ class Agent:
             self._say_online()
             if self.config.mqtt:
                 self.board.remember(self.store, known=self.recorder.knows)
-            stack.push_async_callback(self._stop_api)
-            await self._start_api()
+            stack.push_async_callback(self.door.close)
+            await self.door.open(self.config)
             async with working((_delivery(f), f.run) for f in self.forwarders) as self._delivering:
                 async with working(self._duties()) as self._polling:
                     notify("READY=1")
@@ -220,7 +207,7 @@ class Agent:
         """Become an agent of this configuration, or stay that of the former if the API cannot listen."""
         other_factors = library_of(config).sets() != self.ledger.conversions.library.sets()
         change = difference(self.config, config, other_factors=other_factors)
-        if change.api and not await self._listen(config):
+        if change.api and not await self.door.move(self.config, config):
             return
         # Built before anything ends, so that a failure leaves everything as it was.
         started = [line for line in config.lines if line.name not in change.lines_kept]
@@ -248,27 +235,6 @@ class Agent:
         for name in change.sinks:
             self._delivering.start(_delivery(senders[name]), senders[name].run)
         _log.info("%s is taken over: %s", config.path, change)
-
-    async def _listen(self, config: SiteConfig) -> bool:
-        """Listen where a configuration says; where that cannot be, where the former did, and return False."""
-        await self._stop_api()
-        former, self.api = self.config, self._api(config)
-        try:
-            await self._start_api()
-        except ApiError as error:
-            _log.error("%s is not taken over, the old configuration stays: %s", config.path, error)
-            self.api = self._api(former)
-            await self._start_api()
-            return False
-        return True
-
-    async def _start_api(self) -> None:
-        if self.api:
-            await self.api.start()
-
-    async def _stop_api(self) -> None:
-        if self.api:
-            await self.api.stop()
 
     def _switch(self, config: SiteConfig, ledger: Ledger, gone: tuple[str, ...]) -> None:
         """Go on with another configuration, its ledger, and without some devices."""

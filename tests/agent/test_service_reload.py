@@ -220,19 +220,19 @@ async def test_an_address_that_is_taken_leaves_the_former_configuration(
 ) -> None:
     listening = works.config(WINDOWS + '[http]\nlisten = "127.0.0.1:0"\n')
     await works.takes_over(listening)
-    assert works.agent.api
-    port = works.agent.api.port
+    assert works.agent.door.api
+    port = works.agent.door.api.port
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         taken = other.getsockname()[1]
         works.agent.reload(works.config(WINDOWS + f'[http]\nlisten = "127.0.0.1:{taken}"\n', yard=()))
         await until(lambda: "is not taken over" in caplog.text)
-        await until(lambda: works.agent.api is not None and works.agent.api.port != 0)
+        await until(lambda: works.agent.door.api is not None and works.agent.door.api.port != 0)
 
     assert works.agent.config is listening
     assert set(works.devices()) == {"motor-1", "motor-2"}
-    assert works.agent.api.port
+    assert works.agent.door.api.port
     assert port
     await works.takes_over(works.config())
-    assert works.agent.api is None
+    assert works.agent.door.api is None
