@@ -102,8 +102,10 @@ class Asker:
 
     def must_identify(self, device: PolledDevice) -> bool:
         """Whether a device has to say who it is before anything is taken from it."""
+        if device.profile.identity is None:
+            return False
         self._doubt()
-        return device.profile.identity is not None and time.monotonic() >= device.identify_at
+        return time.monotonic() >= device.identify_at
 
     async def identify(self, device: PolledDevice) -> Stranger | None:
         """Check that the device is what its profile says and what it was before; return who it is, if it is not.

@@ -21,7 +21,9 @@ def beat(due_ns: int) -> asyncio.Future[None]:
     """Return a future of a time of the wall clock [Unix, ns], as it goes now: if it is set meanwhile, look again."""
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
-    waiting = _waiting.setdefault(loop, {})
+    waiting = _waiting.get(loop)
+    if waiting is None:
+        waiting = _waiting[loop] = {}
     together = waiting.get(due_ns)
     if together is None:
         together = waiting[due_ns] = []

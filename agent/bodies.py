@@ -26,6 +26,7 @@ Values = Sequence[float] | npt.NDArray[np.float64]
 
 _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""
+_COMM_LOST, _NOT_READ = int(Quality.COMM_LOST), int(Quality.NOT_READ)
 _UNSYNCED = Quality.CLOCK_UNSYNCED.label
 _HOUR_S = 3600.0
 _DECIMALS = 6
@@ -57,12 +58,12 @@ def telemetry(site: str, area: str, frame: Frame, keys: TelemetryKeys) -> Body:
     """Return the record of one frame: its values, and the quality of what is not good."""
     values: dict[str, float] = {}
     quality: dict[str, str] = {}
-    measured, codes = frame.values.tolist(), frame.quality.tolist()
+    measured, codes = frame.values.tolist(), frame.quality.tobytes()
     for index, key in keys.points:
         code = codes[index]
-        if code < Quality.COMM_LOST:
+        if code < _COMM_LOST:
             values[key] = measured[index]
-        if code not in (Quality.GOOD, Quality.NOT_READ):
+        if code and code != _NOT_READ:
             quality[key] = Quality(code).label
     body: Body = {
         "schema": "energy-agent/telemetry/1",

@@ -52,6 +52,7 @@ class Bookkeeper:
         """Go on with another ledger."""
         self._ledger = ledger
         self._order = deque(ledger.books.values())
+        self._unbegun = [*ledger.books]
         self._layouts_saved = False
 
     @property
@@ -60,7 +61,9 @@ class Bookkeeper:
 
         Without its first reading nobody could tell after a crash what a new account has counted since.
         """
-        return any(book.last is not None and name not in self._begun for name, book in self._ledger.books.items())
+        books = self._ledger.books
+        self._unbegun = [name for name in self._unbegun if name not in self._begun]
+        return any(books[name].last is not None for name in self._unbegun)
 
     def close_due(self, now_ns: int) -> bool:
         """Record intervals that are due, as many as there is room for; return whether more may be due.
@@ -87,18 +90,27 @@ class Bookkeeper:
     def _close(self, book: AccountBook, now_ns: int, most: int, room: int) -> tuple[int, int]:
         """Record intervals of an account together with the books they leave behind; return how many, and bytes."""
         closed = used = 0
-        with self._guarded(book):
-            if not book.events and book.due(now_ns) is None:
-                return 0, 0
-            with self._scribe.store.transaction():
-                try:
-                    while closed < most and used < room and (interval := book.due(now_ns)):
-                        used += self._record(book, interval, now_ns)
-                        book.close(interval)
-                        closed += 1
-                finally:
-                    self.save_book(book)
+        if not self._has_news(book, now_ns):
+            return 0, 0
+        with self._guarded(book), self._scribe.store.transaction():
+            try:
+                while closed < most and used < room and (interval := book.due(now_ns)):
+                    used += self._record(book, interval, now_ns)
+                    book.close(interval)
+                    closed += 1
+            finally:
+                self.save_book(book)
         return closed, used
+
+    def _has_news(self, book: AccountBook, now_ns: int) -> bool:
+        """Whether an account has something to record, which it also has where it fails."""
+        try:
+            if book.events or book.due(now_ns) is not None:
+                return True
+        except Exception:  # noqa: BLE001  # it fails again where that is told of
+            return True
+        self._failing.discard(book.account.name)
+        return False
 
     @contextlib.contextmanager
     def _guarded(self, book: AccountBook) -> Iterator[None]:

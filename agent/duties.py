@@ -85,6 +85,7 @@ class Duties:
     def configure(self, config: SiteConfig, ledger: Ledger, pollers: Sequence[LinePoller]) -> None:
         """Go on with a configuration, its ledger and the pollers of its lines."""
         self._windows, self._ledger, self._pollers = config.windows, ledger, pollers
+        self._all_polled = False
 
     async def begin(self) -> None:
         """Look at the clocks, and begin to book if the time is known."""
@@ -233,8 +234,9 @@ class Duties:
 
     def _asked_all(self, now: float) -> bool:
         """Whether every device was asked once: what came to pass before this run is booked before it is closed."""
-        polled = all(device.polls for poller in self._pollers for device in poller.devices)
-        return polled or now - self._started > _FIRST_POLLS_S
+        if not self._all_polled:
+            self._all_polled = all(device.polls for poller in self._pollers for device in poller.devices)
+        return self._all_polled or now - self._started > _FIRST_POLLS_S
 
     def stalled(self) -> list[str]:
         """Return the names of loops that must turn and do not."""

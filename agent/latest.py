@@ -25,7 +25,10 @@ class Latest:
 
     def take(self, frame: Frame, cadence: int) -> None:
         """Keep a frame in place of the one of this cadence before it."""
-        self._frames.setdefault(frame.device, {})[cadence] = frame
+        frames = self._frames.get(frame.device)
+        if frames is None:
+            frames = self._frames[frame.device] = {}
+        frames[cadence] = frame
 
     def of(self, device: str) -> Mapping[str, Reading]:
         """Return the newest readings of a device; what failed last time stands there with the quality that says so."""

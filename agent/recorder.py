@@ -140,7 +140,8 @@ class Recorder:
         place = (device.name, cadence.index)
         # Of a device that gives nothing the first poll is recorded, and when the reason changes; else its state speaks.
         if valued:
-            self._silent.pop(place, None)
+            if self._silent:
+                self._silent.pop(place, None)
             slot = frame.time_ns // self._telemetry_ns
             if self._telemetry_slots.get(place) == slot:
                 return

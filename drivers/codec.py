@@ -47,7 +47,7 @@ class Codec:
         self.profile = profile
         self.planned = tuple(planned)
         placed = _place(profile, planned)
-        self._blanks = [bytes(_data_bytes(item.block)) for item in planned]
+        self._blanks = [(item, bytes(_data_bytes(item.block))) for item in planned]
         self._texts = [place for place in placed if place.point.type == "string"]
         self._counters = [
             place for place in placed if place.point.quantity and place.point.quantity.kind is Kind.COUNTER
@@ -63,9 +63,11 @@ class Codec:
             np.array([slot for slot, place in enumerate(numeric) if place.block == number], dtype=np.intp)
             for number in range(len(planned))
         ]
-        # Where each point's slot is, if each has one.
-        whole = sorted(self._positions.tolist()) == list(range(len(profile.points)))
+        # Where each point's slot is, if each has one; and whether it is there already.
+        everywhere = np.arange(len(profile.points))
+        whole = np.array_equal(np.sort(self._positions), everywhere)
         self._order: Positions | None = np.argsort(self._positions) if whole else None
+        self._ordered = np.array_equal(self._positions, everywhere)
         self._nothing: Floats = np.full(len(profile.points), np.nan)
         self._unplanned: Qualities = np.full(len(profile.points), Quality.NO_SUCH_ADDRESS, dtype=np.uint8)
 
@@ -76,12 +78,13 @@ class Codec:
         ValueError when there is no exchange at all, and so no time of the reading.
         """
         last = _last(exchanges)
-        answers = [exchanges.get(item.block) for item in self.planned]
-        failed = [_failure(answer, len(blank)) for answer, blank in zip(answers, self._blanks, strict=True)]
-        data = b"".join(
-            blank if failure is not None else answer.data  # type: ignore[union-attr]  # no failure: an Exchange
-            for answer, blank, failure in zip(answers, self._blanks, failed, strict=True)
-        )
+        failed, parts = [], []
+        for item, blank in self._blanks:
+            answer = exchanges.get(item.block)
+            failure = _failure(answer, len(blank))
+            failed.append(failure)
+            parts.append(answer.data if failure is None else blank)  # type: ignore[union-attr]  # then it is an Exchange
+        data = b"".join(parts)
         values, quality = self._in_order(*_quietly(self._numbers, data, failed))
         texts = self._read_texts(data, failed, quality) if self._texts else {}
         raw = {
@@ -105,6 +108,8 @@ class Codec:
 
     def _in_order(self, numbers: Floats, judged: Qualities) -> tuple[Floats, Qualities]:
         """Return values and qualities by slot in the order of the points."""
+        if self._ordered:
+            return numbers, judged
         if self._order is not None:
             return numbers.take(self._order), judged.take(self._order)
         values, quality = self._nothing.copy(), self._unplanned.copy()

@@ -48,7 +48,9 @@ class Overdue:
 
     def behind(self, received: bytes) -> bytes:
         """Return the bytes of a reply without late ones that stand behind its first frame."""
+        if not self._numbers:
+            return received
         end = _HEADER + int.from_bytes(received[4:_HEADER], "big")
-        if not self._numbers or len(received) <= max(end, _HEADER):
+        if len(received) <= max(end, _HEADER):
             return received
         return received[:end] + self.rest(received[end:])

@@ -93,6 +93,10 @@ class Block:
         """First address behind the block."""
         return self.address + self.count
 
+    def __hash__(self) -> int:
+        """Return a number that tells blocks apart well enough: they are looked up several times for each request."""
+        return self.address
+
 
 @travelling
 @dataclass(frozen=True, slots=True)

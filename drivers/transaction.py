@@ -55,5 +55,6 @@ def _bits(here: int) -> int:
 
     The first and the last are neighbours too, and stand at both ends.
     """
-    around = {0: 2 << _NEIGHBOURHOODS, _NEIGHBOURHOODS - 1: 1}.get(here, 0)
-    return 2 << here | around
+    if here == 0:
+        return 2 | 2 << _NEIGHBOURHOODS
+    return 2 << here | (here == _NEIGHBOURHOODS - 1)

@@ -44,6 +44,8 @@ class Agreement:
         self._counted = array("d", bytes(8 * _MARKS))
         self._integrals = array("d", bytes(8 * _MARKS))
         self._first = self._count = 0
+        self._marked_ns = self._second_ns = 0  # the last of them, and the one behind the first
+        self._newest: tuple[int, float, int] | None = None  # time, counted and integrated [quanta]
         self._estimated = 0.0
 
     def power(self, reading: Reading) -> None:
@@ -62,29 +64,37 @@ class Agreement:
             self._forget()
         if self._integral.last is None:
             return
-        times, count = self._times, self._count
-        # The newest mark moves along until it is far enough from the one before.
-        if count < 2 or times[self._at(count - 1)] - times[self._at(count - 2)] >= _STEP_NS:  # noqa: PLR2004
-            self._count += 1
-        newest = self._at(self._count - 1)
-        times[newest], self._counted[newest] = monotonic_ns, counted
-        self._integrals[newest] = self._integrated / QUANTA_PER_UNIT
-        while self._count > 1 and monotonic_ns - times[self._at(1)] >= SPAN_S * NS_PER_S:
+        # The newest moves along until it is far enough from the mark before; only then it is one.
+        if self._newest and (not self._count or self._newest[0] - self._marked_ns >= _STEP_NS):
+            self._mark(*self._newest)
+        self._newest = (monotonic_ns, counted, self._integrated)
+        while self._count > 1 and monotonic_ns - self._second_ns >= SPAN_S * NS_PER_S:
             self._first, self._count = self._at(1), self._count - 1
+            self._second_ns = self._times[self._at(1)]
+
+    def _mark(self, monotonic_ns: int, counted: float, integrated: int) -> None:
+        mark = self._at(self._count)
+        self._times[mark], self._counted[mark] = monotonic_ns, counted
+        self._integrals[mark] = integrated / QUANTA_PER_UNIT
+        self._marked_ns = monotonic_ns
+        self._count += 1
+        if self._count == 2:  # noqa: PLR2004  # the one behind the first
+            self._second_ns = monotonic_ns
 
     def _at(self, mark: int) -> int:
         return (self._first + mark) % _MARKS
 
     def _forget(self) -> None:
-        self._count = 0
+        self._count, self._newest = 0, None
 
     def compared(self) -> Comparison | None:
         """Return both over the last hour, None while there is too little to compare."""
-        if self._count < 2:  # noqa: PLR2004  # a beginning and an end
+        if not self._count or self._newest is None:
             return None
-        start, end = self._first, self._at(self._count - 1)
-        seconds = (self._times[end] - self._times[start]) / NS_PER_S
-        counted = self._counted[end] - self._counted[start]
-        found = Comparison(seconds, counted, self._integrals[end] - self._integrals[start])
+        newest_ns, newest, integrated = self._newest
+        start = self._first
+        seconds = (newest_ns - self._times[start]) / NS_PER_S
+        counted = newest - self._counted[start]
+        found = Comparison(seconds, counted, integrated / QUANTA_PER_UNIT - self._integrals[start])
         much = max(abs(found.counted), abs(found.integrated)) >= self._least
         return found if found.seconds >= LEAST_S and much else None
