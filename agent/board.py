@@ -1,8 +1,9 @@
 """The latest of each retained message, for whoever publishes them: on connecting all, then what changes."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Protocol
+import zlib
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import orjson
 
@@ -10,6 +11,27 @@ from agent.record import as_json
 
 HELD = "retained"
 """Name under which the store keeps the topics that a receiver may hold a message of."""
+
+_LARGE = 1024
+"""Messages from so many bytes on are kept compressed: what a device is takes 1 kB then instead of 3."""
+
+
+class _Entry(NamedTuple):
+    """A message as it is kept."""
+
+    posted: int
+    """The version of the board that began with it."""
+    kept: bytes
+    compressed: bool
+
+    @staticmethod
+    def of(posted: int, payload: bytes) -> "_Entry":
+        large = len(payload) >= _LARGE
+        return _Entry(posted, zlib.compress(payload) if large else payload, large)
+
+    @property
+    def payload(self) -> bytes:
+        return zlib.decompress(self.kept) if self.compressed else self.kept
 
 
 class Memory(Protocol):
@@ -30,7 +52,7 @@ class Board:
     """
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[int, bytes]] = {}
+        self._entries: dict[str, _Entry] = {}
         self._version = 0
         self._changed = asyncio.Event()
         self._held: set[str] = set()
@@ -55,7 +77,7 @@ class Board:
         if self.get(topic) == payload:
             return
         self._version += 1
-        self._entries[topic] = (self._version, payload)
+        self._entries[topic] = _Entry.of(self._version, payload)
         if topic not in self._held:
             self._held.add(topic)
             self._save()
@@ -72,16 +94,15 @@ class Board:
     def get(self, topic: str) -> bytes | None:
         """Return the latest message of a topic."""
         entry = self._entries.get(topic)
-        return entry[1] if entry else None
+        return entry.payload if entry else None
 
-    def since(self, version: int) -> tuple[int, list[tuple[str, bytes]]]:
+    def since(self, version: int) -> tuple[int, Iterator[tuple[str, bytes]]]:
         """Return the present version and the (topic, payload) posted after `version`, oldest first; 0 gives all."""
-        newer = sorted(
-            (posted, topic, payload) for topic, (posted, payload) in self._entries.items() if posted > version
-        )
-        return self._version, [(topic, payload) for _, topic, payload in newer]
+        entries = ((entry, topic) for topic, entry in self._entries.items() if entry.posted > version)
+        newer = sorted(entries, key=lambda each: each[0].posted)
+        return self._version, ((topic, entry.payload) for entry, topic in newer)
 
-    async def changes(self, version: int) -> tuple[int, list[tuple[str, bytes]]]:
+    async def changes(self, version: int) -> tuple[int, Iterator[tuple[str, bytes]]]:
         """Wait until something was posted after `version`, then return what `since` does."""
         while self._version <= version:
             await self._changed.wait()

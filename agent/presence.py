@@ -6,14 +6,18 @@ from agent import __version__, bodies
 from agent.board import Board
 from agent.config import SiteConfig
 from agent.ledger import Ledger
+from agent.plant import Account
 from agent.record import as_json, rfc3339
 from agent.timekeeping import Timekeeper
 
 
 def post_meta(board: Board, config: SiteConfig, ledger: Ledger, now_ns: int, public_key: str = "") -> None:
     """Post what each device is, how its amounts are converted at this time, and the key of the seals, if any."""
+    accounts: dict[str, list[Account]] = {}
+    for account in ledger.plant.accounts:
+        accounts.setdefault(account.device, []).append(account)
     for device in config.devices:
-        own = [account for account in ledger.plant.accounts if account.device == device.name]
+        own = accounts.get(device.name, [])
         body = bodies.meta(
             config.site.name,
             device.area,

@@ -1,4 +1,5 @@
 import asyncio
+import tracemalloc
 
 from agent.board import Board
 
@@ -9,7 +10,9 @@ def test_the_latest_of_each_topic_stands_in_the_order_of_posting() -> None:
     board.put("b/state", b"2")
     board.put("a/state", b"3")
 
-    assert board.since(0) == (3, [("b/state", b"2"), ("a/state", b"3")])
+    version, posted = board.since(0)
+    assert version == 3
+    assert list(posted) == [("b/state", b"2"), ("a/state", b"3")]
     assert board.get("a/state") == b"3"
     assert board.get("c/state") is None
 
@@ -20,7 +23,26 @@ def test_what_does_not_change_is_no_news() -> None:
     version, _ = board.since(0)
     board.put("a/state", b"1")
 
-    assert board.since(version) == (version, [])
+    now, posted = board.since(version)
+    assert now == version
+    assert not list(posted)
+
+
+def test_a_large_message_comes_back_as_it_was_posted_and_takes_little_until_then() -> None:
+    board, large = Board(), b'{"label": "active power"}' * 200
+    board.put("a/meta", large)
+    version, posted = board.since(0)
+    board.put("a/meta", bytes(large))
+
+    assert list(posted) == [("a/meta", large)]
+    assert board.get("a/meta") == large
+    assert board.since(version)[0] == version
+    tracemalloc.start()
+    for number in range(100):
+        board.put(f"{number}/meta", large)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 100 * len(large) / 5
 
 
 async def test_whoever_waits_is_told_of_changes_only() -> None:
@@ -33,7 +55,9 @@ async def test_whoever_waits_is_told_of_changes_only() -> None:
     board.put("b/state", b"2")
 
     async with asyncio.timeout(5):
-        assert await waiting == (2, [("b/state", b"2")])
+        now, posted = await waiting
+    assert now == 2
+    assert list(posted) == [("b/state", b"2")]
 
 
 class Memory(dict[str, bytes]):

@@ -85,14 +85,14 @@ class MqttSession:
         try:
             async with asyncio.timeout(ANSWER_S):
                 answers = [
-                    (topic, payload, await self._publish(f"{self._base}/{topic}", payload, retain=True))
+                    (topic, not payload, await self._publish(f"{self._base}/{topic}", payload, retain=True))
                     for topic, payload in messages
                 ]
-                for topic, payload, answer in answers:
+                for topic, removed, answer in answers:
                     refused = judge(await answer)
                     if refused:
                         _LOG.error("mqtt: retained message %s refused: %s", topic, refused)
-                    elif not payload:
+                    elif removed:
                         self._board.removed(topic)
         except TimeoutError as error:
             raise SinkUnavailable("the broker does not acknowledge") from error
