@@ -168,6 +168,9 @@ CHINESE: dict[str, str] = {
     "且没有重新制作：",
     "key.given": "您所持的公钥",
     "seals.given": "中心收到的封签.jsonl",
+    "verify.stamps": "本证据包中的封签带有 {by} 的时间戳（RFC 3161）。用直接从该机构取得的根证书，可证明这些记录在当时已经"
+    "存在；需要安装 energy-agent 及其附加组件 timestamp：",
+    "authority.given": "机构根证书.pem",
     "verify.4": "阅读结论。它说明哪些成立、哪些无法检查及原因，以及首个不成立之处。只有全部无误时退出码才为 0。",
     "verify.hand": "不用本程序，手工核验",
     "verify.hand.1": "解包，按已签名的清单检查每个文件，再检查清单的签名：",

@@ -182,6 +182,10 @@ ENGLISH: dict[str, str] = {
     "object per line). Only this shows that the bundle is the operator's, and that nothing was made anew:",
     "key.given": "KEY-YOU-HAVE",
     "seals.given": "SEALS-OF-THE-CENTRE.jsonl",
+    "verify.stamps": "Seals in this bundle carry time stamps (RFC 3161) by {by}. With the root certificate of that "
+    "authority, taken from the authority itself, this shows that the records were there at those times; it takes "
+    "energy-agent with the extra timestamp:",
+    "authority.given": "ROOT-OF-THE-AUTHORITY.pem",
     "verify.4": "Read the verdict. It says what holds, what could not be checked and why, and of what does not hold the "
     "first place. The exit code is 0 only when nothing failed.",
     "verify.hand": "By hand, without this program",

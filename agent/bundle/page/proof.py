@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from html import escape
 
+from agent.audit.stamps import STAMP
 from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
 from agent.bundle.page.told import in_chinese
 from agent.bundle.page.view import Body, View
@@ -184,11 +185,16 @@ def verify(view: View) -> str:
     """Return how to verify, step by step."""
     words, file = view.words, view.head["file"]
     command = f"energy-agent verify {file}"
+    stamped_by = dict.fromkeys(each["name"] for each in view.summary["evidence"] if each["what"] == STAMP)
     steps = [
         text(words("verify.1", software=view.head["software"])),
         text(words("verify.2")) + _shown(command),
         text(words("verify.3"))
         + _shown(f"{command} --key {words('key.given')}\n{command} --seals {words('seals.given')}"),
+        *(
+            text(words("verify.stamps", by=by)) + _shown(f"{command} --authority {words('authority.given')}")
+            for by in stamped_by
+        ),
         text(words("verify.4")),
     ]
     page = view.heading("verify") + bullets(steps, numbered=True) + f"<h3>{text(words('verify.hand'))}</h3>\n"

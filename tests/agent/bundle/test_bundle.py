@@ -345,6 +345,19 @@ def test_the_chinese_page_tells_what_happened_in_chinese_and_as_it_was_recorded(
     assert f"<td>{told}</td>" in chinese
 
 
+def test_the_page_says_how_to_check_the_time_stamps_where_there_are_any(works: Works) -> None:
+    manifest = inspect(works.bundle).manifest
+    assert manifest is not None
+    head = {key: value for key, value in manifest.head.items() if key != "schema"}
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    stamp = {"what": "timestamp", "name": "http://tsa.example/", "time": head["from"], "until": head["to"]}
+    for language in ("en", "zh-CN"):
+        plain = page(summary, head, language).decode()
+        stamped = page({**summary, "evidence": [*summary["evidence"], stamp, stamp]}, head, language).decode()
+        assert "--authority" not in plain
+        assert stamped.count("verify evidence.tar --authority ") == 1
+
+
 def test_the_page_names_the_meter_whose_certificate_ran_out(works: Works) -> None:
     summary = orjson.loads(inspect(works.bundle).read("summary.json"))
     assert {each["device"]: each["state"] for each in summary["meters"]}["main-meter"] == "expired"
