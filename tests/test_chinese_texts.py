@@ -46,8 +46,18 @@ def test_chinese_texts_of_profiles_have_chinese_punctuation() -> None:
     assert {str(profile): found for profile in PROFILES if (found := slips(profile.read_text(encoding="utf-8")))} == {}
 
 
-def test_an_account_has_one_name_in_chinese() -> None:
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        # 账户 is an account, 账簿 the books that the agent keeps of it; 账目 was said of both.
+        ("账户", "账目"),
+        # 区间 is an interval of account; 时段 is a period of the tariff, or any time.
+        ("区间", "时段记录"),
+        ("区间", "计量时段"),
+        ("区间", "计量间隔"),
+    ],
+)
+def test_what_is_accounted_for_has_one_name_in_chinese(right: str, wrong: str) -> None:
     shown = [*ROOT.glob("*.zh-CN.md"), *ROOT.glob("d*/**/*.zh-CN.md"), *MODULES, *PROFILES, *ROOT.glob("deploy/*.toml")]
 
-    # 账户 is an account, 账簿 the books that the agent keeps of it; 账目 was said of both.
-    assert [str(path) for path in shown if "账目" in path.read_text(encoding="utf-8")] == []
+    assert [f"{path}: say {right}" for path in shown if wrong in path.read_text(encoding="utf-8")] == []

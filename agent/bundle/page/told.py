@@ -51,9 +51,9 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "{count} intervals revised, {left} not settled yet: ask again later: {reason}",
-        "修订了 {count} 条时段记录，另有 {left} 条尚未结清，请稍后再试：{reason}",
+        "修订了 {count} 条区间记录，另有 {left} 条尚未结清，请稍后再试：{reason}",
     ),
-    ("{count} intervals revised: {reason}", "修订了 {count} 条时段记录：{reason}"),
+    ("{count} intervals revised: {reason}", "修订了 {count} 条区间记录：{reason}"),
     ("the clock was set by {by} s: times go with it", "时钟被调整 {by} 秒：时间随之改变"),
     (
         "the clock was set by {by} s: times go on by the monotonic clock, nobody has synchronised it",
@@ -97,7 +97,7 @@ NAMES = {
     "manual": "由人录入",
     "declared": "有人申报了换表或初始读数",
     "entered": "有人录入了用量",
-    "revised": "时段记录按现行因子重新折算",
+    "revised": "区间记录按现行因子重新折算",
     "unreadable": "以前运行留下的账簿无法读取，已另存",
     "clock_step": "时钟被调整",
     "polls_given_up": "时间得知之前的轮询未全部保留",
