@@ -54,15 +54,16 @@ class StampReport:
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     stamps: int = 0
+    """Those over any seal but the one before these records."""
     right: list[Stamped] = field(default_factory=list)
-    """Those over a seal that is here, with a signature of an authority that is given, if any is."""
+    """Those over a seal that is here, of their time, with a signature of an authority that is given, if any is."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Seal:
-    """A seal by what a time stamp can prove of it: its last record; when it was made (Unix, ns), if that is known."""
+    """A seal by what a time stamp can prove of it: its last record, and when it was made (Unix, ns), if it is here."""
 
-    through: int
+    through: int | None
     time_ns: int | None
 
 
@@ -77,9 +78,9 @@ class Stamps:
         """Take a record; only seals and time stamps matter."""
         kind = kind_of(body)
         if kind == SEAL:
-            if not self._seals and isinstance(first := body.get("from_seq"), int):
-                # A part of a chain begins behind a seal, and its stamp may come later than that.
-                self._seals[str(body.get("previous_seal"))] = _Seal(first - 1, None)
+            if not self._seals:
+                # A part of a chain begins behind a seal, whose stamp may come later: it proves nothing of the part.
+                self._seals[str(body.get("previous_seal"))] = _Seal(None, None)
             if isinstance(through := body.get("to_seq"), int):
                 self._seals[str(body["hash"])] = _Seal(through, _time_of(body))
         elif kind == EVIDENCE and body.get("what") == STAMP:
@@ -98,9 +99,17 @@ class Stamps:
                 report.remarks.append(f"{place}: the seal it stamps is not among these records")
             elif library is not None:
                 try:
-                    report.right.append(_judged(library, body, seal, authorities, report.remarks))
+                    signer, at_ns = _read(library, body, authorities)
+                    text = _another_time(body, seal, at_ns)
                 except ValueError as error:
                     report.findings.append(Finding(place, str(error)))
+                    continue
+                if text:
+                    report.remarks.append(f"{place}: {text}")
+                elif seal.through is not None:
+                    report.right.append(Stamped(signer, at_ns, seal.through))
+                else:
+                    report.stamps -= 1
         if self._stamps and library is None:
             report.remarks.append(f"what {len(self._stamps)} of them say: {MISSING}")
         return report
@@ -117,8 +126,8 @@ def given_authorities(path: Path) -> list[Certificate]:
         raise ValueError(f"{path}: {text}") from error
 
 
-def _judged(library: Any, body: Body, seal: _Seal, authorities: Authorities, remarks: list[str]) -> Stamped:
-    """Return what a time stamp proves; raise ValueError saying what is wrong with it."""
+def _read(library: Any, body: Body, authorities: Authorities) -> tuple[str, int]:
+    """Return who made the token of a time stamp, and when (Unix, ns); raise ValueError saying what is wrong with it."""
     try:
         response = library.decode_timestamp_response(_response(base64.b64decode(str(body.get("token")), validate=True)))
         info = response.tst_info
@@ -133,8 +142,7 @@ def _judged(library: Any, body: Body, seal: _Seal, authorities: Authorities, rem
     if authorities and not _signed(library, response, authorities):
         text = f"is not signed by an authority that you gave: its signer calls itself {signer}"
         raise ValueError(f"{text}, at {rfc3339(at_ns)}")
-    _check_time(body, seal, at_ns, remarks)
-    return Stamped(signer, at_ns, seal.through)
+    return signer, at_ns
 
 
 def _signed(library: Any, response: Any, authorities: Authorities) -> bool:
@@ -152,18 +160,22 @@ def _signed(library: Any, response: Any, authorities: Authorities) -> bool:
     return False
 
 
-def _check_time(body: Body, seal: _Seal, at_ns: int, remarks: list[str]) -> None:
-    """Hold the time of a token against those of its record and its seal; raise ValueError when it is of another."""
+def _another_time(body: Body, seal: _Seal, at_ns: int) -> str:
+    """Return that a token is of another time than its record and seal say, where their clock may have been wrong.
+
+    Empty where it is of their time; raises ValueError where somebody vouched for the clock.
+    """
     recorded = _time_of(body)
     late = recorded is None or abs(at_ns - recorded) > _CLOCKS_APART_NS
     if not late and (seal.time_ns is None or seal.time_ns - at_ns <= _CLOCKS_APART_NS):
-        return
+        return ""
     clock = body.get("clock")
     text = f"says {body.get('time')}, but its token was made at {rfc3339(at_ns)}"
     if isinstance(clock, Mapping) and clock.get("synchronised") is False:
-        remarks.append(f"{named(body)}: {text}: the gateway's clock was wrong, which nobody vouched for then")
-    else:
-        raise ValueError(f"{text}: the records were made at another time than they say")
+        return (
+            f"{text}: nobody vouched for the gateway's clock then, it was wrong if these are the records of that time"
+        )
+    raise ValueError(f"{text}: the records were made at another time than they say")
 
 
 def _signer(response: Any, body: Body) -> str:
