@@ -15,10 +15,10 @@ from typing import Any
 
 from agent import __version__
 from agent.alarm import Alarm, Severity
-from agent.clock import boot_id
 from agent.config import SiteConfig
 from agent.record import AGENT
 from agent.timekeeping import Timekeeper
+from agent.timekeeping.clock import boot_id
 from drivers.capture import CaptureWriter, Closed, Note, Removed, Status
 from drivers.reading import Exchange
 

@@ -19,8 +19,6 @@ from agent.alarms import AlarmDesk
 from agent.beat import between_beats
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
-from agent.clock import boot_id
-from agent.clock_notices import behind_alarm, given_up_event, step_event
 from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.liveness import LastDone
@@ -32,6 +30,8 @@ from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.store import StoreError, store_alarms
+from agent.timekeeping.clock import boot_id
+from agent.timekeeping.notices import behind_alarm, given_up_event, step_event
 from drivers.pause import sleep_until
 
 _log = logging.getLogger(__name__)

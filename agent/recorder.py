@@ -28,7 +28,7 @@ from agent.record import AGENT, as_json, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows
 from agent.scribe import Scribe
-from agent.waiting import Held, Waiting
+from agent.timekeeping.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
 from agent.warning.desk import Warnings
 from agent.weights import weight_over

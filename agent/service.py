@@ -22,7 +22,6 @@ from agent.audit.auditor import Auditor
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
-from agent.clock import boot_id, timekeeper
 from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.corrections.desk import Corrections
@@ -48,6 +47,7 @@ from agent.store import Store, StoreError
 from agent.taking_up import take_up
 from agent.tape import WritingTape
 from agent.tape.opening import books_of
+from agent.timekeeping.clock import boot_id, timekeeper
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from agent.record import rfc3339
 from agent.sections import DeviceSection
 from agent.store import Store
 from agent.timekeeping import Timekeeper
-from agent.waiting import Waiting
+from agent.timekeeping.waiting import Waiting
 from drivers.reading import Quality
 
 _INTERVAL_KEYS = ("start", "end", "revision", "amount", "energy_kwh", "co2_kg", "unverified", "coverage", "estimated",

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.clock import WAIT_VARIABLE
 from agent.threads import Loop
+from agent.timekeeping.clock import WAIT_VARIABLE
 
 os.environ[WAIT_VARIABLE] = "0"
 

@@ -294,7 +294,7 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("agent.api", _neighbours(NEIGHBOURS + 1)),
         Module("agent.api", _neighbours(NEIGHBOURS)),
     ),
-    modules_are_named_after_what_they_hold: (Module("agent.utils.time", ""), Module("agent.clock", "")),
+    modules_are_named_after_what_they_hold: (Module("agent.utils.time", ""), Module("agent.timekeeping.clock", "")),
     modules_stay_small: (Module("agent.store", "\n" * 321), Module("agent.store", "\n" * 320)),
     functions_stay_small: (
         Module("agent.store", "def f():\n" + "    pass\n" * 60),

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agent.clock import WAIT_VARIABLE
 from agent.commands.outcome import CommandError, Exit, say
 from agent.demo.ports import free_port
+from agent.timekeeping.clock import WAIT_VARIABLE
 
 HTTP_PORTS = (8081, 18081)
 _ATTEMPTS = 5

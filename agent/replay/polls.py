@@ -7,7 +7,7 @@ from agent import doubt
 from agent.config import SiteConfig
 from agent.learning import Learned
 from agent.polled import Cadence, PolledDevice
-from agent.waiting import Held
+from agent.timekeeping.waiting import Held
 from drivers.errors import LineError, NoReply, Refused
 from drivers.reading import Block, Exchange, Outcome
 

@@ -42,7 +42,7 @@ from agent.tape.notes import (
     Released,
     Reweighed,
 )
-from agent.waiting import Held, Waiting
+from agent.timekeeping.waiting import Held, Waiting
 from drivers.reading import Frame, Quality
 
 _log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from agent.replay.site import Site
 from agent.replay.stage import Stage
 from agent.replay.verdict import Report
 from agent.tape.notes import Books, Clock, Interval, note_of
-from agent.waiting import Waiting
+from agent.timekeeping.waiting import Waiting
 from drivers.capture import Captured, Damage, Note, Section
 
 FIGURES = ("amount", "energy_kwh", "kgce", "co2_kg")

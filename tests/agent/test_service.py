@@ -102,7 +102,7 @@ async def test_a_part_that_fails_is_logged_and_started_again_while_the_others_go
 async def test_windows_go_on_after_a_restart_whatever_the_clock_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, synchronised: bool | None
 ) -> None:
-    monkeypatch.setattr("agent.clock.synchronised", lambda: synchronised)
+    monkeypatch.setattr("agent.timekeeping.clock.synchronised", lambda: synchronised)
     monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "0")
     motor = Motor()
     async with rig("tcp", motor) as device:
@@ -131,7 +131,7 @@ async def test_rows_of_earlier_boots_are_taken_up_when_the_clock_is_right(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [False]
-    monkeypatch.setattr("agent.clock.synchronised", lambda: clock[0])
+    monkeypatch.setattr("agent.timekeeping.clock.synchronised", lambda: clock[0])
     monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "1e9")
     monkeypatch.setattr(module, "_TURN_S", 0.02)
     agent = Agent(site(tmp_path))
@@ -152,7 +152,7 @@ async def test_what_was_polled_before_the_time_was_known_is_booked_and_shown_onc
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [False]
-    monkeypatch.setattr("agent.clock.synchronised", lambda: clock[0])
+    monkeypatch.setattr("agent.timekeeping.clock.synchronised", lambda: clock[0])
     monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "1e9")
     monkeypatch.setattr(module, "_TURN_S", 0.05)
     motor = Motor()
@@ -179,7 +179,7 @@ async def test_what_was_polled_before_the_time_was_known_is_booked_and_shown_onc
 async def test_polls_that_never_get_a_time_are_counted_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("agent.clock.synchronised", lambda: False)
+    monkeypatch.setattr("agent.timekeeping.clock.synchronised", lambda: False)
     monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "1e9")
     agent = Agent(site(tmp_path))
     (poller, _) = agent.pollers

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from agent.clock import WAIT_VARIABLE
+from agent.timekeeping.clock import WAIT_VARIABLE
 from tests.soak.delivery import time_ns
 from tests.soak.finding import Finding
 from tests.torture.judge import Expected, all_came

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import orjson
 
-from agent.clock import WAIT_VARIABLE
+from agent.timekeeping.clock import WAIT_VARIABLE
 from simulators.fault.faults import FAULTS
 from tests.servers import free_port, running_mosquitto
 from tests.soak.finding import Finding

@@ -23,8 +23,8 @@ from typing import Any
 
 import orjson
 
-from agent.clock import WAIT_VARIABLE
 from agent.store import read_intervals
+from agent.timekeeping.clock import WAIT_VARIABLE
 from simulators.plant import SimulatedPlant, load_plant
 from tests.servers import Broker, free_port, mosquitto
 from tests.soak.finding import Finding

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from agent.clock import WAIT_VARIABLE
+from agent.timekeeping.clock import WAIT_VARIABLE
 from tests.servers import Broker, Database, free_port, mosquitto, running_victoria_metrics
 from tests.soak.rig import SIMULATORS, devices_of, running
 from tests.soak.works import Device

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from agent.bundle.page.told import NAMES, TEXTS, in_chinese
-from agent.clock_notices import given_up_event, step_event
 from agent.metering.amount import Declaration, Reading, Rule
 from agent.metering.counter import Counter
 from agent.metering.declared import Declared
 from agent.timekeeping import Step
+from agent.timekeeping.notices import given_up_event, step_event
 
 ROOT = Path(__file__).parents[3]
 S = 10**9

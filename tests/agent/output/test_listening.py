@@ -10,12 +10,12 @@ import pytest
 
 from agent.board import Board
 from agent.carbon.factors import FactorLibrary
-from agent.clock import look
 from agent.columns import AMOUNT
 from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.output.listening import Listener
 from agent.timekeeping import Timekeeper
+from agent.timekeeping.clock import look
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import running_mosquitto
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent import clock
+from agent.timekeeping import clock
 
 
 @pytest.fixture(autouse=True)
