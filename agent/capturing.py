@@ -14,7 +14,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent import __version__
-from agent.alarm import Alarm, Severity
+from agent.alarms.alarm import Alarm, Severity
 from agent.config import SiteConfig
 from agent.record import AGENT
 from agent.timekeeping import Timekeeper

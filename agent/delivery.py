@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from agent.alarm import Alarm, Severity
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm, Severity
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.config import SINKS, SiteConfig
 from agent.forward import Forwarder

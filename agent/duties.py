@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent import snapshot
-from agent.alarms import AlarmDesk
+from agent.alarms.desk import AlarmDesk
 from agent.beat import between_beats
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing

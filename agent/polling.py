@@ -2,8 +2,8 @@
 
 import time
 
-from agent.alarm import Alarm, Severity
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm, Severity
+from agent.alarms.desk import AlarmDesk
 from agent.asking import Memory
 from agent.config import SiteConfig
 from agent.learning import Learned

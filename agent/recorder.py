@@ -14,8 +14,8 @@ from functools import partial
 from typing import Any
 
 from agent import bodies
-from agent.alarm import Alarm, Severity
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm, Severity
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.config import SiteConfig
 from agent.doubt import reserved

@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
-from agent.alarms import ALARMS, AlarmDesk
+from agent.alarms.desk import ALARMS, AlarmDesk
 from agent.api.door import Door
 from agent.audit.auditor import Auditor
 from agent.board import Board

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from agent import __version__, bodies
-from agent.alarms import AlarmDesk
+from agent.alarms.desk import AlarmDesk
 from agent.columns import AMOUNT
 from agent.config import SiteConfig
 from agent.doubt import FRESH_CADENCES, reserved

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from agent import snapshot
-from agent.alarms import AlarmDesk
+from agent.alarms.desk import AlarmDesk
 from agent.audit.auditor import Auditor
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing

@@ -20,8 +20,8 @@ from typing import Any
 
 import orjson
 
-from agent.alarm import Alarm, Severity
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm, Severity
+from agent.alarms.desk import AlarmDesk
 from agent.audit.documents import Documents
 from agent.audit.evidence import Item, of_capture, of_configuration, of_key, of_removed, software
 from agent.audit.key_file import load_key, load_signing_key, own_key

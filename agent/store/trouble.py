@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agent.alarm import Alarm, Severity
+from agent.alarms.alarm import Alarm, Severity
 from agent.record import AGENT
 from agent.store.status import StoreStatus
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agent.alarm import Alarm, Severity
+from agent.alarms.alarm import Alarm, Severity
 from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, event_body, rfc3339
 from agent.timekeeping import Step

@@ -11,8 +11,8 @@ import logging
 from collections.abc import Iterable
 from dataclasses import replace
 
-from agent.alarm import Alarm
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm
+from agent.alarms.desk import AlarmDesk
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.metering.amount import NS_PER_S

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from agent.alarm import Severity
+from agent.alarms.alarm import Severity
 from agent.warning.rule import Rule
 
 

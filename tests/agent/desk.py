@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from agent.alarms import AlarmDesk
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary

@@ -7,8 +7,8 @@ from typing import cast
 
 import pytest
 
-from agent.alarm import Alarm
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Alarm
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.delivery import end_alarms_of_others, forwarders
 from agent.store import Store

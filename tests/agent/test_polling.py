@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.alarm import Alarm
+from agent.alarms.alarm import Alarm
 from agent.learning import Learned
 from agent.scribe import Scribe
 from agent.service import Agent

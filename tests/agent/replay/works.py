@@ -18,7 +18,7 @@ from typing import Any
 import orjson
 
 from agent import doubt
-from agent.alarms import AlarmDesk
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
 from agent.config import SiteConfig, load_config

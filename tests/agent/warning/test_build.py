@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.alarm import Severity
+from agent.alarms.alarm import Severity
 from agent.commands.check import alarms_of
 from agent.config import ConfigError
 from agent.warning.build import watches

@@ -8,8 +8,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent.alarm import Severity
-from agent.alarms import AlarmDesk
+from agent.alarms.alarm import Severity
+from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.figure import Figure
 from agent.forward import Forwarder

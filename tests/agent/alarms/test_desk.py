@@ -6,8 +6,8 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent.alarm import Alarm, Severity
-from agent.alarms import ALARMS
+from agent.alarms.alarm import Alarm, Severity
+from agent.alarms.desk import ALARMS
 from agent.polled import Condition
 from tests.agent.desk import MQTT, START, Desk, Notebook
 from tests.agent.frames import DEVICES, SITE, configured

@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from agent.alarm import Alarm, AlarmBook, Severity
+from agent.alarms.alarm import Alarm, AlarmBook, Severity
 
 LOST = Alarm("hall/meter", "comm_lost", True, Severity.WARNING, 100, "gone", "中断")
 

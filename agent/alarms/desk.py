@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
-from agent.alarm import Alarm, AlarmBook, Severity
+from agent.alarms.alarm import Alarm, AlarmBook, Severity
 from agent.board import Board
 from agent.record import AGENT, event_body, rfc3339
 from agent.saved import ASIDE, UnreadableError, pack, set_aside, unpack

@@ -1,0 +1,1 @@
+"""Alarms: what is active, since when, and how receivers are told."""
