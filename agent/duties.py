@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from agent import snapshot
 from agent.alarms.desk import AlarmDesk
 from agent.beat import between_beats
 from agent.bookkeeper import Bookkeeper
@@ -29,6 +28,7 @@ from agent.poller import LinePoller
 from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.scribe import Scribe
+from agent.state import snapshot
 from agent.store import StoreError, store_alarms
 from agent.timekeeping.clock import boot_id
 from agent.timekeeping.notices import behind_alarm, given_up_event, step_event

@@ -42,7 +42,7 @@ from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe
 from agent.sections import LineSection
-from agent.state import whole
+from agent.state.whole import whole
 from agent.store import Store, StoreError
 from agent.taking_up import take_up
 from agent.tape import WritingTape

@@ -11,11 +11,11 @@ from agent import __version__
 from agent.api.answers import ActiveAlarm, AgentState, DeviceState, Error, Life
 from agent.api.intervals import FORMATS, LARGEST_PAGE, PAGE, PARQUET
 from agent.api.stream import EVENTS, MOST_READERS
-from agent.exposition import CONTENT_TYPE
 from agent.rollup.periods import PERIODS
 from agent.schemas.account import AccountWindow, IntensityWindow, Interval, Rollup
 from agent.schemas.classes import MESSAGES
 from agent.schemas.message import Document, WireKeys
+from agent.state.exposition import CONTENT_TYPE
 
 _ABOUT = (
     "State, figures and records of the running agent, to be read on the machine it runs on. Nothing can be changed. "

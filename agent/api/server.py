@@ -20,11 +20,11 @@ from agent.api.errors import ApiError
 from agent.api.intervals import content, page, question
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
-from agent.exposition import CONTENT_TYPE
-from agent.metrics import exposition
 from agent.recorder import Recorder
 from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection
+from agent.state.exposition import CONTENT_TYPE
+from agent.state.metrics import exposition
 from agent.store import Store, StoreError
 from agent.web import web
 

@@ -8,8 +8,8 @@ import pytest
 from agent.api.intervals import LARGEST_PAGE, PAGE, PARAMETERS
 from agent.api.openapi import openapi
 from agent.api.stream import EVENTS, MOST_READERS, Ring
-from agent.metrics import exposition
 from agent.service import Agent
+from agent.state.metrics import exposition
 from tests.agent.frames import DEVICES, SITE, configured
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from agent import service, snapshot
+from agent import service
 from agent.cli import SCHEMAS, main
 from agent.config import load_config
 from agent.figure import NOW, Figure
@@ -29,6 +29,7 @@ from agent.record import CHAINED, rfc3339
 from agent.schemas import DOCUMENTS
 from agent.schemas.classes import CHANNELS, MESSAGES
 from agent.service import Agent
+from agent.state import snapshot
 from agent.store import record_hash
 from agent.store.losses import Losses
 from agent.timekeeping import Clocks, Timekeeper

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from agent.exposition import Family, Labels, histogram, single, written
+from agent.state.exposition import Family, Labels, histogram, single, written
 
 _LINE_COUNTERS = {
     "requests": ("requests", "Requests sent"),

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from agent import snapshot
 from agent.polled import Condition, PolledDevice
 from agent.service import Agent
+from agent.state import snapshot
 from drivers.errors import LineError, NoReply
 from drivers.plan import plan
 from drivers.reading import Block, Exchange

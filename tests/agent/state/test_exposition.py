@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.exposition import histogram, single, written
+from agent.state.exposition import histogram, single, written
 
 
 def read_back(text: bytes) -> dict[tuple[str, ...], float]:

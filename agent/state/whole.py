@@ -2,7 +2,6 @@
 
 from typing import Any, Protocol
 
-from agent import snapshot
 from agent.alarms.desk import AlarmDesk
 from agent.audit.auditor import Auditor
 from agent.bookkeeper import Bookkeeper
@@ -14,6 +13,7 @@ from agent.poller import LinePoller
 from agent.recorder import Recorder
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe
+from agent.state import snapshot
 
 
 class Running(Protocol):

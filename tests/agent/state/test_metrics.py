@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from agent.metrics import exposition
 from agent.service import Agent
+from agent.state.metrics import exposition
 from tests.agent.frames import DEVICES, SITE, configured
 
 Samples = dict[tuple[str, ...], float]
