@@ -26,9 +26,9 @@ from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.crew import Job, working
-from agent.delivery import delivered, end_alarms_of_others, forwarders
+from agent.delivery.build import delivered, end_alarms_of_others, forwarders
+from agent.delivery.forward import Forwarder
 from agent.duties import Duties
-from agent.forward import Forwarder
 from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
 from agent.notify import notify

@@ -288,7 +288,7 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
     ),
     accounts_are_computed_without_asyncio: (
         Module("agent.metering.counter", "import asyncio"),
-        Module("agent.forward", "import asyncio"),
+        Module("agent.delivery.forward", "import asyncio"),
     ),
     only_the_service_sees_everything: (
         Module("agent.api", _neighbours(NEIGHBOURS + 1)),

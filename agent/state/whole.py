@@ -7,7 +7,7 @@ from agent.audit.auditor import Auditor
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
 from agent.config import SiteConfig
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.ledger import Ledger
 from agent.poller import LinePoller
 from agent.recorder import Recorder

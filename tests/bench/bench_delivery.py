@@ -11,7 +11,7 @@ import uvloop
 import zstandard
 
 from agent.board import Board
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.store import Store
 from tests.bench.row import Row

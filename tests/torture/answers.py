@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from agent.board import Board
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.sinks import Sink
 from agent.sinks.influx import InfluxConfig, InfluxSink
 from agent.sinks.mqtt import MqttConfig, MqttSink

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 from agent.board import Board
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.record import rfc3339
 from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.store import Store

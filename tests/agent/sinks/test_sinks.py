@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.sinks import Session, Sink
 from agent.store import Store
 from tests.agent.sinks.receivers import InfluxReceiver, MemoryReceiver, MqttReceiver, Receiver

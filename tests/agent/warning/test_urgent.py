@@ -11,8 +11,8 @@ import pytest
 from agent.alarms.alarm import Severity
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
+from agent.delivery.forward import Forwarder
 from agent.figure import Figure
-from agent.forward import Forwarder
 from agent.scribe import Scribe
 from agent.sinks.mqtt import MqttConfig, MqttSink
 from agent.store import Store

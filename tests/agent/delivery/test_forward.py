@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.record import Record
 from agent.sinks import SinkRejected, SinkUnavailable
 from agent.store import Lane
@@ -307,7 +307,7 @@ async def test_pauses_grow_to_a_bound_and_obey_the_receiver() -> None:
 
 
 async def test_a_new_credential_ends_the_longest_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.forward._LOOK_S", 0.01)
+    monkeypatch.setattr("agent.delivery.forward._LOOK_S", 0.01)
     shelf, receiver = Shelf(records(1, 3)), Receiver(refuse=SinkUnavailable("wrong password", retry_after_s=3600))
     task = asyncio.create_task(Forwarder(shelf, receiver).run())
     await until(lambda: receiver.sessions == 1)

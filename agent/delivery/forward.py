@@ -27,10 +27,10 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from agent.delivery.suspicion import Suspicion
 from agent.record import ALARM, FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
 from agent.store import Lane
-from agent.suspicion import Suspicion
 
 _LOG = logging.getLogger(__name__)
 _MOST = 1000

@@ -9,7 +9,7 @@ from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.config import SINKS, SiteConfig
-from agent.forward import Forwarder
+from agent.delivery.forward import Forwarder
 from agent.record import AGENT
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink

@@ -9,13 +9,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent import suspicion as module
 from agent.board import Board
-from agent.forward import Forwarder
+from agent.delivery import suspicion as module
+from agent.delivery.forward import Forwarder
+from agent.delivery.suspicion import Suspicion
 from agent.record import Record
 from agent.sinks.mqtt import MqttConfig, MqttSink, rivals
 from agent.store import Store, read_dead_letters
-from agent.suspicion import Suspicion
 from tests.servers import running_mosquitto
 from tests.torture.proxy import Link, proxied
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from agent import forward
-from agent.forward import Forwarder
+from agent.delivery import forward
+from agent.delivery.forward import Forwarder
 from agent.record import Record
-from tests.agent.test_forward import Receiver, Shelf, unavailable_after, until
+from tests.agent.delivery.test_forward import Receiver, Shelf, unavailable_after, until
 
 HOUR_NS = 3600 * 10**9
 

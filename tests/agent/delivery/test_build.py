@@ -10,7 +10,7 @@ import pytest
 from agent.alarms.alarm import Alarm
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
-from agent.delivery import end_alarms_of_others, forwarders
+from agent.delivery.build import end_alarms_of_others, forwarders
 from agent.store import Store
 from tests.agent.frames import configured
 
