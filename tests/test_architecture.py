@@ -173,6 +173,11 @@ def nothing_depends_on_what_proves_it(module: Module) -> Iterator[Finding]:
         yield from _refuse(module, f"{room} is below it or beside it", *above)
 
 
+def delivery_knows_no_receiver(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent.delivery") and module.name != "agent.delivery.build":
+        yield from _refuse(module, "what a receiver is comes from agent.sinks", *sorted(SINKS))
+
+
 def accounts_know_only_what_devices_say(module: Module) -> Iterator[Finding]:
     for room in ("agent.metering", "agent.carbon"):
         if _within(module.name, room):
@@ -281,6 +286,10 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
     nothing_depends_on_what_proves_it: (
         Module("agent.rollup.derived", "from agent.audit.finding import Finding"),
         Module("agent.bundle.verify", "from agent.audit.finding import Finding"),
+    ),
+    delivery_knows_no_receiver: (
+        Module("agent.delivery.forward", "from agent.sinks.mqtt import MqttSink"),
+        Module("agent.delivery.forward", "from agent.sinks import Sink"),
     ),
     accounts_know_only_what_devices_say: (
         Module("agent.metering.counter", "from agent.record import rfc3339"),
