@@ -17,8 +17,9 @@ class Severity(StrEnum):
 class Alarm:
     """The state of one named condition at one place (`area/device`, or `agent`).
 
-    One that is about a value says which, against which `limit`, in which `unit`; `unknown` that the value it is active
-    for is not measured any more. `told_ns` is when that came to be, where it is not `since_ns`.
+    One that is about a value says which, against which `limit`, in which `unit`; `unverified` that it rests on a factor
+    or formula nobody here has checked; `unknown` that the value it is active for is not measured any more. `told_ns` is
+    when that came to be, where it is not `since_ns`.
     """
 
     key: str
@@ -33,6 +34,7 @@ class Alarm:
     unit: str = ""
     unknown: bool = False
     told_ns: int | None = None
+    unverified: bool = False
 
 
 class AlarmBook:

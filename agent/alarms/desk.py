@@ -167,7 +167,7 @@ def _measured(alarm: Alarm) -> dict[str, Any]:
     """Return what the record of an alarm that is about a value says of it."""
     said: dict[str, Any] = {key: number for key in ("value", "limit") if (number := getattr(alarm, key)) is not None}
     if said:
-        said["unit"] = alarm.unit
+        said |= {"unit": alarm.unit, **({"unverified": True} if alarm.unverified else {})}
     return said | {"unknown": True} if alarm.unknown else said
 
 

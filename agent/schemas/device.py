@@ -164,6 +164,8 @@ class Alarm(Recorded):
     """What it was held against, in the same unit."""
     unit: str | None = None
     """Unit of both; empty for a pure number."""
+    unverified: Literal[True] | None = None
+    """There when the value rests on a factor or formula nobody here has checked."""
     unknown: Literal[True] | None = None
     """The value is not measured any more; what it was before still holds."""
     text: str

@@ -41,6 +41,7 @@ class Watched:
         self.change = Change(watch.change_s, watch.rule.gap_ns) if watch.change_s else None
         self.reference = Reference(watch.drift_s) if watch.drift_s else None
         self.unit = watch.unit
+        self.unverified = False
         self.saved_ns: int | None = None
 
     def seen(self, at_ns: int, time_ns: int, value: float) -> float | None:
@@ -99,16 +100,17 @@ class Warnings:
                 value = Value(figure.place, figure=figure.name, span=span)
                 if value in self._figures:
                     new.setdefault(value, figure.value)
-                    self._named(value, figure.unit)
+                    self._named(value, figure)
         self._take(new, at_ns, time_ns)
         for watched in self._watched.values():
             if watched.watch.value not in new:
                 applies = self._applies(watched.watch, at_ns) is not False
                 self._hold(watched, Sample(at_ns, None, applies), time_ns)
 
-    def _named(self, value: Value, unit: str) -> None:
+    def _named(self, value: Value, figure: Figure) -> None:
         for watched in self._by_value.get(value, ()):
-            watched.unit = "%" if watched.reference else unit
+            watched.unit = "%" if watched.reference else figure.unit
+            watched.unverified = figure.unverified
 
     def _take(self, new: dict[Value, float | None], at_ns: int, time_ns: int) -> None:
         self._latest |= {value: (at_ns, number) for value, number in new.items() if number is not None}
@@ -158,7 +160,7 @@ class Warnings:
         else:
             told = text.ended(watch, unit, value or 0.0, limit, applies=applies)
         alarm = Alarm(watch.key, watch.name, state.active, watch.severity, time_ns, *told)
-        self._alarms.tell(replace(alarm, value=value, limit=limit, unit=unit))
+        self._alarms.tell(replace(alarm, value=value, limit=limit, unit=unit, unverified=watched.unverified))
 
     def _begin(self, time_ns: int) -> None:
         """End the alarms nobody watches any more, and take up long-term means; once for each configuration."""

@@ -46,10 +46,13 @@ class Watcher:
         self.desk.alarms.restore(None, known=self.desk.recorder.knows)
         self.warnings.configure(self.desk.config)
 
-    def figure(self, name: str, value: float | None, at_s: float, place: str = PLACE) -> None:
+    def figure(
+        self, name: str, value: float | None, at_s: float, place: str = PLACE, *, unverified: bool = False
+    ) -> None:
         time_ns = START + round(at_s * S)
         missing = () if value is not None else ("something",)
-        self.warnings.figures([Figure(name, place, "15min", time_ns, "%", value, missing=missing)], time_ns, time_ns)
+        figure = Figure(name, place, "15min", time_ns, "%", value, missing=missing, unverified=unverified)
+        self.warnings.figures([figure], time_ns, time_ns)
 
     @property
     def active(self) -> list[str]:
@@ -71,6 +74,22 @@ def test_an_alarm_tells_value_limit_and_unit_in_both_languages(watcher: Watcher)
     assert body["since"] == "2026-11-20T08:01:00.000000Z"
     assert body["text"] == "fan-1: motor load rate 12.5 %, below the limit 20 %"
     assert body["text_zh"] == "fan-1 电机负载率 12.5 %，低于限值 20 %"  # noqa: RUF001  # Chinese punctuation
+
+
+@pytest.mark.parametrize("unverified", [False, True])
+def test_an_alarm_on_an_unverified_figure_carries_the_mark_until_it_has_ended(
+    watcher: Watcher, tmp_path: Path, *, unverified: bool
+) -> None:
+    for at_s in range(0, 70, 10):
+        watcher.figure("motor_load_rate", 12.5, at_s, unverified=unverified)
+    assert watcher.desk.posted(f"{PLACE}/alarm/slipping").get("unverified", False) is unverified
+
+    after = Watcher(tmp_path, Notebook(states=dict(watcher.desk.store.states)))
+    for at_s in range(100, 170, 10):
+        after.figure("motor_load_rate", 30.0, at_s, unverified=unverified)
+
+    body = after.desk.posted(f"{PLACE}/alarm/slipping")
+    assert (body["active"], body.get("unverified", False)) == (False, unverified)
 
 
 def test_an_alarm_outlives_a_restart_and_then_ends(watcher: Watcher, tmp_path: Path) -> None:
