@@ -17,6 +17,7 @@ from dataclasses import replace
 from agent import bodies
 from agent.book import AccountBook
 from agent.interval_body import interval_body, reading_body
+from agent.kept_bodies import BodiesByName
 from agent.ledger import LAYOUTS, Event, Ledger
 from agent.metering.amount import Reading
 from agent.metering.history import Moment
@@ -40,7 +41,7 @@ class Bookkeeper:
     def __init__(self, ledger: Ledger, scribe: Recording) -> None:
         self._scribe = scribe
         self.keep(ledger)
-        self.latest_intervals: dict[str, bodies.Body] = {}
+        self.latest_intervals = BodiesByName()
         """The record of the youngest closed interval of each account and output, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
         self._failing: set[str] = set()

@@ -21,7 +21,7 @@ from agent.config import SiteConfig
 from agent.doubt import reserved
 from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
-from agent.latest import Latest
+from agent.latest import Latest, ManyBodies
 from agent.ledger import Ledger, WindowFigures
 from agent.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, as_json, event_body, rfc3339
@@ -60,7 +60,8 @@ class Recorder:
         self.configure(config, ledger)
         self._telemetry_slots: dict[tuple[str, int], int] = {}
         self._silent: dict[tuple[str, int], frozenset[int]] = {}
-        self.latest_windows: list[bodies.Body] = []
+        self.latest_windows = ManyBodies()
+        """All windows published last."""
 
     def configure(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with the devices of a configuration and with its ledger."""
@@ -222,15 +223,18 @@ class Recorder:
         This is done in parts, for others to have a turn between; another ledger ends it.
         """
         now_ns, ledger = self._keeper.now_ns(), self._ledger
-        found: list[bodies.Body] = []
+        found, part = ManyBodies(), list[bodies.Body]()
         for figures in [replace(each, values=each.values.copy()) for each in ledger.figures()]:
             for key, body in self._windows(ledger, figures, now_ns):
-                found.append(body)
+                part.append(body)
                 self._scribe.record("window", key, now_ns, body)
-                if len(found) % _AT_ONCE == 0:
+                if len(part) == _AT_ONCE:
+                    found.add(part)
+                    part.clear()
                     yield
                     if self._ledger is not ledger:
                         return
+        found.add(part)
         self.latest_windows = found
         self._record_figures(now_ns)
 

@@ -179,7 +179,7 @@ class LocalApi:
         return _error(404, f"there is no device '{name}'")
 
     async def _windows(self, _: web.Request) -> web.Response:
-        return _json(self._recorder.latest_windows)
+        return web.Response(body=self._recorder.latest_windows.json(), content_type="application/json")
 
     async def _alarms(self, _: web.Request) -> web.Response:
         return _json(self._snapshot()["alarms"])

@@ -12,7 +12,7 @@ Invariants:
 import asyncio
 import logging
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -130,7 +130,7 @@ class Derived:
                 of_name.days[self._calendar.midnight(self._calendar.day(start))] = reason
             self._save(name)
 
-    def beside(self, booked: dict[str, Body]) -> Mapping[str, Body]:
+    def beside(self, booked: MutableMapping[str, Body]) -> Mapping[str, Body]:
         """Return the youngest interval of all accounts: those that are `booked`, and what is worked out from them."""
         return ChainMap(booked, self.latest_intervals)
 

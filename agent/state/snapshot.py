@@ -142,8 +142,8 @@ def accounts(ledger: Ledger, latest: Mapping[str, bodies.Body]) -> list[dict[str
         }
         if book.last is not None:
             entry |= {"time": rfc3339(book.last.time_ns), "reading": book.last.value}
-        if name in latest:
-            entry["interval"] = {key: latest[name][key] for key in _INTERVAL_KEYS if key in latest[name]}
+        if interval := latest.get(name):
+            entry["interval"] = {key: interval[key] for key in _INTERVAL_KEYS if key in interval}
         found.append(entry)
     return found
 

@@ -12,6 +12,7 @@ import orjson
 
 from agent.api.server import LocalApi
 from agent.board import Board
+from agent.latest import ManyBodies
 from agent.record import Record
 from agent.sections import HttpSection
 from agent.store import StoreError, StoreStatus
@@ -105,7 +106,8 @@ async def serving(
     stalled: Callable[[], list[str]] = list,
 ) -> AsyncIterator[Caller]:
     """Serve a state, and what a shelf and a board hold."""
-    shelf, board = shelf or Shelf(), Board()
+    shelf, board, windows = shelf or Shelf(), Board(), ManyBodies()
+    windows.add([{"span": "1min"}])
     api = LocalApi(
         section or HttpSection(listen="127.0.0.1:0"),
         folder,
@@ -113,7 +115,7 @@ async def serving(
         snapshot=lambda: state,
         stalled=stalled,
         store=shelf,  # type: ignore[arg-type]  # stands in for a Store
-        recorder=SimpleNamespace(latest_windows=[{"span": "1min"}]),  # type: ignore[arg-type]  # and for a Recorder
+        recorder=SimpleNamespace(latest_windows=windows),  # type: ignore[arg-type]  # and for a Recorder
         board=board,
     )
     await api.start()
