@@ -100,11 +100,13 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
     for finding in trusted.wrong[:_MOST]:
         verdict.fails(OUTSIDE, str(finding))
     if trusted.keys and report.keys and not report.findings:
+        verdict.held_against.append("the key")
         verdict.holds(OUTSIDE, "the seals are by the key that you gave")
     if report.vouched:
         seals = f"{report.confirmed} of {report.seals} seals are the same as those received outside"
         moment = f"record {report.vouched.seq}, sealed {report.vouched.time}"
         if not report.findings:
+            verdict.held_against.append("the seals")
             verdict.holds(OUTSIDE, f"{seals}: nothing was rewritten up to {moment}")
             if report.sealed and report.sealed.seq > report.vouched.seq:
                 text = f"what came later, to record {report.sealed.seq}, is under no seal that was received outside"

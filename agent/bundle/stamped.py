@@ -26,6 +26,7 @@ def judge_stamps(verdict: Verdict, stamps: Stamps, chain: ChainReport, trusted: 
     proved = f"records up to {last.through} were there at {rfc3339(last.time_ns).replace('.000000Z', 'Z')}"
     if trusted.authorities:
         whole = f"{len(report.right)} of {report.stamps} are signed by an authority that you gave"
+        verdict.held_against.append("the time stamping authority")
         verdict.holds(STAMPS, f"{whole}; the last, by {last.by}: {proved}")
     else:
         whole = f"{len(report.right)} of {report.stamps} are over seals that are here, and of their time"

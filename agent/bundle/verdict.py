@@ -27,6 +27,8 @@ class Verdict:
     """All checks in their order."""
 
     checks: list[Check] = field(default_factory=list)
+    held_against: list[str] = field(default_factory=list)
+    """What from outside the records were held against, in words: of what was given, that which concerns them."""
 
     def holds(self, name: str, text: str) -> None:
         """Note what holds."""

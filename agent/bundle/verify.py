@@ -88,6 +88,7 @@ def _records(inspection: Inspection) -> Iterator[Body]:
 def _judge_key(verdict: Verdict, head: Mapping[str, Any], report: ChainReport, trusted: Trusted) -> None:
     key, known = str(head["public_key"]), trusted.keys_of(head["site"])
     if key in trusted.keys:
+        verdict.held_against.append("the key")
         verdict.holds(KEY, f"signed with the key that you gave, {key}")
     elif trusted.keys:
         given = ", ".join(trusted.keys)
@@ -126,6 +127,7 @@ def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> Non
         verdict.unchecked(SEALS, f"{text} by whoever has the key" if trusted.keys else text)
     elif report.vouched and not report.findings:
         text = f"{report.confirmed} of {report.seals} seals are the same as those received"
+        verdict.held_against.append("the seals")
         verdict.holds(SEALS, f"{text}: nothing was rewritten up to record {report.vouched.seq}")
         if report.sealed and report.last and report.sealed.seq > report.vouched.seq:
             text = f"records {report.vouched.seq + 1} to {report.last.seq} are under no seal that was received"

@@ -11,7 +11,6 @@ from agent.audit.trusted import Trusted
 from agent.bundle.form import BundleError
 from agent.bundle.gateway import verify_gateway
 from agent.bundle.inspect import is_bundle
-from agent.bundle.stamped import STAMPS
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify as verified
 from agent.commands.outcome import CommandError, Exit, print_json
@@ -53,7 +52,13 @@ def verify(asked: Asked) -> Exit:
         where = "the folder for temporary files (set TMPDIR to another)"
         raise CommandError(f"{where} cannot be written: {error.strerror}") from error
     if asked.json:
-        print_json({"right": verdict.right, "checks": [asdict(each) for each in verdict.checks]})
+        print_json(
+            {
+                "right": verdict.right,
+                "held_against": verdict.held_against,
+                "checks": [asdict(each) for each in verdict.checks],
+            }
+        )
     else:
         _show(asked.path, verdict, trusted, "this bundle" if bundle else "what this gateway has recorded")
     return Exit.DONE if verdict.right else Exit.NO
@@ -79,21 +84,20 @@ def _show(path: Path, verdict: Verdict, trusted: Trusted, what: str) -> None:
     for each in verdict.checks:
         print_text(f"{_SIGNS[each.state]}{each.name}: {each.text}")
     print_text("")
-    first, given = verdict.first, _given(verdict, trusted)
+    first, against = verdict.first, verdict.held_against
     if first:
         print_text(f"VERDICT: {what} does not hold. The first that is wrong: {first.text}")
-    elif not given:
+    elif not against:
+        given = trusted.keys or trusted.authorities or trusted.seals is not None
+        more = (
+            "Nothing of what you gave concerns these records."
+            if given
+            else "Give --key or --seals with what you have from elsewhere."
+        )
         print_text(
             f"VERDICT: {what} holds together in itself. It was held against nothing from outside: one made anew, "
-            "whole and with another key, would look the same. Give --key or --seals with what you have from elsewhere."
+            f"whole and with another key, would look the same. {more}"
         )
     else:
         more = ", apart from what was not checked above" if any(verdict.of(State.UNCHECKED)) else ""
-        print_text(f"VERDICT: {what} holds, in itself and against {' and '.join(given)} you gave{more}.")
-
-
-def _given(verdict: Verdict, trusted: Trusted) -> list[str]:
-    """Return what records were held against; an authority is only when it has signed a time stamp of theirs."""
-    stamped = any(each.name == STAMPS for each in verdict.of(State.HOLDS))
-    given = {"the key": trusted.keys, "the seals": trusted.seals is not None, "the time stamping authority": stamped}
-    return [name for name, there in given.items() if there]
+        print_text(f"VERDICT: {what} holds, in itself and against {' and '.join(against)} you gave{more}.")

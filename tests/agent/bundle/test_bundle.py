@@ -21,6 +21,7 @@ from agent.bundle.summary import period_ns
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import ARCHIVE, CHAIN, FIGURES, KEY, PAGE, READINGS, SEALS, verify
+from tests.agent.audit.ledger_of_records import Records
 from tests.agent.bundle.works import (
     RECORDS,
     Body,
@@ -307,6 +308,20 @@ def test_a_roll_up_that_says_otherwise_than_its_records_is_named(works: Works, t
     assert "co2_kg is " in wrong.text
     nonsense = remade(works.bundle, tmp_path / "nonsense.tar", works.key, {ROLLUPS: b'{"end": 1}\n'})
     assert "cannot be added up again" in _first(verify(nonsense))[1]
+
+
+def test_seals_of_other_records_are_nothing_that_a_bundle_was_held_against(works: Works, tmp_path: Path) -> None:
+    later = Records(works.key)
+    later.seq = 10**6
+    later.interval()
+    (tmp_path / "seals.jsonl").write_bytes(orjson.dumps(later.seal()))
+    done = command("verify", str(works.bundle), "--seals", str(tmp_path / "seals.jsonl"))
+
+    assert done.returncode == 0
+    assert "none of the seals received is in this part" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert "held against nothing from outside" in said
+    assert said.endswith("Nothing of what you gave concerns these records.")
 
 
 def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: Works) -> None:
