@@ -46,6 +46,8 @@ class ChainReport:
     kinds: dict[str, int] = field(default_factory=dict)
     first: Moment | None = None
     last: Moment | None = None
+    gaps: list[tuple[int, int]] = field(default_factory=list)
+    """First and last numbers of records of the chain that were dropped or lost, as gap records say."""
     from_the_beginning: bool = False
     """Whether the first record is the first of its chain."""
     seals: int = 0
@@ -86,9 +88,8 @@ class Chain:
         self._breaks: list[_Break] = []
         self._under: list[_Break] = []
         """What seals do not find, with the numbers they are over."""
-        self._gaps: list[tuple[int, int]] = []
         self._strange: set[tuple[str, str]] = set()
-        """Where records of the chain were dropped, as gap records say."""
+        """Keys that are not trusted and were told of, each with its site."""
         self._seals: dict[int, Body] = {}
         self._taken = 0
         self._found: list[Finding] = []
@@ -124,9 +125,9 @@ class Chain:
         report = self.report
         report.unsealed = len(self._pending)
         broken: list[Finding] = []
-        silent = dict.fromkeys(self._gaps)
+        silent = dict.fromkeys(self.report.gaps)
         for each in (*self._breaks, *self._under):
-            gap = next((span for span in self._gaps if span[0] < each.after and span[1] > each.before), None)
+            gap = next((span for span in self.report.gaps if span[0] < each.after and span[1] > each.before), None)
             if gap:
                 silent.pop(gap, None)
             if gap and each.after - each.before > 1:
@@ -175,7 +176,7 @@ class Chain:
         span = body.get("from_seq"), body.get("to_seq")
         told = isinstance(kinds, Mapping) and (not kinds or CHAINED & kinds.keys())
         if told and isinstance(span[0], int) and isinstance(span[1], int):
-            self._gaps.append((span[0], span[1]))
+            self.report.gaps.append((span[0], span[1]))
 
     def _seal(self, body: Body) -> None:
         report = self.report

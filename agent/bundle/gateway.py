@@ -67,7 +67,7 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
     _judge_documents(verdict, evidence, documents)
     places = capture_places(config, evidence, documents, moved)
     _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], places)
-    _judge_readings(verdict, store, places, documents.folder)
+    _judge_readings(verdict, store, places, documents.folder, report)
     return verdict
 
 
@@ -184,7 +184,7 @@ def _missing(names: Sequence[str], places: CapturePlaces) -> str:
 
 
 def _judge_readings(
-    verdict: Verdict, store: Path, places: CapturePlaces, documents: Path, *, tries: int = _TRIES
+    verdict: Verdict, store: Path, places: CapturePlaces, documents: Path, report: ChainReport, *, tries: int = _TRIES
 ) -> None:
     files = places.files()
     if not files or not documents.is_dir():
@@ -194,10 +194,10 @@ def _judge_readings(
     intervals = (body for record in read_chained(store) if (body := _interval(record)))
     with tempfile.TemporaryDirectory() as work:
         try:
-            found = recompute(read_capture(in_order(files)), intervals, documents, Path(work))
+            found = recompute(read_capture(in_order(files)), intervals, documents, Path(work), report.gaps)
         except (BundleError, CaptureError) as error:
             if tries and not all(file.exists() for file in files):  # a running agent compresses, and makes room
-                _judge_readings(verdict, store, places, documents, tries=tries - 1)
+                _judge_readings(verdict, store, places, documents, report, tries=tries - 1)
             else:
                 verdict.fails(READINGS, str(error))
             return
@@ -213,8 +213,7 @@ def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
         text = f"{found.same:,} of {whole:,} intervals follow bit for bit from {found.exchanges:,} exchanges"
         verdict.holds(name, text)
     if found.without:
-        why = "; ".join(dict.fromkeys(found.why)) or "no capture tells of them"
-        verdict.unchecked(name, f"{found.without:,} intervals: {why}")
+        verdict.unchecked(name, f"{found.without:,} intervals: {found.lacking}")
 
 
 def _interval(record: Record) -> dict[str, Any] | None:

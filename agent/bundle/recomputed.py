@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +24,10 @@ from agent.tape.notes import Books, TapeError
 from drivers.capture import CaptureError, read_capture
 
 Body = dict[str, Any]
+Span = tuple[int, int]
+_UNTOLD = (
+    "no capture tells of them (the last interval of an hour is closed in the next file, so it takes that one, too)"
+)
 
 
 @dataclass(slots=True)
@@ -36,8 +40,23 @@ class Recomputed:
     differing: int = 0
     without: int = 0
     """Records that captures do not tell enough of."""
+    span: tuple[str, str] = ("", "")
+    """Start of the first and end of the last of those."""
     why: list[str] = field(default_factory=list)
     exchanges: int = 0
+
+    def lacks(self, body: Body) -> None:
+        """Note a record that captures do not tell enough of."""
+        start, end = str(body.get("start")), str(body.get("end"))
+        self.span = (min(self.span[0], start), max(self.span[1], end)) if self.without else (start, end)
+        self.without += 1
+
+    @property
+    def lacking(self) -> str:
+        """Which records captures do not tell enough of, and why."""
+        first, last = (moment.replace(".000000Z", "Z") for moment in self.span)
+        why = "; ".join(dict.fromkeys(self.why)) or _UNTOLD
+        return f"the first starts at {first}, the last ends at {last}: {why}"
 
 
 class Shelf:
@@ -68,10 +87,13 @@ class Shelf:
             return None
 
 
-def recompute(items: Iterable[Item], records: Iterable[Body], documents: Path, work: Path) -> Recomputed:
+def recompute(
+    items: Iterable[Item], records: Iterable[Body], documents: Path, work: Path, lost: Sequence[Span] = ()
+) -> Recomputed:
     """Play captures and hold interval `records` against what comes out; raise BundleError.
 
-    `documents` is a folder of documents by the hex of their SHA-256, `work` an empty one.
+    `documents` is a folder of documents by the hex of their SHA-256, `work` an empty one; `lost` are the first and
+    last numbers of records that gap records tell of.
     """
     shelf, remade = Shelf(documents), work / "intervals.jsonl"
     try:
@@ -84,13 +106,17 @@ def recompute(items: Iterable[Item], records: Iterable[Body], documents: Path, w
     found.why += [f"{count} intervals: {why}" for why, count in report.unknown.items()]
     if report.first:
         found.other = str(report.first)
-    made = dict(_made(remade))
+    made = {place: (seq, digest) for place, seq, digest in _made(remade)}
     for body in records:
-        place, digest = _place(body), str(body["hash"])
-        if place not in made:
-            found.without += 1
-        elif made[place] == digest:
+        seq, digest = made.get(_place(body), (0, ""))
+        if not digest:
+            found.lacks(body)
+        elif digest == body["hash"]:
             found.same += 1
+        elif seq != body["seq"] and any(first <= seq <= last for first, last in lost):
+            # The captures outlive an older copy of the store that is put back, and the interval is recorded anew.
+            found.lacks(body)
+            found.why.append(f"the captures tell of record {seq}, which was lost with the store")
         else:
             found.differing += 1
             found.other = found.other or _otherwise(body)
@@ -115,11 +141,11 @@ def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
         yield from read_capture(in_order(paths))
 
 
-def _made(path: Path) -> Iterator[tuple[bytes, str]]:
+def _made(path: Path) -> Iterator[tuple[bytes, int, str]]:
     with path.open("rb") as file:
         for line in file:
             body = orjson.loads(line)
-            yield _place(body), str(body["hash"])
+            yield _place(body), int(body.get("seq", 0)), str(body["hash"])
 
 
 def _place(body: Body) -> bytes:

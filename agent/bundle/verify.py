@@ -70,7 +70,7 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
         _unpack_documents(verdict, inspection, documents)
         _judge_figures(verdict, inspection, manifest, documents)
         judge_rollups(verdict, inspection, documents, Path(work))
-        _judge_readings(verdict, inspection, manifest, documents, Path(work))
+        _judge_readings(verdict, inspection, report, documents, Path(work))
     return verdict
 
 
@@ -210,14 +210,15 @@ def _judge_pages(verdict: Verdict, inspection: Inspection, summary: Body, head: 
     verdict.holds(PAGE, "both pages show these figures and nothing else")
 
 
-def _judge_readings(verdict: Verdict, inspection: Inspection, manifest: Manifest, documents: Path, work: Path) -> None:
-    if not any(path.startswith("captures/") for path in inspection.places):
+def _judge_readings(verdict: Verdict, inspection: Inspection, report: ChainReport, documents: Path, work: Path) -> None:
+    manifest = inspection.manifest
+    if manifest is None or not any(path.startswith("captures/") for path in inspection.places):
         verdict.unchecked(READINGS, "there are no raw exchanges in the bundle")
         return
     tally = Tally(*period_ns(manifest.head))
     try:
         records = (body for body in _records(inspection) if tally.within(body))
-        found = recompute(captured(inspection, work), records, documents, work)
+        found = recompute(captured(inspection, work), records, documents, work, report.gaps)
     except BundleError as error:
         verdict.fails(READINGS, f"captures: {error}")
         return
@@ -234,5 +235,4 @@ def _say(verdict: Verdict, found: Recomputed) -> None:
         )
         verdict.holds(READINGS, text)
     if found.without:
-        why = "; ".join(dict.fromkeys(found.why)) or "no capture tells of them"
-        verdict.unchecked(READINGS, f"{found.without:,} records of the period: {why}")
+        verdict.unchecked(READINGS, f"{found.without:,} records of the period: {found.lacking}")

@@ -1,0 +1,86 @@
+"""After an older copy of the store was put back: what was lost is told as lost, and is taken for no forgery."""
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from agent.bundle.verdict import State, Verdict
+from agent.bundle.verify import READINGS, verify
+from agent.cli import main
+from agent.service import Agent
+from agent.store import read_chained
+from tests.agent.audit.test_auditor import site
+from tests.agent.running import Motor, running, until
+from tests.modbus_rig import rig
+
+pytestmark = pytest.mark.integration
+
+Body = dict[str, Any]
+
+
+async def _run(folder: Path, *between: Callable[[], object]) -> None:
+    """Run an agent until it has recorded some intervals; then do something and run it again, as often as is given."""
+    async with rig("tcp", Motor()) as device:
+        for then in (*between, object):
+            agent = Agent(site(folder, device.url))
+            async with running(agent):
+                await until(partial(_has_recorded, agent))
+            then()
+
+
+def _has_recorded(agent: Agent) -> bool:
+    return agent.scribe.counts["interval"] >= 3
+
+
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run, copy the store, run on, put the copy back beside the lock file, and run again; return the folder."""
+    folder = tmp_path_factory.mktemp("restored")
+    store = folder / "data" / "store.db"
+
+    def put_back() -> None:
+        shutil.copy(store, folder / "lost.db")
+        shutil.copy(folder / "copy.db", store)
+
+    asyncio.run(_run(folder, lambda: shutil.copy(store, folder / "copy.db"), put_back))
+    return folder
+
+
+def _chain(store: Path) -> list[Body]:
+    return [orjson.loads(record.payload) for record in read_chained(store)]
+
+
+def _lost(folder: Path) -> list[Body]:
+    """Return the intervals that were recorded and lost."""
+    kept = {body["hash"] for body in _chain(folder / "data" / "store.db")}
+    return [body for body in _chain(folder / "lost.db") if "amount" in body and body["hash"] not in kept]
+
+
+def _bundle(folder: Path, start: str, end: str, name: str) -> Path:
+    """Return a bundle of a period, with the captures of the runs before the copy was put back only."""
+    out, last = folder / name, max((folder / "capture").glob("*.zst"))
+    aside = last.rename(folder / last.name)
+    try:
+        assert main(["bundle", str(folder / "site.toml"), "--from", start, "--to", end, "--out", str(out)]) == 0
+    finally:
+        aside.rename(last)
+    return out
+
+
+def _readings(verdict: Verdict) -> dict[State, str]:
+    return {each.state: each.text for each in verdict.checks if each.name == READINGS}
+
+
+def test_records_that_were_lost_with_the_store_and_recorded_anew_are_no_forgery(restored: Path) -> None:
+    first, last = _lost(restored)[0], _lost(restored)[-1]
+    bundle = _bundle(restored, first["start"], last["end"], "whole.tar")
+    said = _readings(verify(bundle))
+
+    assert State.FAILS not in said, said
+    assert f"the captures tell of record {first['seq']}, which was lost with the store" in said[State.UNCHECKED]
