@@ -150,6 +150,18 @@ def nothing_writes_to_a_device(module: Module) -> Iterator[Finding]:
                     yield f"{module.name}:{node.lineno} imports {name}: the agent cannot write to the plant"
 
 
+def nothing_is_raised_within_a_group(module: Module) -> Iterator[Finding]:
+    # Python before 3.11.4, such as that of Debian 12, wraps what is raised there into another group.
+    for node in ast.walk(_tree(module.text)):
+        if isinstance(node, ast.TryStar):
+            handled = [inner for handler in node.handlers for inner in ast.walk(handler)]
+            yield from (
+                f"{module.name}:{inner.lineno} raises within except*: raise behind it"
+                for inner in handled
+                if isinstance(inner, ast.Raise)
+            )
+
+
 def sinks_never_see_each_other(module: Module) -> Iterator[Finding]:
     if module.name.startswith("agent.sinks."):
         own = ".".join(module.name.split(".")[:3])
@@ -274,6 +286,10 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
     nothing_writes_to_a_device: (
         Module("drivers.wire", "from pymodbus.pdu.register_message import WriteSingleRegisterRequest"),
         Module("drivers.wire", "from pymodbus.pdu.register_message import ReadHoldingRegistersRequest"),
+    ),
+    nothing_is_raised_within_a_group: (
+        Module("agent.commands.run", "try: pass\nexcept* OSError: raise ValueError"),
+        Module("agent.commands.run", "try: pass\nexcept OSError: raise ValueError"),
     ),
     sinks_never_see_each_other: (
         Module("agent.sinks.mqtt", "from agent.sinks.influx import InfluxConfig"),

@@ -154,9 +154,12 @@ def run(path: Path) -> Exit:
     early = Early()
     config = load_config(path)
     set_up_logging()
+    refused: BaseExceptionGroup | None = None
     try:
         with asyncio.Runner(loop_factory=Loop) as runner:
             runner.run(run_agent(path, config, early))
     except* (StoreError, KeyFileError, ApiError) as group:
-        raise CommandError("; ".join(str(error) for error in group.exceptions)) from group
+        refused = group  # not raised here: Python before 3.11.4 would wrap what is raised into another group
+    if refused:
+        raise CommandError("; ".join(str(error) for error in refused.exceptions)) from refused
     return Exit.DONE

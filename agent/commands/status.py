@@ -57,6 +57,12 @@ def status(path: Path, *, as_json: bool) -> Exit:
     """Print alarms, lines, devices, accounts, sinks and store of the running agent; the answer is no with an alarm."""
     config = load_config(path)
     state = fetch(config, "/api/v1/state")
+    if state["site"] != config.site.name:
+        raise CommandError(
+            f"{config.path}: the agent that answers is that of {state['site']}, not of {config.site.name}: "
+            "start this one, with a port of its own in [http] listen",
+            Exit.UNREACHABLE,
+        )
     if as_json:
         print_json(state)
     else:

@@ -145,16 +145,13 @@ class StoreFile:
         with contextlib.suppress(OSError):
             os.pwrite(self._lock, f"{epoch} {seq:020d}\n".encode(), 0)
 
-    def noted(self, epoch: str) -> int | None:
-        """Return the last number known to have been committed in this life of the store, 0 for none.
-
-        None when nobody can say.
-        """
+    def noted(self) -> tuple[str, int] | None:
+        """Return the epoch and number known to have been committed last, ("", 0) for none; None when nobody can say."""
         try:
-            known, _, seq = os.pread(self._lock, 100, 0).decode("ascii", "replace").partition(" ")
+            epoch, _, seq = os.pread(self._lock, 100, 0).decode("ascii", "replace").partition(" ")
         except OSError:
             return None
-        return int(seq) if known == epoch and seq.strip().isdecimal() else 0
+        return (epoch, int(seq)) if seq.strip().isdecimal() else ("", 0)
 
     def close(self) -> None:
         """Let go of the lock."""

@@ -129,12 +129,22 @@ class Upkeep:
         backlog.untold = inventory.untold.copy()
         self._deliveries.restore(database.settled | salvage.settled)
         self._report_damage()
-        noted = self._file.noted(inventory.epoch)
+        self._look_ahead(inventory)
+
+    def _look_ahead(self, inventory: Inventory) -> None:
+        """Begin a new epoch behind all numbers that receivers may have seen and a file does not know."""
+        noted, backlog = self._file.noted(), self._backlog
         if noted is None:
             backlog.epoch = secrets.token_hex(6)
-        elif noted > inventory.seq:
-            backlog.epoch, backlog.seq = secrets.token_hex(6), noted
-            self._tell_forgotten(inventory.seq, noted)
+            return
+        epoch, seq = noted
+        if epoch == inventory.epoch and seq > inventory.seq:
+            backlog.epoch, backlog.seq = secrets.token_hex(6), seq
+            self._tell_forgotten(inventory.seq, seq)
+        elif epoch not in ("", inventory.epoch) and inventory.commits and not self.set_aside:
+            # How far that life of the store went nobody knows: another one has been here since.
+            backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, inventory.seq)
+            self._tell_other(inventory.seq)
 
     def _begin_reading(self) -> None:
         """Go on where a file that can only be read ended."""
@@ -190,9 +200,9 @@ class Upkeep:
         self._deliveries.begin_with(settled)
         self._deliveries.settle(found.seq, self._first_seq)
         self._backlog.keep_untold(found.untold)
-        noted = self._file.noted(found.epoch)
-        if noted and noted > found.seq:
-            self._tell_forgotten(found.seq, noted)
+        noted = self._file.noted()
+        if noted and noted[0] == found.epoch and noted[1] > found.seq:
+            self._tell_forgotten(found.seq, noted[1])
         with self._backlog.changed:
             mine = set(self._backlog.states)
             for name, value in states.items():
@@ -260,4 +270,12 @@ class Upkeep:
         self._backlog.keep_untold(Untold(losses))
         lost = f"the store has lost its last commits, records {found + 1} to {noted}"
         text = f"{lost}: check the disk, and whether somebody has put back an older copy"
+        self._backlog.report("store_damaged", text)
+
+    def _tell_other(self, found: int) -> None:
+        """Tell of a file that is not the one that was written last in this place."""
+        text = (
+            f"the store is another one than was used here last: whatever came in it after record {found} is lost; "
+            "check whether somebody has put back an older copy, or another file"
+        )
         self._backlog.report("store_damaged", text)

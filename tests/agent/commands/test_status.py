@@ -300,6 +300,17 @@ async def test_another_program_at_the_port_is_not_taken_for_the_agent(
     assert "no agent answers" in capsys.readouterr().err
 
 
+async def test_the_agent_of_another_site_at_the_port_is_not_taken_for_this_one(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with answering(config, site="other-works"):
+        assert await status(config) == 3
+
+    out, err = capsys.readouterr()
+    assert not out
+    assert "that of other-works, not of " in err
+
+
 def test_without_an_api_there_is_nobody_to_ask(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = configured(tmp_path, SITE + DEVICES).path
 
