@@ -54,7 +54,7 @@ class Capturing:
         if config.capture.mode == "off":
             return
         self.writer = writer or CaptureWriter(
-            config.resolve(config.capture.directory),
+            config.capture_folder,
             site=config.site.name,
             version=__version__,
             boot_id=boot_id(),

@@ -93,6 +93,11 @@ class SiteConfig:
         """Return a path of the file, relative ones taken from the file's own folder."""
         return self.path.parent / path
 
+    @property
+    def capture_folder(self) -> Path:
+        """Where captures go."""
+        return self.resolve(self.capture.folder(self.store))
+
     def plant(self) -> Plant:
         """Form what is accounted for: accounts, outputs and intensities."""
         return build_plant(self.devices, self.profiles, self.accounts, self.outputs, self.intensities)

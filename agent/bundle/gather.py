@@ -167,7 +167,7 @@ def _of_period(config: SiteConfig, files: Iterable[Path], wanted: Wanted) -> lis
 
 def unfinished(config: SiteConfig, end_ns: int) -> list[str]:
     """Return the names of capture files begun before a time that are still being written: no bundle has those."""
-    files = CapturePlaces([config.resolve(config.capture.directory)]).files()
+    files = CapturePlaces([config.capture_folder]).files()
     return [path.name for path, begin in _begun(config, files, r"\.pcapng").items() if begin < end_ns]
 
 

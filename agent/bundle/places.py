@@ -8,7 +8,7 @@ from typing import Any
 
 from agent.audit.documents import Documents
 from agent.config import SiteConfig
-from agent.sections.site import CaptureSection
+from agent.sections.site import CaptureSection, StoreSection
 from drivers.capture import CaptureError
 from drivers.capture.reader import capture_files
 
@@ -57,7 +57,7 @@ def capture_places(
     """Return the folders given, that of a configuration, and those of the configurations that evidence names."""
     digests = dict.fromkeys(str(each.get("digest")) for each in evidence if each.get("what") == "configuration")
     earlier = (config.resolve(each) for each in _directories(digests, documents))
-    return CapturePlaces([*given, config.resolve(config.capture.directory), *earlier])
+    return CapturePlaces([*given, config.capture_folder, *earlier])
 
 
 def sha256_of(path: Path) -> str:
@@ -74,12 +74,13 @@ def _directories(digests: Iterable[str], documents: Documents) -> Iterator[str]:
     for digest in digests:
         try:
             content = documents.find(digest)
-            said = tomllib.loads((content or b"").decode()).get("capture", {})
-        except (OSError, ValueError):  # no digest, no configuration, a disk that fails: documents are judged elsewhere
-            continue
-        directory = said.get("directory", CaptureSection().directory) if isinstance(said, dict) else None
-        if content is not None and isinstance(directory, str):
-            yield directory
+            said = tomllib.loads((content or b"").decode())
+            captures = CaptureSection(directory=said.get("capture", {}).get("directory"))
+            store = StoreSection(path=said.get("store", {}).get("path", StoreSection().path))
+        except (OSError, ValueError, AttributeError):
+            continue  # no digest, no configuration, a disk that fails: documents are judged elsewhere
+        if content is not None:
+            yield captures.folder(store)
 
 
 def _captures(folder: Path) -> list[Path]:

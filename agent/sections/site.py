@@ -1,6 +1,7 @@
 """The tables that concern the agent as a whole."""
 
 import ipaddress
+from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -114,8 +115,12 @@ class CaptureSection(Section):
     """`[capture]`: raw exchanges on disk."""
 
     mode: Literal["off", "full"] = "off"
-    directory: str = "/var/lib/energy-agent/capture"
+    directory: str | None = None
     max_size: Annotated[Size, AfterValidator(_capture_size)] = 4 * 2**30
+
+    def folder(self, store: StoreSection) -> str:
+        """Return where captures go, relative to the file like every path: unless it is said, `capture` by the store."""
+        return self.directory or str(Path(store.path).parent / "capture")
 
 
 class HttpSection(Section):

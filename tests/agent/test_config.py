@@ -277,3 +277,11 @@ def test_a_control_character_in_a_path_is_named_with_its_key(tmp_path: Path) -> 
     (problem,) = complaints(tmp_path, text)
 
     assert problem.startswith(f"site.toml:{line_of(text, 'path = ')}: store.path: holds a control character")
+
+
+def test_captures_go_beside_the_store_unless_a_folder_is_named(tmp_path: Path) -> None:
+    beside = load(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n')
+    named = load(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n[capture]\ndirectory = "raw"\n')
+
+    assert beside.capture_folder == tmp_path / "kept" / "capture"
+    assert named.capture_folder == tmp_path / "raw"
