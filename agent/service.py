@@ -16,6 +16,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Any
 
+from agent import __version__
 from agent.alarms.desk import ALARMS, AlarmDesk
 from agent.api.door import Door
 from agent.audit.auditor import Auditor
@@ -134,8 +135,11 @@ class Agent:
             async with working((_delivery(f), f.run) for f in self.forwarders) as self._delivering:
                 async with working(self._duties()) as self._polling:
                     notify("READY=1")
+                    told = (self.config.path, len(self.config.lines), len(self.config.devices))
+                    _log.info("energy-agent %s runs: %s, lines: %d, devices: %d", __version__, *told)
                     await stop.wait()
                 await self._say_goodbye()
+            _log.info("energy-agent has ended")
 
     @contextlib.asynccontextmanager
     async def _books_open(self) -> AsyncIterator[None]:

@@ -197,6 +197,9 @@ async def test_it_tells_the_service_manager_of_its_life_and_ends_on_request(tmp_
 
     heard = manager.collect()
     assert code == 0
+    first, *_, last = program.said
+    assert f"runs: {path}, lines: 1, devices: 1" in first
+    assert last.endswith("energy-agent has ended")
     assert heard[0] == "READY=1"
     assert heard[-1] == "STOPPING=1"
     assert {*heard[1:-1]} == {"WATCHDOG=1"}
