@@ -23,8 +23,8 @@ from agent.ledger import Ledger
 from agent.liveness import LastDone
 from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment
-from agent.notify import notify, watchdog_interval_s
 from agent.poller import LinePoller
+from agent.process.notify import notify, watchdog_interval_s
 from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.scribe import Scribe

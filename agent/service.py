@@ -26,17 +26,17 @@ from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.corrections.desk import Corrections
-from agent.crew import Job, working
 from agent.delivery.build import delivered, end_alarms_of_others, forwarders
 from agent.delivery.forward import Forwarder
 from agent.duties import Duties
 from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
-from agent.notify import notify
 from agent.output.listening import Listener
 from agent.poller import LinePoller
 from agent.polling import line_poller
 from agent.presence import post_meta, post_status
+from agent.process.crew import Job, working
+from agent.process.notify import notify
 from agent.recorder import Recorder
 from agent.reload import difference
 from agent.rollup.billed import Billed

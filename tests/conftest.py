@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.threads import Loop
+from agent.process.threads import Loop
 from agent.timekeeping.clock import WAIT_VARIABLE
 
 os.environ[WAIT_VARIABLE] = "0"

@@ -185,6 +185,13 @@ def nothing_depends_on_what_proves_it(module: Module) -> Iterator[Finding]:
         yield from _refuse(module, f"{room} is below it or beside it", *above)
 
 
+def the_process_knows_no_plant(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent.process"):
+        for entry in module.imports:
+            if _within(entry.target, "agent", "drivers") and not _within(entry.target, "agent.process"):
+                yield f"{module.name}:{entry.line} imports {entry.target}: a process is the same whatever it does"
+
+
 def delivery_knows_no_receiver(module: Module) -> Iterator[Finding]:
     if _within(module.name, "agent.delivery") and module.name != "agent.delivery.build":
         yield from _refuse(module, "what a receiver is comes from agent.sinks", *sorted(SINKS))
@@ -302,6 +309,10 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
     nothing_depends_on_what_proves_it: (
         Module("agent.rollup.derived", "from agent.audit.finding import Finding"),
         Module("agent.bundle.verify", "from agent.audit.finding import Finding"),
+    ),
+    the_process_knows_no_plant: (
+        Module("agent.process.crew", "from agent.store import Store"),
+        Module("agent.process.crew", "from agent.process.notify import notify"),
     ),
     delivery_knows_no_receiver: (
         Module("agent.delivery.forward", "from agent.sinks.mqtt import MqttSink"),

@@ -11,12 +11,12 @@ from agent.api.errors import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
-from agent.memory import keep_settled
-from agent.notify import notify
+from agent.process.memory import keep_settled
+from agent.process.notify import notify
+from agent.process.threads import Loop
 from agent.reload import needs_new_start
 from agent.service import Agent
 from agent.store import StoreError
-from agent.threads import Loop
 
 _log = logging.getLogger("agent")
 _ENDING = (signal.SIGTERM, signal.SIGINT)

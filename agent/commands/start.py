@@ -4,7 +4,7 @@ import gc
 from pathlib import Path
 
 from agent.commands.outcome import Exit
-from agent.memory import begin_frugally
+from agent.process.memory import begin_frugally
 
 
 def start(path: Path) -> Exit:

@@ -10,9 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from agent import crew
 from agent import duties as module
 from agent.config import SiteConfig
+from agent.process import crew
 from agent.service import Agent
 from agent.store import StoreError
 from tests.agent.frames import configured, lost_frame

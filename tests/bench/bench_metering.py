@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from agent import memory, rows
+from agent import rows
 from agent.carbon.factors import FactorLibrary
 from agent.config import load_config
 from agent.ledger import Ledger
@@ -21,6 +21,7 @@ from agent.metering.counter import Counter
 from agent.metering.history import Moment
 from agent.metering.interval import IntervalBook
 from agent.metering.window import MINUTE_NS, Windows
+from agent.process import memory
 from tests.bench.fleet import Fleet, configure
 
 _START_NS = 1_790_000_000 * NS_PER_S

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from agent.threads import Loop, LooseThreads
+from agent.process.threads import Loop, LooseThreads
 from tests.servers import free_port
 
 

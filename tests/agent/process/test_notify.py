@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.notify import notify, watchdog_interval_s
+from agent.process.notify import notify, watchdog_interval_s
 
 
 @pytest.fixture

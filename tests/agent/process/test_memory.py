@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from agent import memory
+from agent.process import memory
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +67,7 @@ async def test_what_is_free_is_given_back_again_and_again(monkeypatch: pytest.Mo
 def test_free_pages_between_those_in_use_go_back_to_the_system() -> None:
     program = """if True:
         from pathlib import Path
-        from agent.memory import give_back
+        from agent.process.memory import give_back
         def resident():
             return int(Path("/proc/self/statm").read_text().split()[1]) * 4
         kept, burst = [], []
@@ -110,7 +110,7 @@ def test_the_web_library_trusts_nobody_by_itself_and_the_environment_stays() -> 
 def test_all_threads_share_one_heap_and_numpy_starts_none() -> None:
     program = """
 import ctypes, os, sys, threading
-from agent.memory import begin_frugally
+from agent.process.memory import begin_frugally
 begin_frugally()
 import numpy
 print(len(os.listdir("/proc/self/task")), flush=True)

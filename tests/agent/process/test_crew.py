@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from agent import crew as module
-from agent.crew import working
+from agent.process import crew as module
+from agent.process.crew import working
 
 
 async def test_a_job_is_ended_by_itself_and_has_cleaned_up_by_then() -> None:
