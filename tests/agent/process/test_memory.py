@@ -72,7 +72,7 @@ def test_free_pages_between_those_in_use_go_back_to_the_system() -> None:
             return int(Path("/proc/self/statm").read_text().split()[1]) * 4
         kept, burst = [], []
         for number in range(4000):
-            burst.append(bytes(8000))
+            burst.append(bytes(20000))
             kept.append(bytes(600))
         before = resident()
         del burst
@@ -81,7 +81,7 @@ def test_free_pages_between_those_in_use_go_back_to_the_system() -> None:
     """
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
 
-    assert int(done.stdout) > 16_000, "half of the 32 MB of the burst at least [kB]"
+    assert int(done.stdout) > 40_000, "half of the 80 MB of the burst at least [kB]"
 
 
 async def until(done: Callable[[], bool]) -> None:
