@@ -47,6 +47,7 @@ class Fleet:
     publish_s: float = 10.0
     commit_every: str = "1s"
     store_size: str = "1GiB"
+    spans: Sequence[str] = ("1min", "15min", "1h", "24h")
     captured: bool = False
     """Whether every exchange is captured."""
 
@@ -178,7 +179,7 @@ commit_every = "{fleet.commit_every}"
 max_size = "{fleet.store_size}"
 
 [windows]
-spans = ["1min", "15min", "1h", "24h"]
+spans = {json.dumps(fleet.spans)}
 publish = "{fleet.publish_s:g}s"
 
 [interval]
@@ -217,7 +218,7 @@ def run(fleet: Fleet, seconds: float, *, settled_s: float = 0.0, profiled: Path 
         ):
             ports = {"mqtt": broker.port, "influx": database.port, "http": free_port()}
             file = configure(folder, fleet, devices_port=devices.port, ports=ports)
-            with rig.running(_agent(file, profiled), folder / "agent.log", stdout=subprocess.DEVNULL) as process:
+            with rig.running(agent(file, profiled), folder / "agent.log", stdout=subprocess.DEVNULL) as process:
                 found = _watch(process, devices, received, fleet, seconds, settled_s)
                 process.terminate()
                 process.wait(30)
@@ -227,7 +228,8 @@ def run(fleet: Fleet, seconds: float, *, settled_s: float = 0.0, profiled: Path 
             return found
 
 
-def _agent(file: Path, profiled: Path | None) -> list[str]:
+def agent(file: Path, profiled: Path | None = None) -> list[str]:
+    """Return the command that runs the agent on its core; `profiled` gets samples of its stack."""
     program = ["-m", "agent"] if profiled is None else ["-m", "tests.bench.sampled", str(profiled)]
     return pinned([sys.executable, *program, "run", str(file)], AGENT_CORE)
 
