@@ -65,6 +65,7 @@ def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, capt
         "records": trail.records,
         "accounts": accounts,
         "scopes": list(_scopes(accounts, tally)),
+        "whole": _sureness(_counted(accounts)),
         "reservations": tally.told(),
         "revised": _revised(tally),
         "factors": list(_factors(tally, ground.library)),
@@ -130,7 +131,7 @@ def _weighed(total: Part) -> Body:
 
 def _scopes(accounts: Sequence[Body], tally: Tally) -> Iterator[Body]:
     """Yield the totals of what counts for the site, by scope."""
-    counted = [each for each in accounts if each["counted"] and "scope" in each]
+    counted = _counted(accounts)
     for scope in sorted({each["scope"] for each in counted}):
         of_it = [each for each in counted if each["scope"] == scope]
         sums = [tally.accounts[each["account"]].sum.total.sums for each in of_it]
@@ -146,9 +147,25 @@ def _scopes(accounts: Sequence[Body], tally: Tally) -> Iterator[Body]:
             "kgce": together("kgce"),
             "co2_location_kg": together("co2_kg"),
             "co2_market_kg": together("co2_market_kg", "co2_kg"),
+            **_sureness(of_it),
             "accounts": [each["account"] for each in of_it],
             **({"unverified": True} if any(each.get("unverified") for each in of_it) else {}),
         }
+
+
+def _counted(accounts: Sequence[Body]) -> list[Body]:
+    """Return the accounts that count for the site."""
+    return [each for each in accounts if each["counted"] and "scope" in each]
+
+
+def _sureness(accounts: Sequence[Body]) -> Body:
+    """Return the least coverage of some accounts, and the share of their energy that is estimated; {} without any."""
+    if not accounts:
+        return {}
+    energies = [abs(each["energy_kwh"]) for each in accounts]
+    estimated = sum(energy * each["estimated"] for energy, each in zip(energies, accounts, strict=True))
+    share = round(estimated / sum(energies), 6) if any(energies) else max(each["estimated"] for each in accounts)
+    return {"coverage": min(each["coverage"] for each in accounts), "estimated": share}
 
 
 def _revised(tally: Tally) -> list[Body]:

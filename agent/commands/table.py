@@ -92,7 +92,7 @@ def fixed(values: Iterable[float | None], decimals: int = 3) -> list[str]:
     largest = max((abs(value) for value in figures if value is not None), default=0.0)
     whole = len(f"{largest:.0f}")
     shown = max(0, min(decimals, _DIGITS - whole))
-    return ["" if value is None else f"{value:,.{shown}f}" for value in figures]
+    return ["" if value is None else f"{value:z,.{shown}f}" for value in figures]
 
 
 def _numeric(values: Sequence[Any], texts: Sequence[str]) -> bool:

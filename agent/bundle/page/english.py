@@ -38,7 +38,8 @@ ENGLISH: dict[str, str] = {
     "scopes": "Totals by scope",
     "scopes.text": "Each carrier counts once: by the meters of the site where there are any, else by those of its "
     "areas, else by those of its devices. Location-based CO₂ of electricity uses the average factor of the grid, "
-    "market-based CO₂ the residual factor, less what contracts of green power cover.",
+    "market-based CO₂ the residual factor, less what contracts of green power cover. Measured is the share of the time "
+    "that the least measured account was, estimated that of the energy.",
     "scopes.none": "No account of this period has a scope.",
     "scope": "Scope",
     "scope.1": "1, direct",

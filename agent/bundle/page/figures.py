@@ -9,6 +9,7 @@ from agent.bundle.page.view import Body, View, number_of
 _COUNTED = "kWh"
 """Unit of what is energy as it is counted, by no factor."""
 _VALIDITY = ("year", "effective", "expires")
+_SURENESS = ("measured", "estimated")
 _FACTOR_COLUMNS = ("factor", "value", "source", "confidence", "used")
 
 
@@ -19,15 +20,19 @@ def scopes(view: View) -> str:
     for each in found:
         label = words(f"scope.{each['scope']}") if each["scope"] in (1, 2, 3) else str(each["scope"])
         converted = _converted(view, each["accounts"])
-        rows.append([text(label), *_totals({**each, "converted": converted}), text(", ".join(each["accounts"]))])
+        sureness = [percent(each["coverage"]), percent(each["estimated"])]
+        totals = _totals({**each, "converted": converted})
+        rows.append([text(label), *totals, *sureness, text(", ".join(each["accounts"]))])
     if len(found) > 1:
         keys = ("energy_kwh", "energy_gj", "kgce", "co2_location_kg", "co2_market_kg")
         together: dict[str, Any] = {key: sum(each[key] for each in found) for key in keys}
         together["unverified"] = any(each.get("unverified") for each in found)
         together["converted"] = any(_converted(view, each["accounts"]) for each in found)
-        rows.append([text(words("scope.sum")), *_totals(together), ""])
-    heads = [words("scope"), "kWh", "GJ", "kgce", words("co2.location"), words("co2.market"), words("counted")]
-    shown = table(heads, rows, right=range(1, 6), last=len(found) > 1) if rows else paragraph(words("scopes.none"))
+        whole = view.summary["whole"]
+        sureness = [percent(whole["coverage"]), percent(whole["estimated"])]
+        rows.append([text(words("scope.sum")), *_totals(together), *sureness, ""])
+    heads = [words("scope"), "kWh", "GJ", "kgce", *map(words, ("co2.location", "co2.market", *_SURENESS, "counted"))]
+    shown = table(heads, rows, right=range(1, 8), last=len(found) > 1) if rows else paragraph(words("scopes.none"))
     return view.heading("scopes") + shown + paragraph(text(words("scopes.text")), "small")
 
 

@@ -400,3 +400,17 @@ def test_the_page_says_by_which_coefficients_standard_coal_was_worked_out_and_wh
                         ("index.zh-CN.html", ("标准煤", "2025-03-01 起实施", "2023 年数据"))):  # fmt: skip
         shown = inspection.read(name).decode()
         assert [word for word in (*words, "0.1229 kgce/kWh (GB/T 2589-2020 Table A.2)") if word not in shown] == []
+
+
+def test_totals_by_scope_say_how_much_of_them_was_measured_and_estimated(works: Works) -> None:
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    known = {each["account"]: each for each in summary["accounts"]}
+
+    whole = {**summary["whole"], "accounts": [name for scope in summary["scopes"] for name in scope["accounts"]]}
+    for scope in (*summary["scopes"], whole):
+        of_it = [known[name] for name in scope["accounts"]]
+        energy = sum(abs(each["energy_kwh"]) for each in of_it)
+        estimated = sum(abs(each["energy_kwh"]) * each["estimated"] for each in of_it) / energy
+        assert scope["coverage"] == min(each["coverage"] for each in of_it)
+        assert scope["estimated"] == pytest.approx(estimated, abs=1e-6)
+    assert "Measured %" in inspect(works.bundle).read("index.html").decode().partition('<h2 id="s2">')[0]

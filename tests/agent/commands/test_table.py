@@ -114,6 +114,7 @@ def test_a_pipe_has_room_for_everything(capsys: pytest.CaptureFixture[str]) -> N
         ([-99.5], ["-99.500"]),
         ([], []),
         ([None], [""]),
+        ([-0.0, -0.0001, -0.5], ["0.000", "0.000", "-0.500"]),
     ],
 )
 def test_figures_of_a_column_have_the_same_decimals(values: list[float | None], texts: list[str]) -> None:
