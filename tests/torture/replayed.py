@@ -26,6 +26,7 @@ import orjson
 from agent.store import read_intervals
 from agent.timekeeping.clock import WAIT_VARIABLE
 from simulators.plant import SimulatedPlant, load_plant
+from tests.agent.replay.works import MORE
 from tests.servers import Broker, free_port, mosquitto
 from tests.soak.finding import Finding
 from tests.soak.rig import running
@@ -86,27 +87,6 @@ line = "substation"
 unit = 4
 profile = "eastron/sdm630"
 every = "{every}"
-
-[[account]]
-name = "boiler-1/steam"
-device = "boiler-1"
-carrier = "steam"
-from = "steam_mass"
-pressure = "steam_pressure"
-temperature = "steam_temperature"
-
-[[account]]
-name = "motor-1/drive"
-device = "motor-1"
-carrier = "electricity"
-from = "active_power"
-
-[[output]]
-name = "pieces"
-area = "hall"
-topic = "mes/pieces"
-unit = "count"
-counts = "increment"
 
 [windows]
 spans = ["1min"]
@@ -200,7 +180,7 @@ class Day:
         path = self.folder / "site.toml"
         copy = self.folder / f"site-{len(self.configs)}.toml"
         for each in (path, copy):
-            each.write_text(text + more, encoding="utf-8")
+            each.write_text(text + MORE + more, encoding="utf-8")
         self.configs.append(copy)
         return path
 
