@@ -139,11 +139,13 @@ def _show(answer: Answer) -> None:
     """Print the points a device is read for, and how long each request took."""
     print_text(watch.heading(answer))
     print_table("", watch.COLUMNS, watch.rows(answer), right=("value",))
+    took = [request["reply_ms"] or request["ms"] for request in answer["requests"]]
     requests = [
-        f"{request['address']:#06x}+{request['count']} {request['reply_ms'] or request['ms']:.1f} ms"
-        for request in answer["requests"]
+        f"{request['address']:#06x}+{request['count']} {took_ms:.1f} ms"
+        for request, took_ms in zip(answer["requests"], took, strict=True)
     ]
-    print_text(f"took {answer['took_ms']:.1f} ms: {', '.join(requests)}")
+    rest_ms = max(0.0, answer["took_ms"] - sum(took))
+    print_text(f"took {answer['took_ms']:.1f} ms: {', '.join(requests)}; connecting and pauses {rest_ms:.1f} ms")
 
 
 def _show_frames(answers: Sequence[Answer]) -> None:

@@ -84,11 +84,12 @@ async def test_after_a_backup_was_put_back_with_its_lock_the_agent_is_told_what_
     shutil.copytree(data, backup)
     await run(3)
     seals = [record.payload for record in read_chained(data / "store.db") if record.kind == "seal"]
-    (tmp_path / "seals.jsonl").write_bytes(b"".join(seal + b"\n" for seal in seals))
+    of_another = seals[-1].replace(b'"works"', b'"other-works"')
+    (tmp_path / "seals.jsonl").write_bytes(b"".join(seal + b"\n" for seal in (*seals, of_another)))
     shutil.rmtree(data)
     backup.rename(data)
     (command,) = re.findall(r"```\n(printf.*?)```", (DOCS / "audit.md").read_text(encoding="utf-8"), re.DOTALL)
-    typed(command.replace("/var/lib/energy-agent/", "data/"), tmp_path)
+    typed(command.replace("/var/lib/energy-agent/", "data/").replace("hefei-works", "works"), tmp_path)
     await run(1)
     last, told = orjson.loads(seals[-1]), [orjson.loads(each.payload) for each in read_chained(data / "store.db")]
     gaps = [each for each in told if "/gap/" in each["schema"]]
