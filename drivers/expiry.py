@@ -22,9 +22,8 @@ class Waiter(Protocol):
 class Expiry:
     """Those who wait for the same time; who has come first is due first."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, after_s: float) -> None:
+    def __init__(self, after_s: float) -> None:
         self.after_s = after_s
-        self._loop = loop
         self._due: dict[Waiter, float] = {}
         self._ringing = False
 
@@ -34,7 +33,7 @@ class Expiry:
         self._due[waiter] = time.monotonic() + self.after_s
         if not self._ringing:
             self._ringing = True
-            self._loop.call_later(self.after_s + _ROUNDED_S, self._ring)
+            self._ring_after(self.after_s)
 
     def cancel(self, waiter: Waiter) -> None:
         """Let somebody wait no more, or have been let go already."""
@@ -48,10 +47,14 @@ class Expiry:
             waiter = next(iter(due))
             if due[waiter] > now:
                 self._ringing = True
-                self._loop.call_later(due[waiter] - now + _ROUNDED_S, self._ring)
+                self._ring_after(due[waiter] - now)
                 return
             del due[waiter]
             waiter.expire()
+
+    def _ring_after(self, wait_s: float) -> None:
+        # The loop is not kept: it would never be let go, for `_known` keeps this as long as it.
+        asyncio.get_running_loop().call_later(wait_s + _ROUNDED_S, self._ring)
 
 
 _known: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[float, Expiry]] = WeakKeyDictionary()
@@ -61,5 +64,5 @@ def expiry_after(loop: asyncio.AbstractEventLoop, after_s: float) -> Expiry:
     """Return the time-out of a loop for all who wait so long [s]."""
     of_loop = _known.setdefault(loop, {})
     if after_s not in of_loop:
-        of_loop[after_s] = Expiry(loop, after_s)
+        of_loop[after_s] = Expiry(after_s)
     return of_loop[after_s]

@@ -1,5 +1,7 @@
 import asyncio
+import gc
 import time
+import weakref
 
 import pytest
 import uvloop
@@ -75,3 +77,15 @@ def test_all_who_wait_equally_long_have_one_time_out_in_their_loop(runner: async
 
     with runner:
         assert runner.run(same())
+
+
+def test_a_loop_that_is_over_is_let_go() -> None:
+    async def wait() -> "weakref.ref[asyncio.AbstractEventLoop]":
+        loop = asyncio.get_running_loop()
+        expiry_after(loop, 1.0).begin(Waiter([]))
+        return weakref.ref(loop)
+
+    loop = asyncio.run(wait())
+    gc.collect()
+
+    assert loop() is None
