@@ -160,8 +160,7 @@ def _of_period(config: SiteConfig, files: Iterable[Path], wanted: Wanted) -> lis
     """Return the closed capture files that may hold something of a period: each ends where the next begins."""
     begun = _begun(config, files, r"\.pcapng\.zst")
     paths, begins = list(begun), list(begun.values())
-    ends = [*begins[1:], 1 << 63]
-    spans = zip(paths, begins, ends, strict=True)
+    spans = zip(paths, begins, [*begins[1:], 1 << 63], strict=False)  # no file, no end
     return [path for path, begin, end in spans if begin < wanted.end_ns + _LATE_NS and end >= wanted.start_ns]
 
 

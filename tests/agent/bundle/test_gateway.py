@@ -359,3 +359,15 @@ def test_nonsense_with_a_checksum_that_fits_is_a_finding_and_no_more(works: Path
 
     assert name == CHAIN
     assert text.endswith("is no record of the chain as the agent writes it")
+
+
+def test_a_bundle_can_be_made_before_the_first_capture_was_closed(
+    works: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    starts = sorted(orjson.loads(each.payload)["start"] for each in chain(works) if each.kind == "interval")
+    (file,) = (works / "capture").iterdir()
+    file.rename(file.with_suffix(""))  # being written
+    period = ["--from", starts[0], "--to", starts[-1], "--out", str(works / "e.tar")]
+
+    assert main(["bundle", str(works / "site.toml"), *period]) == 0
+    assert f"still being written, so not in it: {file.stem}" in capsys.readouterr().out
