@@ -38,8 +38,7 @@ class Columns:
         self._estimated = 0
         # As numbers of Python: to read them back from the row takes longer than all that is done with them.
         self._measured_s = self._co2_kg = self._co2_market_kg = 0.0
-        self.as_of: Moment | None = None
-        """When the columns were what they are: at the last reading."""
+        self._as_of: Reading | Moment | None = None
         self.in_row = False
         """Whether a saved row of the ring has these columns."""
         self.outages: list[Growth] = []
@@ -57,7 +56,13 @@ class Columns:
 
     def read(self, reading: Reading) -> None:
         """Note that the columns are what they are as of a reading."""
-        self.as_of, self.in_row = moment(reading), False
+        self._as_of, self.in_row = reading, False
+
+    @property
+    def as_of(self) -> Moment | None:
+        """When the columns were what they are: at the last reading."""
+        last = self._as_of
+        return moment(last) if isinstance(last, Reading) else last
 
     def put_in_row(self) -> bool:
         """Note that a row with these columns and outages is being saved; return whether that is news."""
@@ -104,7 +109,7 @@ class Columns:
         return {
             "quanta": [self._quanta, self._estimated],
             "columns": self.present.tolist(),
-            "as_of": [*self.as_of] if self.as_of else None,
+            "as_of": [*as_of] if (as_of := self.as_of) else None,
             "in_row": self.in_row,
             "outages": [[[*each.start], [*each.end], each.columns.tolist()] for each in self.outages],
         }
@@ -120,7 +125,7 @@ class Columns:
         ]
         self.present[:] = columns
         _, self._measured_s, _, self._co2_kg, self._co2_market_kg = columns.tolist()
-        self._quanta, self._estimated, self.as_of, self.outages = amount, estimated, as_of, outages
+        self._quanta, self._estimated, self._as_of, self.outages = amount, estimated, as_of, outages
         self.in_row = bool(saved["in_row"])
 
 

@@ -56,7 +56,8 @@ class Conversions:
             return None
         day = self.day(time_ns)
         key = (account.name, account.direction, day)
-        if key not in self._known:
+        known = self._known.get(key)
+        if known is None:
             if len(self._known) >= _MOST_CONVERSIONS:
                 self._known.clear()
             found = conversion(
@@ -68,8 +69,8 @@ class Conversions:
                 direction=account.direction,
                 measured=measured(self._fuels, account.name, account.carrier, day),
             )
-            self._known[key] = replace(found, unverified=True) if self._above_unverified(account) else found
-        return self._known[key]
+            known = self._known[key] = replace(found, unverified=True) if self._above_unverified(account) else found
+        return known
 
     def turns(self, account: Account, start_ns: int, end_ns: int) -> Sequence[int]:
         """Return the midnights within a time [Unix ns] from which on a unit of an account may weigh something else.

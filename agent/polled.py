@@ -1,5 +1,6 @@
 """What a line's task knows of its devices: their condition, and when each of their cadences is due."""
 
+import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -126,6 +127,10 @@ class Cadence:
     blocks: tuple[Block, ...] = ()
     codec: Codec = field(init=False, repr=False)
     due_ns: int = 0
+
+    def left_s(self) -> float:
+        """Return the time until it is due [s], below 0 once it is."""
+        return (self.due_ns - time.time_ns()) / _NS
 
     def align(self, now_ns: int) -> None:
         """Make the next multiple of the cadence after `now_ns` (wall clock) due."""

@@ -12,11 +12,13 @@ Invariants:
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 
 from agent import doubt
 from agent.asking import Asker, Memory, Stranger
+from agent.beat import beat
 from agent.overload import Overload
 from agent.poll_results import Results
 from agent.polled import Cadence, Lateness, PolledDevice
@@ -122,9 +124,10 @@ class LinePoller:
                 await self._poll(cadence)
                 # Many that do not answer must not keep those waiting that have.
                 for _ in range(number):
-                    if self._standing.breaker.doubtful or self._schedule.left_s() > 0:
+                    due = self._schedule.next()
+                    if self._standing.breaker.doubtful or due is None or due.left_s() > 0:
                         break
-                    await self._keep_time()
+                    await self._keep_time(due)
                 if self._standing.breaker.doubtful:
                     break
             if not cadence.device.breaker.doubtful:
@@ -142,7 +145,8 @@ class LinePoller:
         if self._standing.breaker.doubtful and self._schedule.sure():
             await self._round()
             return
-        left_s = self._schedule.left_s()
+        cadence = self._schedule.next()
+        left_s = math.inf if cadence is None else cadence.left_s()
         waiting = self._waiting()
         if waiting and waiting.breaker.retry_at <= now and self._sparing.may_wait_for(waiting, now, left_s):
             await self._try_again(waiting)
@@ -152,37 +156,25 @@ class LinePoller:
             if retry_s <= 0:
                 retry_s = self._sparing.budget.free_at - now
             most_s = min(retry_s, _LONGEST_SLEEP_S)
-            beat = self._schedule.beat(most_s)
-            if beat is None:
+            if cadence is None or left_s > most_s:
                 await asyncio.sleep(most_s)
                 return
-            await beat
-            if not self._schedule.has_come():
+            await beat(cadence.due_ns)  # one moment for all lines
+            if self._schedule.realigned() or cadence.left_s() > 0:
                 return
-        if cadence := self._begun():
-            await self._poll(cadence)
-            self._advance(cadence)
+        if cadence is not None:
+            await self._keep_time(cadence)
 
     def _waiting(self) -> PolledDevice | None:
         """Return the device in doubt whose turn is next, None when none is in doubt."""
         doubtful = [device for device in self.devices if device.breaker.failures_in_row]
         return min(doubtful, key=PolledDevice.turn) if doubtful else None
 
-    async def _keep_time(self) -> None:
-        """Make the poll that has been due for longest."""
-        if cadence := self._begun():
-            await self._poll(cadence)
-            self._advance(cadence)
-
-    def _begun(self) -> Cadence | None:
-        """Return the poll that has been due for longest, which begins now; None when none is."""
-        cadence = self._schedule.next()
-        if cadence is not None:
-            self.lateness.add((time.time_ns() - cadence.due_ns) / _NS)
-        return cadence
-
-    def _advance(self, cadence: Cadence) -> None:
-        """Make the next poll due; that of a device which failed stays so, and is made up for when it answers."""
+    async def _keep_time(self, cadence: Cadence) -> None:
+        """Make a poll that is due."""
+        self.lateness.add(-cadence.left_s())
+        await self._poll(cadence)
+        # That of a device which failed stays due: it is made up for when the device answers.
         if not self._schedule.realigned() and not cadence.device.breaker.failures_in_row:
             skipped = cadence.advance(time.time_ns())
             cadence.device.skipped += skipped

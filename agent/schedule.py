@@ -4,12 +4,10 @@ Polls are due on the wall clock, so that all devices of a plant are read togethe
 one. A step of the wall clock aligns all of them anew: it delays no poll by more than a period and is no lateness.
 """
 
-import asyncio
 import math
 import time
 from collections.abc import Iterable
 
-from agent.beat import beat
 from agent.polled import Cadence, PolledDevice
 
 _NS = 1_000_000_000
@@ -63,19 +61,7 @@ class Schedule:
     def left_s(self) -> float:
         """Return how long the line is free before such a poll is due [s]; below 0 when it is over its time."""
         cadence = self.next()
-        return math.inf if cadence is None else (cadence.due_ns - time.time_ns()) / _NS
-
-    def beat(self, most_s: float) -> asyncio.Future[None] | None:
-        """Return the moment at which such a poll is due, one for all lines; None when none is within a time [s]."""
-        cadence = self.next()
-        if cadence is None or cadence.due_ns - time.time_ns() > most_s * _NS:
-            return None
-        return beat(cadence.due_ns)
-
-    def has_come(self) -> bool:
-        """Return whether such a poll is due at the moment that was waited for."""
-        cadence = self.next()
-        return cadence is not None and not self.realigned() and cadence.due_ns <= time.time_ns()
+        return math.inf if cadence is None else cadence.left_s()
 
     @staticmethod
     def next_beat_s(cadence: Cadence) -> float:
