@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from agent.record import rfc3339
+from drivers.value import travelling
 
 NOW = "now"
 """Span of a figure that comes from the latest readings alone."""
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One figure of one place at one time.

@@ -79,6 +79,7 @@ class Warnings:
                 point = config.profiles[device].index[value.quantity]
                 self._points.setdefault(device, []).append((point, value))
         self._figures = {value for value in values if value.figure}
+        self._named_figures = {(value.place, value.figure) for value in self._figures}
         self._begun = False
 
     def frame(self, frame: Frame) -> None:
@@ -96,6 +97,8 @@ class Warnings:
         self._begin(time_ns)
         new: dict[Value, float | None] = {}
         for figure in figures:
+            if (figure.place, figure.name) not in self._named_figures:
+                continue
             for span in (None, figure.span):
                 value = Value(figure.place, figure=figure.name, span=span)
                 if value in self._figures:
