@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.alarms.desk import AlarmDesk
-from agent.beat import between_beats
 from agent.bookkeeper import Bookkeeper
 from agent.capturing import Capturing
 from agent.config import SiteConfig
@@ -23,7 +22,8 @@ from agent.ledger import Ledger
 from agent.liveness import LastDone
 from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment
-from agent.poller import LinePoller
+from agent.polling.beat import between_beats
+from agent.polling.poller import LinePoller
 from agent.process.notify import notify, watchdog_interval_s
 from agent.record import AGENT
 from agent.recorder import Recorder

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agent.poller import LinePoller
+from agent.polling.poller import LinePoller
 
 _STALL_S = 30.0
 """A loop that has not turned for this long, beyond its longest wait, is stuck."""

@@ -18,12 +18,12 @@ from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.config import SiteConfig
-from agent.doubt import reserved
 from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
 from agent.latest import Latest, ManyBodies
 from agent.ledger import Ledger, WindowFigures
-from agent.polled import Cadence, Condition, PolledDevice
+from agent.polling.doubt import reserved
+from agent.polling.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, as_json, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows

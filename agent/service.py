@@ -32,8 +32,8 @@ from agent.duties import Duties
 from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
 from agent.output.listening import Listener
-from agent.poller import LinePoller
-from agent.polling import line_poller
+from agent.polling.build import line_poller
+from agent.polling.poller import LinePoller
 from agent.presence import post_meta, post_status
 from agent.process.crew import Job, working
 from agent.process.notify import notify

@@ -185,6 +185,12 @@ def nothing_depends_on_what_proves_it(module: Module) -> Iterator[Finding]:
         yield from _refuse(module, f"{room} is below it or beside it", *above)
 
 
+def polling_books_nothing(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent.polling") and module.name != "agent.polling.build":
+        why = "whoever polls does not know what becomes of it"
+        yield from _refuse(module, why, "agent.recorder", "agent.ledger", "agent.book", "agent.store", "agent.alarms")
+
+
 def the_process_knows_no_plant(module: Module) -> Iterator[Finding]:
     if _within(module.name, "agent.process"):
         for entry in module.imports:
@@ -309,6 +315,10 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
     nothing_depends_on_what_proves_it: (
         Module("agent.rollup.derived", "from agent.audit.finding import Finding"),
         Module("agent.bundle.verify", "from agent.audit.finding import Finding"),
+    ),
+    polling_books_nothing: (
+        Module("agent.polling.poller", "from agent.recorder import Recorder"),
+        Module("agent.polling.build", "from agent.recorder import Recorder"),
     ),
     the_process_knows_no_plant: (
         Module("agent.process.crew", "from agent.store import Store"),

@@ -17,9 +17,9 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import ConfigError, SiteConfig, load_config
 from agent.conversions import Conversions, library_of
-from agent.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows
+from agent.polling.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
 from agent.rollup.balance import Flow
 from agent.warning.build import watches
 from drivers.document import Document, DocumentError, Problem

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from agent import doubt
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S
-from agent.polled import Cadence, PolledDevice
+from agent.polling import doubt
+from agent.polling.polled import Cadence, PolledDevice
 from agent.replay.published import Published
 from agent.replay.site import Site
 from agent.replay.stage import Stage

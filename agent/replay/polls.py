@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent import doubt
 from agent.config import SiteConfig
-from agent.learning import Learned
-from agent.polled import Cadence, PolledDevice
+from agent.polling import doubt
+from agent.polling.learning import Learned
+from agent.polling.polled import Cadence, PolledDevice
 from agent.timekeeping.waiting import Held
 from drivers.errors import LineError, NoReply, Refused
 from drivers.reading import Block, Exchange, Outcome

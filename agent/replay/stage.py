@@ -14,11 +14,11 @@ from typing import Any
 from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.corrections.amending import Amending
-from agent.doubt import reserved
 from agent.ledger import Ledger
 from agent.metering.amount import Declaration, Reading
 from agent.output.entry import Entry
 from agent.output.entry_booking import EntryBooking
+from agent.polling.doubt import reserved
 from agent.reload import difference
 from agent.replay.polls import Polls, UnknownPollError
 from agent.replay.shelf import Made

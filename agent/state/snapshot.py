@@ -11,10 +11,10 @@ from agent import __version__, bodies
 from agent.alarms.desk import AlarmDesk
 from agent.columns import AMOUNT
 from agent.config import SiteConfig
-from agent.doubt import FRESH_CADENCES, reserved
 from agent.ledger import Ledger
-from agent.polled import Condition, PolledDevice
-from agent.poller import LinePoller
+from agent.polling.doubt import FRESH_CADENCES, reserved
+from agent.polling.polled import Condition, PolledDevice
+from agent.polling.poller import LinePoller
 from agent.record import rfc3339
 from agent.sections import DeviceSection
 from agent.store import Store

@@ -9,7 +9,7 @@ from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.delivery.forward import Forwarder
 from agent.ledger import Ledger
-from agent.poller import LinePoller
+from agent.polling.poller import LinePoller
 from agent.recorder import Recorder
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe

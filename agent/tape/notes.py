@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
-from agent import learning
+from agent.polling import learning
 
 Body = dict[str, Any]
 

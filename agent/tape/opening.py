@@ -6,7 +6,7 @@ from typing import Protocol
 from agent import __version__
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.poller import LinePoller
+from agent.polling.poller import LinePoller
 from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.tape.books import copied

@@ -14,7 +14,7 @@ from typing import Protocol
 import orjson
 
 from agent.config import SiteConfig
-from agent.polled import Cadence
+from agent.polling.polled import Cadence
 from agent.tape.notes import Begun, Books, Clock, Interval, Noted, Polled, Released, body_of
 from drivers.capture import CaptureWriter, Note
 from drivers.errors import LineError

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Container
 from dataclasses import dataclass
 
-from agent.polled import Cadence, PolledDevice
+from agent.polling.polled import Cadence, PolledDevice
 from drivers.reading import Frame
 
 _MOST = 10_000

@@ -14,7 +14,7 @@ from agent.bookkeeper import Bookkeeper
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.polled import Cadence, Condition, PolledDevice
+from agent.polling.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder
 from agent.scribe import Scribe

@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent.polled import Condition
+from agent.polling.polled import Condition
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 

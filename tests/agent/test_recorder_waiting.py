@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agent.config import SiteConfig
-from agent.polled import Condition
+from agent.polling.polled import Condition
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 

@@ -23,7 +23,7 @@ from agent.config import load_config
 from agent.figure import NOW, Figure
 from agent.figures import Figures
 from agent.measure import bytes_text, seconds, seconds_text
-from agent.polled import Condition
+from agent.polling.polled import Condition
 from agent.presence import post_meta, post_status
 from agent.record import CHAINED, rfc3339
 from agent.schemas import DOCUMENTS

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
-from agent.asking import Memory
-from agent.polled import Cadence, PolledDevice
-from agent.poller import LinePoller
+from agent.polling.asking import Memory
+from agent.polling.polled import Cadence, PolledDevice
+from agent.polling.poller import LinePoller
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
 from drivers.profile import Profile, load_profile

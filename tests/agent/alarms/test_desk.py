@@ -8,7 +8,7 @@ import pytest
 
 from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import ALARMS
-from agent.polled import Condition
+from agent.polling.polled import Condition
 from tests.agent.desk import MQTT, START, Desk, Notebook
 from tests.agent.frames import DEVICES, SITE, configured
 

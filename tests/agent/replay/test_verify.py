@@ -11,9 +11,9 @@ import pytest
 from agent.config import SiteConfig
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Revise
-from agent.learning import Learned
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
+from agent.polling.learning import Learned
 from agent.replay.published import Published
 from agent.replay.site import Site
 from agent.replay.verdict import Report

@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 
-from agent import doubt
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.bookkeeper import Bookkeeper
@@ -25,10 +24,11 @@ from agent.config import SiteConfig, load_config
 from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.corrections.request import Request, answered, ask
-from agent.learning import Learned
 from agent.ledger import Ledger
 from agent.metering.amount import Reading
-from agent.polled import Cadence, PolledDevice
+from agent.polling import doubt
+from agent.polling.learning import Learned
+from agent.polling.polled import Cadence, PolledDevice
 from agent.recorder import Recorder
 from agent.scribe import Scribe
 from agent.store import Store

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.polled import Condition, PolledDevice
+from agent.polling.polled import Condition, PolledDevice
 from agent.service import Agent
 from agent.state import snapshot
 from drivers.errors import LineError, NoReply

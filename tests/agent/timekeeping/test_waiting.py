@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.polled import Cadence, PolledDevice
+from agent.polling.polled import Cadence, PolledDevice
 from agent.timekeeping.waiting import Held, Waiting
 from drivers.profile import Profile
 from tests.agent.frames import DEVICES, SITE, configured, frame

@@ -9,10 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from agent.asking import Memory
-from agent.learning import Learned
-from agent.polled import Cadence, Condition, PolledDevice
-from agent.poller import LinePoller
+from agent.polling.asking import Memory
+from agent.polling.learning import Learned
+from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.poller import LinePoller
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
 from drivers.plan import plan

@@ -4,11 +4,11 @@ import time
 
 from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import AlarmDesk
-from agent.asking import Memory
 from agent.config import SiteConfig
-from agent.learning import Learned
-from agent.polled import PolledDevice
-from agent.poller import LinePoller
+from agent.polling.asking import Memory
+from agent.polling.learning import Learned
+from agent.polling.polled import PolledDevice
+from agent.polling.poller import LinePoller
 from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.sections import LineSection

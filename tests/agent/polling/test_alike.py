@@ -1,10 +1,10 @@
 import gc
 
-from agent import alike
-from agent.alike import codec_of
 from agent.bodies import telemetry_keys
-from agent.learning import Learned
-from agent.polled import PolledDevice
+from agent.polling import alike
+from agent.polling.alike import codec_of
+from agent.polling.learning import Learned
+from agent.polling.polled import PolledDevice
 from drivers.profile import load_profile
 from drivers.reading import Block
 

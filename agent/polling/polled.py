@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from agent.alike import codec_of
-from agent.breaker import Breaker
-from agent.learning import Learned
-from agent.pacing import Pacing
+from agent.polling.alike import codec_of
+from agent.polling.breaker import Breaker
+from agent.polling.learning import Learned
+from agent.polling.pacing import Pacing
 from drivers.codec import Codec
 from drivers.plan import PlannedBlock
 from drivers.profile import Profile

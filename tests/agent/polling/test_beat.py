@@ -4,7 +4,7 @@ import time
 import pytest
 import uvloop
 
-from agent.beat import beat, between_beats
+from agent.polling.beat import beat, between_beats
 
 S = 10**9
 

@@ -5,7 +5,7 @@ A codec and its plan take 20 kB and a millisecond; a plant may have a thousand m
 
 from weakref import WeakValueDictionary
 
-from agent.learning import Learned
+from agent.polling.learning import Learned
 from drivers.codec import Codec
 from drivers.profile import Profile
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent import asking, breaker, overload
-from agent.asking import Memory
-from agent.learning import Learned
-from agent.polled import Cadence, Condition, PolledDevice
-from agent.poller import LinePoller
-from agent.schedule import Schedule
+from agent.polling import asking, breaker, overload
+from agent.polling.asking import Memory
+from agent.polling.learning import Learned
+from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.poller import LinePoller
+from agent.polling.schedule import Schedule
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.hint import LineEvidence

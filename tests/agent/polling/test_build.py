@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from agent.alarms.alarm import Alarm
-from agent.learning import Learned
+from agent.polling.learning import Learned
 from agent.scribe import Scribe
 from agent.service import Agent
 from drivers.reading import Block

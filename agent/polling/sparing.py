@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterable, Sequence
 
-from agent.breaker import Budget, Work, spare
-from agent.lineload import load
-from agent.overload import Overload
-from agent.polled import PolledDevice
+from agent.polling.breaker import Budget, Work, spare
+from agent.polling.lineload import load
+from agent.polling.overload import Overload
+from agent.polling.polled import PolledDevice
 from drivers.line import Line
 
 _IDLE_WITHIN_S = 5.0

@@ -16,15 +16,15 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from agent import doubt
-from agent.asking import Asker, Memory, Stranger
-from agent.beat import beat
-from agent.overload import Overload
-from agent.poll_results import Results
-from agent.polled import Cadence, Lateness, PolledDevice
-from agent.schedule import Schedule
-from agent.sparing import Sparing
-from agent.standing import OnCondition, Standing, costly, nothing_came
+from agent.polling import doubt
+from agent.polling.asking import Asker, Memory, Stranger
+from agent.polling.beat import beat
+from agent.polling.overload import Overload
+from agent.polling.polled import Cadence, Lateness, PolledDevice
+from agent.polling.results import Results
+from agent.polling.schedule import Schedule
+from agent.polling.sparing import Sparing
+from agent.polling.standing import OnCondition, Standing, costly, nothing_came
 from agent.tape import NO_TAPE, Tape
 from drivers.errors import LineDown, LineError
 from drivers.line import Line

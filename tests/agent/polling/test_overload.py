@@ -1,4 +1,4 @@
-from agent.overload import Overload
+from agent.polling.overload import Overload
 
 
 def after_a_minute(load: Overload, made: int, skipped: int) -> bool:

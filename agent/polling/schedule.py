@@ -8,7 +8,7 @@ import math
 import time
 from collections.abc import Iterable
 
-from agent.polled import Cadence, PolledDevice
+from agent.polling.polled import Cadence, PolledDevice
 
 _NS = 1_000_000_000
 _STEP_NS = 200_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.lineload import fitting_every_s, load, request_s
+from agent.polling.lineload import fitting_every_s, load, request_s
 from agent.sections import DeviceSection, LineSection
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import load_profile

@@ -1,7 +1,7 @@
 import time
 
-from agent.polled import PolledDevice
-from agent.schedule import Schedule
+from agent.polling.polled import PolledDevice
+from agent.polling.schedule import Schedule
 from drivers.profile import load_profile
 
 MOTOR = load_profile("generic/vfd-motor")

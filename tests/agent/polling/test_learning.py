@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.learning import Learned, search
+from agent.polling.learning import Learned, search
 from drivers.errors import NoReply
 from drivers.plan import plan
 from drivers.profile import Profile, load_profile

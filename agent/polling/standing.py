@@ -10,9 +10,9 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 
-from agent.breaker import FIRST_PAUSE_S, Breaker
-from agent.poll_results import Muted, Results, refuses_all, silent
-from agent.polled import Condition, PolledDevice
+from agent.polling.breaker import FIRST_PAUSE_S, Breaker
+from agent.polling.polled import Condition, PolledDevice
+from agent.polling.results import Muted, Results, refuses_all, silent
 from drivers.errors import BadReply, LineDown, LineError
 from drivers.hint import Hint, likely_cause
 from drivers.line import Line

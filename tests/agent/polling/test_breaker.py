@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from agent import breaker as module
-from agent.breaker import LONGEST_PAUSE_S, Breaker, Budget, Work, pause_s, spare
+from agent.polling import breaker as module
+from agent.polling.breaker import LONGEST_PAUSE_S, Breaker, Budget, Work, pause_s, spare
 
 HOUR_S = 3600.0
 Alive = Callable[[float], bool]

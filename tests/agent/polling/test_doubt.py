@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from agent.doubt import aged, reserved, stranger
+from agent.polling.doubt import aged, reserved, stranger
 from drivers.codec import Codec
 from drivers.errors import LineError, NoReply
 from drivers.plan import plan

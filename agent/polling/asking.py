@@ -17,9 +17,9 @@ from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from agent.learning import Learned, search
-from agent.poll_results import Muted, Results, at_rest, illegal, is_over, left_of, silent
-from agent.polled import Cadence, PolledDevice
+from agent.polling.learning import Learned, search
+from agent.polling.polled import Cadence, PolledDevice
+from agent.polling.results import Muted, Results, at_rest, illegal, is_over, left_of, silent
 from drivers.entry import MAX_REGISTERS
 from drivers.errors import ExceptionCode, LineError, NoReply, Refused
 from drivers.line import Line

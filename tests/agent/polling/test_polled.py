@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.polled import Cadence, Lateness, PolledDevice
+from agent.polling.polled import Cadence, Lateness, PolledDevice
 from drivers.profile import load_profile
 
 METER = load_profile("eastron/sdm630")

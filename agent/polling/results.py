@@ -3,8 +3,8 @@
 import time
 from collections.abc import Sequence
 
-from agent.breaker import Breaker
-from agent.polled import Cadence, PolledDevice
+from agent.polling.breaker import Breaker
+from agent.polling.polled import Cadence, PolledDevice
 from drivers.errors import GATEWAY_CODES, ExceptionCode, LineDown, LineError, NoReply, Refused
 from drivers.reading import Block, Exchange
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agent.pacing import Pacing
+from agent.polling.pacing import Pacing
 
 
 def answered(device: Pacing, times: int, *, needs_s: float, rests_s: float) -> int:
