@@ -11,6 +11,8 @@ from agent.audit.finding import Finding
 from agent.audit.signature import sound_seal
 from agent.store import SEAL_SCHEMA
 
+_MEND = "take it from another copy, or remove it"
+
 
 @dataclass(frozen=True, slots=True)
 class OutsideSeal:
@@ -27,7 +29,7 @@ def outside_seals(path: Path) -> tuple[list[OutsideSeal], list[Finding]]:
     passed over.
     """
     with path.open("rb") as file:
-        return sound_seals(path.name, file)
+        return sound_seals(str(path), file)
 
 
 def sound_seals(name: str, lines: Iterable[bytes]) -> tuple[list[OutsideSeal], list[Finding]]:
@@ -35,21 +37,21 @@ def sound_seals(name: str, lines: Iterable[bytes]) -> tuple[list[OutsideSeal], l
     found: dict[str, OutsideSeal] = {}
     wrong: list[Finding] = []
     for number, line in enumerate(lines, 1):
-        place = f"{name}, line {number}"
+        place, at = f"{name}, line {number}", f"{name}:{number}"
         _, brace, message = line.partition(b"{")
         if not brace:
             if line.strip():
-                wrong.append(Finding(place, "holds no message: save one JSON message on each line"))
+                wrong.append(Finding(at, "holds no message: save one JSON message on each line, or remove it"))
             continue
         try:
             body = orjson.loads(brace + message)
         except ValueError:
-            wrong.append(Finding(place, "is no message as it was sent: it is damaged or cut"))
+            wrong.append(Finding(at, f"is damaged or cut, and no message as it was sent: {_MEND}"))
             continue
         if body.get("schema") != SEAL_SCHEMA:
             continue
         if reason := sound_seal(body):
-            wrong.append(Finding(place, f"the seal in it {reason}"))
+            wrong.append(Finding(at, f"the seal in it {reason}: {_MEND}"))
         else:
             found.setdefault(body["hash"], OutsideSeal(place, body))
     return sorted(found.values(), key=lambda seal: int(seal.body["seq"])), wrong

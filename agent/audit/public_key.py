@@ -34,15 +34,16 @@ def public_key(text: object) -> Ed25519PublicKey | None:
 
 def given_key(given: str) -> str:
     """Return a public key given as text, or as a PEM file or a file with the text, as text; raise ValueError."""
-    if public_key(given):
-        return given
+    if text := _as_key(given):
+        return text
     try:
         content = Path(given).read_bytes()
     except OSError as error:
-        raise ValueError(f"'{given}' is no public key and no file: give ed25519:… or a PEM file") from error
+        what = "give ed25519: and 44 characters of Base64, or a PEM file"
+        raise ValueError(f"'{given}' is no public key and no file: {what}") from error
     text = content.decode(errors="replace").strip()
-    if public_key(text):
-        return text
+    if key_text := _as_key(text):
+        return key_text
     try:
         key = load_pem_public_key(content.lstrip() if text.startswith("-----") else b"")
     except ValueError as error:
@@ -50,6 +51,11 @@ def given_key(given: str) -> str:
     if not isinstance(key, Ed25519PublicKey):
         raise ValueError(f"{given}: holds a key of another kind: give one of Ed25519")  # noqa: TRY004 -- not a programmer's mistake
     return public_text(key)
+
+
+def _as_key(text: str) -> str:
+    """Return the text of a public key, also without its prefix as `base64` prints it; empty for any other text."""
+    return next((each for each in (text, PREFIX + text) if public_key(each)), "")
 
 
 def signed_by(key: Ed25519PublicKey, signature: bytes, content: bytes) -> bool:

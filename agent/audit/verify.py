@@ -9,11 +9,12 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from agent.audit.chain_report import ChainReport, Moment
 from agent.audit.finding import Finding
 from agent.audit.merkle import Tree
 from agent.audit.sealing import leaf
@@ -26,41 +27,6 @@ Body = Mapping[str, Any]
 NOTHING = Trusted()
 """Where nothing is known from elsewhere."""
 _MOST_FOUND = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """A record, by its number, and the time it is of."""
-
-    seq: int
-    time: str
-
-
-@dataclass(slots=True)
-class ChainReport:
-    """What is known of a chain; it holds when there are no findings."""
-
-    findings: list[Finding] = field(default_factory=list)
-    remarks: list[str] = field(default_factory=list)
-    records: int = 0
-    kinds: dict[str, int] = field(default_factory=dict)
-    first: Moment | None = None
-    last: Moment | None = None
-    gaps: list[tuple[int, int]] = field(default_factory=list)
-    """First and last numbers of records of the chain that were dropped or lost, as gap records say."""
-    from_the_beginning: bool = False
-    """Whether the first record is the first of its chain."""
-    seals: int = 0
-    keys: list[str] = field(default_factory=list)
-    """Public keys of the seals, in the order in which they come."""
-    sealed: Moment | None = None
-    """The last record under a seal, with the time of the seal."""
-    unsealed: int = 0
-    """Records behind it."""
-    confirmed: int = 0
-    """Seals received outside that are the same here."""
-    vouched: Moment | None = None
-    """The last record under one of them, with the time of that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,19 +204,20 @@ class Chain:
     def _compare(self) -> None:
         """Hold the seals that are here against those received outside."""
         report = self.report
-        elsewhere = 0
-        for outside in self._known.seals_of(self._keys):
+        every, ours = self._known.seals or (), self._known.seals_of(self._keys)
+        if every and self._keys and not ours:
+            theirs = ", ".join(sorted({str(seal.body.get("site")) for seal in every}))
+            report.foreign = f"of site {theirs}, these records of {', '.join(sorted(self._keys))}"
+        for outside in ours:
             seal, seq = outside.body, int(outside.body["seq"])
             here = self._seals.get(seq)
             if here is not None and here["hash"] == seal["hash"]:
                 report.confirmed += 1
                 report.vouched = Moment(seal["to_seq"], str(seal.get("time")))
             elif report.first is None or seq < report.first.seq or (self._part and self._beyond(seq)):
-                elsewhere += 1
+                report.elsewhere += 1
             else:
                 report.findings.append(Finding(f"{named(seal)} ({outside.place})", self._unlike(seal, here)))
-        if elsewhere:
-            report.remarks.append(f"of other parts of the chain: {elsewhere} of the seals received outside")
 
     def _beyond(self, seq: int) -> bool:
         return self.report.last is None or seq > self.report.last.seq

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from agent.audit.auditor import audit_folder
+from agent.audit.chain_report import ChainReport
 from agent.audit.documents import Documents
 from agent.audit.finding import Finding
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
-from agent.audit.verify import Chain, ChainReport, decoded, kind_of
+from agent.audit.verify import Chain, decoded, kind_of
 from agent.bundle.form import BundleError
 from agent.bundle.places import CapturePlaces, capture_places
 from agent.bundle.recomputed import Recomputed, recompute
@@ -40,7 +41,8 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
     """Return the verdict about all records of a configuration's store.
 
     `moved` are folders that captures were moved to, besides those that configurations name.
-    Raises StoreError when there is none to read, OSError without room for what is made again.
+    Raises StoreError when there is none to read, BundleError when the seals that are trusted are of another site,
+    OSError without room for what is made again.
     """
     verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
     store = config.resolve(config.store.path)
@@ -55,6 +57,8 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
                 evidence.append(body)
         whole = whole or (body is not None and body["hash"] == head)
     report = chain.end()
+    if report.foreign:
+        raise BundleError(f"the seals given are {report.foreign}: give those of the same site")
     if not whole and not damaged and not report.findings:
         last = f"record {report.last.seq}" if report.last else "the chain"
         what = "is the last that is here, but not the last that the store has on its books: some were taken away"
@@ -97,8 +101,7 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
 
 
 def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> None:
-    for finding in trusted.wrong[:_MOST]:
-        verdict.fails(OUTSIDE, str(finding))
+    verdict.signed(report.keys, trusted)
     if trusted.keys and report.keys and not report.findings:
         verdict.held_against.append("the key")
         verdict.holds(OUTSIDE, "the seals are by the key that you gave")
@@ -108,10 +111,12 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
         if not report.findings:
             verdict.held_against.append("the seals")
             verdict.holds(OUTSIDE, f"{seals}: nothing was rewritten up to {moment}")
+            if report.elsewhere:
+                verdict.note(OUTSIDE, f"seals that you gave from before the first record here: {report.elsewhere}")
             if report.sealed and report.sealed.seq > report.vouched.seq:
                 text = f"what came later, to record {report.sealed.seq}, is under no seal that was received outside"
                 verdict.unchecked(OUTSIDE, f"{text}: whoever has the key could have made it anew")
-    elif trusted.seals is not None and not trusted.wrong:
+    elif trusted.seals is not None:
         verdict.unchecked(OUTSIDE, "none of the seals received outside is among those here")
     elif trusted.seals is None:
         verdict.unchecked(

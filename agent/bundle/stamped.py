@@ -1,8 +1,8 @@
 """The time stamps among records, in the words of a verdict."""
 
+from agent.audit.chain_report import ChainReport
 from agent.audit.stamps import MOST_NAMED, Stamps
 from agent.audit.trusted import Trusted
-from agent.audit.verify import ChainReport
 from agent.bundle.verdict import Verdict
 from agent.record import rfc3339
 

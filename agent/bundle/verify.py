@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 
 from agent import __version__
+from agent.audit.chain_report import ChainReport
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
-from agent.audit.verify import NOTHING, ChainReport, verify_chain
+from agent.audit.verify import NOTHING, verify_chain
 from agent.bundle.form import NONSENSE, BundleError, Manifest
 from agent.bundle.gather import DOCUMENTS, RECORDS, SUMMARY, captures_of, lines
 from agent.bundle.inspect import Inspection, inspect
@@ -40,7 +41,7 @@ _LARGEST_OWN = 256 << 20
 def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
     """Return the verdict about a bundle, held against what is `trusted`.
 
-    Raises BundleError when the file cannot be read, OSError without room.
+    Raises BundleError when the file cannot be read or the seals are of another site, OSError without room.
     """
     verdict, inspection = Verdict(), inspect(path)
     manifest = inspection.manifest
@@ -57,6 +58,8 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
     stamps = Stamps()
     report = verify_chain(_payloads(inspection), trusted, part=True, on_record=stamps.take)
+    if report.foreign:
+        raise BundleError(f"the seals given are {report.foreign}: give those of the same site")
     _judge_key(verdict, manifest.head, report, trusted)
     _judge_chain(verdict, report)
     _judge_seals(verdict, report, trusted)
@@ -87,6 +90,7 @@ def _records(inspection: Inspection) -> Iterator[Body]:
 
 def _judge_key(verdict: Verdict, head: Mapping[str, Any], report: ChainReport, trusted: Trusted) -> None:
     key, known = str(head["public_key"]), trusted.keys_of(head["site"])
+    verdict.signed([key], trusted)
     if key in trusted.keys:
         verdict.held_against.append("the key")
         verdict.holds(KEY, f"signed with the key that you gave, {key}")
@@ -95,7 +99,10 @@ def _judge_key(verdict: Verdict, head: Mapping[str, Any], report: ChainReport, t
         verdict.fails(KEY, f"public-key.pem: signed with {key}, not with the key that you gave, {given}")
     elif known and key not in known:
         verdict.fails(KEY, f"public-key.pem: signed with {key}, the seals received with {min(known)}")
-    elif not known:
+    elif known:
+        verdict.holds(KEY, f"signed with the key of the seals that you gave, {key}")
+        verdict.held_against += [] if report.confirmed else ["the key of the seals"]
+    else:
         verdict.unchecked(KEY, f"whose key it is: compare {key} with the operator's from elsewhere, or give --key")
     if report.keys and key not in report.keys:
         verdict.fails(KEY, f"public-key.pem: the archive is signed with {key}, the seals in it with {report.keys[-1]}")
@@ -120,8 +127,6 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
 
 
 def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> None:
-    for finding in trusted.wrong[:_MOST]:
-        verdict.fails(SEALS, str(finding))
     if trusted.seals is None:
         text = "whether the seals are those the centre received: without --seals, all could have been made anew"
         verdict.unchecked(SEALS, f"{text} by whoever has the key" if trusted.keys else text)
@@ -129,6 +134,8 @@ def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> Non
         text = f"{report.confirmed} of {report.seals} seals are the same as those received"
         verdict.held_against.append("the seals")
         verdict.holds(SEALS, f"{text}: nothing was rewritten up to record {report.vouched.seq}")
+        if report.elsewhere:
+            verdict.note(SEALS, f"seals that you gave of the chain before or behind this bundle: {report.elsewhere}")
         if report.sealed and report.last and report.sealed.seq > report.vouched.seq:
             text = f"records {report.vouched.seq + 1} to {report.last.seq} are under no seal that was received"
             verdict.unchecked(SEALS, f"{text}: whoever has the key could have made them anew")

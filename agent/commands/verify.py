@@ -18,7 +18,12 @@ from agent.commands.table import print_text
 from agent.config import load_config
 from agent.store import StoreError
 
-_SIGNS = {State.HOLDS: "holds          ", State.FAILS: "DOES NOT HOLD  ", State.UNCHECKED: "not checked    "}
+_SIGNS = {
+    State.HOLDS: "holds          ",
+    State.FAILS: "DOES NOT HOLD  ",
+    State.UNCHECKED: "not checked    ",
+    State.NOTE: "note           ",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +56,18 @@ def verify(asked: Asked) -> Exit:
     except OSError as error:
         where = "the folder for temporary files (set TMPDIR to another)"
         raise CommandError(f"{where} cannot be written: {error.strerror}") from error
+    sentence = verdict.sentence("this bundle" if bundle else "what this gateway has recorded", trusted)
     if asked.json:
         print_json(
             {
                 "right": verdict.right,
+                "verdict": sentence,
                 "held_against": verdict.held_against,
                 "checks": [asdict(each) for each in verdict.checks],
             }
         )
     else:
-        _show(asked.path, verdict, trusted, "this bundle" if bundle else "what this gateway has recorded")
+        _show(asked.path, verdict, sentence)
     return Exit.DONE if verdict.right else Exit.NO
 
 
@@ -74,30 +81,17 @@ def _trusted(asked: Asked) -> Trusted:
         seals, wrong = outside_seals(asked.seals)
     except OSError as error:
         raise ValueError(f"{asked.seals}: cannot be read ({error.strerror})") from error
-    if not seals and not wrong:
+    if wrong:
+        others = f" ({len(wrong) - 1} more lines are wrong)" if len(wrong) > 1 else ""
+        raise ValueError(f"{wrong[0]}{others}")
+    if not seals:
         raise ValueError(f"{asked.seals}: holds no seal: give messages of …/agent/seal, one on each line")
-    return Trusted(keys, seals, wrong, authorities)
+    return Trusted(keys, seals, authorities)
 
 
-def _show(path: Path, verdict: Verdict, trusted: Trusted, what: str) -> None:
+def _show(path: Path, verdict: Verdict, sentence: str) -> None:
     print_text(f"{path}")
     for each in verdict.checks:
         print_text(f"{_SIGNS[each.state]}{each.name}: {each.text}")
     print_text("")
-    first, against = verdict.first, verdict.held_against
-    if first:
-        print_text(f"VERDICT: {what} does not hold. The first that is wrong: {first.text}")
-    elif not against:
-        given = trusted.keys or trusted.authorities or trusted.seals is not None
-        more = (
-            "Nothing of what you gave concerns these records."
-            if given
-            else "Give --key or --seals with what you have from elsewhere."
-        )
-        print_text(
-            f"VERDICT: {what} holds together in itself. It was held against nothing from outside: one made anew, "
-            f"whole and with another key, would look the same. {more}"
-        )
-    else:
-        more = ", apart from what was not checked above" if any(verdict.of(State.UNCHECKED)) else ""
-        print_text(f"VERDICT: {what} holds, in itself and against {' and '.join(against)} you gave{more}.")
+    print_text(f"VERDICT: {sentence}")

@@ -16,8 +16,8 @@ ENGLISH: dict[str, str] = {
     "check.head": "First of all: check it",
     "check.1": "This page is a view of signed records in the same file; by itself it proves nothing. Every figure on it "
     "is worked out again by one command, on any other machine (how: section {section}):",
-    "check.2": "The verdict must say that everything holds, and name the key above. Compare the key with one you have "
-    "from elsewhere: the operator's contract, the central system, or an earlier bundle. A bundle made by somebody else "
+    "check.2": "The verdict must say that this bundle holds and that it is signed with the key above; what was not "
+    "checked, if anything, stands before it, line by line. Compare the key with one you have from elsewhere: the operator's contract, the central system, or an earlier bundle. A bundle made by somebody else "
     "holds together as well, but has another key.",
     "check.3": "Verified on {blank} by {blank} with the result {blank}",
     "doubts.head": "What to know before using the figures",
@@ -176,8 +176,10 @@ ENGLISH: dict[str, str] = {
     "recompute.co2.value": "{amount} {unit} → {co2} kg, that is {each} kg per {unit}; factor {value} {factor_unit} "
     "({set}, {id})",
     "verify": "How to verify, step by step",
-    "verify.1": "Take a machine of your own with Python 3.11 or newer and the package energy-agent (version {software} "
-    "or newer), obtained by yourself and not from the operator. No network is needed for what follows.",
+    "verify.1": "Take a machine of your own with Python 3.11 or newer, and install energy-agent (version {software} or "
+    "newer) into an environment of its own. The package is a wheel, to be had from whoever supplied the gateway or from "
+    "the releases of the project, not from the operator; the SHA-256 of each of its files stands in the bundle (section "
+    "{section}). Installing fetches other packages; what follows needs no network.",
     "verify.2": "Run the command. Without a key it checks that the bundle holds together:",
     "verify.3": "Run it with what you have from elsewhere: the public key, or seals the centre received (one JSON "
     "object per line). Only this shows that the bundle is the operator's, and that nothing was made anew:",
@@ -188,11 +190,13 @@ ENGLISH: dict[str, str] = {
     "energy-agent with the extra timestamp:",
     "authority.given": "ROOT-OF-THE-AUTHORITY.pem",
     "verify.4": "Read the verdict. It says what holds, what could not be checked and why, and of what does not hold the "
-    "first place. The exit code is 0 only when nothing failed.",
+    "first place. The exit code is 0 when nothing that was checked failed, "
+    "also where not everything could be checked, and 1 when something failed.",
     "verify.hand": "By hand, without this program",
-    "verify.hand.1": "Unpack, check every file against the signed list, and the signature of the list:",
+    "verify.hand.1": "Unpack, check every file against the signed list, and the signature of the list. The last line "
+    "printed must equal the key above behind “ed25519:”:",
     "verify.hand.2": "Check the chain: the hash of a record is SHA-256 over it without “hash” (of a seal without “signature” too) in "
-    "the canonical form of RFC 8785, for which others have written libraries; the next record names it as “previous”.",
+    "the canonical form of RFC 8785; the next record names it as “previous”. This takes Python and nothing else:",
     "contents": "What is in this file",
     "contents.text": "An uncompressed tar archive; any tar program opens it.",
     "contents.SHA256SUMS": "the list of all files with their SHA-256, and its Ed25519 signature (SHA256SUMS.sig)",

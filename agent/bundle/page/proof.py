@@ -6,28 +6,50 @@ from html import escape
 from agent.audit.stamps import STAMP
 from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
 from agent.bundle.page.told import in_chinese
-from agent.bundle.page.view import Body, View
+from agent.bundle.page.view import Body, View, number_of
 from agent.metering.amount import QUANTA_PER_UNIT, quanta
 from agent.record import time_ns
 
 _CHECK_BY_HAND = """mkdir evidence && tar -xf {file} -C evidence && cd evidence
 sha256sum -c SHA256SUMS
-openssl pkeyutl -verify -pubin -inkey public-key.pem -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
+openssl pkeyutl -verify -pubin -inkey public-key.pem \\
+  -rawin -in SHA256SUMS -sigfile SHA256SUMS.sig
 openssl pkey -pubin -in public-key.pem -outform DER | tail -c 32 | base64"""
-_CHAIN_BY_HAND = """pip install rfc8785
-python3 - <<'END'
-import hashlib, json, rfc8785
+_INSTALL = """python3 -m venv check
+check/bin/pip install energy_agent-{software}-py3-none-any.whl
+. check/bin/activate"""
+CHAIN_BY_HAND = """python3 - <<'END'
+import hashlib, json
+from decimal import Decimal
+
+def canonical(value):  # RFC 8785
+    if isinstance(value, dict):
+        keys = sorted(value, key=lambda key: key.encode("utf-16-be"))
+        pairs = (canonical(key) + ":" + canonical(value[key]) for key in keys)
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(canonical, value)) + "]"
+    if isinstance(value, float):  # as JavaScript writes it
+        if abs(value) < 1e21 and value == int(value):
+            return format(Decimal(repr(value + 0.0)), ".0f")
+        if 1e-6 <= abs(value) < 1:
+            return format(Decimal(repr(value)), "f")
+        return repr(value).replace("e-0", "e-")
+    return json.dumps(value, ensure_ascii=False)
+
 before = None
 for number, line in enumerate(open("records/records.jsonl", encoding="utf-8"), 1):
     record = json.loads(line)
     found = record.pop("hash")
     if record["schema"].startswith("energy-agent/seal/"):
         record.pop("signature")
-    assert found == "sha256:" + hashlib.sha256(rfc8785.dumps(record)).hexdigest(), f"line {number}"
+    digest = hashlib.sha256(canonical(record).encode()).hexdigest()
+    assert found == "sha256:" + digest, f"line {number}"
     assert before in (None, record["previous"]), f"line {number}"
     before = found
 print(number, "records, each with its own hash and that of the one before")
 END"""
+"""Shell commands that follow the chain of an unpacked bundle with nothing but Python."""
 _CONTENTS = (
     *("index.html", "summary.json", "records/", "rollups.jsonl", "documents/", "captures/"),
     *("manifest.json", "SHA256SUMS", "public-key.pem"),
@@ -187,7 +209,8 @@ def verify(view: View) -> str:
     command = f"energy-agent verify {file}"
     stamped_by = dict.fromkeys(each["name"] for each in view.summary["evidence"] if each["what"] == STAMP)
     steps = [
-        text(words("verify.1", software=view.head["software"])),
+        text(words("verify.1", software=view.head["software"], section=number_of("made.with")))
+        + _shown(_INSTALL.format(software=view.head["software"])),
         text(words("verify.2")) + _shown(command),
         text(words("verify.3"))
         + _shown(f"{command} --key {words('key.given')}\n{command} --seals {words('seals.given')}"),
@@ -200,7 +223,7 @@ def verify(view: View) -> str:
     page = view.heading("verify") + bullets(steps, numbered=True) + f"<h3>{text(words('verify.hand'))}</h3>\n"
     by_hand = [
         text(words("verify.hand.1")) + _shown(_CHECK_BY_HAND.format(file=file)),
-        text(words("verify.hand.2")) + _shown(_CHAIN_BY_HAND),
+        text(words("verify.hand.2")) + _shown(CHAIN_BY_HAND),
     ]
     return page + bullets(by_hand, numbered=True)
 

@@ -20,7 +20,8 @@ OTHER = Ed25519PrivateKey.from_private_bytes(bytes(range(32, 64)))
 class Records:
     """Records of a chain: other numbers lie between, as telemetry takes them."""
 
-    def __init__(self, key: Ed25519PrivateKey = KEY) -> None:
+    def __init__(self, key: Ed25519PrivateKey = KEY, site: str = "works") -> None:
+        self.site = site
         self.payloads: list[bytes] = []
         self.key = key
         self.seq, self.head = 0, GENESIS
@@ -29,7 +30,7 @@ class Records:
     def add(self, kind: str, **said: Any) -> dict[str, Any]:
         """Append a record."""
         self.seq += 3
-        body = {"schema": f"energy-agent/{kind}/1", "site": "works", "time": f"2026-11-20T08:{self.seq % 60:02}:00Z"}
+        body = {"schema": f"energy-agent/{kind}/1", "site": self.site, "time": f"2026-11-20T08:{self.seq % 60:02}:00Z"}
         sign = signer(self.key) if kind == "seal" else None
         payload, self.head = link({**body, **said, "seq": self.seq, "epoch": "e"}, self.head, sign)
         self.payloads.append(payload)
@@ -53,9 +54,16 @@ class Records:
         return next(place for place, body in enumerate(self.bodies()) if body["seq"] == seq)
 
 
-def works(*, seals: int = 3, between: int = 4, key: Ed25519PrivateKey = KEY, amounts: Sequence[float] = ()) -> Records:
+def works(
+    *,
+    seals: int = 3,
+    between: int = 4,
+    key: Ed25519PrivateKey = KEY,
+    site: str = "works",
+    amounts: Sequence[float] = (),
+) -> Records:
     """Return a chain with evidence, intervals and seals; `amounts` replace those of the first intervals."""
-    records = Records(key)
+    records = Records(key, site)
     records.add("evidence", what="software", name="energy-agent", version="0.1.0")
     given = list(amounts)
     for _ in range(seals):

@@ -2,7 +2,11 @@
 
 import random
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 
 import orjson
@@ -15,7 +19,7 @@ from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING
 from agent.bundle.gather import ROLLUPS
 from agent.bundle.inspect import inspect
-from agent.bundle.page import page
+from agent.bundle.page import PAGES, page
 from agent.bundle.rollups import SUMS
 from agent.bundle.summary import period_ns
 from agent.bundle.tally import Tally
@@ -34,6 +38,7 @@ from tests.agent.bundle.works import (
     remade,
     run_works,
 )
+from tests.certificates import Authority
 
 pytestmark = pytest.mark.integration
 
@@ -310,7 +315,7 @@ def test_a_roll_up_that_says_otherwise_than_its_records_is_named(works: Works, t
     assert "cannot be added up again" in _first(verify(nonsense))[1]
 
 
-def test_seals_of_other_records_are_nothing_that_a_bundle_was_held_against(works: Works, tmp_path: Path) -> None:
+def test_of_seals_of_other_records_a_bundle_was_held_against_the_key_alone(works: Works, tmp_path: Path) -> None:
     later = Records(works.key)
     later.seq = 10**6
     later.interval()
@@ -320,8 +325,34 @@ def test_seals_of_other_records_are_nothing_that_a_bundle_was_held_against(works
     assert done.returncode == 0
     assert "none of the seals received is in this part" in done.stdout
     said = " ".join(done.stdout.split())
+    assert "VERDICT: this bundle holds, in itself and against the key of the seals you gave, apart from what" in said
+    assert said.endswith(f"signed with {public_text(works.key.public_key())}, that of the seals you gave.")
+
+
+def test_an_authority_whose_stamps_no_bundle_has_is_nothing_that_it_was_held_against(
+    works: Works, tmp_path: Path
+) -> None:
+    done = command("verify", str(works.bundle), "--authority", str(Authority(tmp_path).file))
+
+    said = " ".join(done.stdout.split())
     assert "held against nothing from outside" in said
-    assert said.endswith("Nothing of what you gave concerns these records.")
+    assert "Nothing of what you gave concerns these records." in said
+
+
+def test_seals_of_other_parts_of_the_chain_in_the_same_file_weaken_nothing(works: Works) -> None:
+    later = Records(works.key)
+    later.seq = 10**6
+    later.interval()
+    more, _ = sound_seals("later.jsonl", [orjson.dumps(later.seal())])
+    known = Trusted((public_text(works.key.public_key()),), [*_seals(works.bundle), *more])
+    verdict = verify(works.bundle, known)
+
+    assert not list(verdict.of(State.UNCHECKED))
+    assert [each.name for each in verdict.of(State.NOTE)] == [SEALS]
+    assert verdict.sentence("this bundle", known) == (
+        f"this bundle holds, in itself and against the key and the seals you gave. It is signed with "
+        f"{public_text(works.key.public_key())}, which you gave."
+    )
 
 
 def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: Works) -> None:
@@ -344,6 +375,23 @@ def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: W
         assert found[1] == found[2], body
         start, end = (round(float(each) * 10**6) for each in counters)
         assert end - start == round(body["amount"] * 10**6), body
+
+
+def test_what_the_page_says_to_type_fits_on_it_and_checks_the_bundle(works: Works, tmp_path: Path) -> None:
+    for path in PAGES:
+        shown = [
+            unescape(each)
+            for each in re.findall("<pre>(.*?)</pre>", inspect(works.bundle).read(path).decode(), re.DOTALL)
+        ]
+        assert [line for each in shown for line in each.splitlines() if len(line) > 88] == []
+        folder = tmp_path / path
+        folder.mkdir()
+        shutil.copy(works.bundle, folder)
+        typed = "set -e\n" + "\n".join(shown[-2:]).replace("python3 -", f"{sys.executable} -IS -")
+        done = subprocess.run(["bash"], input=typed, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert public_text(works.key.public_key()).removeprefix("ed25519:") in done.stdout.splitlines()
+        assert "records, each with its own hash and that of the one before" in done.stdout
 
 
 def test_the_chinese_page_tells_what_happened_in_chinese_and_as_it_was_recorded(works: Works) -> None:

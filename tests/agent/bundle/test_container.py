@@ -257,7 +257,7 @@ def test_a_key_is_given_as_text_or_file(bundle: Path, tmp_path: Path) -> None:
     text = public_text(KEY.public_key())
     pem = tmp_path / "key.pem"
     pem.write_bytes(inspect(bundle).read("public-key.pem"))
-    assert given_key(text) == given_key(str(pem)) == text
+    assert given_key(text) == given_key(text.removeprefix("ed25519:")) == given_key(str(pem)) == text
     for wrong in ("ed25519:AAAA", str(bundle), "nothing"):
         with pytest.raises(ValueError, match="give ed25519"):
             given_key(wrong)
