@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -341,4 +342,5 @@ async def test_while_more_intervals_are_due_the_store_is_flushed_and_the_next_tu
     async with running(agent):
         await until(lambda: len(turns) == 20)
 
-    assert turns[:20] == list(range(20)), "each turn but the first has a flush before it"
+    # Seals and roll-ups flush the store too, when it is their time.
+    assert all(later > earlier for earlier, later in pairwise(turns[:20])), "between two turns there is a flush"
