@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from agent import __version__
@@ -32,7 +32,7 @@ from agent.duties import Duties
 from agent.intensity.publishing import Intensities
 from agent.ledger import Ledger
 from agent.output.listening import Listener
-from agent.polling.build import line_poller
+from agent.polling.build import line_pollers
 from agent.polling.poller import LinePoller
 from agent.presence import post_meta, post_status
 from agent.process.crew import Job, working
@@ -85,7 +85,7 @@ class Agent:
         self.bookkeeper.followers.append(self.derived.note)
         self.corrections = Corrections(config.resolve(config.store.path), self.scribe, self.bookkeeper)
         self.recorder = Recorder(config, self.ledger, scribe=self.scribe, alarms=self.alarms, board=self.board)
-        self.pollers = [self._poller(config, line) for line in config.lines]
+        self.pollers = self._pollers(config, config.lines)
         self.listener = Listener(
             self.keeper, self.board, ready=lambda: self.recorder.settled, boot_id=self._boot, tape=self.tape
         )
@@ -116,8 +116,8 @@ class Agent:
     def _ledger(self, config: SiteConfig) -> Ledger:
         return Ledger(config, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
-    def _poller(self, config: SiteConfig, line: LineSection) -> LinePoller:
-        return line_poller(config, line, self.recorder, self.alarms, self.store, self.tape)
+    def _pollers(self, config: SiteConfig, lines: Iterable[LineSection]) -> list[LinePoller]:
+        return line_pollers(config, lines, self.recorder, self.alarms, self.store, self.tape)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Run until `stop` is set; raise StoreError, KeyFileError or ApiError when the agent cannot start."""
@@ -215,7 +215,7 @@ class Agent:
             return
         # Built before anything ends, so that a failure leaves everything as it was.
         started = [line for line in config.lines if line.name not in change.lines_kept]
-        pollers = {line.name: self._poller(config, line) for line in started}
+        pollers = {poller.line.name: poller for poller in self._pollers(config, started)}
         senders = {sender.sink.name: sender for sender in forwarders(config, self.store, self.board, self.alarms)}
         ledger = self._ledger(config) if change.ledger else self.ledger
         for name in change.lines_ended:
