@@ -24,6 +24,8 @@ _LONGEST_ROW = 16
 """Reads of one shape without a rest, at most, that a shift can last."""
 
 _Shape = tuple[int, int, int]
+_NONE: frozenset[_Shape] = frozenset()
+"""Shared: Python makes a new one, of 216 bytes, each time."""
 
 
 class Repeats:
@@ -37,7 +39,7 @@ class Repeats:
         self._ended_s = 0.0
         self._row = 0
         self._answers: dict[_Shape, deque[float]] = {}
-        self._failed: frozenset[_Shape] = frozenset()
+        self._failed = _NONE
 
     def failed(self, asked: Asked) -> None:
         """Note a request whose reply did not come or was not accepted: it may still come, however late."""
