@@ -9,6 +9,7 @@ Invariants:
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import re
 import struct
@@ -24,6 +25,8 @@ from drivers.capture import pcapng
 from drivers.capture.items import Closed, Removed
 from drivers.capture.stream import Block, CutOff, Pieces, parts
 
+_LOG = logging.getLogger(__name__)
+
 _PLAIN, _UNFINISHED, _PART = ".pcapng", ".pcapng.zst.part", ".zst.part"
 _SHARE = 8
 """A file may take so much of the whole size: the loss of the oldest is then a small one."""
@@ -34,8 +37,10 @@ _STEP = 1 << 20
 _LEVEL = 6
 """Higher ones take several times the time for a few per cent."""
 _TORN = 4 << 20
-"""Bytes without sense at the end of a file that are cut off; more than a power cut leaves are kept as they are."""
+"""Bytes without sense behind whole blocks that are cut off; more than a power cut leaves are kept as they are."""
 _FLAGS_FROM_END = 8
+_SHORTEST_PACKET = 20
+"""Bytes of the body of a packet without data and options."""
 _REST_EVERY = 500
 
 
@@ -222,10 +227,14 @@ def _left(path: Path) -> Finished | None:
             return None
         end, first_ns, last_ns, exchanges = _walk(path)
         size = os.fstat(file.fileno()).st_size
-        if end < size <= end + _TORN:
+        torn = bool(end) and size <= end + _TORN
+        if end < size:
+            done = "cut off" if torn else "kept as they are: somebody may make sense of them"
+            _LOG.warning("%s: its last %d of %d bytes make no sense, and are %s", path, size - end, size, done)
+        if torn and end < size:
             file.truncate(end)
             os.fsync(file.fileno())
-    if not end:
+    if not size:
         path.unlink()
         return None
     return Finished(path, first_ns, last_ns, exchanges)
@@ -238,7 +247,7 @@ def _walk(path: Path) -> tuple[int, int, int, int]:
     try:
         for number, part in enumerate(parts(pieces)):
             end = pieces.offset
-            if isinstance(part, Block) and part.kind == pcapng.PACKET:
+            if isinstance(part, Block) and part.kind == pcapng.PACKET and len(part.body) >= _SHORTEST_PACKET:
                 _, time_ns = struct.unpack_from(">IQ", part.body)
                 first_ns = first_ns or time_ns
                 last_ns = max(last_ns, time_ns)

@@ -3,6 +3,7 @@ import errno
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -345,6 +346,45 @@ def test_a_torn_end_is_cut_off_and_the_rest_compressed(tmp_path: Path) -> None:
     assert sorted(exchange.time_ns for exchange in captured(tmp_path)) != []
     assert len(captured(tmp_path)) == 49
     assert [file.name for file in tmp_path.iterdir()] == ["works-20261129T001225Z.pcapng.zst"]
+
+
+@pytest.mark.parametrize("zeros", [512, 5 << 20], ids=["the first block damaged", "a stretch in the middle"])
+def test_a_left_file_damaged_by_more_than_a_power_cut_is_kept_whole_and_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, zeros: int
+) -> None:
+    with writing(tmp_path) as writer:
+        for exchange in mixed(50):
+            writer.exchange(exchange)
+    (path,) = tmp_path.iterdir()
+    whole = zstandard.ZstdDecompressor().decompress(path.read_bytes())
+    damaged = bytes(zeros) + whole[zeros:] if zeros < len(whole) else whole + bytes(zeros) + whole
+    path.unlink()
+    left = tmp_path / "works-20261129T001225Z.pcapng"
+    left.write_bytes(damaged)
+    closed: list[Closed] = []
+    with writing(tmp_path, on_closed=closed.append):
+        until(lambda: closed)
+    (kept,) = tmp_path.iterdir()
+    assert zstandard.ZstdDecompressor().decompress(kept.read_bytes()) == damaged
+    sound = 0 if zeros < len(whole) else len(whole)
+    (told,) = caplog.records
+    assert told.getMessage() == (
+        f"{left}: its last {len(damaged) - sound} of {len(damaged)} bytes make no sense, "
+        "and are kept as they are: somebody may make sense of them"
+    )
+
+
+def test_a_left_file_with_a_packet_of_nothing_keeps_nobody_from_capturing(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall"))
+    (path,) = tmp_path.iterdir()
+    whole = zstandard.ZstdDecompressor().decompress(path.read_bytes())
+    path.unlink()
+    (tmp_path / "works-20261129T001225Z.pcapng").write_bytes(whole + struct.pack(">III", 6, 12, 12))
+    closed: list[Closed] = []
+    with writing(tmp_path, on_closed=closed.append) as writer:
+        until(lambda: closed or writer.status.trouble)
+        assert not writer.status.trouble
 
 
 async def test_a_slow_disk_never_slows_who_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
