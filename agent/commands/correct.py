@@ -17,7 +17,7 @@ from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.conversions import Conversions, library_of
 from agent.corrections.amend import Body, in_force, reweighed
-from agent.corrections.check import refusal
+from agent.corrections.check import refusal, unbookable
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Request, Revise, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
@@ -59,6 +59,8 @@ def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
         raise CommandError(f"--at {asked.at} lies ahead: " + (remedy if asked.last is not None else _WHEN_IT_BEGAN))
     declared = Declaration(asked.account, time_ns, asked.last, asked.first, said(asked.reason, "--reason"),
                            said(asked.author, "--author"))  # fmt: skip
+    if wrong := unbookable(declared):
+        raise CommandError(wrong)
     return hand_over(config, declared, _PATIENCE_S, as_json=as_json)
 
 

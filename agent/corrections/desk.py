@@ -24,7 +24,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
-from agent.corrections.check import refusal
+from agent.corrections.check import refusal, unbookable
 from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
 from agent.ledger import Event, Ledger
 from agent.metering.amount import NS_PER_S, Declaration
@@ -130,6 +130,8 @@ class Corrections:
             return Answer(False, f"the agent has no account '{declared.account}'")
         if problem := refusal(declared.account, book.account):
             return Answer(False, problem[0])
+        if wrong := unbookable(declared):
+            return Answer(False, wrong)
         known = self._ledger.declared
         if any(each.id == declared.id for each in known):
             return Answer(True, "this was declared before")

@@ -16,7 +16,7 @@ QUANTA_PER_UNIT = 1_000_000
 NS_PER_S = 1_000_000_000
 
 _UNSYNCED = Quality.CLOCK_UNSYNCED.label
-_LARGEST = 9e12
+LARGEST = 9e12
 """Largest magnitude [unit] whose quanta still fit the 64-bit integers of databases and JSON encoders."""
 _STEP_NS = NS_PER_S
 _STEP_SHARE = 10
@@ -25,12 +25,12 @@ _STEP_SHARE = 10
 
 def bookable(value: float) -> bool:
     """Whether a value [unit] is an amount in whole quanta: no NaN, nothing infinite or above ±9e12 units."""
-    return -_LARGEST <= value <= _LARGEST
+    return -LARGEST <= value <= LARGEST
 
 
 def quanta(value: float) -> int:
     """Return an amount [unit] in whole quanta; raise ValueError for one that is not `bookable`."""
-    if -_LARGEST <= value <= _LARGEST:  # not so NaN
+    if -LARGEST <= value <= LARGEST:  # not so NaN
         return round(value * QUANTA_PER_UNIT)
     raise ValueError(f"{value} is no amount that can be booked")
 

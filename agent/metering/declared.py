@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Reading, Rule, elapsed_ns, quanta
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Reading, Rule, bookable, elapsed_ns, quanta
 
 NEAR_NS = 86_400 * NS_PER_S
 """How far from the declared time the readings may change: people round, and clocks differ."""
@@ -78,6 +78,10 @@ def known_quanta(declaration: Declaration, last: Reading | None, first: Reading)
     return before + quanta(first.value) - quanta(declaration.first)
 
 
+def _whole(declaration: Declaration) -> bool:
+    return all(bookable(value) for value in (declaration.last, declaration.first) if value is not None)
+
+
 class Declared:
     """The declarations of one counter: those that wait, those that were used, and the changes none explains."""
 
@@ -87,8 +91,8 @@ class Declared:
         self._changes: list[Change] = []
 
     def declare(self, declarations: Sequence[Declaration]) -> None:
-        """Take up declarations in place of those that wait."""
-        waiting = [each for each in declarations if each.id not in self._used]
+        """Take up declarations in place of those that wait; one that cannot be booked explains nothing."""
+        waiting = [each for each in declarations if each.id not in self._used and _whole(each)]
         self._pending = sorted(waiting, key=lambda each: each.time_ns)
 
     @property

@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from agent.metering.amount import Declaration
+from agent.metering.amount import LARGEST, Declaration
 from agent.record import unix_ns
 from agent.sections.section import Section
 
 Said = Annotated[str, Field(min_length=1, max_length=500)]
-Shown = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Shown = Annotated[float, Field(ge=0.0, le=LARGEST, allow_inf_nan=False)]
 
 
 class DeclaredSection(Section):

@@ -40,6 +40,8 @@ def test_a_time_without_offset_is_one_of_the_site(tmp_path: Path) -> None:
         (REPLACED.replace("fan-1/electricity", "fan-1/electricty"), "no account 'fan-1/electricty'"),
         (FLOW + REPLACED.replace("fan-1/electricity", "boiler-1/gas"), "has no reading to begin with"),
         (REPLACED + REPLACED, "has this already"),
+        (REPLACED.replace("503.4", "1e300"), "less than or equal to 9"),
+        (REPLACED.replace("503.4", "nan"), "finite number"),
         (REPLACED.replace("503.4", "-1.0"), "greater than or equal to 0"),
         (REPLACED.replace('"Li Wei"', '""'), "author"),
         (REPLACED.replace("last_reading", "old_reading"), "old_reading"),

@@ -172,6 +172,20 @@ async def test_a_declaration_that_does_not_explain_the_change_it_may_be_meant_fo
         assert why in found["text"]
 
 
+@pytest.mark.parametrize(("last", "first"), [(503.0, 1e300), (1e13, 0.0), (None, -1e13)])
+async def test_a_reading_that_no_counter_shows_is_refused_and_stops_no_device(
+    tmp_path: Path, last: float | None, first: float
+) -> None:
+    async with office(site(tmp_path)) as rooms:
+        rooms.read(0, 50_000)
+        found = await rooms.asked(declared(100, last, first))
+        rooms.read(30, 50_100)
+        await rooms.close(70)
+
+    assert not found["done"]
+    assert "cannot be booked: give what the meter showed" in found["text"]
+
+
 async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_once(tmp_path: Path) -> None:
     config = site(tmp_path)
     given = declared(200, 505.0, 0.2)
@@ -278,6 +292,9 @@ def test_a_mistake_in_a_correction_is_one_line(tmp_path: Path) -> None:
         ({"at": "yesterday"}, "is no time"),
         ({"at": "2240-01-01T00:00"}, r"2240-01-01T00:00 lies ahead: .* plan it with \[\[replacement\]\] in "),
         ({"at": "2240-01-01T00:00", "last": None}, "lies ahead: give the time at which the counter showed its first"),
+        ({"first": 1e300}, r"a first reading of 1e\+300 cannot be booked: give what the meter showed"),
+        ({"last": 1e13}, "a last reading of 10000000000000 cannot be booked"),
+        ({"last": None, "first": float("nan")}, "a first reading of nan cannot be booked"),
         ({"reason": " "}, "--reason is empty"),
     ):
         fields = {name: getattr(good, name) for name in Replaced.__dataclass_fields__} | wrong

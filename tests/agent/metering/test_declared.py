@@ -131,6 +131,15 @@ def test_a_declaration_the_readings_contradict_books_nothing(last: float, first:
     assert not made.explained()
 
 
+@pytest.mark.parametrize(("last", "first"), [(5003.0, 1e300), (1e13, 0.0), (None, float("inf")), (None, -1e300)])
+def test_a_declaration_beyond_all_counters_that_was_kept_explains_nothing_and_stops_nothing(
+    last: float | None, first: float
+) -> None:
+    made = counter(declared(75, last, first))
+
+    assert total(booked(made, [*OLD, at(90, 5003.0)])) == quanta(3.0)
+
+
 def test_an_initial_reading_books_what_was_counted_before_the_first_poll() -> None:
     made = counter(declared(-3600, None, 4990.0))
 
