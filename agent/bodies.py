@@ -18,7 +18,7 @@ from agent.plant import Account
 from agent.record import rfc3339
 from drivers.profile import Profile
 from drivers.quantity import Kind
-from drivers.reading import Frame, Quality
+from drivers.reading import LABELS, Frame, Quality
 
 Body = dict[str, Any]
 Values = Sequence[float] | npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ def telemetry(site: str, area: str, frame: Frame, keys: TelemetryKeys) -> Body:
         if code < _COMM_LOST:
             values[key] = measured[index]
         if code and code != _NOT_READ:
-            quality[key] = Quality(code).label
+            quality[key] = LABELS[code]
     body: Body = {
         "schema": "energy-agent/telemetry/1",
         "site": site,

@@ -7,7 +7,7 @@ from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.metering.amount import Reading
 from agent.plant import Account
-from drivers.reading import Frame, Quality
+from drivers.reading import LABELS, Frame, Quality
 
 _COMM_LOST, _NOT_READ = int(Quality.COMM_LOST), int(Quality.NOT_READ)
 
@@ -28,7 +28,7 @@ class FrameReader:
         code = frame.quality.item(self._point)
         if code == _NOT_READ:
             return None
-        return Quality(code).label if code >= _COMM_LOST else ""
+        return LABELS[code] if code >= _COMM_LOST else ""
 
     def reading(self, frame: Frame) -> Reading | None:
         """Return what a frame says of this account, None when it has no value or nothing to weigh it by."""
@@ -47,7 +47,7 @@ class FrameReader:
         registers = frame.raw.get(self._point, b"")
         # Cut as evidence shows it, so that the amount of an interval follows from its own record to the last quantum.
         time_ns = frame.time_ns // 1000 * 1000
-        doubt = Quality(code).label if code else doubtful
+        doubt = LABELS[code] if code else doubtful
         return Reading(time_ns, frame.monotonic_ns, value, registers, self._boot, doubt, condition)
 
     def memory(self) -> dict[str, Any] | None:

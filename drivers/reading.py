@@ -63,6 +63,10 @@ class Quality(IntEnum):
         return f"{'uncertain' if self.has_value else 'bad'}:{self.name.lower()}"
 
 
+LABELS = {int(quality): quality.label for quality in Quality}
+"""The text in records of each quality, by its number."""
+
+
 class Outcome(StrEnum):
     """How an exchange on a line ended."""
 

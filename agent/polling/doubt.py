@@ -20,13 +20,18 @@ from drivers.plan import PlannedBlock
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Frame, Quality
 
+_RESERVED: dict[Quality, bytes] = {}
+"""What becomes of each quality under a reservation: all but the good ones stay."""
 FRESH_CADENCES = 3
 """A value that was not renewed for so many of its cadences is stale."""
 
 
 def reserved(frame: Frame, doubt: Quality) -> Frame:
     """Return a frame whose good values carry a reservation; what is known to be worse stays as it is."""
-    return replace(frame, quality=np.where(frame.quality == Quality.GOOD, np.uint8(doubt), frame.quality))
+    if doubt not in _RESERVED:
+        _RESERVED[doubt] = bytes((doubt, *range(1, 256)))
+    quality = np.frombuffer(bytearray(frame.quality.tobytes().translate(_RESERVED[doubt])), np.uint8)
+    return Frame(frame.device, frame.time_ns, frame.monotonic_ns, frame.values, quality, frame.raw, frame.texts)
 
 
 def aged(
