@@ -27,7 +27,7 @@ from agent.bundle.write import Content, explained, write_bundle
 from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.metering.amount import NS_PER_S
-from agent.record import ROLLUP, rfc3339
+from agent.record import ROLLUP, rfc3339, time_ns
 from agent.store import read_chained, read_intervals
 
 Body = dict[str, Any]
@@ -106,6 +106,18 @@ def _bundle(
     contents |= {f"{DOCUMENTS}{each}": places.documents / each for each in sorted({one["sha256"] for one in listed})}
     contents |= {f"{CAPTURES}{name}": path for name, path in found.items()}
     return write_bundle(wanted.target, contents, head, key), summary
+
+
+def whole_intervals(store: Path, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """Return a period rounded outwards to the intervals that were recorded (Unix, ns), so that none is cut."""
+    first_ns, last_ns = start_ns, end_ns
+    for at_ns in (start_ns, end_ns):
+        for record in read_intervals(store, at_ns - _DAY_NS, at_ns):
+            body = orjson.loads(record.payload)
+            begin_ns, done_ns = time_ns(body["start"]), time_ns(body["end"])
+            if begin_ns < at_ns < done_ns:
+                first_ns, last_ns = min(first_ns, begin_ns), max(last_ns, done_ns if at_ns == end_ns else last_ns)
+    return first_ns, last_ns
 
 
 def _copy_records(store: Path, first: int, last: int, spool: BinaryIO) -> Iterator[Body]:

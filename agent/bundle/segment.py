@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from agent.bundle.form import BundleError
+from agent.bundle.lost import LostTime
 from agent.record import rfc3339
 
 Body = dict[str, Any]
@@ -21,6 +22,7 @@ class Segment:
         self.intervals = 0
         """Records of account of the period, all revisions."""
         self._from, self._to = rfc3339(start_ns), rfc3339(end_ns)
+        self._lost = LostTime(self._from, self._to)
         self._sealed = 0
         self._evidence = 0
         self._covered = True
@@ -34,7 +36,8 @@ class Segment:
                 self.last, self._covered = seq, True
         elif kind == ["evidence"] and body["what"] == "software" and body["time"] <= self._from and not self.intervals:
             self._evidence = self._sealed + 1
-        if self._concerns(kind, body):
+        lost = self._lost.overlaps(body)
+        if self._concerns(kind, body) or lost:
             if not self.first:
                 self.first = self._evidence or self._sealed + 1
             self.last, self._covered = seq, False

@@ -74,7 +74,7 @@ def summarise(start_ns: int, end_ns: int, records: Records, ground: Ground, capt
         "events": trail.events,
         "evidence": trail.evidence,
         "captures": _captures(trail, captures),
-        "uncaptured": list(trail.uncaptured(_LONGEST_PAUSE_NS)),
+        "uncaptured": list(trail.uncaptured(_LONGEST_PAUSE_NS, round(config.interval.length * NS_PER_S))),
         "gaps": trail.gaps,
         "seals": trail.seals,
         "unsealed": trail.unsealed,

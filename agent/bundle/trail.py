@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from agent.bundle.lost import LostTime
 from agent.bundle.spans import Spans
 from agent.record import rfc3339, time_ns
 
@@ -30,11 +31,13 @@ class Trail:
         self._evidence: dict[tuple[object, ...], Body] = {}
         self._events: dict[tuple[str, str], Body] = {}
         self._captured = Spans()
+        self._lost = LostTime(rfc3339(start_ns), rfc3339(end_ns))
 
     def take(self, body: Body) -> None:
         """Take a record."""
         self.records += 1
         kind = str(body.get("schema", "")).partition("/")[2].partition("/")[0]
+        lost = self._lost.overlaps(body)
         self.unsealed = 0 if kind == "seal" else self.unsealed + 1
         if kind == "seal":
             self._seal(body)
@@ -42,7 +45,7 @@ class Trail:
             self._take_evidence(body)
         elif kind == "event" and self._within(body):
             self._event(body)
-        elif kind == "gap" and self._within(body):
+        elif kind == "gap" and (lost or self._within(body)):
             self.gaps.append({name: body[name] for name in ("time", "from_seq", "to_seq", "kinds", "reason")})
 
     def _within(self, body: Body) -> bool:
@@ -85,8 +88,12 @@ class Trail:
         """What happened, by time; of each kind and place once."""
         return sorted(self._events.values(), key=lambda each: str(each["first"]))[:_MOST_LISTED]
 
-    def uncaptured(self, longest_pause_ns: int) -> Iterator[Body]:
-        """Yield the stretches of the period that no capture file tells of; shorter ones are pauses of polling."""
+    def uncaptured(self, longest_pause_ns: int, interval_ns: int) -> Iterator[Body]:
+        """Yield the stretches of the period that no capture file tells of; shorter ones are pauses of polling.
+
+        At the end of the period none is: its last interval takes what comes behind it. At the beginning an interval is.
+        """
         for start_ns, end_ns in self._captured.holes(self.start_ns, self.end_ns):
-            if end_ns - start_ns > longest_pause_ns:
+            pause_ns = min(longest_pause_ns, interval_ns - 1) if start_ns == self.start_ns else longest_pause_ns
+            if end_ns == self.end_ns or end_ns - start_ns > pause_ns:
                 yield {"from": rfc3339(start_ns), "to": rfc3339(end_ns)}

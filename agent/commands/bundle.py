@@ -3,8 +3,10 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -12,7 +14,7 @@ from agent.audit.auditor import audit_folder
 from agent.audit.documents import Documents
 from agent.audit.key_file import KeyFileError, load_key
 from agent.bundle.form import BundleError, Manifest
-from agent.bundle.gather import Wanted, unfinished
+from agent.bundle.gather import Wanted, unfinished, whole_intervals
 from agent.bundle.gather import bundle as write
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
@@ -40,6 +42,10 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
     if not asked.out.parent.is_dir():
         raise CommandError(f"{asked.out}: there is no folder {asked.out.parent}: create it, or name another file")
     try:
+        asked_ns, (start_ns, end_ns) = (
+            (start_ns, end_ns),
+            whole_intervals(config.resolve(config.store.path), start_ns, end_ns),
+        )
         key, documents = key_and_documents(config)
         wanted = Wanted(start_ns, end_ns, asked.out, time.time_ns(), asked.moved)
         manifest, summary = write(config, documents, key, wanted)
@@ -48,7 +54,7 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
     if as_json:
         print_json({"bundle": str(asked.out), **manifest.head})
     else:
-        _say(asked.out, manifest, summary)
+        _say(asked.out, manifest, summary, rounded=asked_ns != (start_ns, end_ns))
         for name in unfinished(config, end_ns):
             print_text(f"still being written, so not in it: {name}; a bundle made when its hour is over has it")
         print_text(
@@ -67,21 +73,31 @@ def key_and_documents(config: SiteConfig) -> tuple[Ed25519PrivateKey, Documents]
     return key, Documents(folder / "documents")
 
 
-def _say(path: Path, manifest: Manifest, summary: dict[str, Any]) -> None:
-    size = path.stat().st_size
+def _say(path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bool) -> None:
+    zone, size = ZoneInfo(summary["timezone"]), path.stat().st_size
+
+    def local(moment: str) -> str:
+        return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
     print_text(f"{path}: {size:,} bytes, {len(manifest.members)} files, {summary['records']:,} records of the chain")
+    more = "; rounded outwards to whole intervals" if rounded else ""
+    print_text(f"period: {local(summary['from'])} to {local(summary['to'])}, time zone {zone}{more}")
     held = [each for each in summary["captures"] if each["held"]]
     print_text(f"files of raw exchanges: {len(held)}" + ("" if held else ": the period cannot be recomputed from them"))
+    unnamed = any(not each["recorded"] for each in held)
+    none = "by the records none, though one that no record names may," if unnamed else "none"
     for span in summary["uncaptured"]:
-        print_text(f"  none tells of {span['from']} to {span['to']}")
+        print_text(f"  {none} tells of {local(span['from'])} to {local(span['to'])}")
     for each in summary["captures"]:
         if not each["held"]:
             print_text(f"  not found: {each['name']}")
     for each in manifest.head["missing"]:
         print_text(f"not kept: {each['what']} {each['name']} (sha256:{each['sha256']})")
     for each in summary["meters"]:
-        if each["state"] in ("expired", "partly"):
-            print_text(f"meter {each['device']}: its certificate does not hold for all of the period")
+        if each["state"] != "valid":
+            none = each["state"] == "none"
+            why = "no certificate is named for it" if none else "its certificate does not hold for all of the period"
+            print_text(f"meter {each['device']}: {why}")
     if not summary["seals"]:
         print_text("no seal covers these records")
     elif summary["unsealed"]:

@@ -111,8 +111,8 @@ def _replayed(asked: Asked, sites: Sites, published: Published, files: Sequence[
     else:
         _show(summary, asked)
     counts = report.total
-    judged = counts.identical or not counts.unknown
-    return Exit.NO if counts.different or not judged else Exit.DONE
+    none = outcome["mode"] == "verified" and not counts.identical
+    return Exit.NO if counts.different or none else Exit.DONE
 
 
 def _told(files: Sequence[Path], progress: Progress) -> Iterator[Item]:
@@ -183,6 +183,8 @@ def _show_verified(summary: dict[str, Any]) -> None:
     rows = [(name, each["identical"], each["different"], each["unknown"]) for name, each in summary["accounts"].items()]
     rows.append(("all", summary["identical"], summary["different"], summary["unknown"]))
     print_table("", ("intervals of", "identical", "different", "not recomputable"), rows)
+    if not any(summary[key] for key in ("identical", "different", "unknown")):
+        print_text("no interval was recorded in what is given: an hour's last is in the next file, so give that, too")
     for why, count in summary["unknown_because"].items():
         print_text(f"not recomputable, {count}: {why}")
     if summary["withdrawn"]:

@@ -27,6 +27,9 @@ CHINESE: dict[str, str] = {
     "doubt.capture": "原始报文未覆盖整个期间，缺失部分只能按已签名的记录核验，不能由表计的应答重新计算：见第 {section} 节。",
     "doubt.meters": "{all} 块表中有 {count} 块没有全期有效的检定证书：见第 {section} 节。",
     "doubt.gaps": "存储已满，曾舍弃记录：见第 {section} 节。",
+    "doubt.lost": "有记录随存储丢失：磁盘丢失了存储的末尾，或放回了旧副本。其后重新记录的内容代替它们：见第 {section} 节。",
+    "doubt.unnamed": "没有记录说明期间的一部分由哪些原始报文覆盖；证据包中有记录未提到的报文文件，核验命令会表明能否由其得出："
+    "见第 {section} 节。",
     "doubt.unsealed": "最后一次封签之后有 {count} 条记录已入链但尚未封签。",
     "doubt.unsealed_all": "没有封签覆盖这些记录：它们已入链，但仅由本证据包的签名覆盖。",
     "doubt.twice": "没有声明计量全厂的表：{carriers}。其全部账户相加；位于另一块表之后的表会重复计入。",
@@ -135,6 +138,7 @@ CHINESE: dict[str, str] = {
     "no": "否，未找到",
     "unrecorded": "是；没有记录提到它",
     "uncaptured": "上列文件均未涉及的时间：",
+    "uncaptured.unnamed": "按记录，上列文件均未涉及的时间；记录未提到的文件可能涉及：",
     "chain": "记录链与封签",
     "chain.text": "每条计量记录、事件、缺口和证据都写有前一条的哈希。封签对上次封签以来的记录签名，并同时送往中心；因此事后改动"
     "记录，必然与中心所存的封签不符。",
@@ -143,7 +147,8 @@ CHINESE: dict[str, str] = {
     "chain.last": "末个封签",
     "seal": "{time}，序号 {seq}，覆盖 {count} 条记录",
     "seal.none": "证据包中没有",
-    "gaps": "存储舍弃的：",
+    "gaps": "存储舍弃的，或随存储丢失的：",
+    "gap.unknown": "类别无从得知",
     "gap": "{time}：序号 {from_seq} 至 {to_seq}（{kinds}），{reason}",
     "recompute": "如何手工重新计算一个数",
     "recompute.text": "以下列区间为例，其他区间做法相同。读数在其记录（records/）中，附读到的寄存器；原始应答在报文文件中。",

@@ -29,6 +29,10 @@ ENGLISH: dict[str, str] = {
     "records only, and not recomputed from the meters' replies: section {section}.",
     "doubt.meters": "{count} of {all} meters have no certificate that holds for the whole period: section {section}.",
     "doubt.gaps": "The bounded store had to drop records: section {section}.",
+    "doubt.lost": "Records were lost with the store: the disk had lost its end, or an older copy of it was put back. What "
+    "was recorded anew stands in for them: section {section}.",
+    "doubt.unnamed": "No record says which raw exchanges tell of a part of the period; there are files that no record "
+    "names, and verify shows whether it follows from them: section {section}.",
     "doubt.unsealed": "{count} records behind the last seal are chained but not sealed yet.",
     "doubt.unsealed_all": "No seal covers these records: they are chained, but only this bundle's signature covers them.",
     "doubt.twice": "No meter is declared to measure the whole site for: {carriers}. All its accounts are added; a meter "
@@ -147,6 +151,7 @@ ENGLISH: dict[str, str] = {
     "no": "NO, not found",
     "unrecorded": "yes; not named by any record",
     "uncaptured": "Time that none of these files tells of:",
+    "uncaptured.unnamed": "Time that, by the records, none of these files tells of; files that no record names may:",
     "chain": "Chain and seals",
     "chain.text": "Each record of account, event, gap and piece of evidence names the hash of the one before it. Seals "
     "sign the records since the seal before; the centre receives them too, so records cannot be changed later "
@@ -156,7 +161,8 @@ ENGLISH: dict[str, str] = {
     "chain.last": "Last seal",
     "seal": "{time}, number {seq}, records under it: {count}",
     "seal.none": "none in the bundle",
-    "gaps": "Dropped from the store:",
+    "gaps": "Dropped by the store, or lost with it:",
+    "gap.unknown": "of which classes nobody knows",
     "gap": "{time}: numbers {from_seq} to {to_seq} ({kinds}), {reason}",
     "recompute": "How to recompute a figure by hand",
     "recompute.text": "This interval as an example; any other works the same way. The readings stand in its record "

@@ -1,6 +1,6 @@
 """The sections with figures: totals, quality, estimates, corrections, factors and meters."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from agent.bundle.page.html import bullets, code, doubtful, number, paragraph, percent, table, text
@@ -236,10 +236,8 @@ def doubts(view: View) -> list[str]:
     ]
     if any(each.get("unverified") for each in summary["accounts"]):
         found.append(words("doubt.unverified", section=number_of("factors")))
-    if summary["uncaptured"] or not summary["captures"] or any(not each["held"] for each in summary["captures"]):
-        found.append(words("doubt.capture", section=number_of("captures")))
-    if summary["gaps"]:
-        found.append(words("doubt.gaps", section=number_of("chain")))
+    found += [words(key, section=number_of("captures")) for key in _doubts_of_captures(summary)]
+    found += [words(key, section=number_of("chain")) for key in _doubts_of_gaps(summary["gaps"])]
     if not summary["seals"]:
         found.append(words("doubt.unsealed_all"))
     elif summary["unsealed"]:
@@ -249,6 +247,21 @@ def doubts(view: View) -> list[str]:
     if view.head.get("documents_of_today"):
         found.append(words("doubt.documents"))
     return found
+
+
+def _doubts_of_captures(summary: Body) -> Iterator[str]:
+    captures = summary["captures"]
+    unnamed = any(each["held"] and not each["recorded"] for each in captures)
+    if not captures or any(not each["held"] for each in captures) or (summary["uncaptured"] and not unnamed):
+        yield "doubt.capture"
+    elif summary["uncaptured"]:
+        yield "doubt.unnamed"
+
+
+def _doubts_of_gaps(gaps: Iterable[Body]) -> Iterator[str]:
+    """Yield what gaps come from; a gap of no kinds is what the store lost unseen."""
+    keys = ["doubt.gaps" if gap["kinds"] else "doubt.lost" for gap in gaps]
+    yield from dict.fromkeys(keys)
 
 
 def _several(accounts: list[Body]) -> list[str]:

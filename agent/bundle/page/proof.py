@@ -114,7 +114,9 @@ def captures(view: View) -> str:
     else:
         page += paragraph(text(words("captures.none")))
     spans = [f"{view.local(each['from'])} … {view.local(each['to'])}" for each in view.summary["uncaptured"]]
-    return page + (paragraph(text(words("uncaptured"))) + bullets(map(text, spans)) if spans and rows else "")
+    unnamed = any(each["held"] and not each["recorded"] for each in view.summary["captures"])
+    told = paragraph(text(words("uncaptured.unnamed" if unnamed else "uncaptured")))
+    return page + (told + bullets(map(text, spans)) if spans and rows else "")
 
 
 def chain(view: View) -> str:
@@ -138,7 +140,7 @@ def _seal(view: View, seal: Body) -> str:
 
 
 def _gap(view: View, gap: Body) -> dict[str, object]:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in gap["kinds"].items())
+    kinds = ", ".join(f"{count} {kind}" for kind, count in gap["kinds"].items()) or view.words("gap.unknown")
     return {**gap, "time": view.short(gap["time"]), "kinds": kinds}
 
 

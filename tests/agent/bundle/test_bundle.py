@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
 
@@ -266,6 +267,26 @@ def test_the_command_says_its_verdict_in_words_and_its_exit_code(works: Works, t
     for wrong in (["--key", "nonsense"], ["--seals", str(tmp_path / "none")]):
         done = command("verify", str(works.bundle), *wrong)
         assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+
+
+def test_a_period_that_cuts_intervals_is_rounded_outwards_everywhere(works: Works, tmp_path: Path) -> None:
+    start, end = (datetime.fromisoformat(each) for each in works.period)
+    cut = (start + timedelta(seconds=1)).isoformat(), (end - timedelta(seconds=1)).isoformat()
+    bundle = tmp_path / "cut.tar"
+    done = command("bundle", str(works.config), "--from", cut[0], "--to", cut[1], "--out", str(bundle))
+    assert done.returncode == 0, done.stderr
+    assert "time zone Asia/Shanghai; rounded outwards to whole intervals" in done.stdout
+
+    manifest = inspect(bundle).manifest
+    assert manifest is not None
+    assert (manifest.head["from"], manifest.head["to"]) == works.period
+    told = [orjson.loads(inspect(each).read("summary.json")) for each in (bundle, works.bundle)]
+    assert told[0]["accounts"] == told[1]["accounts"]
+    assert told[0]["reservations"] == told[1]["reservations"]
+    assert "rounded" not in command(
+        *("bundle", str(works.config), "--from", works.period[0], "--to", works.period[1]),
+        *("--out", str(tmp_path / "whole.tar")),
+    ).stdout  # fmt: skip
 
 
 def test_what_cannot_be_bundled_is_one_line(works: Works, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agent.bundle.inspect import inspect
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import READINGS, verify
 from agent.cli import main
@@ -73,6 +74,10 @@ def _bundle(folder: Path, start: str, end: str, name: str) -> Path:
     return out
 
 
+def _page(bundle: Path) -> str:
+    return inspect(bundle).read("index.html").decode()
+
+
 def _readings(verdict: Verdict) -> dict[State, str]:
     return {each.state: each.text for each in verdict.checks if each.name == READINGS}
 
@@ -84,3 +89,23 @@ def test_records_that_were_lost_with_the_store_and_recorded_anew_are_no_forgery(
 
     assert State.FAILS not in said, said
     assert f"the captures tell of record {first['seq']}, which was lost with the store" in said[State.UNCHECKED]
+
+
+def test_a_bundle_that_lies_wholly_in_the_time_of_the_loss_tells_of_it(restored: Path) -> None:
+    lost = _lost(restored)[1]
+    page = _page(_bundle(restored, lost["start"], lost["end"], "within.tar"))
+
+    assert "Records were lost with the store" in page
+    assert "The bounded store had to drop records" not in page
+    assert "of which classes nobody knows" in page
+
+
+def test_captures_that_no_record_names_are_not_said_to_tell_of_nothing(
+    restored: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, last = _lost(restored)[0], _lost(restored)[-1]
+    bundle = _bundle(restored, first["start"], last["end"], "unnamed.tar")
+    said = "by the records none, though one that no record names may, tells of"
+    assert said in capsys.readouterr().out
+    assert "by the records, none of these files tells of; files that no record names may:" in _page(bundle)
+    assert "verify shows whether it follows from them" in _page(bundle)

@@ -61,6 +61,18 @@ def test_what_was_captured_comes_out_identical(works: Works, capsys: pytest.Capt
     assert summary(works)["mode"] == "verified"
 
 
+async def test_a_capture_in_which_no_interval_was_recorded_is_no_proof(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Works(tmp_path, capture=tmp_path / "capture")
+    await found.start()
+    await found.run(30)
+    await found.stop()
+
+    assert replay(found) == 1
+    assert "no interval was recorded in what is given" in capsys.readouterr().out
+
+
 def test_an_interval_that_differs_is_named_and_the_answer_is_no(
     works: Works, capsys: pytest.CaptureFixture[str]
 ) -> None:
