@@ -36,6 +36,7 @@ from agent.record import AGENT
 from agent.saved import UnreadableError, pack, set_aside, unpack
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
+from agent.troubles import Troubles
 from drivers.point import Point
 from drivers.reading import Frame
 
@@ -115,6 +116,7 @@ class Ledger:
         self.clock_right = False
         """Whether somebody vouches for the times of frames: the machine's clock is synchronised."""
         self._unread: list[tuple[str, bytes, Event]] = []
+        self.troubles = Troubles()
         self._ticked_ns = 0
 
     def declare(self, declarations: Sequence[Declaration]) -> None:
@@ -137,15 +139,17 @@ class Ledger:
         self.checks.take(frame)
 
     def book(self, frame: Frame) -> None:
-        """Book everything a frame says."""
+        """Book everything a frame says; what fails for one account keeps none of the others from being booked."""
         for book in self._by_device.get(frame.device, ()):
-            for grown in book.take(frame, right=self.clock_right):
-                self.spread(book, grown)
+            with self.troubles.guard(book, frame.time_ns):
+                for grown in book.take(frame, right=self.clock_right):
+                    self.spread(book, grown)
 
     def receive(self, name: str, reading: Reading) -> None:
         """Book what another system says of an output."""
-        for grown in self.books[name].receive(reading, right=self.clock_right):
-            self.spread(self.books[name], grown)
+        with self.troubles.guard(self.books[name], reading.time_ns):
+            for grown in self.books[name].receive(reading, right=self.clock_right):
+                self.spread(self.books[name], grown)
 
     def spread(self, book: AccountBook, grown: Growth) -> None:
         """Give the windows what grew unseen, over the time it took."""

@@ -53,6 +53,8 @@ class Rule(StrEnum):
     """More than the limit allows: booked only because the next readings confirmed it."""
     GAP = "gap"
     """Booked across an outage: real in sum, estimated in its course."""
+    UNBOOKED = "unbooked"
+    """Something was wrong that nobody foresaw: nothing is booked until a reading can be again."""
     CLOCK = "clock"
     """What was booked at times that had not come, because the clock was wrong: booked when it was set right."""
     INTEGRAL = "integral"

@@ -6,7 +6,6 @@ Invariants:
 - A poll is booked at once while the time is known and none waits; else it waits, as it did in the agent.
 """
 
-import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -45,7 +44,6 @@ from agent.tape.notes import (
 from agent.timekeeping.waiting import Held, Waiting
 from drivers.reading import Frame, Quality
 
-_log = logging.getLogger(__name__)
 Body = dict[str, Any]
 
 
@@ -161,10 +159,7 @@ class Stage:
             frame = replace(frame, time_ns=time_ns)
         if not self._vouched:
             frame = reserved(frame, Quality.CLOCK_UNSYNCED)
-        try:
-            self.ledger.book(frame)  # the checks book nothing
-        except Exception:  # noqa: BLE001  # a running agent goes on with the next poll, whatever is wrong with this one
-            _log.exception("a frame of %s cannot be booked", frame.device)
+        self.ledger.book(frame)  # the checks book nothing
 
     def _received(self, note: Received) -> None:
         self.ledger.receive(note.output, Reading.restored(note.reading))

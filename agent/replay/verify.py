@@ -92,8 +92,15 @@ class Verifier:
 
     def _judge_poll(self, stage: Stage, line: str, unit: int) -> None:
         """Take note of a poll that may lack exchanges: of its accounts nothing is sure."""
+        self._tell_troubles(stage)
         if self._after_gap is not None and self._after_gap.get(line) == (unit, stage.polls.number(line, unit)):
             self._doubt(stage.polls.name(line, unit), _CUT)
+
+    def _tell_troubles(self, stage: Stage) -> None:
+        """Say of which account a reading could not be booked here either."""
+        while stage.ledger.troubles.found:
+            name, text = stage.ledger.troubles.found.popitem()
+            self.report.remark(f"{name}: {text} ({self._place})")
 
     def _doubt(self, device: str, why: str) -> None:
         """Take note that the books of a device's accounts (all, without a name) may not be the recorded ones."""

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -9,7 +10,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
 from agent.ledger import Ledger
-from agent.metering.amount import QUANTA_PER_UNIT
+from agent.metering.amount import QUANTA_PER_UNIT, Reading
 from agent.metering.interval import ClosedInterval
 from tests.agent.frames import DEVICES, SITE, configured, frame, frame_at, lost_frame
 
@@ -330,6 +331,37 @@ def test_absurd_readings_never_keep_the_books_from_being_saved(config: SiteConfi
     again = ledger_of(other)
     again.restore(dict(ledger.states()).get)
     assert again.books[FAN].intervals.pending_quanta == ledger.books[FAN].intervals.pending_quanta
+
+
+def test_what_fails_for_one_account_stops_no_other_of_its_device_and_is_told_once(
+    config: SiteConfig, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ledger = ledger_of(config)
+
+    def shown(after_s: float, counts: int) -> None:
+        registers = {0x0012: f"{counts:08x}", 0x0010: f"{counts:08x}"}
+        ledger.take(frame("boiler-1", config.profiles["boiler-1"], registers, START + round(after_s * S)))
+
+    def fails(_: Reading) -> NoReturn:
+        raise ZeroDivisionError("a mistake")
+
+    shown(0, 1000)
+    gas, steam = ledger.books["boiler-1/natural_gas"], ledger.books["steam"]
+    with monkeypatch.context() as patched:
+        patched.setattr(gas.source, "book", fails)
+        shown(10, 1001)
+        shown(20, 1002)
+    (told,) = gas.events
+    shown(30, 1003)
+
+    assert (told.rule, told.time_ns) == ("unbooked", START + 10 * S)
+    assert "a reading cannot be booked: a mistake" in told.text
+    assert [record.levelname for record in caplog.records if "boiler-1/natural_gas" in record.message] == ["ERROR"]
+    assert steam.source.last == steam.last
+    assert gas.source.last == gas.last, "it goes on when it can"
+    gas.source.book = fails  # type: ignore[method-assign,assignment]  # whatever it is that fails
+    shown(40, 1004)
+    assert len(gas.events) == 2, "told anew, for it had gone on"
 
 
 def test_a_counter_that_starts_anew_is_an_event(config: SiteConfig) -> None:

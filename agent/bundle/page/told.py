@@ -20,6 +20,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "a reading is not later than the one before ({value}): refused until time goes on",
         "读数的时刻不晚于前一个（{value}）：在时间继续之前不接受",
     ),
+    (
+        "a reading cannot be booked: {error}: nothing is booked until one can: see the agent's log",
+        "读数无法记账：{error}：在可以记账之前不计用量：请查看程序日志",
+    ),
     ("an increment of {value} cannot be booked", "增量 {value} 无法记入"),
     ("{more} more is above the rating: booked", "增量 {more} 超过额定值：已记入"),
     ("{last} -> {value} is too much: held", "{last} → {value} 增加过多：暂不记入"),
@@ -93,6 +97,7 @@ NAMES = {
     "replacement": "计数器从另一数值继续",
     "implausible": "读数不可信，或超过额定值",
     "gap": "读数中断",
+    "unbooked": "读数无法记账，在可以记账之前不计用量",
     "clock": "时钟校准后记入",
     "manual": "由人录入",
     "declared": "有人申报了换表或初始读数",

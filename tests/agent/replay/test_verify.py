@@ -11,7 +11,8 @@ import pytest
 from agent.config import SiteConfig
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Revise
-from agent.metering.amount import Declaration
+from agent.metering.amount import Declaration, Delta, Reading
+from agent.metering.counter import Counter
 from agent.output.entry import Entry
 from agent.polling.learning import Learned
 from agent.replay.published import Published
@@ -81,6 +82,29 @@ async def test_an_hour_with_outages_and_glitches_is_booked_again_bit_for_bit(tmp
     outcome = await identical(works)
     rules = {rule for record in outcome.records for rule in record["evidence"]["rules"]}
     assert {"gap", "normal", "glitch"} <= rules
+    await works.stop()
+
+
+async def test_readings_that_could_not_be_booked_are_named_and_all_others_booked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    book = Counter.book
+
+    def fails_for_a_while(counter: Counter, reading: Reading) -> Sequence[Delta]:
+        if 100 < (reading.time_ns - MORNING_NS) // NS < 200:
+            raise ValueError("a mistake in the agent")
+        return book(counter, reading)
+
+    monkeypatch.setattr(Counter, "book", fails_for_a_while)
+    works = Works(tmp_path)
+    await works.start()
+    await works.run(400)
+
+    outcome = await identical(works)
+    named = [remark for remark in outcome.report.remarks if remark.startswith(f"{METER}: ")]
+    assert len(named) == 1
+    assert "a reading cannot be booked: a mistake in the agent" in named[0]
+    assert "behind exchange" in named[0]
     await works.stop()
 
 

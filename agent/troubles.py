@@ -1,0 +1,43 @@
+"""What fails for one account is kept from the others: told once, by log and event, until a reading is booked again."""
+
+import logging
+from types import TracebackType
+from typing import Self
+
+from agent.book import AccountBook
+from agent.metering.amount import Event, Rule
+
+_log = logging.getLogger(__name__)
+
+
+class Troubles:
+    """Guards what is booked, one account at a time; `found` says of accounts what was wrong with them last."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, str] = {}
+        self._failing: set[str] = set()
+
+    def guard(self, book: AccountBook, time_ns: int) -> Self:
+        """Return the block in which a reading of a time (wall clock, ns) is booked for an account."""
+        self._book, self._time_ns, self._last = book, time_ns, book.last
+        return self
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        """Take note of what was wrong, whatever it was; it is that of one account."""
+        name = self._book.account.name
+        if error is None:
+            if self._failing and self._book.last is not self._last:  # not every frame has a reading of each account
+                self._failing.discard(name)
+            return False
+        if not isinstance(error, Exception):
+            return False
+        if name not in self._failing:
+            self._failing.add(name)
+            text = f"a reading cannot be booked: {error}: nothing is booked until one can: see the agent's log"
+            self.found[name] = text
+            self._book.events.append(Event(self._time_ns, Rule.UNBOOKED, text))
+            _log.error("%s: %s", name, text, exc_info=error)
+        return True
