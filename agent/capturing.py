@@ -19,7 +19,7 @@ from agent.config import SiteConfig
 from agent.record import AGENT
 from agent.timekeeping import Timekeeper
 from agent.timekeeping.clock import boot_id
-from drivers.capture import CaptureWriter, Closed, Note, Removed, Status
+from drivers.capture import NAMES_KEPT, CaptureWriter, Closed, Note, Removed, Status
 from drivers.reading import Exchange
 
 _CLOCKS = {True: "synchronised", False: "unsynchronised", None: "not stated"}
@@ -37,6 +37,7 @@ class Capturing:
         self.on_removed: Callable[[Removed], None] = _ignore
         self._keeper = keeper
         self._told: deque[Closed | Removed] = deque()
+        self._names: deque[str] = deque(maxlen=NAMES_KEPT)
         self._running = False
         self._take_over(config)
 
@@ -63,6 +64,7 @@ class Capturing:
             on_closed=self._told.append,
             on_removed=self._told.append,
         )
+        self.writer.share(self._names)
         self.writer.clock = self._clock
         self.writer.configure(config.digest, {line.name: line.endpoint for line in config.lines})
         if writer is None and self._running:

@@ -84,8 +84,8 @@ def _bundle(
         for record in read_intervals(store, start_ns, min(start_ns + _DAY_NS, wanted.end_ns), kind=ROLLUP):
             places.rollups.write(record.payload + b"\n")
     captured = capture_places(config, evidence, documents, wanted.moved).files()
-    found = {path.name: path for path in _of_period(config, captured, wanted)}
-    captures = [_capture(path) for path in found.values()]
+    found = _named(_of_period(config, captured, wanted))
+    captures = [_capture(name, path) for name, path in found.items()]
     head = {
         "site": config.site.name,
         "from": rfc3339(wanted.start_ns),
@@ -171,9 +171,20 @@ def _of_today(config: SiteConfig, folder: Path) -> Iterator[Body]:
 def _of_period(config: SiteConfig, files: Iterable[Path], wanted: Wanted) -> list[Path]:
     """Return the closed capture files that may hold something of a period: each ends where the next begins."""
     begun = _begun(config, files, r"\.pcapng\.zst")
-    paths, begins = list(begun), list(begun.values())
-    spans = zip(paths, begins, [*begins[1:], 1 << 63], strict=False)  # no file, no end
-    return [path for path, begin, end in spans if begin < wanted.end_ns + _LATE_NS and end >= wanted.start_ns]
+    begins = sorted({*begun.values()})
+    ends = dict(zip(begins, [*begins[1:], 1 << 63], strict=False))  # no file, no end
+    late_ns = wanted.end_ns + _LATE_NS
+    return [path for path, begin in begun.items() if begin < late_ns and ends[begin] >= wanted.start_ns]
+
+
+def _named(files: Iterable[Path]) -> dict[str, Path]:
+    """Return files by the names they have in a bundle: others of a name, from another folder, are numbered."""
+    found: dict[str, Path] = {}
+    for path in files:
+        stem, _, rest = path.name.partition(".")
+        names = (path.name, *(f"{stem}_{number}.{rest}" for number in range(100, 1 << 20)))
+        found[next(name for name in names if name not in found)] = path
+    return found
 
 
 def unfinished(config: SiteConfig, end_ns: int) -> list[str]:
@@ -192,9 +203,9 @@ def _begin_ns(text: str) -> int:
     return round(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp()) * NS_PER_S
 
 
-def _capture(path: Path) -> Body:
+def _capture(name: str, path: Path) -> Body:
     digest = sha256_of(path).removeprefix("sha256:")
-    return {"name": path.name, "size": path.stat().st_size, "sha256": digest}
+    return {"name": name, "size": path.stat().st_size, "sha256": digest}
 
 
 def captures_of(members: Mapping[str, tuple[int, str]]) -> list[Body]:

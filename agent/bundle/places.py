@@ -17,12 +17,17 @@ _PIECE = 1 << 20
 
 
 class CapturePlaces:
-    """Folders in which captures of a site may lie; the first that has a file of a name counts."""
+    """Folders in which captures of a site may lie.
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    Of files of one name those count that records name by their digest, else the first.
+    """
+
+    def __init__(self, folders: Iterable[Path], recorded: Iterable[object] = ()) -> None:
+        """Look into `folders`; `recorded` are the digests (`sha256:…`) of captures that records tell of."""
         self.folders = [*dict.fromkeys(folders)]
-        self.sound: dict[str, Path] = {}
-        """Files by name that were found to be those of their digest."""
+        self.sound: dict[object, Path] = {}
+        """Files by digest that were found to be those of it."""
+        self._recorded = frozenset(recorded)
 
     def __str__(self) -> str:
         """Return them as one lists them."""
@@ -40,24 +45,34 @@ class CapturePlaces:
             except FileNotFoundError:
                 continue
             if right:
-                self.sound[name] = path
+                self.sound[digest] = path
                 return path, True
             there = there or path
         return there, False
 
     def files(self) -> list[Path]:
-        """Return the captures, by name and so by time; of those of a name the one that was found to be sound."""
-        found = {path.name: path for folder in reversed(self.folders) for path in _captures(folder)}
-        return [path for _, path in sorted({**found, **self.sound}.items())]
+        """Return the captures, by name and so by time; raise OSError where one of several of a name cannot be read."""
+        found: dict[str, list[Path]] = {}
+        for path in (path for folder in self.folders for path in _captures(folder)):
+            found.setdefault(path.name, []).append(path)
+        return [path for _, paths in sorted(found.items()) for path in self._of_a_name(paths)]
+
+    def _of_a_name(self, paths: list[Path]) -> list[Path]:
+        if len(paths) == 1:
+            return paths
+        right = {digest: path for path in reversed(paths) if (digest := sha256_of(path)) in self._recorded}
+        return [*right.values()][::-1] or paths[:1]
 
 
 def capture_places(
     config: SiteConfig, evidence: Iterable[Body], documents: Documents, given: Sequence[Path]
 ) -> CapturePlaces:
     """Return the folders given, that of a configuration, and those of the configurations that evidence names."""
-    digests = dict.fromkeys(str(each.get("digest")) for each in evidence if each.get("what") == "configuration")
-    earlier = (config.resolve(each) for each in _directories(digests, documents))
-    return CapturePlaces([*given, config.capture_folder, *earlier])
+    digests: dict[str, dict[str, None]] = {"configuration": {}, "capture": {}}
+    for each in evidence:
+        digests.get(str(each.get("what")), {})[str(each.get("digest"))] = None
+    earlier = (config.resolve(each) for each in _directories(digests["configuration"], documents))
+    return CapturePlaces([*given, config.capture_folder, *earlier], digests["capture"])
 
 
 def sha256_of(path: Path) -> str:

@@ -5,11 +5,13 @@ makes blocks of exchanges and `decoder` exchanges of blocks; `files` keeps the d
 the thread that writes. `foreign` reads what others captured: Ethernet, raw or cooked packets of TCP.
 """
 
+from drivers.capture.files import NAMES_KEPT
 from drivers.capture.items import Captured, Closed, Damage, Note, Removed, Section, Status
 from drivers.capture.reader import CaptureError, read_capture
 from drivers.capture.writer import CaptureWriter
 
 __all__ = [
+    "NAMES_KEPT",
     "CaptureError",
     "CaptureWriter",
     "Captured",

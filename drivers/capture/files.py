@@ -14,6 +14,7 @@ import os
 import re
 import struct
 import time
+from collections import deque
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ _FLAGS_FROM_END = 8
 _SHORTEST_PACKET = 20
 """Bytes of the body of a packet without data and options."""
 _REST_EVERY = 500
+NAMES_KEPT = 1000
+"""Names of a run that are given to no other file: far more than it can make within a second."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,8 @@ class CaptureFiles:
 
     def __init__(self, directory: Path, site: str, max_size: int) -> None:
         self.directory = directory
+        self.used = deque[str](maxlen=NAMES_KEPT)
+        """Names given in this run, here or in other directories: no other file gets them."""
         self._ours = re.compile(rf"{re.escape(site)}-\d{{8}}T\d{{6}}Z(_\d+)?\.pcapng(\.zst(\.part)?)?")
         self._site = site
         self._max_size = max_size
@@ -104,12 +109,13 @@ class CaptureFiles:
         while True:
             path = self.directory / f"{name}{f'_{number:02}' if number else ''}{_PLAIN}"
             number += 1
-            if path.with_name(f"{path.name}.zst").exists():
+            if path.name in self.used or path.with_name(f"{path.name}.zst").exists():
                 continue
             try:
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
             except FileExistsError:
                 continue
+            self.used.append(path.name)
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self.current = OpenFile(path, descriptor)
             self._measure()

@@ -12,6 +12,7 @@ Invariants:
 """
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
@@ -80,6 +81,13 @@ class CaptureWriter:
         self._counts = [0, 0]
         self._refused = [0, 0]
         self._told = (0, 0)
+
+    def share(self, used: deque[str]) -> None:
+        """Give no file a name of `used`, and put in those given: call it before the start.
+
+        Writers that share it never give two files one name, whatever their directories.
+        """
+        self._thread.files.used = used
 
     def start(self) -> None:
         """Start the thread; files that runs before left open are compressed by and by."""

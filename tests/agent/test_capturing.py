@@ -92,6 +92,24 @@ async def test_capture_can_be_switched_on_and_off_while_the_agent_runs(tmp_path:
         assert sum(isinstance(item, Captured) for item in read_capture([tmp_path / directory])) > 5
 
 
+async def test_a_directory_switched_back_and_forth_within_a_second_has_no_two_files_of_a_name(tmp_path: Path) -> None:
+    def files_in(pattern: str) -> list[str]:
+        return [file.name for file in tmp_path.glob(f"?/{pattern}")]
+
+    async with rig("tcp") as device:
+        agent = Agent(site(tmp_path, device, directory="a"))
+        async with running(agent):
+            for directory in ("b", "a", "b", "a"):
+                await until(lambda: agent.capture.status.exchanges)
+                config = site(tmp_path, device, directory=directory)
+                agent.reload(config)
+                await until(lambda: agent.config is config)  # noqa: B023 - waited for at once
+        await until(lambda: not files_in("*.pcapng"))
+    names = files_in("*.pcapng.zst")
+    assert len(names) >= 4
+    assert len({*names}) == len(names)
+
+
 async def test_a_capture_that_fails_raises_an_alarm_and_the_line_goes_on(tmp_path: Path) -> None:
     (tmp_path / "capture").write_text("no directory")
     async with rig("tcp") as device:

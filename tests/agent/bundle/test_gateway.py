@@ -17,6 +17,7 @@ from agent.audit.outside import outside_seals
 from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.bundle.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
+from agent.bundle.inspect import inspect
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify
 from agent.cli import main
@@ -25,6 +26,8 @@ from agent.record import Record
 from agent.service import Agent
 from agent.store import read_chained, record_hash
 from agent.store.schema import read_inventory, to_row, write_inventory
+from drivers.capture import Removed
+from drivers.capture.files import CaptureFiles
 from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.ledger_of_records import works as ledger
@@ -284,6 +287,42 @@ def test_of_two_files_of_one_name_the_one_that_was_closed_counts(works: Path) ->
     _flip(next(archive.iterdir()))
 
     assert judged(works, moved=(archive,)).right
+
+
+async def test_files_of_one_name_in_two_folders_are_all_recomputed_and_bundled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = CaptureFiles.open
+
+    def of_an_hour(files: CaptureFiles, start_ns: int) -> list[Removed]:
+        return opened(files, start_ns - start_ns % 3_600_000_000_000)
+
+    monkeypatch.setattr("agent.capturing.NAMES_KEPT", 0)  # as agents were that knew of no names elsewhere
+    monkeypatch.setattr(CaptureFiles, "open", of_an_hour)
+    async with rig("tcp", Motor()) as device:
+        config = site(tmp_path, device.url)
+        text = config.path.read_text(encoding="utf-8")
+        agent = Agent(config)
+        async with running(agent):
+            for directory in ("second", "third"):
+                await until(lambda: agent.capture.status.exchanges > 5)
+                changed = text.replace('directory = "capture"', f'directory = "{directory}"')
+                config.path.write_text(changed, encoding="utf-8")
+                again = load_config(config.path)
+                agent.reload(again)
+                await until(lambda: agent.config is again)  # noqa: B023 - waited for at once
+            await until(lambda: agent.scribe.counts["interval"] >= 4)
+    starts = sorted(orjson.loads(each.payload)["start"] for each in chain(tmp_path) if each.kind == "interval")
+    verdict = judged(tmp_path, outside=False)
+    bundle = tmp_path / "all.tar"
+    period = ["--from", starts[0], "--to", starts[-1], "--out", str(bundle)]
+    assert main(["bundle", str(config.path), *period]) == 0
+    summary = orjson.loads(inspect(bundle).read("summary.json"))
+
+    assert verdict.right, verdict.checks
+    assert "raw exchanges as they were closed: 3 of 3 files" in [each.text for each in verdict.checks]
+    assert [each["held"] and each["recorded"] for each in summary["captures"]] == [True] * 3
+    assert verify(bundle).right
 
 
 def test_a_bundle_has_captures_of_an_earlier_folder_and_of_one_that_is_given(works: Path) -> None:

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -385,6 +386,16 @@ def test_a_left_file_with_a_packet_of_nothing_keeps_nobody_from_capturing(tmp_pa
     with writing(tmp_path, on_closed=closed.append) as writer:
         until(lambda: closed or writer.status.trouble)
         assert not writer.status.trouble
+
+
+def test_writers_of_one_run_give_no_two_files_one_name_whatever_their_directories(tmp_path: Path) -> None:
+    used: deque[str] = deque(maxlen=9)
+    for name in ("a", "b", "a", "b"):
+        with writing(tmp_path / name) as writer:
+            writer.share(used)
+            writer.exchange(answered("hall"))
+    files = [file.name for name in ("a", "b") for file in (tmp_path / name).iterdir()]
+    assert len({*files}) == len(files) == 4
 
 
 async def test_a_slow_disk_never_slows_who_captures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
