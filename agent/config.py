@@ -58,6 +58,8 @@ class SiteConfig:
     """A whole, checked configuration, with the profiles its devices use (by device name)."""
 
     path: Path
+    content: bytes
+    """The file as it was read: it may be another by now."""
     digest: str
     site: SiteSection
     store: StoreSection
@@ -131,6 +133,7 @@ def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteC
         raise ConfigError([parsed.document.problem((), "[site] is missing")])
     return SiteConfig(
         path=path,
+        content=parsed.document.content,
         digest=parsed.document.digest,
         site=site,
         store=parsed.table("store", StoreSection) or StoreSection(),

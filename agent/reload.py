@@ -7,7 +7,7 @@ from typing import Any
 from agent.config import SINKS, SiteConfig
 
 _NOT_ACCOUNTED = frozenset(
-    {"path", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}
+    {"path", "content", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}
 )
 """What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
 

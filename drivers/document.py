@@ -47,12 +47,13 @@ class DocumentError(Exception):
 
 
 class Document:
-    """A parsed TOML file: its `data`, the `digest` of its text, and the line of every key in it."""
+    """A parsed TOML file: its `content`, the `digest` of that, its `data`, and the line of every key in it."""
 
     def __init__(self, file: str, text: str) -> None:
         """Parse `text`; raise DocumentError with the place of the first syntax error."""
         self.file = file
-        self.digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        self.content = text.encode()
+        self.digest = "sha256:" + hashlib.sha256(self.content).hexdigest()
         text = text.removeprefix("\ufeff")
         try:
             self.data: dict[str, Any] = tomllib.loads(text)

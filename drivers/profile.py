@@ -63,6 +63,8 @@ class Profile:
     model: str
     kind: str
     source: str
+    content: bytes = field(repr=False)
+    """The file as it was read: it may be another by now."""
     digest: str
     """`sha256:` and the hash of the file's bytes."""
     points: tuple[Point, ...]
@@ -137,6 +139,7 @@ class _Loader:
             model=top.model,
             kind=top.kind,
             source=top.source,
+            content=self._document.content,
             digest=self._document.digest,
             points=tuple(points),
             accounts=accounts,

@@ -13,12 +13,12 @@ from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.record import rfc3339
 from drivers.capture import Closed, Removed
-from drivers.profile import profile_path
 
 SCHEMA = "energy-agent/evidence/1"
 PROGRAM = "energy-agent"
 _ROOT = Path(__file__).parents[2]
 _PACKAGES = ("agent", "drivers")
+_NOTHING: Mapping[str, object] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,15 @@ def software() -> Item:
 
 
 def of_configuration(config: SiteConfig, library: FactorLibrary) -> list[Item]:
-    """Return the configuration and every file that accounts depend on beside it."""
-    items = [_file("configuration", config.path.name, config.path, config.digest)]
-    profiles = {section.profile: config.profiles[section.name].digest for section in config.devices}
-    for name, digest in sorted(profiles.items()):
-        items.append(_file("profile", name, profile_path(name, relative_to=config.path.parent), digest))
+    """Return the configuration and every file that accounts depend on beside it, as they were when they were read."""
+    items = [_document("configuration", config.path.name, config.content)]
+    profiles = {section.profile: config.profiles[section.name].content for section in config.devices}
+    items += [_document("profile", name, content) for name, content in sorted(profiles.items())]
     for summary in library.sets():
-        path = Path(library.get(summary.id).file)
+        found = library.get(summary.id)
+        path = Path(found.file)
         own = {} if path.is_relative_to(_ROOT / "agent" / "carbon") else {"file": path.name}
-        items.append(_file("factors", summary.id, path, None, {"version": summary.version, **own}))
+        items.append(_document("factors", summary.id, found.content, {"version": summary.version, **own}))
     return items
 
 
@@ -80,18 +80,7 @@ def of_removed(file: Removed) -> Item:
     return Item("capture_removed", file.path.name, {"size": file.size})
 
 
-def _file(what: str, name: str, path: Path, digest: str | None, says: Mapping[str, object] | None = None) -> Item:
-    """Return a file with its content; one that has changed since it was loaded is told of by its `digest` alone."""
-    try:
-        content = path.read_bytes()
-    except OSError:
-        content = None
-    if content is None or (digest is not None and digest_of(content) != digest):
-        return Item(what, name, {**({"digest": digest} if digest else {}), **(says or {})})
-    return _document(what, name, content, says or {})
-
-
-def _document(what: str, name: str, content: bytes, says: Mapping[str, object]) -> Item:
+def _document(what: str, name: str, content: bytes, says: Mapping[str, object] = _NOTHING) -> Item:
     return Item(what, name, {"digest": digest_of(content), "size": len(content), **says}, content)
 
 

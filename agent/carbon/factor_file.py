@@ -8,7 +8,6 @@ A file may hold any of these tables:
 - ``[region]`` regions, and where a look-up goes on when nothing is published for one of them.
 """
 
-import hashlib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,9 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from agent.carbon.errors import FactorFileError
 from agent.carbon.factor_set import COUNTED_UNITS, ROLES, Density, FactorSet, GridRow, Gwp, Region, Role, Row
-from drivers.document import Document, DocumentError, Problem, nearest
+from drivers.document import Document, DocumentError, nearest
 from drivers.unit import UNITS
 
+_VERSION_LENGTH = len("sha256:") + 16
 _Text = Annotated[str, Field(min_length=1)]
 _Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 _NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
@@ -130,19 +130,16 @@ def load_factor_file(path: Path) -> tuple[Document, FactorSet]:
     """Read one factor file; return it with its document, which knows the lines. Raises FactorFileError."""
     try:
         document = Document.load(path)
-        version = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()[:16]}"
     except DocumentError as error:
         raise FactorFileError([error.problem]) from error
-    except OSError as error:
-        problem = Problem(str(path), 1, f"cannot be read ({error.strerror})", "check path and rights")
-        raise FactorFileError([problem]) from error
     entry, problems = document.check(_SetEntry, document.data)
     if entry is None:
         raise FactorFileError(problems)
-    return document, _factor_set(entry, file=str(path), version=version)
+    return document, _factor_set(entry, document)
 
 
-def _factor_set(entry: _SetEntry, *, file: str, version: str) -> FactorSet:
+def _factor_set(entry: _SetEntry, document: Document) -> FactorSet:
+    version = document.digest[:_VERSION_LENGTH]
     return FactorSet(
         id=entry.id,
         title=entry.title,
@@ -153,7 +150,8 @@ def _factor_set(entry: _SetEntry, *, file: str, version: str) -> FactorSet:
         effective=entry.effective,
         expires=entry.expires,
         note=entry.note,
-        file=file,
+        file=document.file,
+        content=document.content,
         version=version,
         rows={name: _row(entry, role, name, row) for role in ROLES for name, row in getattr(entry, role).items()},
         grid=tuple(

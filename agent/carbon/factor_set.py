@@ -130,6 +130,8 @@ class FactorSet:
     expires: date | None
     note: str
     file: str
+    content: bytes
+    """The file as it was read: it may be another by now."""
     version: str
     """Digest of the file's bytes: two sets with the same version hold the same figures."""
     rows: Mapping[str, Row]

@@ -39,7 +39,7 @@ def point(name: str, address: int, length: int = 1, **changes: object) -> Point:
 def profile(
     points: Sequence[Point], *, max_registers: int = 125, max_gap: int = 0, holes: Sequence[Block] = ()
 ) -> Profile:
-    return Profile("p", "M", "plc", "s", "sha256:", tuple(points), (), None, max_registers, max_gap, tuple(holes))
+    return Profile("p", "M", "plc", "s", b"", "sha256:", tuple(points), (), None, max_registers, max_gap, tuple(holes))
 
 
 def blocks(planned: Sequence[PlannedBlock]) -> list[tuple[int, int, int]]:

@@ -11,12 +11,15 @@ import pytest
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from agent.audit.documents import Documents
+from agent.audit.documents import Documents, digest_of
+from agent.audit.evidence import of_configuration
 from agent.audit.key_file import KeyFileError
 from agent.cli import main
 from agent.config import SiteConfig
+from agent.conversions import library_of
 from agent.service import Agent
 from agent.store import GENESIS, read_chained
+from drivers.profile import profile_path
 from tests.agent.audit.test_merkle import by_definition
 from tests.agent.frames import configured
 from tests.agent.running import Motor, running, until
@@ -182,6 +185,27 @@ async def test_a_reload_tells_what_has_changed_and_nothing_else(tmp_path: Path) 
 
 
 @pytest.mark.integration
+def test_what_was_loaded_is_what_is_kept_whatever_the_files_have_become_meanwhile(tmp_path: Path) -> None:
+    own_set = 'id = "own"\ntitle = "t"\ntitle_zh = "t"\nissuer = "i"\nsource = "s"\n'
+    meter = profile_path("generic/vfd-motor").read_bytes()
+    (tmp_path / "factors").mkdir()
+    files = {"meter.toml": meter, "factors/own.toml": own_set.encode()}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    config = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:1").replace("generic/vfd-motor", "meter.toml"))
+    files["site.toml"] = config.path.read_bytes()
+    library = library_of(config)
+    for name in files:
+        (tmp_path / name).write_text("another by now", encoding="utf-8")
+    found = {item.name: item for item in of_configuration(config, library)}
+
+    for name, document in (("site.toml", "site.toml"), ("meter.toml", "meter.toml"), ("own", "factors/own.toml")):
+        content = files[document]
+        assert found[name].content == content
+        assert (found[name].says["digest"], found[name].says["size"]) == (digest_of(content), len(content))
+    assert not any(item.content is None for item in found.values())
+
+
 async def test_a_store_that_was_lost_begins_a_new_chain_by_the_same_key(tmp_path: Path) -> None:
     for _ in range(2):
         agent = Agent(site(tmp_path))
