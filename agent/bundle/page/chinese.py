@@ -36,7 +36,8 @@ CHINESE: dict[str, str] = {
     "doubt.documents": "生成记录时所用的文件未保存；以制作证据包当日的文件代替。",
     "scopes": "按范围合计",
     "scopes.text": "每种载能体只计一次：有全厂表时按全厂表，否则按各区域的表，再否则按各设备的表。电力的位置法 CO₂ 用电网"
-    "平均因子，市场法 CO₂ 用剩余因子并扣除绿电合同覆盖的部分。“测得”为其中测得最少的账户的时间比例，“估算”为能量中估算的比例。",
+    "平均因子，市场法 CO₂ 用剩余因子并扣除绿电合同覆盖的部分。“测得”为其中测得最少的账户的时间比例，“估算”为能量中估算的比例。"
+    "数值按记录的原值相加，显示时才舍入，因此合计的末位可能与所示各数之和不同。",
     "scopes.none": "本期间没有账户属于任何范围。",
     "scope": "范围",
     "scope.1": "范围一（直接）",
@@ -61,7 +62,6 @@ CHINESE: dict[str, str] = {
     "qualities": "质量：区间数",
     "unverified": "因子",
     "unverified.yes": "未核实（?）",
-    "unverified.no": "已核对",
     "reservations": "估算、缺口及原因",
     "reservations.text": "所有并非直接测得的区间，相同的合并列出。方括号内为记录中的用词。",
     "reservations.none": "所有账户的每个区间均为直接测得。",
@@ -75,7 +75,7 @@ CHINESE: dict[str, str] = {
     "revised.none": "没有更正过的区间。",
     "revisions": "修订数",
     "factors": "因子",
-    "factors.text": "本期间数值所用的每个因子。其文件在证据包中，版本为该文件 SHA-256 的开头。可信度表示该数与来源核对的"
+    "factors.text": "本期间数值所用的每个因子。其文件在证据包中，以 SHA-256 命名，亦即该因子集的版本。可信度表示该数与来源核对的"
     "程度。",
     "factor": "因子",
     "factor.market": "市场法",
@@ -154,7 +154,7 @@ CHINESE: dict[str, str] = {
     "recompute.text": "以下列区间为例，其他区间做法相同。读数在其记录（records/）中，附读到的寄存器；原始应答在报文文件中。",
     "recompute.none": "本期间没有足够简单的区间可作示例；下面的命令会重新计算全部。",
     "recompute.record": "记录",
-    "recompute.record.value": "{account}，{start} 至 {end}，序号 {seq}",
+    "recompute.record.value": "{account}，{start} 至 {end}，序号 {seq}（文件中的“seq”）",
     "recompute.reading": "{time}：{value} {unit}（寄存器 {registers}）",
     "recompute.before": "{what}之前的读数",
     "recompute.after": "{what}之后的读数",
@@ -164,7 +164,10 @@ CHINESE: dict[str, str] = {
     "recompute.amount": "用量：两者之差",
     "recompute.recorded": "记录为：{amount} {unit}",
     "recompute.co2": "CO₂：用量 × 因子",
-    "recompute.co2.value": "{amount} {unit} → {co2} kg，即每 {unit} {each} kg；因子 {value} {factor_unit}（{set}，{id}）",
+    "recompute.co2.value": "{amount} {unit} → {co2} kg，即每 {unit} 约 {each} kg，依据因子集中该因子的其他数据",
+    "recompute.kwh": "能量",
+    "recompute.kgce": "标准煤：用量 × 系数（第 {section} 节）",
+    "recompute.factor": "因子",
     "verify": "如何逐步核验",
     "verify.1": "准备一台您自己的机器，装有 Python 3.11 或更新版本，并把 energy-agent（{software} 或更新版本）装入单独的环境。"
     "安装包是一个 wheel 文件，从网关的供应方或本项目的发布处取得，不经运营方；其中每个文件的 SHA-256 都在证据包中（第 {section} "

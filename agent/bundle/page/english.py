@@ -43,7 +43,8 @@ ENGLISH: dict[str, str] = {
     "scopes.text": "Each carrier counts once: by the meters of the site where there are any, else by those of its "
     "areas, else by those of its devices. Location-based CO₂ of electricity uses the average factor of the grid, "
     "market-based CO₂ the residual factor, less what contracts of green power cover. Measured is the share of the time "
-    "that the least measured account was, estimated that of the energy.",
+    "that the least measured account was, estimated that of the energy. Figures are added as recorded and rounded "
+    "to be shown, so a sum may differ in its last digit from that of the figures shown.",
     "scopes.none": "No account of this period has a scope.",
     "scope": "Scope",
     "scope.1": "1, direct",
@@ -70,7 +71,6 @@ ENGLISH: dict[str, str] = {
     "qualities": "Quality: number of intervals",
     "unverified": "Factor",
     "unverified.yes": "? unverified",
-    "unverified.no": "checked",
     "reservations": "Estimates, gaps, and why",
     "reservations.text": "Everything that was not plainly measured, intervals alike put together. The word in brackets "
     "is that of the records.",
@@ -85,8 +85,8 @@ ENGLISH: dict[str, str] = {
     "revised.none": "No interval was corrected.",
     "revisions": "Revisions",
     "factors": "Factors",
-    "factors.text": "Every factor that a figure of this period was weighed by. Its file is in the bundle; its version "
-    "is the beginning of the file's SHA-256. Confidence is how well the number was checked against its source.",
+    "factors.text": "Every factor that a figure of this period was weighed by. Its file is in the bundle, named by "
+    "its SHA-256, which is the version of the set. Confidence is how well the number was checked against its source.",
     "factor": "Factor",
     "factor.market": "market-based",
     "value": "Value",
@@ -169,7 +169,7 @@ ENGLISH: dict[str, str] = {
     "(records/), their registers as read, and the raw reply in the capture.",
     "recompute.none": "No interval of the period is plain enough for an example; the command below recomputes all.",
     "recompute.record": "Record",
-    "recompute.record.value": "{account}, {start} to {end}, number {seq}",
+    "recompute.record.value": "{account}, {start} to {end}, number {seq} (“seq” in the file)",
     "recompute.reading": "{time}: {value} {unit} (registers {registers})",
     "recompute.before": "Reading before the {what}",
     "recompute.after": "Reading after the {what}",
@@ -179,8 +179,11 @@ ENGLISH: dict[str, str] = {
     "recompute.amount": "Amount: difference",
     "recompute.recorded": "recorded: {amount} {unit}",
     "recompute.co2": "CO₂: amount × factor",
-    "recompute.co2.value": "{amount} {unit} → {co2} kg, that is {each} kg per {unit}; factor {value} {factor_unit} "
-    "({set}, {id})",
+    "recompute.co2.value": "{amount} {unit} → {co2} kg, that is about {each} kg per {unit}, by what stands beside the "
+    "factor in its set",
+    "recompute.kwh": "Energy",
+    "recompute.kgce": "Standard coal: amount × coefficient (section {section})",
+    "recompute.factor": "Factor",
     "verify": "How to verify, step by step",
     "verify.1": "Take a machine of your own with Python 3.11 or newer, and install energy-agent (version {software} or "
     "newer) into an environment of its own. The package is a wheel, to be had from whoever supplied the gateway or from "

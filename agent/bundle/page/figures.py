@@ -91,7 +91,7 @@ def quality(view: View) -> str:
     rows = []
     for each in view.summary["accounts"]:
         counts = ", ".join(f"{name}: {count:,}" for name, count in each["qualities"].items())
-        mark = doubtful(words("unverified.yes")) if each.get("unverified") else text(words("unverified.no"))
+        mark = doubtful(words("unverified.yes")) if each.get("unverified") else text(_confidence(view, each))
         measured, estimated = percent(each["coverage"]), percent(each["estimated"])
         rows.append(
             [
@@ -105,6 +105,12 @@ def quality(view: View) -> str:
         )
     note = words("quality.text", section=number_of("reservations"))
     return view.heading("quality") + table(heads, rows, right=(1, 2, 3), whole=(0, 5)) + paragraph(text(note), "small")
+
+
+def _confidence(view: View, account: Body) -> str:
+    """Return how well the factors of an account were checked, in the words of the section on factors."""
+    used = (each for each in view.summary["factors"] if account["account"] in each["accounts"])
+    return ", ".join(sorted({str(each.get("confidence", "")) for each in used} - {""})) or "–"  # noqa: RUF001 -- a dash
 
 
 def reservations(view: View) -> str:
@@ -165,7 +171,7 @@ def factors(view: View) -> str:
         title = each.get("title_zh" if words.language == "zh-CN" else "title", "")
         source = [text(part) for part in (title, each.get("source"), each.get("note")) if part]
         source += [text(words(f"factor.{key}", value=each[key])) for key in _VALIDITY if key in each]
-        source.append(code(each["version"]))
+        source.append(code(_document(view, each)))
         if each.get("other_version"):
             source.append(doubtful(words("factor.other")))
         confidence = str(each.get("confidence", ""))
@@ -176,6 +182,13 @@ def factors(view: View) -> str:
         rows.append([name, value, "<br>".join(source), shown, used])
     note = paragraph(text(words("factors.text")))
     return view.heading("factors") + note + table([*map(words, _FACTOR_COLUMNS)], rows) + _coal(view)
+
+
+def _document(view: View, factor: Body) -> str:
+    """Return the file of a factor's set in the bundle; its version, where that is of another file or of none."""
+    begin = str(factor["version"]).removeprefix("sha256:")
+    found = (str(each["sha256"]) for each in view.head["documents"] if each["what"] == "factors")
+    return next((f"documents/{sha256}" for sha256 in found if sha256.startswith(begin)), str(factor["version"]))
 
 
 def _coal(view: View) -> str:

@@ -1,14 +1,11 @@
 """The sections that say what the figures rest on, and how anybody can check them."""
 
-from collections.abc import Iterator
 from html import escape
 
 from agent.audit.stamps import STAMP
 from agent.bundle.page.html import bullets, code, doubtful, pairs, paragraph, table, text
 from agent.bundle.page.told import in_chinese
 from agent.bundle.page.view import Body, View, number_of
-from agent.metering.amount import QUANTA_PER_UNIT, quanta
-from agent.record import time_ns
 
 _CHECK_BY_HAND = """mkdir evidence && tar -xf {file} -C evidence && cd evidence
 sha256sum -c SHA256SUMS
@@ -142,67 +139,6 @@ def _seal(view: View, seal: Body) -> str:
 def _gap(view: View, gap: Body) -> dict[str, object]:
     kinds = ", ".join(f"{count} {kind}" for kind, count in gap["kinds"].items()) or view.words("gap.unknown")
     return {**gap, "time": view.short(gap["time"]), "kinds": kinds}
-
-
-def recompute(view: View) -> str:
-    """Return one interval worked out by hand."""
-    words, body = view.words, view.summary.get("example")
-    page = view.heading("recompute")
-    if body is None:
-        return page + paragraph(text(words("recompute.none")))
-    where = {key: view.local(body[key]) for key in ("start", "end")}
-    record = words("recompute.record.value", account=body["account"], seq=body["seq"], **where)
-    items = [(words("recompute.record"), text(record)), *_ends(view, body)]
-    start, end = (_counter(body, name) for name in ("start", "end"))
-    unit, amount = body["unit"], body["amount"]
-    told = words("recompute.recorded", amount=f"{amount:.6f}", unit=unit)
-    items.append((words("recompute.amount"), f"{_millionths(end - start)} {text(unit)} ({text(told)})"))
-    factor = body["factor"]
-    co2 = words(
-        "recompute.co2.value",
-        amount=f"{amount:.6f}",
-        unit=unit,
-        co2=f"{body['co2_kg']:.6f}",
-        each=f"{body['co2_kg'] / amount:.9g}",
-        value=f"{factor.get('value', 0):.10g}",
-        factor_unit=factor.get("unit", ""),
-        set=factor["set"],
-        id=factor["id"],
-    )
-    items.append((words("recompute.co2"), text(co2)))
-    return page + paragraph(text(words("recompute.text"))) + pairs(items)
-
-
-def _ends(view: View, body: Body) -> Iterator[tuple[str, str]]:
-    words = view.words
-    for what, names in (("start", ("open", "open_next")), ("end", ("close", "close_next"))):
-        named = words(f"recompute.{what}")
-        for key, name in zip(("before", "after"), names, strict=True):
-            reading = body["evidence"][name]
-            shown = {
-                "value": _millionths(quanta(reading["value"])),
-                "registers": reading["registers"],
-                "unit": body["unit"],
-            }
-            told = words("recompute.reading", time=view.local(reading["time"]), **shown)
-            yield words(f"recompute.{key}", what=named), text(told)
-        yield words("recompute.at", what=named), f"{_millionths(_counter(body, what))} {text(body['unit'])}"
-
-
-def _counter(body: Body, what: str) -> int:
-    """Return the counter at the start or end of an interval in millionths, by the rule that the record goes by.
-
-    Where an interval is cut, see `agent.metering.interval`: the line between the readings around it, cut downwards.
-    """
-    names = ("open", "open_next") if what == "start" else ("close", "close_next")
-    before, after = (body["evidence"][name] for name in names)
-    since_ns, at_ns, until_ns = (time_ns(each) for each in (before["time"], body[what], after["time"]))
-    low, high = quanta(before["value"]), quanta(after["value"])
-    return low + (high - low) * (at_ns - since_ns) // max(1, until_ns - since_ns)
-
-
-def _millionths(amount: int) -> str:
-    return f"{amount / QUANTA_PER_UNIT:.6f}"
 
 
 def verify(view: View) -> str:

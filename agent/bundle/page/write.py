@@ -5,6 +5,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.bundle.page import figures, proof
+from agent.bundle.page.example import recompute
 from agent.bundle.page.html import STYLE, box, code, pairs, paragraph, text
 from agent.bundle.page.view import View, number_of
 from agent.bundle.page.words import WORDS
@@ -13,7 +14,7 @@ PAGES: Mapping[str, str] = {"index.html": "en", "index.zh-CN.html": "zh-CN"}
 """Language of each page by its path in the bundle."""
 _PARTS = (
     *(figures.scopes, figures.accounts, figures.quality, figures.reservations, figures.revised, figures.factors),
-    *(figures.meters, proof.events, proof.made_with, proof.captures, proof.chain, proof.recompute, proof.verify),
+    *(figures.meters, proof.events, proof.made_with, proof.captures, proof.chain, recompute, proof.verify),
     proof.contents,
 )
 _BLANK = '<span class="fill">&nbsp;</span>'

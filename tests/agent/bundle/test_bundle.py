@@ -398,6 +398,29 @@ def test_the_page_works_out_by_hand_to_the_last_digit_what_was_recorded(works: W
         assert end - start == round(body["amount"] * 10**6), body
 
 
+def test_the_page_shows_each_factor_as_it_is_with_the_arithmetic_that_it_goes_by(works: Works) -> None:
+    manifest = inspect(works.bundle).manifest
+    assert manifest is not None
+    summary = orjson.loads(inspect(works.bundle).read("summary.json"))
+    head = {key: value for key, value in manifest.head.items() if key != "schema"}
+    of_gas = [each for each in records_of(works.bundle) if each.get("account") == "boiler-1/natural_gas"]
+    body = next(each for each in of_gas if each.get("amount") and each["coverage"] == 1)
+    shown = unescape(page({**summary, "example": body}, head, "en").decode())
+
+    factor = body["factor"]
+    kg = factor["value"] / 10
+    assert factor["unit"] == "tCO2/1e4Nm3"
+    assert f"{factor['value']:.10g} tCO2/1e4Nm3 ({factor['set']}, {factor['id']}) = {kg:.10g} kg/Nm3" in shown
+    assert f"{body['amount']:.6f} Nm3 × {kg:.10g} kg/Nm3 = {body['amount'] * kg:.6f} kg (recorded: " in shown  # noqa: RUF001 -- a sign of multiplication
+    assert f"number {body['seq']} (“seq” in the file)" in shown
+    assert f"recorded: {body['energy_kwh']:.6f} kWh" in shown
+    assert f"kgce (recorded: {body['kgce']:.6f} kgce)" in shown
+    (of_set,) = {each["sha256"] for each in head["documents"] if each["name"] == factor["set"]}
+    assert f"<code>documents/{of_set}</code>" in shown
+    quality = shown[shown.index('id="s3"') : shown.index('id="s4"')]
+    assert {each["confidence"] for each in summary["factors"]} <= set(re.findall('<td class="w">([^<]+)</td>', quality))
+
+
 def test_what_the_page_says_to_type_fits_on_it_and_checks_the_bundle(works: Works, tmp_path: Path) -> None:
     for path in PAGES:
         shown = [
