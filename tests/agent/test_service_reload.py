@@ -115,7 +115,8 @@ async def test_an_unchanged_line_misses_no_poll_and_keeps_its_windows_while_othe
     window = works.window("motor-1/electricity")
     poller = works.agent.pollers[0]
 
-    await works.takes_over(works.config(yard=("motor-2", "motor-3")))
+    # In a thread, as a running agent loads it: here it would itself hold up the polls.
+    await works.takes_over(await asyncio.to_thread(works.config, yard=("motor-2", "motor-3")))
     await until(lambda: works.devices().get("motor-3", {}).get("state") == "online")
     reached = len(motor.served) + 5
     await until(lambda: len(motor.served) > reached)
