@@ -14,3 +14,8 @@ class Finding:
     def __str__(self) -> str:
         """Return it as one line."""
         return f"{self.place}: {self.what}"
+
+
+def spelled(first: int, last: int, one: str, several: str, between: str = " ") -> str:
+    """Return records by their numbers, with the verb that goes with one of them or with several."""
+    return f"record {first}{between}{one}" if first == last else f"records {first} to {last}{between}{several}"

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from agent.audit.chain_report import ChainReport, Moment
-from agent.audit.finding import Finding
+from agent.audit.finding import Finding, spelled
 from agent.audit.merkle import Tree
 from agent.audit.sealing import leaf
 from agent.audit.signature import is_hash, sound_seal
@@ -105,7 +105,7 @@ class Chain:
         # Behind an older copy of the store that was put back the chain goes on without a break.
         for first, through in silent:
             if report.first and first > report.first.seq:
-                report.remarks.append(f"records {first} to {through} are lost, as the agent says itself")
+                report.remarks.append(f"{spelled(first, through, 'is', 'are')} lost, as the agent says itself")
         report.remarks = [*dict.fromkeys(report.remarks)]
         report.findings += sorted([*broken, *self._found], key=lambda finding: finding.line)
         self._compare()
@@ -224,13 +224,13 @@ class Chain:
 
     def _unlike(self, seal: Body, here: Body | None) -> str:
         last = self.report.last
-        span = f"records {seal['from_seq']} to {seal['to_seq']}"
+        were = spelled(seal["from_seq"], seal["to_seq"], "which it is over, was", "which it is over, were", ", ")
         if last is not None and self._beyond(seal["seq"]):
             return f"was received outside, but the records here end with {last.seq}: what came later was taken away"
         if here is None:
-            return f"was received outside and is not here: {span}, which it is over, were rewritten or taken away"
+            return f"was received outside and is not here: {were} rewritten or taken away"
         if here["root"] != seal["root"]:
-            return f"is another here than the one received outside: {span}, which it is over, were rewritten"
+            return f"is another here than the one received outside: {were} rewritten"
         return "is another here than the one received outside: it was made again over the same records"
 
     def _wrong(self, body: Body, what: str) -> None:

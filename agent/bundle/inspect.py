@@ -7,6 +7,7 @@ Invariants:
 
 import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -122,6 +123,7 @@ def _look_through(file: BinaryIO, inspection: Inspection) -> None:
 
 
 def _check_members(file: BinaryIO, manifest: Manifest, heads: list[int], inspection: Inspection) -> None:
+    whole = file.seek(0, os.SEEK_END)
     sizes = [*heads, *(each.size for each in manifest.members)]
     places = offsets(sizes)
     for member, place in zip(manifest.members, places[3:], strict=False):
@@ -132,6 +134,8 @@ def _check_members(file: BinaryIO, manifest: Manifest, heads: list[int], inspect
             _explain_header(file, block, member, place - BLOCK, inspection, manifest)
             if parse_header(block):
                 return  # another member stands here, and all that follow are elsewhere
+            if not block.rstrip(b"\0") and place + member.size > whole:
+                continue  # the file ends before it, which was told
             file.seek(place)
         _check_content(file, member, place, inspection)
     file.seek(places[-1])

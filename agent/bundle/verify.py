@@ -11,6 +11,7 @@ import orjson
 
 from agent import __version__
 from agent.audit.chain_report import ChainReport
+from agent.audit.finding import spelled
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING, verify_chain
@@ -48,7 +49,7 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
     for finding in inspection.findings:
         verdict.fails(ARCHIVE, str(finding))
     if inspection.findings or manifest is None:
-        verdict.unchecked(CHAIN, "what is in the archive is not what was signed, so nothing further was looked at")
+        verdict.unchecked(CHAIN, "the archive is not as it was written and signed, so nothing further was looked at")
         return verdict
     lacking = [name for name in _HEAD if name not in manifest.head]
     lacking += [each for each in (RECORDS, SUMMARY, *PAGES) if each not in inspection.places]
@@ -137,7 +138,8 @@ def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> Non
         if report.elsewhere:
             verdict.note(SEALS, f"seals that you gave of the chain before or behind this bundle: {report.elsewhere}")
         if report.sealed and report.last and report.sealed.seq > report.vouched.seq:
-            text = f"records {report.vouched.seq + 1} to {report.last.seq} are under no seal that was received"
+            span = spelled(report.vouched.seq + 1, report.last.seq, "is", "are")
+            text = f"{span} under no seal that was received"
             verdict.unchecked(SEALS, f"{text}: whoever has the key could have made them anew")
     elif not report.confirmed:
         verdict.unchecked(SEALS, "none of the seals received is in this part of the chain")

@@ -172,7 +172,8 @@ def _row(each: Compared) -> dict[str, Any]:
 def _show(summary: dict[str, Any], asked: Asked) -> None:
     speed = f"{summary['exchanges_per_s']:,} exchanges/s"
     counted = f"{summary['exchanges']:,} exchanges, {summary['polls']:,} polls"
-    print_text(f"{summary['files']} files: {counted}, replayed in {summary['seconds']:.1f} s ({speed})")
+    files = "1 file" if summary["files"] == 1 else f"{summary['files']} files"
+    print_text(f"{files}: {counted}, replayed in {summary['seconds']:.1f} s ({speed})")
     {"verified": _show_verified, "supposed": _show_supposed, "overheard": _show_overheard}[summary["mode"]](summary)
     for remark in summary["remarks"]:
         print_text(f"note: {remark}")

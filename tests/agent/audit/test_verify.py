@@ -281,6 +281,14 @@ def test_a_gap_of_other_records_excuses_nothing(kinds: dict[str, int]) -> None:
     assert "record 12" in first(verify_chain([p for p in records.payloads if b'"seq":9,' not in p]))
 
 
+def test_one_record_is_not_told_of_as_several() -> None:
+    records = works()
+    records.add("gap", from_seq=20, to_seq=20, kinds={}, reason="commits lost by the disk")
+    records.seal()
+
+    assert verify_chain(records.payloads).remarks == ["record 20 is lost, as the agent says itself"]
+
+
 def test_a_gap_does_not_excuse_a_record_that_was_changed() -> None:
     records = works(seals=1)
     records.add("gap", from_seq=7, to_seq=13, kinds={"interval": 2}, reason="store full")

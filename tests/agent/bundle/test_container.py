@@ -136,6 +136,12 @@ def test_bytes_behind_the_end_and_a_file_that_ends_early_are_found(bundle: Path)
     assert "documents/configuration" in _found(bundle, content[: content.index(b"x" * BLOCK) + 5])[0].place
 
 
+def test_of_an_archive_that_was_cut_each_file_that_lacks_is_named_once(bundle: Path) -> None:
+    parts = _parts(bundle.read_bytes())
+    places = [finding.place for finding in _found(bundle, _joined({name: parts[name] for name in list(parts)[:5]}))]
+    assert len(places) == len(set(places)) > 2
+
+
 def test_a_list_signed_with_another_key_is_found(bundle: Path) -> None:
     content = bundle.read_bytes()
     parts = _parts(content)
