@@ -9,7 +9,7 @@ from typing import Any
 from agent import bodies
 from agent.carbon.emission import Conversion
 from agent.interval_body import WEIGHED, declared_body, weighed_body
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule, quanta
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule, millionths
 from agent.metering.slot import course
 from agent.record import rfc3339, start_of, time_ns
 
@@ -59,10 +59,10 @@ def explained(
         share, share_counted = reached - before, counted - before_counted
         before, before_counted = reached, counted
         body = next_revision(record, DECLARED)
-        amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
+        amount = (millionths(record["amount"]) + share) / QUANTA_PER_UNIT
         body["amount"] = amount
         if "counted" in record:
-            body["counted"] = (quanta(record["counted"]) + share_counted) / QUANTA_PER_UNIT
+            body["counted"] = (millionths(record["counted"]) + share_counted) / QUANTA_PER_UNIT
         estimated = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT
         body["estimated"] = bodies.share(estimated, amount)
         if record["quality"] in _UNDOUBTED:

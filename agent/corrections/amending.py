@@ -12,7 +12,7 @@ from agent.book import AccountBook
 from agent.bookkeeper import Bookkeeper
 from agent.corrections.amend import Body, explained, reweighed
 from agent.ledger import Ledger
-from agent.metering.amount import quanta
+from agent.metering.amount import millionths
 from agent.metering.declared import Late
 from agent.record import start_of
 from agent.tape import Tape
@@ -42,7 +42,7 @@ class Amending:
 
     def _append(self, book: AccountBook, body: Body, share: int) -> None:
         at_ns = start_of(body)
-        body |= self._ledger.tariffs.priced(book.account.name, at_ns, quanta(body["amount"]))
+        body |= self._ledger.tariffs.priced(book.account.name, at_ns, millionths(body["amount"]))
         book.corrected(at_ns, body["revision"], share)
         self._bookkeeper.append(book.account, at_ns, body)
 

@@ -3,6 +3,7 @@
 Amounts are booked in whole quanta, millionths of the account's unit, so that sums are exact in any order.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +34,17 @@ def quanta(value: float) -> int:
     if -LARGEST <= value <= LARGEST:  # not so NaN
         return round(value * QUANTA_PER_UNIT)
     raise ValueError(f"{value} is no amount that can be booked")
+
+
+def millionths(figure: float) -> int:
+    """Return a figure of a record in whole millionths of its unit: sums may be above what can be booked at once.
+
+    Raises ValueError for one that is not finite.
+    """
+    scaled = figure * QUANTA_PER_UNIT
+    if not math.isfinite(scaled):
+        raise ValueError(f"{figure} is no figure of a record")
+    return round(scaled)
 
 
 class Rule(StrEnum):

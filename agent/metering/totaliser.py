@@ -12,6 +12,7 @@ from agent.metering.amount import (
     Event,
     Reading,
     Rule,
+    bookable,
     elapsed_ns,
     quanta,
 )
@@ -64,6 +65,10 @@ class Totaliser:
         self._total += amount
         self.last = Reading(end_ns, 0, self._shown, doubt=MANUAL)
         return Delta(start, self.last, amount, False, Rule.MANUAL, declared)
+
+    def holds(self, amount: int) -> bool:
+        """Whether the sum can still be shown with another amount [quanta]."""
+        return bookable((self._total + amount) / QUANTA_PER_UNIT)
 
     @property
     def _shown(self) -> float:

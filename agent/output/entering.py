@@ -17,7 +17,7 @@ from agent.config import SiteConfig
 from agent.ledger import Ledger
 from agent.metering.totaliser import Totaliser
 from agent.output.entry import Entry, refusal
-from agent.output.entry_booking import EntryBooking
+from agent.output.entry_booking import EntryBooking, beyond
 from agent.record import rfc3339, start_of
 from agent.saved import pack, unpack
 from agent.scribe import Scribe
@@ -62,14 +62,15 @@ class Entries:
             await self._store.flush()
         last = book.source.last
         if last is None or last.time_ns <= entry.start_ns:
-            if entry.amount < 0:
-                return False, "an amount below zero can only correct what was entered before", 0
+            if problem := _refused_in_order(entry, book.source):
+                return False, problem, 0
             with self._store.transaction():
                 self._booking.in_order(entry, now_ns, time.monotonic_ns())
                 self._remember(entry)
             return True, f"{entry.amount:.15g} {book.account.unit} entered", 0
         records = await self._records(entry.start_ns, entry.end_ns, entry.account)
-        if problem := _refused(book, entry, last.time_ns, records):
+        problem = _refused(book, entry, last.time_ns, records) or beyond(entry, book.source, records)
+        if problem:
             return False, problem, 0
         with self._store.transaction():
             self._booking.late(entry, now_ns, time.monotonic_ns(), records)
@@ -83,6 +84,13 @@ class Entries:
     def _taken(self) -> list[str]:
         state = self._store.load_state(SAVED)
         return list(unpack(state)["entries"]) if state else []
+
+
+def _refused_in_order(entry: Entry, source: Totaliser) -> str:
+    """Return why an entry cannot be booked behind all others, empty when it can."""
+    if entry.amount < 0:
+        return "an amount below zero can only correct what was entered before"
+    return beyond(entry, source, None)
 
 
 def _refused(book: AccountBook, entry: Entry, entered_ns: int, records: Sequence[Body]) -> str:

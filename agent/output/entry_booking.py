@@ -12,7 +12,7 @@ from agent.bookkeeper import Bookkeeper
 from agent.corrections.amend import next_revision
 from agent.interval_body import entered_body, reading_body
 from agent.ledger import Event, Ledger
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading, Rule, quanta
+from agent.metering.amount import LARGEST, QUANTA_PER_UNIT, Delta, Reading, Rule, bookable, millionths
 from agent.metering.slot import course
 from agent.metering.totaliser import MANUAL, Totaliser
 from agent.output.entry import Entry
@@ -43,12 +43,13 @@ class EntryBooking:
 
     def late(self, entry: Entry, time_ns: int, monotonic_ns: int, records: Sequence[Body]) -> None:
         """Add an entry to the records of its time."""
-        self._tape.note(Entered(entry.state(), time_ns, monotonic_ns, records))
         book = self._ledger.books[entry.account]
         start = Reading(entry.start_ns, 0, 0.0, doubt=MANUAL)
         end = Reading(entry.end_ns, 0, entry.amount, doubt=MANUAL)
         delta = Delta(start, end, entry.quanta, False, Rule.MANUAL, entry.declaration(time_ns))
-        for body, share in amended(records, delta):
+        found = amended(records, delta)
+        self._tape.note(Entered(entry.state(), time_ns, monotonic_ns, records))
+        for body, share in found:
             book.corrected(start_of(body), body["revision"], share)
             self._bookkeeper.append(book.account, start_of(body), body)
         self._book(book, delta, entry, Reading(time_ns, monotonic_ns, delta.end.value), late=True)
@@ -63,6 +64,15 @@ class EntryBooking:
         text = f"{entry.author} enters {amount} for {period} ({entry.reason})"
         self._bookkeeper.tell(Event(entry.account, book.account.key, at.time_ns, "entered", text))
         self._bookkeeper.save_book(book)
+
+
+def beyond(entry: Entry, source: Totaliser, records: Sequence[Body] | None) -> str:
+    """Return why an entry, in order or for `records` in force, comes to more than can be booked; empty if not."""
+    held = source.holds(entry.quanta)
+    if records is not None:
+        held = bookable(sum(each["amount"] for each in records) + entry.amount)
+    what = "for this time" if records is not None else "in all"
+    return "" if held else f"what is entered {what} would come to more than ±{LARGEST:g}: check the amount"
 
 
 def amended(records: Sequence[Body], delta: Delta) -> list[tuple[Body, int]]:
@@ -81,7 +91,7 @@ def amended(records: Sequence[Body], delta: Delta) -> list[tuple[Body, int]]:
     for record in records:
         reached = course(delta, delta.since_ns, end_of(record))
         share, before = reached - before, reached
-        amount = (quanta(record["amount"]) + share) / QUANTA_PER_UNIT
+        amount = (millionths(record["amount"]) + share) / QUANTA_PER_UNIT
         part = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT
         evidence = record["evidence"]
         body = next_revision(record, reason) | {

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from agent.ledger import Ledger
-from agent.metering.amount import NS_PER_S, quanta
+from agent.metering.amount import NS_PER_S, millionths
 from agent.record import end_of, start_of
 from agent.rollup.total import Part
 from agent.saved import UnreadableError, pack, unpack
@@ -98,4 +98,4 @@ def _booked(account: str, body: Mapping[str, Any], former: Mapping[str, Any] | N
 def _figures(body: Mapping[str, Any]) -> tuple[int, int, int]:
     """Return amount, its estimated part and the measured time [ns] of a record."""
     part = Part.of({"seq": 0, **body})
-    return quanta(body["amount"]), part.estimated, part.measured_us * _NS_PER_US
+    return millionths(body["amount"]), part.estimated, part.measured_us * _NS_PER_US

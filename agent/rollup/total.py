@@ -12,7 +12,7 @@ from typing import Any
 
 from agent import bodies, interval_body
 from agent.carbon.conversion import Conversion
-from agent.metering.amount import QUANTA_PER_UNIT, Rule, quanta
+from agent.metering.amount import QUANTA_PER_UNIT, Rule, millionths
 from agent.record import rfc3339
 from agent.rollup.periods import SHIFT, Span
 from drivers.reading import Quality
@@ -65,20 +65,20 @@ class Part:
     @staticmethod
     def of(body: Mapping[str, Any], end_ns: int = 0) -> "Part":
         """Return what an interval record, or a roll-up of some, says."""
-        amount = quanta(body["amount"])
+        amount = millionths(body["amount"])
         if "source" in body:
-            measured_us, estimated = quanta(body["measured_s"]), quanta(body["estimated_amount"])
+            measured_us, estimated = millionths(body["measured_s"]), millionths(body["estimated_amount"])
             count, source, digest = body["intervals"], body["source"], body["source"]["hash"]
         else:
-            measured_us = quanta(body["coverage"]) * length_s(body)
-            estimated = round(abs(amount) * Fraction(quanta(body["estimated"]), QUANTA_PER_UNIT))
+            measured_us = millionths(body["coverage"]) * length_s(body)
+            estimated = round(abs(amount) * Fraction(millionths(body["estimated"]), QUANTA_PER_UNIT))
             count, source, digest = 1, {"from_seq": body["seq"], "to_seq": body["seq"]}, body.get("hash", "")
         doubt = body["quality"]
         return Part(
             unit=body["unit"],
-            sums={key: quanta(body[key]) for key in SUMMED if key in body},
+            sums={key: millionths(body[key]) for key in SUMMED if key in body},
             alike={key: body[key] for key in _ALIKE if key in body},
-            green=quanta(body.get("green_kwh", 0.0)),
+            green=millionths(body.get("green_kwh", 0.0)),
             estimated=estimated,
             measured_us=measured_us,
             unverified=bool(body.get("unverified")),
@@ -106,7 +106,7 @@ class Part:
         """Return the same amount with the energy and emission of another weight, and without a price."""
         amount = self.sums["amount"] / QUANTA_PER_UNIT
         body = interval_body.weighed_body(amount, 0.0, weight)
-        sums = {"amount": self.sums["amount"], **{key: quanta(body[key]) for key in SUMMED if key in body}}
+        sums = {"amount": self.sums["amount"], **{key: millionths(body[key]) for key in SUMMED if key in body}}
         alike = {key: body[key] for key in _ALIKE if key in body}
         unverified = self.unverified or bool(weight and weight.unverified)
         return replace(self, sums=sums, alike=alike, unverified=unverified)

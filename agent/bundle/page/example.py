@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from agent.bundle.page.html import pairs, paragraph, text
 from agent.bundle.page.view import Body, View, number_of
 from agent.carbon.factor_set import COUNTED_UNITS
-from agent.metering.amount import QUANTA_PER_UNIT, quanta
+from agent.metering.amount import QUANTA_PER_UNIT, millionths
 from agent.record import time_ns
 
 _KG = {"kgCO2": 1, "tCO2": 1000}
@@ -77,7 +77,7 @@ def _ends(view: View, body: Body) -> Iterator[tuple[str, str]]:
         for key, name in zip(("before", "after"), names, strict=True):
             reading = body["evidence"][name]
             shown = {
-                "value": _millionths(quanta(reading["value"])),
+                "value": _millionths(millionths(reading["value"])),
                 "registers": reading["registers"],
                 "unit": body["unit"],
             }
@@ -94,7 +94,7 @@ def _counter(body: Body, what: str) -> int:
     names = ("open", "open_next") if what == "start" else ("close", "close_next")
     before, after = (body["evidence"][name] for name in names)
     since_ns, at_ns, until_ns = (time_ns(each) for each in (before["time"], body[what], after["time"]))
-    low, high = quanta(before["value"]), quanta(after["value"])
+    low, high = millionths(before["value"]), millionths(after["value"])
     return low + (high - low) * (at_ns - since_ns) // max(1, until_ns - since_ns)
 
 

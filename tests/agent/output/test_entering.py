@@ -177,6 +177,20 @@ async def test_what_is_added_later_revises_the_intervals_of_its_time_and_may_tak
     assert math.fsum(each["amount"] for each in records) == pytest.approx(98.0, abs=1e-9)
 
 
+async def test_no_more_is_entered_than_can_be_booked(tmp_path: Path) -> None:
+    async with office(tmp_path, 30) as rooms:
+        first = await rooms.enters(entry("a", 0, 0.25, 9e12))
+        added = await rooms.enters(entry("b", 0, 0.25, 9e12))
+        behind = await rooms.enters(entry("c", 0.25, 0.5, 1.0))
+        taken_away = await rooms.enters(entry("d", 0, 0.25, -8e12))
+        records = rooms.records()
+
+    assert (first["done"], added["done"], behind["done"], taken_away["done"]) == (True, False, False, True)
+    assert added["text"] == "what is entered for this time would come to more than ±9e+12: check the amount"
+    assert behind["text"] == "what is entered in all would come to more than ±9e+12: check the amount"
+    assert [each["amount"] for each in records if each["amount"]] == [1e12]
+
+
 async def test_a_time_in_between_can_be_entered_later(tmp_path: Path) -> None:
     async with office(tmp_path, 30) as rooms:
         await rooms.enters(entry("a", 0, 8, 8.0))

@@ -131,6 +131,9 @@ async def test_what_is_asked_by_command_is_booked_again(tmp_path: Path) -> None:
     entry = Entry("one", "bricks", MORNING_NS, MORNING_NS + 2 * minute, 1000.0, "shift book", "Li Wei")
     await works.asked(entry)
     await works.run(70)
+    far = replace(entry, id="three", amount=9e12)
+    with pytest.raises(AssertionError, match="would come to more than"):
+        await works.asked(far)
     late = Entry("two", "bricks", MORNING_NS, MORNING_NS + minute, -7.5, "miscounted", "Li Wei")
     await works.asked(late)
     (tmp_path / "factors").mkdir()

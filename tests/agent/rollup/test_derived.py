@@ -60,6 +60,16 @@ async def test_an_hour_is_recorded_once_its_last_interval_is(works: Works) -> No
     assert (hour["revision"], hour["quality"], hour["source"]["from_seq"]) == (0, "uncertain:incomplete", 1)
 
 
+async def test_sums_above_what_can_be_booked_at_once_are_added_up_all_the_same(tmp_path: Path) -> None:
+    works = Works(tmp_path, VIRTUAL)
+    for quarter in range(96):
+        works.interval(MIDNIGHT + quarter * 900, 9 * 10**18, energy_kwh=9e13)
+    await works.settle()
+    (day,) = works.shelf.rollups(FAN, "day")
+    assert (day["amount"], day["energy_kwh"]) == (96 * 9e12, 96 * 9e13)
+    assert len(works.shelf.rollups("hall/rest", "day")) == 1
+
+
 async def test_a_figure_that_one_interval_lacks_the_hour_lacks_too(works: Works) -> None:
     for quarter in range(4):
         co2: dict[str, Any] = {"co2_kg": 1.0} if quarter else {}
