@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from agent.commands.arguments import (
     Periods,
@@ -45,10 +45,18 @@ SCHEMAS = (
 )
 
 
+_NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+"""What no file can be named by, whatever is done with it."""
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         say(f"{self.prog}: {message}: see '{self.prog} --help'")
         raise SystemExit(Exit.USAGE)
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse passes over a disk that fails: help that nobody can read is no success.
+        (file or sys.stderr).write(message)
 
 
 Arguments = argparse.Namespace
@@ -234,14 +242,38 @@ def _explained(call: Callable[[Arguments], Exit], given: Arguments) -> Exit:
         return error.code
 
 
+def _strange(arguments: Sequence[str]) -> str:
+    """Return what is wrong with the first argument that is no text, empty when all are."""
+    for each in arguments:
+        try:
+            each.encode()
+        except UnicodeEncodeError:
+            return f"{os.fsencode(each)!r} is not UTF-8 text"
+    return ""
+
+
+def _parsed(argv: Sequence[str]) -> Arguments:
+    """Return what arguments say; end the program where they ask for help or are wrong."""
+    try:
+        return _parser().parse_args(argv)
+    except SystemExit:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # while what fails can still be told
+        raise
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    given = _parser().parse_args(argv)
-    if sys.stdout is None:  # the caller has closed it
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- open until the end
-    elif isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no Chinese is no reason to fail
+    arguments = sys.argv[1:] if argv is None else argv
+    if strange := _strange(arguments):
+        say(f"energy-agent: {strange}: type it in UTF-8: see 'energy-agent --help'")
+        return Exit.USAGE
     try:
+        given = _parsed(arguments)
+        if sys.stdout is None:  # the caller has closed it
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 -- open until the end
+        elif isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")  # a terminal that knows no Chinese is no reason to fail
         code = _explained(given.call, given)
         sys.stdout.flush()
     except KeyboardInterrupt:
@@ -249,14 +281,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return Exit.DONE
-    except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            _drop_output()
-            say("the output cannot be written: no space is left where it goes")
-            return Exit.USAGE
-        logging.getLogger("agent").exception("internal error: please report it with the lines above")
-        return Exit.INTERNAL
+    except Exception as error:  # noqa: BLE001 -- a bug, or what no command can help
+        return _of_its_own(error)
     return code
+
+
+def _of_its_own(error: Exception) -> Exit:
+    """Say what no command has dealt with, and return how it ends."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        _drop_output()
+        say("the output cannot be written: no space is left where it goes")
+        return Exit.USAGE
+    if isinstance(error, OSError) and error.errno in _NO_PATH and error.filename is not None:
+        say(f"{os.fsdecode(error.filename)}: {error.strerror}: correct the path")
+        return Exit.USAGE
+    logging.getLogger("agent").error("internal error: please report it with the lines above", exc_info=error)
+    return Exit.INTERNAL
 
 
 def _drop_output() -> None:

@@ -23,7 +23,7 @@ from agent.bundle.page import PAGES, page
 from agent.bundle.places import CapturePlaces, capture_places, sha256_of
 from agent.bundle.segment import segment_of
 from agent.bundle.summary import summarise
-from agent.bundle.write import Content, explained, write_bundle
+from agent.bundle.write import Content, explained, refuse_existing, unwritable, write_bundle
 from agent.config import SiteConfig
 from agent.conversions import library_of
 from agent.metering.amount import NS_PER_S
@@ -53,12 +53,13 @@ class Wanted:
 
 def bundle(config: SiteConfig, documents: Documents, key: Ed25519PrivateKey, wanted: Wanted) -> tuple[Manifest, Body]:
     """Write the bundle of a period; return its manifest and summary. Raises BundleError or StoreError in one line."""
-    if wanted.target.exists():
-        raise BundleError(f"{wanted.target}: exists already: name another file with --out")
+    refuse_existing(wanted.target)
     with ExitStack() as stack:
         try:
-            spool = stack.enter_context(tempfile.TemporaryFile(dir=wanted.target.parent))
-            sums = stack.enter_context(tempfile.TemporaryFile(dir=wanted.target.parent))
+            spool, sums = (stack.enter_context(tempfile.TemporaryFile(dir=wanted.target.parent)) for _ in range(2))
+        except OSError as error:
+            raise BundleError(unwritable(wanted.target, error)) from error
+        try:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
             return _bundle(config, documents, key, wanted, _Places(spool, sums, folder))
         except OSError as error:

@@ -36,8 +36,7 @@ _NOT_YET = "0" * 64
 
 def write_bundle(target: Path, contents: Mapping[str, Content], head: Head, key: Ed25519PrivateKey) -> Manifest:
     """Write a bundle of `contents` by path, in their order; raise BundleError in one line, leaving no half file."""
-    if target.exists():
-        raise BundleError(f"{target}: exists already: name another file with --out")
+    refuse_existing(target)
     part = target.with_name(target.name + ".part")
     try:
         try:
@@ -55,12 +54,23 @@ def write_bundle(target: Path, contents: Mapping[str, Content], head: Head, key:
     return manifest
 
 
+def refuse_existing(target: Path) -> None:
+    """Raise BundleError where something stands already, be it a link to nothing."""
+    if os.path.lexists(target):
+        raise BundleError(f"{target}: exists already: name another file with --out")
+
+
 def explained(target: Path, error: OSError) -> str:
-    """Return in one line why a bundle cannot be written."""
-    if error.errno == errno.ENOSPC:
-        return f"{target}: no space is left on the disk: name a file on another with --out, or a shorter period"
+    """Return in one line why a bundle cannot be written, if not for something that it is made of."""
     if isinstance(error, FileNotFoundError) and error.filename and Path(error.filename).name != f"{target.name}.part":
         return f"{error.filename}: was removed while the bundle was written: start again"
+    return unwritable(target, error)
+
+
+def unwritable(target: Path, error: OSError) -> str:
+    """Return in one line why there can be no file at its place."""
+    if error.errno == errno.ENOSPC:
+        return f"{target}: no space is left on the disk: name a file on another with --out, or a shorter period"
     return f"{target}: cannot be written ({error.strerror}): name another file with --out"
 
 

@@ -209,6 +209,36 @@ def test_a_full_disk_behind_the_output_is_told_in_one_line() -> None:
 
 
 @pytest.mark.integration
+def test_help_that_nobody_can_read_for_a_full_disk_is_no_success() -> None:
+    ended = _program("--help", redirected="> /dev/full")
+
+    assert (ended.returncode, ended.stderr) == (2, "the output cannot be written: no space is left where it goes\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["output", "site.toml", "lime", "1", "--from", "a", "--to", "b", "--reason", "a\udcffb", "--author", "c"],
+        ["output", "site.toml", "lime", "1", "--from", "a", "--to", "b", "--reason", "a", "--author", "a\udcffb"],
+        ["bundle", "site.toml", "--from", "a", "--to", "b", "--out", "a\udcffb"],
+        ["a\udcffb"],
+    ],
+)
+def test_an_argument_that_is_no_text_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(*arguments) == 2
+    said = "energy-agent: b'a\\xffb' is not UTF-8 text: type it in UTF-8: see 'energy-agent --help'\n"
+    assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("arguments", [["verify", "{}", "--captures", "{}"], ["verify", "{}"], ["check", "{}"]])
+def test_a_path_longer_than_any_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert ended(*(each.format("x" * 300) for each in arguments)) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "File name too long" in said
+
+
+@pytest.mark.integration
 def test_a_terminal_that_knows_no_chinese_shows_what_it_can() -> None:
     ended = _program("devices", "eastron/sdm630", redirected="", PYTHONIOENCODING="ascii")
 

@@ -297,6 +297,9 @@ def test_what_cannot_be_bundled_is_one_line(works: Works, tmp_path: Path) -> Non
         ((end, start), tmp_path / "b.tar", "is not after"),
         ((start, end), works.bundle, "exists already"),
         ((start, end), tmp_path / "none" / "b.tar", "there is no folder"),
+        ((start, end), tmp_path / ("x" * 300), "cannot be written (File name too long): name another file with --out"),
+        ((start, end), tmp_path / ("x" * 300) / "b.tar", "File name too long: correct the path"),
+        ((start, end), Path("/proc/b.tar"), "/proc/b.tar: cannot be written (No such file or directory)"),
     ):
         done = command("bundle", config, "--from", period[0], "--to", period[1], "--out", str(out))
         assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr

@@ -247,6 +247,15 @@ def test_what_stands_there_already_is_never_written_over(bundle: Path) -> None:
         write_bundle(bundle, CONTENTS, HEAD, KEY)
 
 
+@pytest.mark.parametrize("leads_to", ["nowhere", "link.tar"], ids=["nowhere", "itself"])
+def test_a_link_that_leads_nowhere_stands_there_already(tmp_path: Path, leads_to: str) -> None:
+    link = tmp_path / "link.tar"
+    link.symlink_to(leads_to)
+    with pytest.raises(BundleError, match="exists already"):
+        write_bundle(link, CONTENTS, HEAD, KEY)
+    assert link.is_symlink()
+
+
 def test_a_capture_that_was_removed_meanwhile_is_said(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"gone\.zst: was removed"):
         write_bundle(tmp_path / "bundle.tar", {"captures/gone.zst": tmp_path / "gone.zst"}, HEAD, KEY)
