@@ -25,6 +25,8 @@ class ChainReport:
     last: Moment | None = None
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """First and last numbers of records of the chain that were dropped or lost, as gap records say."""
+    forgotten: bool = False
+    """Whether an event tells of records that were lost, it may be without their numbers."""
     from_the_beginning: bool = False
     """Whether the first record is the first of its chain."""
     seals: int = 0

@@ -81,6 +81,8 @@ class Chain:
             self._gap(body)
         elif kind == SEAL:
             self._seal(body)
+        elif body.get("name") == "store_damaged":
+            report.forgotten = True
         self._pending.append((seq, str(body["hash"])))
         report.last = Moment(seq, time_of(body))
         self._last = body

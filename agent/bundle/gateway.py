@@ -199,7 +199,7 @@ def _judge_readings(
     intervals = (body for record in read_chained(store) if (body := _interval(record)))
     with tempfile.TemporaryDirectory() as work:
         try:
-            found = recompute(read_capture(in_order(files)), intervals, documents, Path(work), report.gaps)
+            found = recompute(read_capture(in_order(files)), intervals, documents, Path(work), report)
         except (BundleError, CaptureError) as error:
             if tries and not all(file.exists() for file in files):  # a running agent compresses, and makes room
                 _judge_readings(verdict, store, places, documents, report, tries=tries - 1)

@@ -2,7 +2,8 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from agent.audit.chain_report import ChainReport
 from agent.bundle.form import BundleError
 from agent.bundle.gather import CAPTURES
 from agent.bundle.inspect import Inspection
@@ -24,7 +26,6 @@ from agent.tape.notes import Books, TapeError
 from drivers.capture import CaptureError, read_capture
 
 Body = dict[str, Any]
-Span = tuple[int, int]
 _UNTOLD = (
     "no capture tells of them (the last interval of an hour is closed in the next file, so it takes that one, too)"
 )
@@ -88,12 +89,12 @@ class Shelf:
 
 
 def recompute(
-    items: Iterable[Item], records: Iterable[Body], documents: Path, work: Path, lost: Sequence[Span] = ()
+    items: Iterable[Item], records: Iterable[Body], documents: Path, work: Path, chain: ChainReport
 ) -> Recomputed:
     """Play captures and hold interval `records` against what comes out; raise BundleError.
 
-    `documents` is a folder of documents by the hex of their SHA-256, `work` an empty one; `lost` are the first and
-    last numbers of records that gap records tell of.
+    `documents` is a folder of documents by the hex of their SHA-256, `work` an empty one; `chain` tells which
+    records are lost.
     """
     shelf, remade = Shelf(documents), work / "intervals.jsonl"
     try:
@@ -106,14 +107,16 @@ def recompute(
     found.why += [f"{count} intervals: {why}" for why, count in report.unknown.items()]
     if report.first:
         found.other = str(report.first)
-    made = {place: (seq, digest) for place, seq, digest in _made(remade)}
+    made = dict(_made(remade))
     for body in records:
-        seq, digest = made.get(_place(body), (0, ""))
+        seq, epoch, digest = made.get(_place(body), (0, "", ""))
         if not digest:
             found.lacks(body)
         elif digest == body["hash"]:
             found.same += 1
-        elif seq != body["seq"] and any(first <= seq <= last for first, last in lost):
+        elif (seq != body["seq"] and any(first <= seq <= last for first, last in chain.gaps)) or (
+            epoch != body.get("epoch") and chain.forgotten
+        ):
             # The captures outlive an older copy of the store that is put back, and the interval is recorded anew.
             found.lacks(body)
             found.why.append(f"the captures tell of record {seq}, which was lost with the store")
@@ -141,11 +144,11 @@ def captured(inspection: Inspection, work: Path) -> Iterator[Item]:
         yield from read_capture(in_order(paths))
 
 
-def _made(path: Path) -> Iterator[tuple[bytes, int, str]]:
+def _made(path: Path) -> Iterator[tuple[bytes, tuple[int, str, str]]]:
     with path.open("rb") as file:
         for line in file:
             body = orjson.loads(line)
-            yield _place(body), int(body.get("seq", 0)), str(body["hash"])
+            yield _place(body), (int(body.get("seq", 0)), sys.intern(str(body.get("epoch"))), str(body["hash"]))
 
 
 def _place(body: Body) -> bytes:

@@ -227,7 +227,7 @@ def _judge_readings(verdict: Verdict, inspection: Inspection, report: ChainRepor
     tally = Tally(*period_ns(manifest.head))
     try:
         records = (body for body in _records(inspection) if tally.within(body))
-        found = recompute(captured(inspection, work), records, documents, work, report.gaps)
+        found = recompute(captured(inspection, work), records, documents, work, report)
     except BundleError as error:
         verdict.fails(READINGS, f"captures: {error}")
         return

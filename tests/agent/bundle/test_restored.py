@@ -39,18 +39,27 @@ def _has_recorded(agent: Agent) -> bool:
     return agent.scribe.counts["interval"] >= 3
 
 
-@pytest.fixture(scope="module")
-def restored(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Run, copy the store, run on, put the copy back beside the lock file, and run again; return the folder."""
-    folder = tmp_path_factory.mktemp("restored")
+def _put_back(folder: Path, last_of: str = "") -> Path:
+    """Run, copy the store, run on, put the copy back beside the lock file, and run again; return the folder.
+
+    `last_of` names an epoch that the lock file knows instead, as when another store was there meanwhile.
+    """
     store = folder / "data" / "store.db"
 
     def put_back() -> None:
         shutil.copy(store, folder / "lost.db")
         shutil.copy(folder / "copy.db", store)
+        if last_of:
+            (folder / "data" / "store.db.lock").write_text(f"{last_of} {1:020d}\n", encoding="ascii")
 
     asyncio.run(_run(folder, lambda: shutil.copy(store, folder / "copy.db"), put_back))
     return folder
+
+
+@pytest.fixture(scope="module")
+def restored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an agent whose store was put back."""
+    return _put_back(tmp_path_factory.mktemp("restored"))
 
 
 def _chain(store: Path) -> list[Body]:
@@ -109,3 +118,12 @@ def test_captures_that_no_record_names_are_not_said_to_tell_of_nothing(
     assert said in capsys.readouterr().out
     assert "by the records, none of these files tells of; files that no record names may:" in _page(bundle)
     assert "verify shows whether it follows from them" in _page(bundle)
+
+
+def test_nor_are_those_of_which_only_an_event_tells_because_another_store_was_there_meanwhile(tmp_path: Path) -> None:
+    folder = _put_back(tmp_path, "0" * 12)
+    lost = _lost(folder)
+    said = _readings(verify(_bundle(folder, lost[0]["start"], lost[-1]["end"], "whole.tar")))
+
+    assert State.FAILS not in said, said
+    assert f"the captures tell of record {lost[0]['seq']}, which was lost with the store" in said[State.UNCHECKED]

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from agent.audit.chain_report import ChainReport
 from agent.bundle.form import BundleError
 from agent.bundle.recomputed import recompute
 from agent.replay.order import in_order
@@ -54,7 +55,7 @@ ALTERATIONS: Mapping[str, tuple[str, Callable[[Body], object]]] = {
 def test_a_note_that_makes_no_sense_is_named_with_its_place(what: str, tmp_path: Path) -> None:
     kind, alter = ALTERATIONS[what]
     with pytest.raises(BundleError, match=rf"demo-2026\S+, behind exchange \d+: a note '{kind}' makes no sense"):
-        recompute(altered(kind, alter), (), DOCUMENTS, tmp_path)
+        recompute(altered(kind, alter), (), DOCUMENTS, tmp_path, ChainReport())
 
 
 def test_a_poll_booked_by_a_cadence_that_no_device_has_leaves_its_accounts_in_doubt(tmp_path: Path) -> None:
@@ -67,5 +68,5 @@ def test_a_poll_booked_by_a_cadence_that_no_device_has_leaves_its_accounts_in_do
             marked += booked
             yield replace(item, booked=-5) if isinstance(item, Captured) and booked and marked == 100 else item
 
-    found = recompute(items(), (), DOCUMENTS, tmp_path)
+    found = recompute(items(), (), DOCUMENTS, tmp_path, ChainReport())
     assert any("no poll of unit" in why for why in found.why)
