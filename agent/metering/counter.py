@@ -54,9 +54,9 @@ _WRAP_SHARE = {True: 0.5, False: 0.01}
 class Counter:
     """Books one counter.
 
-    `modulus` [unit]: the amount at which it wraps, None if unknown. `max_rate` [unit/s]: what the device can do, with
-    margin; None: learnt from what is seen. `resolution` [unit]: one count. Readings further apart than `gap_after_s`
-    are a gap: booked, marked as not measured.
+    `modulus` [unit]: the amount at which it wraps, None if unknown; it never does at one that cannot be booked.
+    `max_rate` [unit/s]: what the device can do, with margin; None: learnt from what is seen. `resolution` [unit]: one
+    count. Readings further apart than `gap_after_s` are a gap: booked, marked as not measured.
 
     `events` collects decisions until the caller takes them; `refused` counts readings that were no number or not later
     than the one before.
@@ -65,7 +65,7 @@ class Counter:
     def __init__(
         self, *, modulus: float | None, max_rate: float | None, gap_after_s: float, resolution: float = 0.0
     ) -> None:
-        self._modulus = None if modulus is None else quanta(modulus)
+        self._modulus = quanta(modulus) if modulus is not None and bookable(modulus) else None
         self._wrap_share = _WRAP_SHARE[max_rate is not None]
         self._gap_after_ns = round(gap_after_s * NS_PER_S)
         # A reply may wait in a buffer before it is stamped, and make the next one look too early by as much.

@@ -53,6 +53,14 @@ def test_the_first_reading_marks_the_beginning_with_zero() -> None:
     assert list(meter().book(reading)) == [Delta(reading, reading, 0, True, Rule.FIRST)]
 
 
+@pytest.mark.parametrize("modulus", [2.0**64, 9.1e12, 1e30, float("inf")])
+def test_a_counter_that_wraps_beyond_all_that_can_be_booked_never_does(modulus: float) -> None:
+    deltas = book(meter(modulus=modulus), [8.9e12, 8.9e12 + 0.125, 3.0, 3.125, 3.25, 3.375])
+
+    assert rules(deltas) == ["first", "normal", "reset", "normal", "normal", "normal"]
+    assert [delta.quanta for delta in deltas[2:]] == [0, 125_000, 125_000, 125_000], "nothing is invented"
+
+
 def test_readings_in_line_are_booked_to_the_last_digit() -> None:
     deltas = book(meter(), [40483.1, 40483.2, 40483.2, 40483.35])
 
