@@ -107,7 +107,7 @@ def recompute(
     found.why += [f"{count} intervals: {why}" for why, count in report.unknown.items()]
     if report.first:
         found.other = str(report.first)
-    made = dict(_made(remade))
+    made, lost = dict(_made(remade)), list[int]()
     for body in records:
         seq, epoch, digest = made.get(_place(body), (0, "", ""))
         if not digest:
@@ -119,10 +119,13 @@ def recompute(
         ):
             # The captures outlive an older copy of the store that is put back, and the interval is recorded anew.
             found.lacks(body)
-            found.why.append(f"the captures tell of record {seq}, which was lost with the store")
+            lost.append(seq)
         else:
             found.differing += 1
             found.other = found.other or _otherwise(body)
+    if lost:
+        others = f" (so with {len(lost) - 1:,} more)" if len(lost) > 1 else ""
+        found.why.append(f"the captures tell of record {lost[0]}, which was lost with the store{others}")
     return found
 
 

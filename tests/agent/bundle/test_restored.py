@@ -98,6 +98,7 @@ def test_records_that_were_lost_with_the_store_and_recorded_anew_are_no_forgery(
 
     assert State.FAILS not in said, said
     assert f"the captures tell of record {first['seq']}, which was lost with the store" in said[State.UNCHECKED]
+    assert said[State.UNCHECKED].count("which was lost with the store") == 1
 
 
 def test_a_bundle_that_lies_wholly_in_the_time_of_the_loss_tells_of_it(restored: Path) -> None:
