@@ -84,7 +84,8 @@ def _lines(config: SiteConfig) -> Mapping[str, Any]:
 def _accounted(config: SiteConfig) -> dict[str, Any]:
     """Return all that the ledger may depend on: the rest is named, so that what is added later counts until it is."""
     chosen = {field.name: getattr(config, field.name) for field in fields(config) if field.name not in _NOT_ACCOUNTED}
-    return chosen | {"profiles": config.profile_digests}
+    # The windows keep a row a minute of these.
+    return chosen | {"profiles": config.profile_digests, "load_factors": frozenset(config.load_factors)}
 
 
 def _keys(config: SiteConfig) -> tuple[str, ...]:

@@ -95,6 +95,18 @@ def test_a_changed_profile_is_a_changed_device(tmp_path: Path) -> None:
     assert difference(before, configured(tmp_path, text)).lines_ended == ("hall",)
 
 
+def test_a_feeder_needs_rows_that_books_without_it_do_not_keep(before: SiteConfig) -> None:
+    feeder = '\n[[equipment]]\nkind = "feeder"\ndevice = "fan"\n'
+    changed = change(before, TWO + feeder)
+    narrowed = difference(
+        configured(before.path.parent, HEAD + TWO + feeder),
+        configured(before.path.parent, HEAD + TWO + feeder + 'span = "1h"\n'),
+    )
+
+    assert (changed.ledger, changed.lines_ended) == (True, ())
+    assert not narrowed.ledger
+
+
 @pytest.mark.parametrize(
     ("table", "changed"),
     [
