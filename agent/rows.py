@@ -5,7 +5,7 @@ row before it) and the cumulative columns as float64, little-endian, kind by kin
 a state. So a row costs 8 bytes for each of five columns per account, and about 150 bytes; there is one per minute.
 
 A day of them takes more memory than the agent has: of those that no window needs only the head is kept when they are
-read, and the columns that are looked at by the minute. They are then shorter than the names say, and known by that.
+read, and the columns that are looked at by the minute. They are known by a blank behind the head.
 """
 
 import hashlib
@@ -21,6 +21,8 @@ from agent.metering.history import Moment, Outage, SavedRow
 from agent.metering.window import MINUTE_NS
 from agent.saved import VERSION, UnreadableError, unpack
 
+_LEFT_OUT = b" "
+"""Behind the head of a row of which the rest was left out: by its length alone it might be that of fewer accounts."""
 _MOST_LAYOUTS = 100
 """Sets of accounts that are remembered: each reload may bring another one."""
 
@@ -63,17 +65,17 @@ class Reader:
         head, _, octets = stored.partition(b"\n")
         said = unpack(head)
         try:
-            return self._decode(time_ns, said, octets)
+            return self._decode(time_ns, said, octets, left_out=head.endswith(_LEFT_OUT))
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UnreadableError(f"it lacks something or holds something else ({error!r})", said["version"]) from error
 
-    def _decode(self, time_ns: int, said: dict[str, Any], octets: bytes) -> SavedRow | None:
+    def _decode(self, time_ns: int, said: dict[str, Any], octets: bytes, *, left_out: bool) -> SavedRow | None:
         names = self._layouts.get(said["layout"])
-        if names is None or len(octets) not in (len(names) * COLUMNS * 8, len(self.by_minute) * 8):
+        if names is None or len(octets) != (len(self.by_minute) if left_out else len(names) * COLUMNS) * 8:
             return None
         places = [self._positions.get(tuple(name), -1) for name in names]
         stored = np.frombuffer(octets, "<f8")
-        row = None if len(stored) < len(names) * COLUMNS else self._of_today(stored, places)
+        row = None if left_out else self._of_today(stored, places)
         outages = tuple(
             self.outage(places[position], Growth(Moment(*start), Moment(*end), np.array(columns)))
             for position, start, end, columns in said["outages"]
@@ -94,7 +96,7 @@ class Reader:
     def left_out(self, time_ns: int, stored: bytes) -> bytes:
         """Return of a row its head and what is looked at by the minute; a row of unknown accounts as it is."""
         whole = self.decode(time_ns, stored)
-        return stored if whole is None else stored.partition(b"\n")[0] + b"\n" + whole.by_minute.tobytes()
+        return stored if whole is None else stored.partition(b"\n")[0] + _LEFT_OUT + b"\n" + whole.by_minute.tobytes()
 
     def outage(self, position: int, grown: Growth) -> Outage:
         """Return the growth of the account at a position as that of a flat row's columns."""

@@ -62,3 +62,16 @@ def test_of_a_row_left_out_the_moment_and_what_is_looked_at_by_the_minute_are_kn
     assert [row.row is None for row in rows] == [False, True, True, True, False]
     assert [row.by_minute.tolist() for row in rows] == [[0.0], [1.0], [2.0], [3.0], [4.0]]
     assert len(kept[MINUTE]) < 150
+
+
+def test_a_row_left_out_is_not_taken_for_the_whole_row_of_fewer_accounts() -> None:
+    of_one = {minute * MINUTE: saved(minute, names=OTHERS) for minute in range(5)}
+    for watched in (range(COLUMNS), range(COLUMNS + 1)):  # as many numbers as the whole row of one account has, or more
+        reader = Reader({digest(OTHERS): OTHERS}, NAMES, by_minute=watched)
+        kept = thinned(of_one.items(), reader, before_ns=10**6 * MINUTE, grain_ns=5 * MINUTE)
+
+        rows, unread = decoded(kept.items(), reader)
+
+        assert not unread
+        assert [row.row is None for row in rows] == [False, True, True, True, False]
+        assert [len(row.by_minute) for row in rows] == [len(watched)] * 5
