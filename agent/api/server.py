@@ -27,6 +27,7 @@ from agent.state.exposition import CONTENT_TYPE
 from agent.state.metrics import exposition
 from agent.store import Store, StoreError
 from agent.web import web
+from drivers.regular_file import read_regular
 
 _SHUTDOWN_S = 2.0
 """A caller that asks and does not read may not keep the agent from ending in time."""
@@ -60,7 +61,7 @@ def _description() -> bytes:
 def _token(path: Path) -> str:
     """Return the token that callers must show; raise ApiError when there is none."""
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = read_regular(path).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise ApiError(f"[http] token_file {path}: {reason}: check path and rights") from error

@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from agent.store.place import sync
+from drivers.regular_file import read_regular
 
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 
@@ -50,7 +51,7 @@ class Documents:
     def find(self, digest: str) -> bytes | None:
         """Return a document that is as it was kept, None where there is none; raise OSError when the disk fails."""
         try:
-            content = self.path(digest).read_bytes()
+            content = read_regular(self.path(digest))
         except FileNotFoundError:
             return None
         return content if digest_of(content) == digest else None

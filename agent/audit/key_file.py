@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from agent.audit.signing import SEED_BYTES, SigningKey, signing_key
 from agent.store.place import sync
+from drivers.regular_file import NotRegularError, open_regular
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -51,10 +52,10 @@ def load_signing_key(path: Path) -> SigningKey:
 
 def _content(path: Path) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             _check_mode(path, os.fstat(file.fileno()))
             return file.read(1 << 16)
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError, NotRegularError) as error:
         raise KeyFileError(f"{path}: cannot be read ({error.strerror}): check the path and its rights") from error
 
 

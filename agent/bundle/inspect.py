@@ -33,6 +33,7 @@ from agent.bundle.form import (
     parse_header,
 )
 from agent.bundle.repacked import compression, differences
+from drivers.regular_file import open_regular
 
 _PIECE = 1 << 20
 _LARGEST_HEAD = 32 << 20
@@ -97,7 +98,7 @@ def inspect(path: Path) -> Inspection:
 def is_bundle(path: Path) -> bool:
     """Return whether a file is a bundle, or was one: a configuration never begins so."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             begun = file.read(BLOCK)
     except OSError:
         return False

@@ -11,6 +11,7 @@ from agent.config import SiteConfig
 from agent.sections.site import CaptureSection, StoreSection
 from drivers.capture import CaptureError
 from drivers.capture.reader import capture_files
+from drivers.regular_file import open_regular
 
 Body = Mapping[str, Any]
 _PIECE = 1 << 20
@@ -78,7 +79,7 @@ def capture_places(
 def sha256_of(path: Path) -> str:
     """Return the digest of a file as records say it; raise OSError when it cannot be read."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
     return f"sha256:{digest.hexdigest()}"

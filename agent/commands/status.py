@@ -14,6 +14,7 @@ from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.measure import bytes_text
 from agent.metering.amount import NS_PER_S
+from drivers.regular_file import read_regular
 
 _TIMEOUT_S = 5.0
 _ASTRAY_S = 0.5
@@ -47,7 +48,7 @@ def fetch(config: SiteConfig, resource: str) -> Any:
 
 def _token(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return read_regular(path).decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CommandError(f"[http] token_file {path}: {reason}: check path and rights") from error

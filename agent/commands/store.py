@@ -1,5 +1,7 @@
 """`energy-agent store`: what waits in the store, and what receivers refused for good."""
 
+import errno
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -129,9 +131,14 @@ def _body(letter: DeadLetter) -> dict[str, Any]:
 
 def _export(letters: Sequence[DeadLetter], file: Path) -> None:
     try:
-        file.write_bytes(b"".join(orjson.dumps(_body(letter), option=orjson.OPT_APPEND_NEWLINE) for letter in letters))
+        # A pipe that nobody reads is no place to wait at.
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC, 0o666)
+        os.set_blocking(descriptor, True)
+        with os.fdopen(descriptor, "wb") as written:
+            written.writelines(orjson.dumps(_body(letter), option=orjson.OPT_APPEND_NEWLINE) for letter in letters)
     except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}: check the path and its rights") from error
+        reason = "is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
+        raise CommandError(f"{file}: {reason}: check the path and its rights") from error
     say(f"{len(letters):,} dead letters written to {file}")
 
 

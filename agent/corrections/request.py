@@ -17,6 +17,7 @@ from agent.output.entry import Entry
 from agent.record import rfc3339
 from agent.store import StoreError
 from agent.store.place import lock
+from drivers.regular_file import read_regular
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,7 @@ def _age(entry: os.DirEntry[str]) -> float:
 
 def _read(place: Path) -> Request | RequestError:
     try:
-        fields = json.loads(place.read_text(encoding="utf-8"))
+        fields = json.loads(read_regular(place))
         return _KINDS[fields.pop("kind")](**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return RequestError(f"{place}: is no request ({error!r})")

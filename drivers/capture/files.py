@@ -216,7 +216,7 @@ class CaptureFiles:
 
     def _files(self) -> list[Path]:
         """Return the captures of this site, oldest first."""
-        found = [path for path in self.directory.iterdir() if self._ours.fullmatch(path.name)]
+        found = [path for path in self.directory.iterdir() if self._ours.fullmatch(path.name) and path.is_file()]
         return sorted(found, key=lambda path: path.name.removesuffix(".part").removesuffix(".zst"))
 
     def _measure(self) -> None:

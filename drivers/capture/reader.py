@@ -25,7 +25,7 @@ def capture_files(paths: Iterable[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES))
+        inside = sorted(file for file in path.iterdir() if file.name.endswith(SUFFIXES) and file.is_file())
         if not inside:
             raise CaptureError(f"{path}: holds no capture: name a directory with files such as *.pcapng.zst")
         names = {file.name for file in inside}

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import zstandard
 
 from drivers.capture import pcapng
+from drivers.regular_file import open_regular
 
 COMPRESSED = b"\x28\xb5\x2f\xfd"
 _FRAME_HEAD = 18
@@ -58,7 +59,7 @@ class Pieces:
     def __init__(self, path: Path) -> None:
         self.offset = 0
         self._path = path
-        self._file = path.open("rb")
+        self._file = open_regular(path)
         self._expected = 0
         self._source: BinaryIO = self._file
         head = self._file.read(_FRAME_HEAD)

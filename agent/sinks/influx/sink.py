@@ -16,6 +16,7 @@ from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 from agent.sinks.influx import library
 from agent.sinks.influx.config import InfluxConfig
 from agent.sinks.influx.lines import KINDS, line
+from drivers.regular_file import expect_regular, read_regular
 
 _TIMEOUT_S = 20.0
 """Longest time for one request: a link that carries nothing any more is noticed within it."""
@@ -82,7 +83,7 @@ class InfluxSink:
         if file is None:
             return ""
         try:
-            return (self._folder / file).read_text(encoding="utf-8").strip()
+            return read_regular(self._folder / file).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = f"token_file {file} cannot be read ({_cause(error)}): check path and rights"
             raise SinkUnavailable(reason, hold=True) from error
@@ -107,7 +108,9 @@ class InfluxSink:
         if not self._config.url.startswith("https:"):
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # never used, but cheap
         file = self._config.ca_file
-        context = ssl.create_default_context(cafile=self._folder / file if file else None)
+        authorities = self._folder / file if file else None
+        expect_regular(authorities)
+        context = ssl.create_default_context(cafile=authorities)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         return context
 

@@ -23,6 +23,7 @@ from agent.sinks.mqtt.connection import ClosingSocket, Connection
 from agent.sinks.mqtt.reasons import cause_of, explain, refusal
 from agent.sinks.mqtt.rivals import Rivals
 from agent.sinks.mqtt.session import MqttSession
+from drivers.regular_file import expect_regular, read_regular
 
 KEEPALIVE_S = 20
 """A link that carries nothing any more is noticed within this time."""
@@ -110,7 +111,7 @@ class MqttSink:
         if file is None:
             return None
         try:
-            return (self._folder / file).read_text(encoding="utf-8").strip("\r\n")
+            return read_regular(self._folder / file).decode().strip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = f"password_file {file} cannot be read ({cause_of(error)}): check path and rights"
             raise SinkUnavailable(reason, hold=True) from error
@@ -132,12 +133,15 @@ class MqttSink:
         file = "the system's authorities"
         try:
             file = f"ca_file {config.ca_file}" if config.ca_file else file
-            context = ssl.create_default_context(cafile=self._folder / config.ca_file if config.ca_file else None)
+            authorities = self._folder / config.ca_file if config.ca_file else None
+            expect_regular(authorities)
+            context = ssl.create_default_context(cafile=authorities)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
             context.sslsocket_class = ClosingSocket
             if config.cert_file:
                 file = f"cert_file {config.cert_file} with its key"
                 key = self._folder / config.key_file if config.key_file else None
+                expect_regular(self._folder / config.cert_file, key)
                 context.load_cert_chain(self._folder / config.cert_file, key, password=self._no_pass_phrase)
         except OSError as error:  # ssl.SSLError is one
             reason = f"{file} cannot be used ({cause_of(error)}): check path, rights and content"

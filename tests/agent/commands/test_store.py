@@ -1,3 +1,4 @@
+import os
 import sqlite3
 import time
 from pathlib import Path
@@ -119,6 +120,16 @@ def test_dead_letters_are_exported_whole(path: Path, tmp_path: Path, capsys: pyt
     assert [letter["record"]["seq"] for letter in exported] == [2, 4]
     assert exported[0].keys() == {"sink", "reason", "refused", "class", "key", "time", "record"}
     assert left(path) == {"mqtt": 2, "influx": 1}
+
+
+def test_a_pipe_that_nobody_reads_is_no_place_to_export_to(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert main(["store", str(path), "--export", str(tmp_path / "pipe")]) == 2
+    assert (
+        capsys.readouterr().err == f"{tmp_path / 'pipe'}: is a pipe that nobody reads: check the path and its rights\n"
+    )
 
 
 def test_discarding_without_a_terminal_needs_yes_twice(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
