@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 _HOUR_S = 3600.0
 _RATE_MARGIN = 2.0
-"""A counter may run at twice the rated power before a step counts as implausible: starting currents, overload."""
+"""A meter may show twice the rated power before that counts as implausible: starting currents, overload."""
 
 _DAY_NS = 86_400 * NS_PER_S
 """How long ago a reading is taken to be whose time was wrong."""
@@ -79,7 +79,8 @@ class AccountBook:
         if account.feed in {"increment", "entered"}:
             return Totaliser(gap_after_s=account.gap_after_s)
         if account.integrates:
-            return Integral(max_gap_s=account.gap_after_s)
+            limit = None if self._max_rate is None else self._max_rate * _HOUR_S
+            return Integral(max_gap_s=account.gap_after_s, limit=limit)
         counter = Counter(
             modulus=account.modulus,
             max_rate=self._max_rate,

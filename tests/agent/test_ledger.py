@@ -1,5 +1,6 @@
 """Frames in, intervals and windows out; a day of a small works with one counter, one output and one flow."""
 
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
@@ -331,6 +332,22 @@ def test_absurd_readings_never_keep_the_books_from_being_saved(config: SiteConfi
     again = ledger_of(other)
     again.restore(dict(ledger.states()).get)
     assert again.books[FAN].intervals.pending_quanta == ledger.books[FAN].intervals.pending_quanta
+
+
+def test_power_far_above_the_rating_of_a_device_becomes_no_energy(config: SiteConfig) -> None:
+    text = DEVICES.replace("generic/vfd-motor", "eastron/sdm630")
+    text = text.replace('profile = "eastron/sdm630"', 'profile = "eastron/sdm630"\nrated_power = "50 kW"', 1)
+    other = configured(config.path.parent, SITE + text + INTEGRATED)
+    ledger = ledger_of(other)
+    for after_s in range(0, 71, 1):
+        power_w = 8e14 if 20 <= after_s < 23 else 36_000.0
+        registers = {0x0034: struct.pack(">f", power_w).hex()}
+        ledger.take(frame("fan-1", other.profiles["fan-1"], registers, START + after_s * S))
+    (interval,) = closed_of(ledger, 70)
+
+    assert interval.quanta == round(36.0 * 60 / 3600 * QUANTA_PER_UNIT)
+    assert interval.measured_s == 56.0
+    assert [event.rule for event in ledger.books[FAN].events] == ["implausible", "glitch"]
 
 
 def test_what_fails_for_one_account_stops_no_other_of_its_device_and_is_told_once(

@@ -26,6 +26,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ),
     ("an increment of {value} cannot be booked", "增量 {value} 无法记入"),
     ("{more} more is above the rating: booked", "增量 {more} 超过额定值：已记入"),
+    ("{value} is above the rating: held", "{value} 超过额定值：暂不记入"),
+    ("{value} is above the rating: booked after all", "{value} 超过额定值：仍予记入"),
+    ("{value} is above the rating: discarded", "{value} 超过额定值：已舍弃"),
+    ("{value} is above the rating: booked", "{value} 超过额定值：已记入"),
     ("{last} -> {value} is too much: held", "{last} → {value} 增加过多：暂不记入"),
     (
         "readings go on from {value}, {rate} more per hour: booked after all",
