@@ -1,6 +1,7 @@
 """`energy-agent replace-meter` and `revise`: corrections, taken by the running agent or done at once without one."""
 
 import asyncio
+import errno
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -32,6 +33,8 @@ _PATIENCE_S = 30.0
 _LONG_S = 600.0
 """A revision of years takes its time."""
 _LOOK_S = 0.1
+_AS_AGENT, _ROOM = "run this as the user of the agent", "make room on the disk it lies on"
+_REMEDIES = {errno.EACCES: _AS_AGENT, errno.EPERM: _AS_AGENT, errno.ENOSPC: _ROOM, errno.EDQUOT: _ROOM}
 _WHEN_IT_BEGAN = "give the time at which the counter showed its first reading"
 
 
@@ -178,7 +181,8 @@ def hand_over(config: SiteConfig, request: Request, patience_s: float, *, as_jso
         if not running:
             asyncio.run(Agent(config).correct())
     except OSError as error:
-        raise CommandError(f"{store.parent}: {error.strerror}: run this as the user of the agent") from error
+        remedy = _REMEDIES.get(error.errno or 0, "check the disk it lies on")
+        raise CommandError(f"{store.parent}: {error.strerror}: {remedy}") from error
     except (StoreError, KeyFileError) as error:
         withdraw(store, name)
         raise CommandError(str(error)) from error

@@ -115,9 +115,14 @@ def _place(store: Path, what: str, name: str) -> Path:
 
 def _put(place: Path, content: Mapping[str, Any]) -> None:
     draft = place.with_suffix(".part")
-    draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
-    draft.chmod(0o644)  # whoever asks may be another user than the agent
-    draft.replace(place)
+    try:
+        draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        draft.chmod(0o644)  # whoever asks may be another user than the agent
+        draft.replace(place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            draft.unlink()  # of a full disk an empty one would stay
+        raise
 
 
 def _age(entry: os.DirEntry[str]) -> float:

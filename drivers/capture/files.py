@@ -42,6 +42,8 @@ _TORN = 4 << 20
 _FLAGS_FROM_END = 8
 _SHORTEST_PACKET = 20
 """Bytes of the body of a packet without data and options."""
+_MODE = 0o640
+"""Of every capture, compressed or not: what goes over the lines is for nobody else."""
 _REST_EVERY = 500
 NAMES_KEPT = 1000
 """Names of a run that are given to no other file: far more than it can make within a second."""
@@ -112,7 +114,7 @@ class CaptureFiles:
             if path.name in self.used or path.with_name(f"{path.name}.zst").exists():
                 continue
             try:
-                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
             except FileExistsError:
                 continue
             self.used.append(path.name)
@@ -152,7 +154,7 @@ class CaptureFiles:
             raise FileNotFoundError(errno.ENOENT, "its file was removed while it was written")
 
     def close(self) -> None:
-        """Close the open file; it then waits to be compressed."""
+        """Close the open file; it then waits to be compressed, if anything could be written to it."""
         current, self.current = self.current, None
         if current is None:
             return
@@ -160,7 +162,10 @@ class CaptureFiles:
             os.fsync(current.descriptor)
         finally:
             os.close(current.descriptor)
-            self.waiting.append(Finished(current.path, current.first_ns, current.last_ns, current.exchanges))
+            if current.size:
+                self.waiting.append(Finished(current.path, current.first_ns, current.last_ns, current.exchanges))
+            else:
+                current.path.unlink(missing_ok=True)
 
     def compress(self) -> Generator[Closed | None]:
         """Compress what waits, a small step each time; yield a file when it is done, else None."""
@@ -177,7 +182,7 @@ class CaptureFiles:
         part = finished.path.with_name(f"{finished.path.name}.zst.part")
         digest = hashlib.sha256()
         try:
-            with finished.path.open("rb") as source, part.open("wb") as sink:
+            with finished.path.open("rb") as source, open(part, "wb", opener=_for_group) as sink:
                 compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
                 pieces = compressor.compressobj(size=os.fstat(source.fileno()).st_size)
                 while piece := source.read(_STEP):
@@ -222,6 +227,10 @@ class CaptureFiles:
     def _measure(self) -> None:
         sizes = [path.stat().st_size for path in self._files()]
         self.count, self.bytes = len(sizes), sum(sizes)
+
+
+def _for_group(path: str, flags: int) -> int:
+    return os.open(path, flags, _MODE)
 
 
 def _left(path: Path) -> Finished | None:

@@ -1,6 +1,8 @@
 """`energy-agent output`: entries of people who know what was made."""
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 
 import orjson
@@ -77,3 +79,22 @@ def test_a_mistake_in_an_entry_is_one_line(
     told = capsys.readouterr().err
     assert text in told
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.EACCES, "Permission denied: run this as the user of the agent"),
+        (errno.ENOSPC, "No space left on device: make room on the disk it lies on"),
+        (errno.EIO, "Input/output error: check the disk it lies on"),
+    ],
+)
+def test_a_store_that_cannot_be_written_beside_is_told_with_what_helps(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, number: int, remedy: str
+) -> None:
+    def failing(*_: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("agent.commands.correct.ask", failing)
+    assert main(["output", str(config), "bricks", "1", *SHIFT, *SAID]) == 2
+    assert capsys.readouterr().err == f"{config.parent}: {remedy}\n"

@@ -1,6 +1,9 @@
+import errno
+from pathlib import Path
+
 import pytest
 
-from agent.corrections.request import Request, Revise, told
+from agent.corrections.request import Request, Revise, ask, told
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
 
@@ -41,3 +44,13 @@ NINE_NS = EIGHT_NS + 3600 * 10**9
 )
 def test_the_log_says_what_is_asked_for_in_words_of_the_commands(request_: Request, line: str) -> None:
     assert told(request_) == line
+
+
+def test_a_request_that_cannot_be_left_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_draft: Path, _mode: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "chmod", full)
+    with pytest.raises(OSError, match="No space left"):
+        ask(tmp_path / "store.db", Revise(0, 1, "", "reason", "author", ""))
+    assert list(tmp_path.iterdir()) == []

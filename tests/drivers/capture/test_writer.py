@@ -264,6 +264,39 @@ def test_a_file_that_loses_its_name_is_told_of_and_followed_by_another(
     assert captured(directory)[-1] == answered("hall", 100)
 
 
+def test_a_full_disk_leaves_no_empty_file_at_any_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[Path] = []
+
+    def full(files: CaptureFiles, _data: bytes) -> None:
+        assert files.current
+        tried.append(files.current.path)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("drivers.capture.writer._RETRY_S", 0.0)
+    monkeypatch.setattr(CaptureFiles, "write", full)
+    with writing(tmp_path) as writer:
+        for number in range(3):
+            writer.exchange(answered("hall", number))
+            writer.booked("hall", 0)
+            until(lambda: len(tried) > number)  # noqa: B023 - waited for at once
+            until(lambda: writer.status.trouble)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_captures_are_for_the_same_people_compressed_or_not(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with writing(tmp_path) as writer:
+            writer.exchange(answered("hall"))
+            writer.end()
+            until(lambda: writer.status.files)
+            assert {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {0o640}
+    finally:
+        os.umask(before)
+    (packed,) = tmp_path.iterdir()
+    assert (packed.suffix, packed.stat().st_mode & 0o777) == (".zst", 0o640)
+
+
 def test_a_directory_that_cannot_be_made_stops_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "file").write_text("here already")
     with writing(tmp_path / "file" / "captures") as writer:
