@@ -26,7 +26,8 @@ def parse_time(text: str, zone: ZoneInfo) -> int:
         moment = moment.replace(tzinfo=zone)
     found = round(moment.timestamp()) * NS_PER_S
     if abs(found) >= 1 << 63:
-        raise CommandError(f"'{text}' is too far away: the store holds times up to 2262-04-11")
+        bound = "up to 2262-04-11" if found > 0 else "from 1677-09-22 on"
+        raise CommandError(f"'{text}' is too far away: the store holds times {bound}")
     return found
 
 

@@ -27,8 +27,8 @@ from agent.corrections.amending import Amending
 from agent.corrections.check import refusal, unbookable
 from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
 from agent.ledger import Event, Ledger
-from agent.metering.amount import NS_PER_S, Declaration
-from agent.metering.declared import Late
+from agent.metering.amount import NS_PER_S, Declaration, Reading
+from agent.metering.declared import NEAR_NS, Late
 from agent.output.entering import Entries
 from agent.output.entry import Entry
 from agent.record import AGENT, end_of, rfc3339, start_of
@@ -154,7 +154,7 @@ class Corrections:
                 return f"taken: {amount} that were not known are booked as soon as their intervals are closed"
         objected = book.objection(declared)
         if objected is None:
-            return "taken: it is booked when the readings change as declared"
+            return _awaited(declared, book.source.last)
         change, why = objected
         since = rfc3339(change.last.time_ns if change.last else change.first.time_ns)
         return (
@@ -222,6 +222,20 @@ class Corrections:
         if late.declaration.id not in self._left:
             self._left.add(late.declaration.id)
             _log.error("what %s declared is not booked: %s", late.declaration.author, text)
+
+
+def _awaited(declared: Declaration, last: Reading | None) -> str:
+    """Return what a declaration waits for that explains nothing yet, and until when."""
+    at = rfc3339(declared.time_ns)
+    if declared.last is None:
+        if last is None:
+            return f"taken: it is booked with the first reading, if that is later than {at} and no less than declared"
+        return "taken, but it explains nothing: the account has begun, and not from this reading; it is never booked"
+    until_ns = declared.time_ns + NEAR_NS
+    step = f"the counter to go from {declared.last:.15g} or less to {declared.first:.15g} or more"
+    if last is not None and last.time_ns > until_ns:
+        return f"taken, but within a day of {at} nobody saw {step}: it is never booked"
+    return f"taken: it waits for {step} until {rfc3339(until_ns)} and is booked then; after that it never is"
 
 
 def fingerprint(config: SiteConfig, library: FactorLibrary) -> str:

@@ -63,5 +63,14 @@ def _misfit(entry: Entry, config: SiteConfig) -> str:
             near = " or ".join(f"{datetime.fromtimestamp(each // NS_PER_S, zone):%FT%T}" for each in (begin_ns, end_ns))
             return f"{option} lies within an interval of {length_s:g} s: give {near}"
     if entry.end_ns - entry.start_ns > MOST_INTERVALS * boundaries.length_ns:
-        return f"the period is longer than {MOST_INTERVALS * length_s / 86_400:g} days: enter it in parts"
+        return f"the period is longer than {_spelled(MOST_INTERVALS * round(length_s))}: enter it in parts"
     return ""
+
+
+def _spelled(seconds: int) -> str:
+    """Return a duration in days, hours, minutes and seconds."""
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "day" if days == 1 else "days"), (hours, "h"), (minutes, "min"), (rest, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count)

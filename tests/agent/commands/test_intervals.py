@@ -163,8 +163,14 @@ def test_the_end_of_a_period_does_not_belong_to_it(path: Path, capsys: pytest.Ca
     ("arguments", "said"),
     [
         (["--from", "yesterday", "--to", "2026-11-21"], "'yesterday' is no time: write one like"),
-        (["--from", "2026-11-20", "--to", "9999-12-31"], "'9999-12-31' is too far away"),
-        (["--from", "0001-01-01", "--to", "2026-11-21"], "'0001-01-01' is too far away"),
+        (
+            ["--from", "2026-11-20", "--to", "9999-12-31"],
+            "'9999-12-31' is too far away: the store holds times up to 2262-04-11",
+        ),
+        (
+            ["--from", "0001-01-01", "--to", "2026-11-21"],
+            "'0001-01-01' is too far away: the store holds times from 1677-09-22 on",
+        ),
         (["--from", "2026-11-20"], "--to"),
         ([*DAY, "--format", "xml"], "invalid choice: 'xml'"),
     ],

@@ -98,3 +98,14 @@ def test_a_store_that_cannot_be_written_beside_is_told_with_what_helps(
     monkeypatch.setattr("agent.commands.correct.ask", failing)
     assert main(["output", str(config), "bricks", "1", *SHIFT, *SAID]) == 2
     assert capsys.readouterr().err == f"{config.parent}: {remedy}\n"
+
+
+@pytest.mark.parametrize(("length", "longest"), [("10s", "8 h 16 min"), ("30s", "1 day 48 min"), ("1s", "49 min 36 s")])
+def test_how_long_a_period_may_be_is_told_in_hours_and_minutes(
+    config: Path, capsys: pytest.CaptureFixture[str], length: str, longest: str
+) -> None:
+    config.write_text(f'{config.read_text()}\n[interval]\nlength = "{length}"\n')
+
+    assert main(["output", str(config), "bricks", "1", "--from", "2025-11-20", "--to", "2025-11-22", *SAID]) == 2
+
+    assert f"the period is longer than {longest}: enter it in parts" in capsys.readouterr().err

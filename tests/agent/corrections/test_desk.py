@@ -193,7 +193,10 @@ async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_onc
         for second, counts in OLD:
             rooms.read(second, counts)
         await rooms.close(90)
-        assert (await rooms.asked(given))["text"].startswith("taken: it is booked when the readings change")
+        assert (await rooms.asked(given))["text"] == (
+            "taken: it waits for the counter to go from 505 or less to 0.2 or more until 2026-11-21T08:03:20.000000Z "
+            "and is booked then; after that it never is"
+        )
     async with office(config, 300) as rooms:
         step = rooms.ledger.books[ACCOUNT].account.resolution
         for second, counts in NEW:
@@ -203,6 +206,21 @@ async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_onc
         booked = total(await rooms.records())
 
     assert booked == round((300 + 200) * step + (505.0 - 50_300 * step) + (120 * step - 0.2), 6)
+
+
+async def test_a_declaration_that_can_explain_nothing_any_more_is_told_so(tmp_path: Path) -> None:
+    async with office(site(tmp_path)) as rooms:
+        ahead = await rooms.asked(declared(-60, None, 4000.0))
+        for second, counts in OLD:
+            rooms.read(second, counts)
+        begun = await rooms.asked(declared(-60, None, 9000.0))
+        old = await rooms.asked(declared(-200_000, 4000.0, 0.0))
+
+    assert ahead["text"].startswith(
+        "taken: it is booked with the first reading, if that is later than 2026-11-20T07:59"
+    )
+    assert begun["text"].startswith("taken, but it explains nothing: the account has begun")
+    assert old["text"].startswith("taken, but within a day of 2026-11-18T00:26:40.000000Z nobody saw the counter to go")
 
 
 async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount_and_evidence(tmp_path: Path) -> None:
