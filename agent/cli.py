@@ -6,6 +6,7 @@ import io
 import logging
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -49,7 +50,14 @@ _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 """What no file can be named by, whatever is done with it."""
 
 
+_NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[-+]?\d+)?|-inf(inity)?|-nan", re.IGNORECASE)
+
+
 class _Parser(argparse.ArgumentParser):
+    def _parse_optional(self, arg_string: str) -> Any:
+        # argparse knows -9000, and takes -9e3 for an option.
+        return None if _NEGATIVE.fullmatch(arg_string) else super()._parse_optional(arg_string)
+
     def error(self, message: str) -> NoReturn:
         say(f"{self.prog}: {message}: see '{self.prog} --help'")
         raise SystemExit(Exit.USAGE)

@@ -1,7 +1,7 @@
 """What the tables of a configuration say about each other: names that must exist, or must not stand twice."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from agent.carboncheck import check_carbon
@@ -118,7 +118,7 @@ def _load_profile(
 
 
 def _check_accounts(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Account | None]:
-    """Return each account by name; None for one that is wrong and has been reported."""
+    """Return each account by name; None for one that is wrong and has been reported, or whose device is."""
     devices = {device.name: device for device in parsed.entries("device", DeviceSection).values()}
     accounts: dict[str, Account | None] = {}
     for name, device in devices.items():
@@ -130,7 +130,18 @@ def _check_accounts(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str
             return added_account(section, device, profile)
 
         accounts[section.name] = _formed(parsed, "account", index, section.device, profiles, form)
-    return accounts
+    broken = tuple(f"{name}/" for name in parsed.names("device") - profiles.keys())
+    unknown = (text for text in _texts(parsed.document.data) if text.startswith(broken))
+    return {**dict.fromkeys(unknown), **dict.fromkeys(parsed.names("account")), **accounts}
+
+
+def _texts(data: object) -> Iterator[str]:
+    """Yield every text in a document."""
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _texts(each)
 
 
 def _check_outputs(parsed: Parsed, profiles: Mapping[str, Profile]) -> dict[str, Account | None]:

@@ -36,6 +36,8 @@ from agent.bundle.repacked import compression, differences
 from drivers.regular_file import open_regular
 
 _PIECE = 1 << 20
+_MAGIC, _MAGIC_AT = b"ustar", 257
+"""What every head of a member has, and where in it: POSIX.1-2017, pax, ustar interchange format."""
 _LARGEST_HEAD = 32 << 20
 """More than the list of a hundred thousand members takes."""
 
@@ -85,6 +87,8 @@ def inspect(path: Path) -> Inspection:
             begun = file.read(BLOCK)
             if compressed := compression(begun):
                 raise BundleError(f"{path}: is compressed ({compressed}): unpack that first, and give the .tar in it")
+            if not begun.startswith(SUMS.encode()) and not _holds_members(file):
+                raise BundleError(f"{path}: is no bundle, nor a configuration: give the .tar that `bundle` has written")
             if parse_header(begun) is None:
                 inspection.findings = [Finding(*each) for each in differences(path)]
             if not inspection.findings:
@@ -103,6 +107,15 @@ def is_bundle(path: Path) -> bool:
     except OSError:
         return False
     return begun.startswith(SUMS.encode()) or b"\0" in begun
+
+
+def _holds_members(file: BinaryIO) -> bool:
+    """Return whether anything in a file looks like the head of a member, be the first one damaged."""
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        if any(piece.startswith(_MAGIC, start + _MAGIC_AT) for start in range(0, len(piece), BLOCK)):
+            return True
+    return False
 
 
 def _look_through(file: BinaryIO, inspection: Inspection) -> None:

@@ -21,6 +21,13 @@ class Periods:
         return Periods(**{name: getattr(given, name) for name in Periods.__dataclass_fields__})
 
 
+def not_empty(text: str) -> str:
+    """Return a text that is one; raise ArgumentTypeError for none, as of a variable that a script forgot to set."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty: name something, or leave it out")
+    return text
+
+
 def add_decode(command: argparse.ArgumentParser) -> None:
     """Add what `decode` takes."""
     command.add_argument("inputs", nargs="+", metavar="URL | HEX", help="a line to read from, or registers in hex")
@@ -99,10 +106,10 @@ def add_intervals(command: argparse.ArgumentParser) -> None:
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
-    command.add_argument("--account", metavar="NAME", help="only this account")
+    command.add_argument("--account", type=not_empty, metavar="NAME", help="only this account")
     command.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
     every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
-    command.add_argument("--every", metavar="PERIOD", help=every)
+    command.add_argument("--every", type=not_empty, metavar="PERIOD", help=every)
     command.add_argument("--json", action="store_const", const="json", dest="format", help="same as --format json")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from agent.commands.arguments import add_said
+from agent.commands.arguments import add_said, not_empty
 from agent.commands.outcome import Exit
 
 Arguments = argparse.Namespace
@@ -128,7 +128,7 @@ def _add_revise(command: argparse.ArgumentParser) -> None:
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="end; not included")
-    command.add_argument("--account", metavar="A", help="only this account")
+    command.add_argument("--account", type=not_empty, metavar="A", help="only this account")
     command.add_argument(
         "--yes", action="count", default=0, help="answer one question with yes; give it twice for both"
     )

@@ -44,6 +44,9 @@ def ended(*arguments: str) -> int:
         ["demo", "--for", "-1"],
         ["demo", "--for", "nan"],
         ["demo", "--for", "inf"],
+        ["intervals", "site.toml", "--from", "a", "--to", "b", "--account", ""],
+        ["intervals", "site.toml", "--from", "a", "--to", "b", "--every", " "],
+        ["revise", "site.toml", "--from", "a", "--to", "b", "--account", "", "--reason", "r", "--author", "a"],
     ],
 )
 def test_wrong_usage_is_one_line_with_where_to_look_and_two(
@@ -228,6 +231,19 @@ def test_an_argument_that_is_no_text_is_one_line(arguments: list[str], capsys: p
     assert ended(*arguments) == 2
     said = "energy-agent: b'a\\xffb' is not UTF-8 text: type it in UTF-8: see 'energy-agent --help'\n"
     assert capsys.readouterr().err == said
+
+
+@pytest.mark.parametrize("amount", ["-9e12", "-.5E-3", "-1.", "-inf", "-NaN"])
+def test_a_number_below_zero_is_no_option_however_it_is_written(
+    amount: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    period = ["--from", "2025-11-20", "--to", "2025-11-21", "--reason", "r", "--author", "a"]
+    assert ended("output", "nowhere.toml", "lime", amount, *period) == 2
+    assert "nowhere.toml: cannot be read" in capsys.readouterr().err
+
+    given = ["main-meter/electricity", "--at", "2025-11-20", "--first", amount, "--reason", "r", "--author", "a"]
+    assert ended("replace-meter", "nowhere.toml", *given) == 2
+    assert f"'{amount}' is no reading: write what the meter shows" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["verify", "{}", "--captures", "{}"], ["verify", "{}"], ["check", "{}"]])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, SiteConfig, load_config
+from drivers.profile import profile_path
 
 GOOD = """[site]
 name = "hefei-works"
@@ -128,6 +129,47 @@ def test_a_name_that_does_not_fit_is_shown_with_the_nearest_one(
         text = GOOD.replace('name = "main-meter"', 'name = "boiler-1"')
 
     assert any(said in problem for problem in complaints(tmp_path, text)), complaints(tmp_path, text)
+
+
+USES = """
+[[green_power]]
+accounts = ["main-meter/electricity"]
+share = 0.5
+from = 2026-01-01
+to = 2027-01-01
+certificate = "GEC-1"
+contract = "2026/1"
+
+[[initial_reading]]
+account = "main-meter/electricity"
+time = 2026-01-01T00:00:00
+reading = 0
+author = "Li Wei"
+reason = "start"
+
+[[virtual]]
+name = "office/electricity"
+sum = ["main-meter/electricity"]
+
+[[budget]]
+name = "year"
+accounts = ["main-meter/electricity"]
+per = "year"
+energy_kwh = 1000
+"""
+
+
+def test_what_a_wrong_profile_would_have_counted_is_not_said_to_be_unknown_as_well(tmp_path: Path) -> None:
+    text = GOOD.replace('profile = "eastron/sdm630"', 'profile = "own.toml"') + USES
+    right = profile_path("eastron/sdm630").read_text(encoding="utf-8")
+    (tmp_path / "own.toml").write_text(right, encoding="utf-8")
+    load(tmp_path, text)
+
+    wrong = right.replace('from    = "active_energy_import"', 'from    = "active_energy_imprt"')
+    (tmp_path / "own.toml").write_text(wrong, encoding="utf-8")
+    told = complaints(tmp_path, text)
+    assert any("'active_energy_imprt' is no point of this file" in each for each in told)
+    assert not [each for each in told if "no account" in each]
 
 
 def test_a_missing_file_and_a_syntax_error_are_one_line_each(tmp_path: Path) -> None:

@@ -261,6 +261,20 @@ def test_a_capture_that_was_removed_meanwhile_is_said(tmp_path: Path) -> None:
         write_bundle(tmp_path / "bundle.tar", {"captures/gone.zst": tmp_path / "gone.zst"}, HEAD, KEY)
 
 
+@pytest.mark.parametrize("content", [bytes(range(256)) * 8, bytes(2000), b"\0"], ids=["binary", "zeros", "a byte"])
+def test_any_other_file_is_said_to_be_no_bundle(tmp_path: Path, content: bytes) -> None:
+    other = tmp_path / "other.bin"
+    other.write_bytes(content)
+    with pytest.raises(BundleError, match=r"other\.bin: is no bundle, nor a configuration: give the \.tar"):
+        inspect(other)
+
+
+def test_of_a_bundle_whose_beginning_is_lost_it_is_said_where_it_is_damaged(bundle: Path) -> None:
+    with bundle.open("r+b") as file:
+        file.write(bytes(512))
+    assert [each.place for each in inspect(bundle).findings] == ["head of SHA256SUMS (byte 0 to 511)"]
+
+
 def test_a_configuration_is_no_bundle(bundle: Path, tmp_path: Path) -> None:
     config = tmp_path / "site.toml"
     config.write_text("[site]\nname = 'hefei-works'\n", encoding="utf-8")
