@@ -109,6 +109,8 @@ class Overheard:
         for body in self._stage.close_due(self._now_ns) if self._stage else ():
             self._published.add(body)
             self.records.setdefault(body["account"], []).append(body)
+        for text in self._stage.unbooked() if self._stage else ():
+            self.report.remark(text)
 
 
 def _parts(exchange: Exchange, blocks: Iterable[Block]) -> Iterator[Exchange]:

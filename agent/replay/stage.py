@@ -161,6 +161,12 @@ class Stage:
             frame = reserved(frame, Quality.CLOCK_UNSYNCED)
         self.ledger.book(frame)  # the checks book nothing
 
+    def unbooked(self) -> Iterator[str]:
+        """Yield of each account what was wrong with readings that could not be booked since it was last asked."""
+        found = self.ledger.troubles.found
+        while found:
+            yield ": ".join(found.popitem())
+
     def _received(self, note: Received) -> None:
         self.ledger.receive(note.output, Reading.restored(note.reading))
 

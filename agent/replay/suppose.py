@@ -124,6 +124,8 @@ class Supposition:
             for body in self._stage.close_due(self._now_ns):
                 self._published.add(body)
                 _keep(self._supposed, body)
+            for text in self._stage.unbooked():
+                self.report.remark(text)
 
 
 def _keep(records: _Records, body: Body) -> None:

@@ -98,9 +98,8 @@ class Verifier:
 
     def _tell_troubles(self, stage: Stage) -> None:
         """Say of which account a reading could not be booked here either."""
-        while stage.ledger.troubles.found:
-            name, text = stage.ledger.troubles.found.popitem()
-            self.report.remark(f"{name}: {text} ({self._place})")
+        for text in stage.unbooked():
+            self.report.remark(f"{text} ({self._place})")
 
     def _doubt(self, device: str, why: str) -> None:
         """Take note that the books of a device's accounts (all, without a name) may not be the recorded ones."""

@@ -7,13 +7,15 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import orjson
 import pytest
 
 from agent.cli import main
 from agent.config import load_config
+from agent.metering.amount import Reading
+from agent.metering.counter import Counter
 from agent.replay.order import in_order
 from drivers.capture import Section, read_capture
 from drivers.endpoint import parse_endpoint
@@ -107,6 +109,20 @@ def test_another_configuration_shows_what_would_have_been(works: Works, capsys: 
     assert energy["recorded"] == pytest.approx(energy["supposed"], abs=1e-9)
     assert co2["supposed"] < 0.5 * co2["recorded"], "hydropower"
     assert rows["boiler-1/natural_gas", "co2_kg"]["difference"] == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_cannot_be_booked_is_named_also_where_something_is_supposed(
+    works: Works, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_: Counter, reading: Reading) -> NoReturn:
+        raise ValueError(f"no {reading.value:g}")
+
+    monkeypatch.setattr(Counter, "book", fails)
+    text = (works.folder / "site.toml").read_text(encoding="utf-8")
+    (works.folder / "other.toml").write_text(text.replace("CN-AH", "CN-SC"), encoding="utf-8")
+    replay(works, config="other.toml")
+
+    assert "note: main-meter/electricity: a reading cannot be booked: no " in capsys.readouterr().out
 
 
 def test_intervals_of_another_length_add_up_to_the_same(works: Works) -> None:
