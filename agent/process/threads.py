@@ -1,5 +1,6 @@
 """Threads for what can only be waited for, such as a name service that does not answer; the loop that uses them."""
 
+import asyncio
 import ipaddress
 import socket
 import threading
@@ -10,8 +11,11 @@ from typing import Any, ParamSpec, TypeVar
 
 import uvloop
 
+MOST_NAMES = 24
+"""Names asked for at a time. One may stay unanswered for half a minute, and the unit allows 64 tasks (`TasksMax=`)."""
 _Given = ParamSpec("_Given")
 _Result = TypeVar("_Result")
+_Question = tuple[Any, ...]
 
 
 class LooseThreads(ThreadPoolExecutor):
@@ -51,11 +55,31 @@ class Loop(uvloop.Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.set_default_executor(LooseThreads())
+        self._threads = LooseThreads()
+        self.set_default_executor(self._threads)
+        self._asked: dict[_Question, asyncio.Future[list[Any]]] = {}
+        """Names nobody has answered yet, whoever still waits for them."""
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> list[Any]:
-        """Do what `socket.getaddrinfo` does, in a thread."""
-        return await self.run_in_executor(None, partial(socket.getaddrinfo, host, port, **hints))
+        """Do what `socket.getaddrinfo` does, in a thread; who asks the same meanwhile gets the same answer.
+
+        Raises socket.gaierror, too, while `MOST_NAMES` wait for an answer.
+        """
+        question = (host, port, *sorted(hints.items()))
+        asked = self._asked.get(question)
+        if asked is None:
+            if len(self._asked) >= MOST_NAMES:
+                raise socket.gaierror(socket.EAI_AGAIN, f"{MOST_NAMES} other names wait for the name server")
+            asking = self._threads.submit(partial(socket.getaddrinfo, host, port, **hints))
+            asked = asyncio.wrap_future(asking, loop=self)
+            asked.add_done_callback(partial(self._answered, question))
+            self._asked[question] = asked
+        return await asyncio.shield(asked)
+
+    def _answered(self, question: _Question, asked: asyncio.Future[list[Any]]) -> None:
+        del self._asked[question]
+        if not asked.cancelled():
+            asked.exception()  # it is known, even if nobody waits for it any more
 
     async def create_connection(self, protocol_factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
         """Connect as every loop does, to the first address of a name that lets itself be connected to."""

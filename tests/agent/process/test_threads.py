@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from agent.process.threads import Loop, LooseThreads
+from agent.process.threads import MOST_NAMES, Loop, LooseThreads
 from tests.servers import free_port
 
 
@@ -63,3 +63,37 @@ def test_a_name_where_nobody_listens_is_refused_as_an_address_is() -> None:
 
 async def _connect(host: str, port: int) -> None:
     await asyncio.open_connection(host, port)
+
+
+def test_names_that_nobody_answers_take_few_threads_and_those_asked_for_twice_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+    asked: list[str] = []
+
+    def resolve(host: str, port: int, **_: int) -> list[object]:
+        asked.append(host)
+        answered.wait()
+        return [(socket.AF_INET, 1, 6, "", ("127.0.0.1", port))]
+
+    async def program() -> tuple[int, int, list[object]]:
+        loop = asyncio.get_running_loop()
+        names = [f"plc-{number}" for number in range(100)] + ["plc-0"] * 50
+        waiting = [asyncio.ensure_future(loop.getaddrinfo(name, 502)) for name in names]
+        given_up = asyncio.ensure_future(asyncio.wait_for(loop.getaddrinfo("plc-1", 502), 0.01))
+        refused, _ = await asyncio.wait(waiting, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([given_up])
+        answered.set()
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(given_up.exception(), TimeoutError)
+        later = await loop.getaddrinfo("plc-99", 502)
+        return len(refused), sum(not isinstance(each, Exception) for each in found), [later, found[99]]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        refused, found, (later, refusal) = runner.run(program())
+
+    assert len(asked) == MOST_NAMES + 1
+    assert (refused, found) == (100 - MOST_NAMES, MOST_NAMES + 50)
+    assert isinstance(refusal, socket.gaierror)
+    assert later == [(socket.AF_INET, 1, 6, "", ("127.0.0.1", 502))]
