@@ -60,7 +60,8 @@ async def keep_settled(changed: asyncio.Event) -> None:
         await asyncio.sleep(_SETTLED_AFTER_S)
         settle()
         while not changed.is_set():
-            await asyncio.to_thread(give_back)
+            with contextlib.suppress(RuntimeError):  # no thread can be had now: the next time will do
+                await asyncio.to_thread(give_back)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(changed.wait(), _GIVEN_BACK_EVERY_S)
         gc.unfreeze()

@@ -64,6 +64,27 @@ async def test_what_is_free_is_given_back_again_and_again(monkeypatch: pytest.Mo
     await asyncio.wait([task])
 
 
+async def test_where_no_thread_can_be_had_nothing_is_given_back_and_nothing_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused: list[str] = []
+
+    async def no_thread(_: Callable[[], None]) -> None:
+        refused.append("can't start new thread")
+        raise RuntimeError(refused[0])
+
+    monkeypatch.setattr(memory, "_SETTLED_AFTER_S", 0.01)
+    monkeypatch.setattr(memory, "_GIVEN_BACK_EVERY_S", 0.01)
+    monkeypatch.setattr(asyncio, "to_thread", no_thread)
+    task = asyncio.create_task(memory.keep_settled(asyncio.Event()))
+
+    await until(lambda: len(refused) > 3 or task.done())
+
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+
+
 def test_free_pages_between_those_in_use_go_back_to_the_system() -> None:
     program = """if True:
         from pathlib import Path
