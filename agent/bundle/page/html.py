@@ -28,6 +28,7 @@ td { border-bottom: 0.4pt solid #ccd5d8; padding: 1mm 1.6mm; vertical-align: top
 .w { white-space: nowrap; }
 tbody tr.sum td { border-top: 1pt solid #7d99a3; font-weight: 600; }
 .n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+th.n { white-space: normal; }
 dl { display: grid; grid-template-columns: minmax(0, max-content) minmax(60%, 1fr); gap: 0.8mm 5mm; margin: 2mm 0; }
 dt { color: #4a5b61; } dd { margin: 0; overflow-wrap: anywhere; }
 code, pre { font: 8.2pt/1.4 "DejaVu Sans Mono", "Noto Sans Mono", Consolas, monospace; overflow-wrap: anywhere; }
