@@ -118,10 +118,12 @@ class Duties:
     async def _stored_rows(self) -> dict[int, bytes]:
         try:
             ledger, now_ns = self._ledger, self._keeper.now_ns()
-            return await asyncio.to_thread(lambda: ledger.needed(self._store.rows(), now_ns))
+            rows = await asyncio.to_thread(lambda: ledger.needed(self._store.rows(), now_ns))
         except StoreError as error:
             _log.error("%s; the rolling windows begin anew", error)
             return {}
+        # Windows of a reload that came meanwhile need others.
+        return rows if ledger is self._ledger else await self._stored_rows()
 
     async def _book_what_waits(self) -> None:
         """Book what has waited for the time to be known, with the ticks of its time."""
