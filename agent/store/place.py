@@ -52,8 +52,8 @@ def made(path: Path) -> Path:
     missing = True
     try:
         place = path.resolve()
-        if place.is_dir():
-            raise StoreError(f"{path}: is a folder: name a file in it as [store] path")
+        expect_file(place, path)
+        expect_file(lock_of(place), lock_of(path))
         missing = not place.parent.exists()
         place.parent.mkdir(parents=True, exist_ok=True)
     except RuntimeError as error:  # what Python 3.11 makes of a circle of symbolic links
@@ -63,6 +63,14 @@ def made(path: Path) -> Path:
             raise StoreError(f"{path}: {error.strerror}: check the path and its rights") from error
         raise
     return place
+
+
+def expect_file(place: Path, path: Path) -> None:
+    """Raise StoreError, which names `path`, where a place holds something else than a file."""
+    if place.is_dir():
+        raise StoreError(f"{path}: is a folder: name a file in it as [store] path")
+    if place.exists() and not place.is_file():  # to open a pipe would wait for ever
+        raise StoreError(f"{path}: is no regular file: name another one as [store] path")
 
 
 def inode(path: Path) -> tuple[int, int] | None:

@@ -11,6 +11,7 @@ from agent.record import INTERVAL, Record
 from agent.store.dead_letter import DeadLetter, count_refused, select_refused
 from agent.store.inventory import dropped_by
 from agent.store.journal import of_account
+from agent.store.place import expect_file
 from agent.store.schema import (
     APPLICATION_ID,
     SCHEMA_VERSION,
@@ -111,8 +112,7 @@ def _oldest(connection: sqlite3.Connection, lane: Lane, settled: Settled) -> lis
 def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:
     if not path.exists():
         raise StoreError(f"{path}: there is no store yet: start the agent first, or check [store] path")
-    if path.is_dir():
-        raise StoreError(f"{path}: is a folder: name a file in it as [store] path")
+    expect_file(path, path)
     path = path.resolve()  # the log is beside the file itself
     # A closed store has no log, and where its folder may not be written only `immutable` opens it.
     quiet = not path.with_name(path.name + "-wal").exists()

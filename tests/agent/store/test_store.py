@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 import random
 import sqlite3
 from functools import partial
@@ -257,9 +258,11 @@ async def test_a_second_agent_is_kept_out(tmp_path: Path) -> None:
     ("prepare", "message"),
     [
         (lambda path: path.mkdir(), "is a folder: name a file"),
+        (os.mkfifo, "is no regular file: name another"),
+        (lambda path: os.mkfifo(f"{path}.lock"), "is no regular file: name another"),
         (lambda path: path.parent.joinpath("file").write_text("x"), "rights|Not a directory"),
     ],
-    ids=["a folder", "a folder that is a file"],
+    ids=["a folder", "a pipe", "a pipe for a lock", "a folder that is a file"],
 )
 async def test_an_unusable_path_is_one_clear_line(tmp_path: Path, prepare: object, message: str) -> None:
     assert callable(prepare)
@@ -270,6 +273,13 @@ async def test_an_unusable_path_is_one_clear_line(tmp_path: Path, prepare: objec
         await Store(path, max_size=1 << 20, commit_every_s=1, sinks=()).open()
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pipe_is_not_waited_at_to_read_records_either(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "store.db")
+
+    with pytest.raises(StoreError, match="is no regular file"):
+        read_intervals(tmp_path / "store.db", 0, 1)
 
 
 async def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
