@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 from agent.polling import learning
+from drivers.value import travelling
 
 Body = dict[str, Any]
 
@@ -77,6 +78,7 @@ class Learned:
     max_registers: int | None
 
 
+@travelling
 @dataclass(frozen=True, slots=True)
 class Polled:
     """A poll gave a frame of which the mark at its last exchange cannot say all.

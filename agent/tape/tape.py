@@ -107,31 +107,31 @@ class WritingTape(Tape):
 
     def exchange(self, exchange: Exchange) -> None:
         """Capture an exchange, and count it within its poll."""
-        if self._capture.writer is None:
-            return
-        self._write(lambda writer: writer.exchange(exchange))
-        unit, poll, count = self._polls.get(exchange.line, (0, 0, 0))
-        same = (unit, poll) == (exchange.unit, exchange.poll)
-        self._polls[exchange.line] = (exchange.unit, exchange.poll, count + 1 if same else 1)
-
-    def _write(self, what: Callable[[CaptureWriter], None]) -> None:
-        """Write something if anything is captured; a mistake of ours there must cost no line its poll."""
-        if self._capture.writer is None:
+        writer = self._capture.writer
+        if writer is None:
             return
         try:
-            what(self._capture.writer)
-        except Exception:  # noqa: BLE001  # whatever it is, a replay shows what is missing
-            if not self._failed:
-                self._failed = True
-                _log.exception("the capture is not complete: something cannot be written")
+            writer.exchange(exchange)
+        except Exception:  # noqa: BLE001  # see _fail
+            self._fail()
+        line, unit, poll, before = exchange.line, exchange.unit, exchange.poll, self._polls.get(exchange.line)
+        same = before is not None and before[0] == unit and before[1] == poll
+        self._polls[line] = (unit, poll, before[2] + 1 if before is not None and same else 1)
+
+    def _fail(self) -> None:
+        """Tell once of a mistake of ours: it must cost no line its poll, and a replay shows what is missing."""
+        if not self._failed:
+            self._failed = True
+            _log.exception("the capture is not complete: something cannot be written")
 
     def polled(self, line: str, cadence: Cadence, results: Results) -> None:
         """Keep what a poll gave until it is booked; what the exchanges alone cannot say is written out."""
         if self._capture.writer is None:
             return
-        device = cadence.device
-        found = [result if isinstance(result, Exchange) else result.exchange for result in results.values()]
-        counted = len({id(exchange) for exchange in found if exchange is not None})
+        device, counted = cadence.device, len(results)
+        if any(not isinstance(result, Exchange) for result in results.values()):
+            found = [result if isinstance(result, Exchange) else result.exchange for result in results.values()]
+            counted = len({id(exchange) for exchange in found if exchange is not None})
         plain = self._polls.get(line) == (device.unit, device.polls, counted)
         self._gave = Polled(line, device.unit, cadence.index, None, None if plain else _asked(results), False)
 
@@ -142,10 +142,14 @@ class WritingTape(Tape):
     def booked(self, time_ns: int | None) -> None:
         """Write of the poll kept last that it gave a frame: by a mark where that says all."""
         gave, self._gave = self._gave, None
-        if gave is None or self._capture.writer is None:
+        writer = self._capture.writer
+        if gave is None or writer is None:
             return
         if time_ns is None and gave.asked is None and not gave.stranger:
-            self._write(lambda writer: writer.booked(gave.line, gave.cadence))
+            try:
+                writer.booked(gave.line, gave.cadence)
+            except Exception:  # noqa: BLE001  # see _fail
+                self._fail()
         else:
             self.note(Polled(gave.line, gave.unit, gave.cadence, time_ns, gave.asked, gave.stranger))
 
@@ -157,7 +161,13 @@ class WritingTape(Tape):
 
     def note(self, noted: Noted) -> None:
         """Write a note."""
-        self._write(lambda writer: writer.note(self._made(noted)))
+        writer = self._capture.writer
+        if writer is None:
+            return
+        try:
+            writer.note(self._made(noted))
+        except Exception:  # noqa: BLE001  # see _fail
+            self._fail()
 
     def _made(self, noted: Noted) -> Note:
         return Note(noted.kind, *self._now(), body_of(noted))
