@@ -65,6 +65,8 @@ def cuts(count: int, reach: Reach, size: Size) -> tuple[int, ...]:
                 longer = _extended(way, cut, most - cut, size)
                 found[longer.key] = min(found.get(longer.key, longer), longer, key=_cost)
         ways = sorted(found.values(), key=_cost)[:_KEPT]
+        if not ways:  # of points that overlap, one that begins later may reach less far
+            return tuple(furthest)
     return min((_closed(way, size) for way in ways), key=_cost).cuts
 
 
@@ -72,10 +74,8 @@ def _nearest(furthest: list[int], reach: Reach) -> list[int]:
     """Return how early each cut may lie so that as few requests as before still reach the end."""
     nearest = [furthest[-1]]
     for cut in reversed(furthest[:-1]):
-        place = cut
-        while place > max(0, cut - _LOOK_BACK) and reach(place - 1) >= nearest[-1]:
-            place -= 1
-        nearest.append(place)
+        places = range(max(0, cut - _LOOK_BACK), cut)
+        nearest.append(next((place for place in places if reach(place) >= nearest[-1]), cut))
     return nearest[::-1]
 
 

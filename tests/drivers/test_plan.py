@@ -229,6 +229,15 @@ def test_no_plan_of_as_few_requests_has_fewer_equal_neighbours(case: tuple[Profi
     assert equal_neighbours([item.block.count for item in planned]) == min(map(equal_neighbours, found))
 
 
+def test_a_cut_before_a_point_that_lies_within_another_one_is_found() -> None:
+    places = [(0, 2), (9, 1), (11, 3), (12, 1), (15, 2)]
+    points = [point(f"p{address}", address, length) for address, length in places]
+
+    planned = blocks(plan(profile(points, max_registers=6, max_gap=1), every_s=1))
+
+    assert planned == [(3, 0, 2), (3, 9, 1), (3, 11, 6)]
+
+
 def test_a_large_device_of_blocks_that_are_nearly_full_is_planned_too() -> None:
     points = [point(f"p{at}", at) for at in range(2400)]
     planned = plan(profile(points, max_registers=121), every_s=1)
