@@ -42,10 +42,11 @@ async def everything(store: Store, sink: str = "mqtt") -> list[Record]:
     return taken
 
 
-class FullDisk:
-    """Makes commits fail as a full disk does, for as long as it is full."""
+class FailingDisk:
+    """Makes commits fail as a full disk does, or one that says something else, until it is mended."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, says: str = "database or disk is full") -> None:
+        self._says = says
         database = store._writer._upkeep.database
         assert database
         self._database = database
@@ -53,8 +54,8 @@ class FullDisk:
         self._database.commit = self._fail  # type: ignore[assignment]
 
     def _fail(self, *_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        raise sqlite3.OperationalError(self._says)
 
-    def empty(self, store: Store) -> None:
+    def mend(self, store: Store) -> None:
         self._database.commit = self._commit  # type: ignore[method-assign]
         store._writer._upkeep.retry_ns = time.monotonic_ns()

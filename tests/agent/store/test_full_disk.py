@@ -7,13 +7,13 @@ import pytest
 
 from agent.store import StoreError
 from agent.store.sizes import queue_bytes
-from tests.agent.store.stores import FullDisk, everything, interval, opened, telemetry
+from tests.agent.store.stores import FailingDisk, everything, interval, opened, telemetry
 
 
 async def test_a_full_disk_degrades_to_live_only_and_recovers_by_itself(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=60) as store:
         before = telemetry(store, 2)
-        disk = FullDisk(store)
+        disk = FailingDisk(store)
         with pytest.raises(StoreError, match="disk is full"):
             await store.flush()
         live = telemetry(store, 3)
@@ -26,7 +26,7 @@ async def test_a_full_disk_degrades_to_live_only_and_recovers_by_itself(tmp_path
         await store.acknowledge("mqtt", live[2].seq)
         assert await store.peek("mqtt", 10) == []
 
-        disk.empty(store)
+        disk.mend(store)
         await store.flush()
         assert store.status().degraded == ""
         assert await everything(store) == [*before, closed]
@@ -34,13 +34,13 @@ async def test_a_full_disk_degrades_to_live_only_and_recovers_by_itself(tmp_path
 
 async def test_live_records_have_an_epoch_of_their_own(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=60) as store:
-        disk = FullDisk(store)
+        disk = FailingDisk(store)
         telemetry(store, 1)
         with pytest.raises(StoreError):
             await store.flush()
         live = orjson.loads(telemetry(store, 1)[0].payload)["epoch"]
         booked = orjson.loads(interval(store, 0).payload)["epoch"]
-        disk.empty(store)
+        disk.mend(store)
         await store.flush()
         after = orjson.loads(telemetry(store, 1)[0].payload)["epoch"]
 
@@ -50,14 +50,14 @@ async def test_live_records_have_an_epoch_of_their_own(tmp_path: Path) -> None:
 
 async def test_what_every_sink_got_live_needs_no_disk(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", sinks=("mqtt", "influx"), commit_every_s=60) as store:
-        disk = FullDisk(store)
+        disk = FailingDisk(store)
         telemetry(store, 1)
         with pytest.raises(StoreError):
             await store.flush()
         for sink in ("mqtt", "influx"):
             telemetry(store, 0 if sink == "influx" else 5)
             assert [record.seq for record in await everything(store, sink)] == [2, 3, 4, 5, 6]
-        disk.empty(store)
+        disk.mend(store)
         await store.flush()
 
         assert [record.seq for record in await everything(store)] == [1]
@@ -65,12 +65,12 @@ async def test_what_every_sink_got_live_needs_no_disk(tmp_path: Path) -> None:
 
 async def test_memory_is_bounded_while_the_disk_is_full_and_the_loss_is_told(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", max_size=1 << 20, commit_every_s=60) as store:
-        disk = FullDisk(store)
+        disk = FailingDisk(store)
         interval(store, 0)
         telemetry(store, 5000, 200)
 
         assert store._writer.backlog._queue.bytes <= queue_bytes(1 << 20)
-        disk.empty(store)
+        disk.mend(store)
         await store.flush()
         await store.flush()
         kept = await everything(store)
@@ -87,6 +87,6 @@ async def test_closing_with_a_full_disk_ends_and_says_what_is_lost(
 ) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=60) as store:
         telemetry(store, 2)
-        FullDisk(store)
+        FailingDisk(store)
 
     assert "what was not committed is lost" in caplog.text

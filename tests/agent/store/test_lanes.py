@@ -133,27 +133,10 @@ async def test_alarms_outlive_values_in_a_full_store(tmp_path: Path) -> None:
         assert store.status().dropped_for == {"store full": sum(store.status().dropped.values())}
 
 
-class ReadOnlyDisk:
-    """Makes commits fail for as long as it lasts."""
-
-    def __init__(self, store: Store) -> None:
-        database = store._writer._upkeep.database
-        assert database
-        self._database = database
-        self._commit = self._database.commit
-        self._database.commit = self._fail  # type: ignore[assignment]
-
-    def _fail(self, *_: object) -> None:
-        raise sqlite3.OperationalError("attempt to write a readonly database")
-
-    def mend(self) -> None:
-        self._database.commit = self._commit  # type: ignore[method-assign]
-
-
 async def test_without_a_disk_fresh_records_and_alarms_pass_what_is_in_the_file(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
         await append(store, 10)
-        disk = ReadOnlyDisk(store)
+        disk = stores.FailingDisk(store, "attempt to write a readonly database")
         store.append("event", "agent", _NOW, {})
         with pytest.raises(StoreError, match="readonly"):
             await store.flush()
@@ -162,7 +145,7 @@ async def test_without_a_disk_fresh_records_and_alarms_pass_what_is_in_the_file(
         assert await take(store, 10, lane=Lane.URGENT) == [live[1].seq]
         assert await take(store, 10, after=store.committed_seq) == [live[0].seq, live[2].seq]
         assert await take(store, 10) == list(range(1, 11))
-        disk.mend()
+        disk.mend(store)
         await store.flush()
         assert await take(store, 10) == [11]
         assert await take(store, 10) == []

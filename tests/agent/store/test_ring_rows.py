@@ -7,7 +7,7 @@ import pytest
 
 from agent.store import StoreError
 from agent.store.sizes import queue_bytes
-from tests.agent.store.stores import NOW, FullDisk, opened, telemetry
+from tests.agent.store.stores import NOW, FailingDisk, opened, telemetry
 
 
 async def test_rows_of_the_ring_come_back_in_the_order_of_their_times(tmp_path: Path) -> None:
@@ -73,14 +73,14 @@ async def test_rows_take_no_more_than_their_part_of_the_file_and_leave_the_rest_
 
 async def test_rows_that_wait_for_the_disk_are_bounded_and_the_newest_stays(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", max_size=1 << 20, commit_every_s=600) as store:
-        disk = FullDisk(store)
+        disk = FailingDisk(store)
         for number in range(100):
             store.save_row(NOW + number, bytes(8000))
             if number == 50:
                 with pytest.raises(StoreError):
                     await store.flush()
         waiting = sum(map(len, store._writer.backlog._queue.rows.values()))
-        disk.empty(store)
+        disk.mend(store)
         await store.flush()
 
         assert waiting <= queue_bytes(1 << 20) // 8
