@@ -11,10 +11,11 @@ from agent.audit.documents import Documents
 from agent.audit.finding import Finding
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
-from agent.audit.verify import Chain, decoded, kind_of
+from agent.audit.verify import Chain, decoded, kind_of, time_of
 from agent.bundle.form import BundleError
 from agent.bundle.places import CapturePlaces, capture_places
 from agent.bundle.recomputed import Recomputed, recompute
+from agent.bundle.rollups import judge_rollups_of_store
 from agent.bundle.stamped import judge_stamps
 from agent.bundle.verdict import Verdict
 from agent.config import SiteConfig
@@ -44,7 +45,7 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
     Raises StoreError when there is none to read, BundleError when the seals that are trusted are of another site,
     OSError without room for what is made again.
     """
-    verdict, evidence, damaged = Verdict(), list[Body](), list[int]()
+    verdict, evidence, damaged, days = Verdict(), list[Body](), list[int](), set[str]()
     store = config.resolve(config.store.path)
     chain, stamps = Chain(trusted), Stamps()
     head = read_head(store)
@@ -55,6 +56,8 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
             stamps.take(body)
             if kind_of(body) == EVIDENCE:
                 evidence.append(body)
+            elif kind_of(body) == INTERVAL:
+                days.add(time_of(body).partition("T")[0])
         whole = whole or (body is not None and body["hash"] == head)
     report = chain.end()
     if report.foreign:
@@ -71,6 +74,7 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
     _judge_documents(verdict, evidence, documents)
     places = capture_places(config, evidence, documents, moved)
     _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], places)
+    judge_rollups_of_store(verdict, store, evidence, documents.folder, report, days)
     _judge_readings(verdict, store, places, documents.folder, report)
     return verdict
 

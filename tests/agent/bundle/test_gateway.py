@@ -18,11 +18,15 @@ from agent.audit.public_key import public_text
 from agent.audit.trusted import Trusted
 from agent.bundle.gateway import CAPTURES, CHAIN, DOCUMENTS, OUTSIDE, READINGS, SEALS, verify_gateway
 from agent.bundle.inspect import inspect
+from agent.bundle.rollups import SUMS
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify
 from agent.cli import main
 from agent.config import SiteConfig, load_config
-from agent.record import Record
+from agent.metering.amount import NS_PER_S
+from agent.record import Record, end_of, start_of
+from agent.rollup.periods import Span
+from agent.rollup.total import Part, Sum, rollup_body
 from agent.service import Agent
 from agent.store import read_chained, record_hash
 from agent.store.schema import read_inventory, to_row, write_inventory
@@ -36,6 +40,8 @@ from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
 
 pytestmark = pytest.mark.integration
+
+HOUR_NS = 3600 * NS_PER_S
 
 
 async def ran(folder: Path) -> SiteConfig:
@@ -135,6 +141,54 @@ def test_a_record_changed_on_the_disk_is_the_first_that_is_named(works: Path) ->
     assert name == CHAIN
     assert text.startswith(f"record {following} ")
     assert f"does not follow record {seq}" in text
+
+
+def with_rollup(works: Path, **changed: object) -> int:
+    """Add to the store what an hour comes to, with figures changed; return its number."""
+    records = chain(works)
+    bodies = [orjson.loads(record.payload) for record in records if record.kind == "interval"]
+    hour_ns = start_of(bodies[0]) // HOUR_NS * HOUR_NS
+    together = Sum()
+    for body in bodies:
+        if body["account"] == bodies[0]["account"] and start_of(body) < hour_ns + HOUR_NS:
+            together.add(Part.of(body, end_of(body)))
+    head = {key: bodies[0][key] for key in ("site", "area", "device", "account")}
+    body = rollup_body(head, Span("hour", "", hour_ns, hour_ns + HOUR_NS), together.total, 4)
+    seq = records[-1].seq + 1
+    payload = orjson.dumps({**body, "revision": 0, "seq": seq, **changed})
+    with closing(sqlite3.connect(works / "data" / "store.db", isolation_level=None)) as connection:
+        made = Record(seq, "rollup", "hall/motor-1", hour_ns, payload)
+        connection.execute("INSERT INTO interval_record VALUES (?, ?, ?, ?, ?, ?)", to_row(made))
+    return seq
+
+
+def test_what_was_added_up_follows_from_the_intervals(works: Path) -> None:
+    with_rollup(works)
+    verdict = judged(works)
+
+    assert verdict.right, verdict.checks
+    (found,) = [each for each in verdict.checks if each.name == SUMS]
+    assert (found.state, found.text) == (State.HOLDS, "1 hours, shifts, days and months follow from the records")
+
+
+def test_an_hour_that_says_otherwise_than_its_intervals_is_named(works: Path) -> None:
+    seq = with_rollup(works, amount=4711.0)
+    name, text = first(judged(works))
+
+    assert name == SUMS
+    assert text.startswith(f"{works / 'data' / 'store.db'}: motor-1/electricity, hour ")
+    assert f"number {seq}: amount is 4711.0, its records come to " in text
+
+
+def test_an_hour_of_records_that_are_not_here_cannot_be_told(works: Path) -> None:
+    other = {"from_seq": 1, "to_seq": 2, "hash": "sha256:" + "1" * 64}
+    with_rollup(works, amount=4711.0, source=other)
+    verdict = judged(works)
+
+    assert verdict.right, verdict.checks
+    (found,) = [each for each in verdict.checks if each.name == SUMS]
+    assert found.state is State.UNCHECKED
+    assert found.text.startswith("1 of them: made of records that are not in force here")
 
 
 def test_a_flipped_bit_in_the_file_is_damage_of_that_record(works: Path) -> None:
