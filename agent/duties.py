@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from agent.alarms.desk import AlarmDesk
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
 from agent.capturing import Capturing
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.liveness import LastDone
 from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment

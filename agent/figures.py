@@ -6,11 +6,11 @@ A source that fails is logged once, until it works again, and never takes the ot
 import logging
 from collections.abc import Iterator, Sequence
 
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.equipment.source import Equipment
 from agent.figure import Figure, FigureSource
 from agent.latest import LatestOf
-from agent.ledger import Ledger
 from agent.rollup.balance_figures import Balances
 from agent.rollup.tree import balances_of
 from agent.tariff.figures import TariffFigures

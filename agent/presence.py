@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from agent import __version__, bodies
+from agent import __version__
 from agent.board import Board
+from agent.books import bodies
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.plant import Account
 from agent.record import as_json, rfc3339
 from agent.timekeeping import Timekeeper

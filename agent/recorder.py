@@ -13,15 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from agent import bodies
 from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
+from agent.books import bodies
+from agent.books.ledger import Ledger, WindowFigures
+from agent.books.weights import weight_over
 from agent.config import SiteConfig
 from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
 from agent.latest import Latest, ManyBodies
-from agent.ledger import Ledger, WindowFigures
 from agent.polling.doubt import reserved
 from agent.polling.polled import Cadence, Condition, PolledDevice
 from agent.record import AGENT, as_json, event_body, rfc3339
@@ -31,7 +32,6 @@ from agent.scribe import Scribe
 from agent.timekeeping.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
 from agent.warning.desk import Warnings
-from agent.weights import weight_over
 from drivers.reading import Frame, Quality
 
 _NS = 1_000_000_000

@@ -21,16 +21,17 @@ from agent.alarms.desk import ALARMS, AlarmDesk
 from agent.api.door import Door
 from agent.audit.auditor import Auditor
 from agent.board import Board
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.conversions import library_of
+from agent.books.ledger import Ledger
+from agent.books.taking_up import take_up
 from agent.capturing import Capturing
 from agent.config import SiteConfig
-from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.delivery.build import delivered, end_alarms_of_others, forwarders
 from agent.delivery.forward import Forwarder
 from agent.duties import Duties
 from agent.intensity.publishing import Intensities
-from agent.ledger import Ledger
 from agent.output.listening import Listener
 from agent.polling.build import line_pollers
 from agent.polling.poller import LinePoller
@@ -45,7 +46,6 @@ from agent.scribe import Scribe
 from agent.sections import LineSection
 from agent.state.whole import whole
 from agent.store import Store, StoreError
-from agent.taking_up import take_up
 from agent.tape import WritingTape
 from agent.tape.opening import books_of
 from agent.timekeeping.clock import boot_id, timekeeper

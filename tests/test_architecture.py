@@ -24,6 +24,36 @@ PROOFS = {"agent.audit": 0, "agent.replay": 0, "agent.bundle": 1}
 """The rooms that prove what the others have done, on their way up: none sees one of its own rank or above."""
 SEES_PROOFS = ("agent.commands", "agent.state", SEES_EVERYTHING)
 """Who may ask them besides: commands, and what tells the state of the whole agent."""
+BOOKS_STAND_ON = (
+    "agent.books",
+    "agent.metering",
+    "agent.carbon",
+    "agent.tariff",
+    "agent.plant",
+    "agent.condition",
+    "agent.config",
+    "agent.own_factors",
+    "agent.sections",
+    "agent.measure",
+    "agent.figure",
+    "agent.record",
+    "agent.saved",
+    "agent.tape",
+    "agent.store.FOUND",
+)
+"""All of the agent that the books may need: what is measured, what is configured, and how it is written down."""
+WITHOUT_BOOKS = (
+    "agent.alarms",
+    "agent.api",
+    "agent.commissioning",
+    "agent.config",
+    "agent.delivery",
+    "agent.sections",
+    "agent.sinks",
+    "agent.store",
+    "agent.timekeeping",
+)
+"""Who carries, keeps or is told what the books say, and those they stand on."""
 READING = frozenset(
     {
         "pymodbus.framer.FramerRTU",
@@ -188,7 +218,22 @@ def nothing_depends_on_what_proves_it(module: Module) -> Iterator[Finding]:
 def polling_books_nothing(module: Module) -> Iterator[Finding]:
     if _within(module.name, "agent.polling") and module.name != "agent.polling.build":
         why = "whoever polls does not know what becomes of it"
-        yield from _refuse(module, why, "agent.recorder", "agent.ledger", "agent.book", "agent.store", "agent.alarms")
+        yield from _refuse(module, why, "agent.recorder", "agent.books", "agent.store", "agent.alarms")
+
+
+def books_stand_on_what_is_read_and_configured(module: Module) -> Iterator[Finding]:
+    if _within(module.name, "agent.books"):
+        # `from agent.store import FOUND` counts as the package too, of which it takes no more than that.
+        named = {entry.target for entry in module.imports}
+        for entry in module.imports:
+            whole = any(other.startswith(f"{entry.target}.") for other in named)
+            if _within(entry.target, "agent", "asyncio") and not whole and not _within(entry.target, *BOOKS_STAND_ON):
+                yield f"{module.name}:{entry.line} imports {entry.target}: the books are the same whoever runs them"
+
+
+def who_carries_records_knows_no_books(module: Module) -> Iterator[Finding]:
+    if _within(module.name, *WITHOUT_BOOKS):
+        yield from _refuse(module, "what is booked is the same whoever carries it", "agent.books")
 
 
 def the_process_knows_no_plant(module: Module) -> Iterator[Finding]:
@@ -217,10 +262,16 @@ def accounts_are_computed_without_asyncio(module: Module) -> Iterator[Finding]:
 
 
 def only_the_service_sees_everything(module: Module) -> Iterator[Finding]:
-    # `from agent import clock` names the package too, which is no neighbour.
-    seen = {entry.target for entry in module.imports if "." in entry.target} & project().keys() - {module.name}
+    named = {entry.target for entry in module.imports if "." in entry.target}
+    seen = {name for name in named & project().keys() - {module.name} if not _only_holds(name, named)}
     if module.name != SEES_EVERYTHING and len(seen) > NEIGHBOURS:
         yield f"{module.name} imports {len(seen)} modules, more than {NEIGHBOURS}: only {SEES_EVERYTHING} may"
+
+
+def _only_holds(package: str, named: set[str]) -> bool:
+    # `from agent.books import bodies` names the package too: no neighbour where all that is taken are modules.
+    taken = {name for name in named if name.rpartition(".")[0] == package}
+    return bool(taken) and taken <= project().keys()
 
 
 def modules_are_named_after_what_they_hold(module: Module) -> Iterator[Finding]:
@@ -320,6 +371,14 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("agent.polling.poller", "from agent.recorder import Recorder"),
         Module("agent.polling.build", "from agent.recorder import Recorder"),
     ),
+    books_stand_on_what_is_read_and_configured: (
+        Module("agent.books.taking_up", "from agent.store import Store"),
+        Module("agent.books.taking_up", "from agent.store import FOUND"),
+    ),
+    who_carries_records_knows_no_books: (
+        Module("agent.delivery.forward", "from agent.books.bodies import Body"),
+        Module("agent.recorder", "from agent.books.bodies import Body"),
+    ),
     the_process_knows_no_plant: (
         Module("agent.process.crew", "from agent.store import Store"),
         Module("agent.process.crew", "from agent.process.notify import notify"),
@@ -362,6 +421,12 @@ def test_the_rule_tells_a_breach_from_its_neighbour(rule: Rule) -> None:
 
     assert list(rule(breach))
     assert not list(rule(neighbour))
+
+
+def test_a_package_is_a_neighbour_unless_only_its_modules_are_taken() -> None:
+    assert _only_holds("agent.books", {"agent.books", "agent.books.bodies"})
+    assert not _only_holds("agent.store", {"agent.store", "agent.store.Store", "agent.store.place"})
+    assert not _only_holds("agent.store", {"agent.store"})
 
 
 def test_the_project_imports_without_cycles() -> None:

@@ -28,9 +28,9 @@ from agent.audit.key_file import load_key, load_signing_key, own_key
 from agent.audit.sealing import LATEST, seal_body, signer
 from agent.audit.timestamp import Stamper
 from agent.board import Board
+from agent.books.ledger import Ledger
 from agent.capturing import Capturing
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, EVIDENCE, SEAL
 from agent.scribe import Scribe

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from agent.books.conversions import Conversions
 from agent.bundle.tally import Account
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.conversions import Conversions
 from agent.plant import Account as PlantAccount
 from agent.record import start_of
 

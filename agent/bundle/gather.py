@@ -17,6 +17,7 @@ from agent import __version__
 from agent.audit.documents import Documents
 from agent.audit.evidence import of_configuration
 from agent.audit.public_key import public_text
+from agent.books.conversions import library_of
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.materials import ground_of, in_force
 from agent.bundle.page import PAGES, page
@@ -25,7 +26,6 @@ from agent.bundle.segment import segment_of
 from agent.bundle.summary import summarise
 from agent.bundle.write import Content, explained, refuse_existing, unwritable, write_bundle
 from agent.config import SiteConfig
-from agent.conversions import library_of
 from agent.metering.amount import NS_PER_S
 from agent.record import ROLLUP, rfc3339, time_ns
 from agent.store import read_chained, read_intervals

@@ -8,6 +8,7 @@ from typing import Any
 
 from agent import __version__
 from agent.audit.chain_report import ChainReport
+from agent.books.ledger import Ledger
 from agent.bundle.form import NONSENSE, BundleError, Head
 from agent.bundle.gather import RECORDS, ROLLUPS
 from agent.bundle.inspect import Inspection
@@ -17,7 +18,6 @@ from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start, in_force
 from agent.bundle.summary import period_ns
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import Verdict
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.record import INTERVAL, ROLLUP, time_ns
 from agent.rollup.members import Members

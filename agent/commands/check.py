@@ -10,13 +10,13 @@ from typing import Any
 
 from agent.audit.auditor import check_key
 from agent.audit.key_file import KeyFileError
-from agent.columns import COLUMNS
+from agent.books.columns import COLUMNS
+from agent.books.conversions import Conversions, library_of
 from agent.commands.balance import configured_balances
 from agent.commands.named_files import missing_files
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
 from agent.config import ConfigError, SiteConfig, load_config
-from agent.conversions import Conversions, library_of
 from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows
 from agent.polling.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s

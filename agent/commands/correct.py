@@ -12,11 +12,11 @@ from typing import Any
 import orjson
 
 from agent.audit.key_file import KeyFileError
+from agent.books.conversions import Conversions, library_of
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.conversions import Conversions, library_of
 from agent.corrections.amend import Body, in_force, reweighed
 from agent.corrections.check import refusal, unbookable
 from agent.corrections.desk import fingerprint

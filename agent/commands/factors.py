@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from agent.books.conversions import library_of
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_set import FactorSet, GridRow, Gwp, Row
 from agent.carbon.factors import FactorLibrary
@@ -12,7 +13,6 @@ from agent.commands.factor_comparison import differences, only_in
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.table import print_table, print_text
 from agent.config import load_config
-from agent.conversions import library_of
 
 _LEGEND = "? unverified: not, or not wholly, checked against its source"
 

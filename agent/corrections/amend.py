@@ -6,9 +6,9 @@ The body that was is what the store has; numbers, clocks and hashes are those of
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from agent import bodies
+from agent.books import bodies
+from agent.books.interval_body import WEIGHED, declared_body, weighed_body
 from agent.carbon.emission import Conversion
-from agent.interval_body import WEIGHED, declared_body, weighed_body
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule, millionths
 from agent.metering.slot import course
 from agent.record import rfc3339, start_of, time_ns

@@ -8,10 +8,10 @@ Invariants:
 
 from collections.abc import Sequence
 
-from agent.book import AccountBook
-from agent.bookkeeper import Bookkeeper
+from agent.books.book import AccountBook
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
 from agent.corrections.amend import Body, explained, reweighed
-from agent.ledger import Ledger
 from agent.metering.amount import millionths
 from agent.metering.declared import Late
 from agent.record import start_of

@@ -18,15 +18,15 @@ from typing import Any
 
 import orjson
 
-from agent.book import AccountBook
-from agent.bookkeeper import Bookkeeper
+from agent.books.book import AccountBook
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Event, Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
 from agent.corrections.check import refusal, unbookable
 from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
-from agent.ledger import Event, Ledger
 from agent.metering.amount import NS_PER_S, Declaration, Reading
 from agent.metering.declared import NEAR_NS, Late
 from agent.output.entering import Entries

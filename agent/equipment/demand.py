@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from agent.columns import AMOUNT
-from agent.ledger import Ledger
+from agent.books.columns import AMOUNT
+from agent.books.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 
 _S_PER_H = 3600.0

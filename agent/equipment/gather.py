@@ -7,15 +7,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from agent import bodies
+from agent.books import bodies
+from agent.books.columns import AMOUNT, ESTIMATED
+from agent.books.ledger import Ledger, WindowFigures
+from agent.books.weights import weight_over
 from agent.carbon.errors import CarbonError
-from agent.columns import AMOUNT, ESTIMATED
 from agent.equipment.errors import NoFigureError
 from agent.figure import NOW, Figure
 from agent.latest import LatestOf
-from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import NS_PER_S
-from agent.weights import weight_over
 from drivers.profile import Profile
 from drivers.quantity import VOCABULARY
 from drivers.reading import Quality

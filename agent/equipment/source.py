@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.equipment import powered, thermal
 from agent.equipment.gather import Moment
 from agent.figure import Figure
 from agent.latest import LatestOf
-from agent.ledger import Ledger
 from agent.sections.equipment import EquipmentSection, ServerRoomSection
 
 _PREFERRED_S = 900.0

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.intensity.period import intensity_of_period
 from agent.intensity.ratio import CO2, ENERGY, WATER, per_key
 from agent.intensity.shared import Shared, Stretch, together
 from agent.intensity.target import YEAR, progress
-from agent.ledger import Ledger
 from agent.plant import Intensity
 from agent.record import AGENT, FIGURE, end_of
 from agent.rollup.calendars import calendar_of

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agent.bodies import interval_quality, rounded
+from agent.books.bodies import interval_quality, rounded
 from agent.sections.output import UNIT_KEYS
 from drivers.unit import UNITS
 

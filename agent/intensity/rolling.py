@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 
-from agent.bodies import Body, coverage, share
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED
+from agent.books.bodies import Body, coverage, share
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED
+from agent.books.ledger import Ledger, WindowFigures
+from agent.books.weights import weight_over
 from agent.intensity.ratio import CO2, ENERGY, WATER, Made, Members, Spent, ratio
-from agent.ledger import Ledger, WindowFigures
 from agent.plant import Intensity
 from agent.record import rfc3339
 from agent.rollup.members import WorkedOut
 from agent.rollup.rolling import Rolled, rolled
-from agent.weights import weight_over
 
 _NOTHING: Mapping[str, WorkedOut] = {}
 

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from agent.book import AccountBook
-from agent.bookkeeper import Bookkeeper
+from agent.books.book import AccountBook
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.metering.totaliser import Totaliser
 from agent.output.entry import Entry, refusal
 from agent.output.entry_booking import EntryBooking, beyond

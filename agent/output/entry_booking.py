@@ -6,12 +6,12 @@ Whoever calls does it within one transaction.
 from collections.abc import Sequence
 from typing import Any
 
-from agent import bodies
-from agent.book import AccountBook
-from agent.bookkeeper import Bookkeeper
+from agent.books import bodies
+from agent.books.book import AccountBook
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.interval_body import entered_body, reading_body
+from agent.books.ledger import Event, Ledger
 from agent.corrections.amend import next_revision
-from agent.interval_body import entered_body, reading_body
-from agent.ledger import Event, Ledger
 from agent.metering.amount import LARGEST, QUANTA_PER_UNIT, Delta, Reading, Rule, bookable, millionths
 from agent.metering.slot import course
 from agent.metering.totaliser import MANUAL, Totaliser

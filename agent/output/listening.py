@@ -20,8 +20,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from agent.board import Board
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S, Reading
 from agent.output.message import parse
 from agent.sections.output import OutputSection

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.kept_documents import KeptDocuments
-from agent.ledger import Ledger
 from agent.own_factors import own_factor_files
 from agent.tape.notes import Books
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from agent.book import AccountBook
-from agent.bookkeeper import Bookkeeper
+from agent.books.book import AccountBook
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
+from agent.books.taking_up import take_up
 from agent.corrections.amending import Amending
-from agent.ledger import Ledger
 from agent.metering.amount import Declaration, Reading
 from agent.output.entry import Entry
 from agent.output.entry_booking import EntryBooking
@@ -24,7 +25,6 @@ from agent.replay.shelf import Made
 from agent.replay.site import Site
 from agent.replay.verdict import first_difference
 from agent.store import FOUND
-from agent.taking_up import take_up
 from agent.tape.books import essence, put
 from agent.tape.notes import (
     Begun,

@@ -4,14 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from agent import bodies
-from agent.columns import AMOUNT, ESTIMATED
+from agent.books import bodies
+from agent.books.columns import AMOUNT, ESTIMATED
+from agent.books.ledger import Ledger, WindowFigures
+from agent.books.weights import weight_over
 from agent.figure import Figure
-from agent.ledger import Ledger, WindowFigures
 from agent.record import end_of
 from agent.rollup.balance import SIGNS, Balance, Flow, Result
 from agent.rollup.balanced import sums_of
-from agent.weights import weight_over
 
 
 @dataclass(frozen=True, slots=True)

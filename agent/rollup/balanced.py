@@ -5,7 +5,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
-from agent.bodies import rounded
+from agent.books.bodies import rounded
 from agent.rollup.balance import SIGNS, Balance, Flow
 from agent.rollup.total import Part, side_by_side
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from agent.ledger import Ledger
+from agent.books.ledger import Ledger
 from agent.metering.amount import NS_PER_S, millionths
 from agent.record import end_of, start_of
 from agent.rollup.total import Part

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.record import FIGURE, ROLLUP, end_of, start_of
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.rollup.billed import Billed

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from agent.books.ledger import Ledger
 from agent.carbon.conversion import Conversion
 from agent.config import SiteConfig
 from agent.figure import Figure
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account
 from agent.record import end_of

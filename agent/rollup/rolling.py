@@ -7,15 +7,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from agent import bodies
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED
-from agent.ledger import Ledger, WindowFigures
+from agent.books import bodies
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED
+from agent.books.ledger import Ledger, WindowFigures
+from agent.books.weights import weight_over
 from agent.plant import Account
 from agent.record import rfc3339
 from agent.rollup.balance import Balance
 from agent.rollup.members import WorkedOut
 from agent.rollup.total import SUMMED
-from agent.weights import weight_over
 
 _HOUR_S = 3600.0
 _ALIKE = ("scope", "gwp")

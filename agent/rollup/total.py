@@ -10,7 +10,7 @@ from datetime import datetime
 from fractions import Fraction
 from typing import Any
 
-from agent import bodies, interval_body
+from agent.books import bodies, interval_body
 from agent.carbon.conversion import Conversion
 from agent.metering.amount import QUANTA_PER_UNIT, Rule, millionths
 from agent.record import rfc3339

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from agent import __version__, bodies
+from agent import __version__
 from agent.alarms.desk import AlarmDesk
-from agent.columns import AMOUNT
+from agent.books import bodies
+from agent.books.columns import AMOUNT
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.polling.doubt import FRESH_CADENCES, reserved
 from agent.polling.polled import Condition, PolledDevice
 from agent.polling.poller import LinePoller

@@ -4,11 +4,11 @@ from typing import Any, Protocol
 
 from agent.alarms.desk import AlarmDesk
 from agent.audit.auditor import Auditor
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
 from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.delivery.forward import Forwarder
-from agent.ledger import Ledger
 from agent.polling.poller import LinePoller
 from agent.recorder import Recorder
 from agent.rollup.derived import Derived

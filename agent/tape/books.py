@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agent.ledger import Ledger
+from agent.books.ledger import Ledger
 from agent.metering.amount import Declaration
 
 _OF_WINDOWS = frozenset({"as_of", "in_row", "outages"})

@@ -4,8 +4,8 @@ import platform
 from typing import Protocol
 
 from agent import __version__
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.polling.poller import LinePoller
 from agent.recorder import Recorder
 from agent.scribe import Scribe

@@ -8,8 +8,8 @@ for the highest demand of a month when it lies wholly in the month, as with a me
 from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
-from agent.columns import AMOUNT, ESTIMATED, MEASURED_S
-from agent.ledger import Ledger
+from agent.books.columns import AMOUNT, ESTIMATED, MEASURED_S
+from agent.books.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.metering.boundary import Boundaries
 from agent.tariff.tariff import WINDOW_S

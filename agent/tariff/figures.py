@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from agent.books.ledger import Ledger
 from agent.figure import NOW, Figure
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.tariff import demand
 from agent.tariff.bill import Bill, Item, bill

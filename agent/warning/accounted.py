@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.figure import Figure
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, INTERVAL, ROLLUP
 from agent.rollup.calendars import calendar_of

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from agent.agreement import FIGURE as COUNTER_CHECK
 from agent.alarms.alarm import Severity
+from agent.books.agreement import FIGURE as COUNTER_CHECK
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account

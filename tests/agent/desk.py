@@ -10,10 +10,10 @@ import orjson
 
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.polling.polled import Cadence, Condition, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder

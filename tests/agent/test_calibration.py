@@ -7,9 +7,9 @@ import orjson
 import pytest
 
 from agent.board import Board
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import ConfigError, load_config
-from agent.ledger import Ledger
 from agent.presence import post_meta
 
 NOW = 1_790_000_000 * 10**9

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger import Ledger
+from agent.books.ledger import Ledger
 from agent.service import Agent
 from tests.agent.frames import configured
 

@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from agent import rows
+from agent.books import rows
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import load_config
-from agent.ledger import Ledger
 from agent.metering.amount import NS_PER_S, Reading
 from agent.metering.counter import Counter
 from agent.metering.history import Moment

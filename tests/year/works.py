@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import orjson
 
+from agent.books.conversions import library_of
+from agent.books.interval_body import interval_body
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig, load_config
-from agent.conversions import library_of
-from agent.interval_body import interval_body
-from agent.ledger import Ledger
 from agent.metering.amount import Declaration, quanta
 from agent.plant import Account
 from drivers.codec import Codec

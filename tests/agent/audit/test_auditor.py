@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from agent.audit.documents import Documents, digest_of
 from agent.audit.evidence import of_configuration
 from agent.audit.key_file import KeyFileError
+from agent.books.conversions import library_of
 from agent.cli import main
 from agent.config import SiteConfig
-from agent.conversions import library_of
 from agent.service import Agent
 from agent.store import GENESIS, read_chained
 from drivers.profile import profile_path

@@ -11,15 +11,15 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.conversions import library_of
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.commands.correct import Period, Replaced, replace_meter, revise
 from agent.commands.outcome import CommandError, Exit
 from agent.config import SiteConfig, load_config
-from agent.conversions import library_of
 from agent.corrections.desk import Corrections, fingerprint
 from agent.corrections.request import Revise, answered, ask
-from agent.ledger import Ledger
 from agent.metering.amount import Declaration
 from agent.scribe import Scribe
 from agent.store import Store, read_intervals, record_hash

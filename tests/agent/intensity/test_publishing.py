@@ -9,11 +9,11 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.conversions import library_of
+from agent.books.ledger import Ledger
 from agent.cli import main
-from agent.conversions import library_of
 from agent.intensity.publishing import Intensities
-from agent.ledger import Ledger
 from agent.scribe import Scribe
 from agent.store import Store
 from agent.timekeeping import Clocks, Timekeeper

@@ -11,13 +11,13 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.bookkeeper import Bookkeeper
-from agent.columns import AMOUNT, ESTIMATED, MEASURED_S
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.columns import AMOUNT, ESTIMATED, MEASURED_S
+from agent.books.conversions import library_of
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.corrections.request import answered, ask
-from agent.ledger import Ledger
 from agent.metering.history import Moment
 from agent.output.entry import Entry
 from agent.scribe import Scribe

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from agent.board import Board
+from agent.books.columns import AMOUNT
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.output.listening import Listener
 from agent.timekeeping import Timekeeper
 from agent.timekeeping.clock import look

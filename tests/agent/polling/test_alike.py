@@ -1,6 +1,6 @@
 import gc
 
-from agent.bodies import telemetry_keys
+from agent.books.bodies import telemetry_keys
 from agent.polling import alike
 from agent.polling.alike import codec_of
 from agent.polling.learning import Learned

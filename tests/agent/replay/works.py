@@ -19,12 +19,12 @@ import orjson
 
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
-from agent.bookkeeper import Bookkeeper
+from agent.books.bookkeeper import Bookkeeper
+from agent.books.conversions import library_of
+from agent.books.ledger import Ledger
 from agent.config import SiteConfig, load_config
-from agent.conversions import library_of
 from agent.corrections.desk import Corrections
 from agent.corrections.request import Request, answered, ask
-from agent.ledger import Ledger
 from agent.metering.amount import Reading
 from agent.polling import doubt
 from agent.polling.learning import Learned

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from agent.books.columns import AMOUNT, ESTIMATED, MEASURED_S
+from agent.books.conversions import Conversions
+from agent.books.ledger import Ledger
 from agent.carbon.conversion import Conversion
-from agent.columns import AMOUNT, ESTIMATED, MEASURED_S
-from agent.conversions import Conversions
 from agent.figure import Figure
 from agent.figures import figure_sources
-from agent.ledger import Ledger
 from agent.plant import Account
 from agent.rollup.balance_figures import Balances
 from agent.rollup.tree import balances_of

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.books.ledger import Ledger, WindowFigures
 from agent.intensity.rolling import intensity_window
-from agent.ledger import Ledger, WindowFigures
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows
 from tests.agent.desk import LIBRARY, START, S

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.books.interval_body import interval_body
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.interval_body import interval_body
-from agent.ledger import Ledger
 from agent.metering.amount import Declaration, Reading
 from agent.tape.books import copied, put
 from drivers.reading import Quality

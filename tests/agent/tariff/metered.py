@@ -3,9 +3,9 @@
 from datetime import datetime
 from pathlib import Path
 
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
 from agent.tariff.figures import TariffFigures

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.columns import AMOUNT, MEASURED_S
+from agent.books.columns import AMOUNT, MEASURED_S
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
 from agent.tariff.demand import mean_power

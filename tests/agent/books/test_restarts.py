@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from agent.books.columns import AMOUNT, CO2_KG, ESTIMATED, MEASURED_S
+from agent.books.ledger import LAYOUTS, Ledger
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT, CO2_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
-from agent.ledger import LAYOUTS, Ledger
 from agent.metering.history import Moment
 from tests.agent.frames import DEVICES, SITE, configured, frame_at
 

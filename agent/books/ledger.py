@@ -6,7 +6,7 @@ Invariants:
   frames and ticks give the same records, bit for bit.
 - A row of the ring holds, for every account side by side, what has been booked since it began: amount,
   measured seconds, estimated amount, CO2 (location) and CO2 (market). Energy and kgce follow
-  from amounts, so they need no column: see `agent.weights`.
+  from amounts, so they need no column: see `agent.books.weights`.
 - A row is saved only together with the books of all accounts. So a restart finds rows and books that belong
   together, and the windows of an agent that was restarted are those of one that ran on and read nothing.
 - A delta is weighed with the factor of the day it ends on; an interval with the factor of the day it starts on.
@@ -20,13 +20,14 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from agent import rows
-from agent.agreement import CounterChecks
-from agent.book import AccountBook
+from agent.books import rows
+from agent.books.agreement import CounterChecks
+from agent.books.book import AccountBook
+from agent.books.columns import AMOUNT, COLUMNS, Growth
+from agent.books.conversions import Conversions
+from agent.books.troubles import Troubles
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT, COLUMNS, Growth
 from agent.config import SiteConfig
-from agent.conversions import Conversions
 from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading
 from agent.metering.declared import Late
 from agent.metering.history import Moment, SavedRow, Timeline, lay_out
@@ -36,7 +37,6 @@ from agent.record import AGENT
 from agent.saved import UnreadableError, pack, set_aside, unpack
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
-from agent.troubles import Troubles
 from drivers.point import Point
 from drivers.reading import Frame
 
@@ -63,7 +63,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class WindowFigures:
-    """Differences over one span: `values[kind, account]` with the kinds of `agent.columns`, and its length [s]."""
+    """Differences over one span: `values[kind, account]` with the kinds of `books.columns`, and its length [s]."""
 
     span: str
     span_s: float

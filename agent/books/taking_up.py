@@ -8,13 +8,13 @@ last reading and the first of the books that go on, is booked as estimated with 
 import logging
 from collections.abc import Callable
 
-from agent.book import AccountBook
-from agent.ledger import Ledger
+from agent.books.book import AccountBook
+from agent.books.ledger import Ledger
+from agent.books.recording import Shelf
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.counter import Counter
 from agent.metering.interval import IntervalBook
-from agent.recording import Shelf
 from agent.saved import ASIDE, UnreadableError, set_aside
 from agent.store import FOUND
 from agent.tape import NO_TAPE, Tape

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from agent.books.interval_body import weighed_body
 from agent.carbon.conversion import Conversion, mean_of
 from agent.carbon.emission import Choices, conversion
 from agent.carbon.factors import FactorLibrary
-from agent.interval_body import weighed_body
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 

@@ -14,17 +14,17 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from agent import bodies
-from agent.book import AccountBook
-from agent.interval_body import interval_body, reading_body
-from agent.kept_bodies import BodiesByName
-from agent.ledger import LAYOUTS, Event, Ledger
+from agent.books import bodies
+from agent.books.book import AccountBook
+from agent.books.interval_body import interval_body, reading_body
+from agent.books.kept_bodies import BodiesByName
+from agent.books.ledger import LAYOUTS, Event, Ledger
+from agent.books.recording import Recording
 from agent.metering.amount import Reading
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
 from agent.record import event_body
-from agent.recording import Recording
 from agent.saved import ASIDE
 
 _log = logging.getLogger(__name__)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from agent.columns import COLUMNS
+from agent.books.columns import COLUMNS
+from agent.books.rows import Reader, decoded, digest, encode, thinned
 from agent.metering.history import Moment
-from agent.rows import Reader, decoded, digest, encode, thinned
 
 S = 10**9
 MINUTE = 60 * S

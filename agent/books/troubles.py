@@ -4,7 +4,7 @@ import logging
 from types import TracebackType
 from typing import Self
 
-from agent.book import AccountBook
+from agent.books.book import AccountBook
 from agent.metering.amount import Event, Rule
 
 _log = logging.getLogger(__name__)

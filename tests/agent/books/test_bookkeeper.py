@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.bookkeeper import MOST_RECORDS
-from agent.ledger import LAYOUTS
+from agent.books.bookkeeper import MOST_RECORDS
+from agent.books.ledger import LAYOUTS
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
 from agent.record import Record

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agent import bodies
+from agent.books import bodies
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.books.conversions import Conversions
+from agent.books.interval_body import interval_body
+from agent.books.ledger import Ledger, WindowFigures
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
-from agent.conversions import Conversions
 from agent.intensity.rolling import intensity_window
-from agent.interval_body import interval_body
-from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account

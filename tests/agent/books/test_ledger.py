@@ -7,10 +7,10 @@ from typing import NoReturn
 
 import pytest
 
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
 from agent.config import SiteConfig
-from agent.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT, Reading
 from agent.metering.interval import ClosedInterval
 from tests.agent.frames import DEVICES, SITE, configured, frame, frame_at, lost_frame
@@ -153,7 +153,7 @@ def test_an_output_is_booked_and_weighs_nothing(config: SiteConfig) -> None:
 
 
 def test_conversions_of_past_days_are_not_kept_for_ever(config: SiteConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("agent.conversions._MOST_CONVERSIONS", 10)
+    monkeypatch.setattr("agent.books.conversions._MOST_CONVERSIONS", 10)
     ledger = ledger_of(config)
     account = ledger.plant.accounts[0]
     first = ledger.conversions.at(account, START)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from agent.columns import COLUMNS, Growth
+from agent.books.columns import COLUMNS, Growth
 from agent.metering.history import Moment, Outage, SavedRow
 from agent.metering.window import MINUTE_NS
 from agent.saved import VERSION, UnreadableError, unpack

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.ledger import Ledger
+from agent.books.ledger import Ledger
 from tests.agent.desk import LIBRARY, START, S
 from tests.agent.frames import DEVICES, SITE, configured, frame
 

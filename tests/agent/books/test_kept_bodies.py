@@ -4,7 +4,7 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.kept_bodies import BodiesByName
+from agent.books.kept_bodies import BodiesByName
 from agent.latest import ManyBodies
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent import bodies
+from agent.books import bodies
 from agent.carbon.emission import Conversion
 from agent.metering.amount import QUANTA_PER_UNIT, Declaration, Reading, Rule
 from agent.metering.interval import ClosedInterval

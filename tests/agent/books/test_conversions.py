@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from agent.books.conversions import Conversions
 from agent.carbon.factors import FactorLibrary
-from agent.conversions import Conversions
 from tests.agent.frames import DEVICES, SITE, configured
 
 S = 1_000_000_000

@@ -7,9 +7,9 @@ the ring around it, the amount is taken to have grown evenly.
 
 from collections.abc import Iterator
 
+from agent.books.columns import AMOUNT
+from agent.books.ledger import Ledger, WindowFigures
 from agent.carbon.conversion import Conversion, mean_of
-from agent.columns import AMOUNT
-from agent.ledger import Ledger, WindowFigures
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account
 

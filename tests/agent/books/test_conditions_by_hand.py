@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG
+from agent.books.conversions import library_of
+from agent.books.interval_body import interval_body
+from agent.books.ledger import Ledger
 from agent.carbon.condition import State, steam_gj_per_t
 from agent.carbon.steam import SteamReference
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG
 from agent.config import ConfigError, SiteConfig
-from agent.conversions import library_of
-from agent.interval_body import interval_body
-from agent.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.metering.interval import ClosedInterval
 from agent.schemas import DOCUMENTS

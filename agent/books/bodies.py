@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
+from agent.books.ledger import WindowFigures
 from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
-from agent.columns import AMOUNT, CO2_KG, CO2_MARKET_KG, ESTIMATED, MEASURED_S
-from agent.ledger import WindowFigures
 from agent.plant import Account
 from agent.record import rfc3339
 from drivers.profile import Profile
@@ -22,7 +22,7 @@ from drivers.reading import LABELS, Frame, Quality
 
 Body = dict[str, Any]
 Values = Sequence[float] | npt.NDArray[np.float64]
-"""The figures of one account by the kinds of `agent.columns`."""
+"""The figures of one account by the kinds of `agent.books.columns`."""
 
 _COMPLETE = 0.95
 """Share of an interval that must be measured for it to be called good."""

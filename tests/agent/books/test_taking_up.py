@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from agent.books.taking_up import take_up
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.store import FOUND
-from agent.taking_up import take_up
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
+from agent.books.interval_body import interval_body
+from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
-from agent.interval_body import interval_body
-from agent.ledger import Ledger
 from tests.agent.frames import SITE, configured, frame
 
 LENGTH = timedelta(minutes=15)

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from agent.books.columns import Columns, Growth
+from agent.books.conversions import Conversions
+from agent.books.frame_reader import FrameReader
 from agent.carbon.emission import Conversion
-from agent.columns import Columns, Growth
 from agent.config import SiteConfig
-from agent.conversions import Conversions
-from agent.frame_reader import FrameReader
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
 from agent.metering.amount import Event as Noticed
 from agent.metering.behind import Behind

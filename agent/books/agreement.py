@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from agent.book import AccountBook
+from agent.books.book import AccountBook
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.measure import seconds_text

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from agent.beside import Beside, GreenPool, GreenPower, Weighing
+from agent.books.beside import Beside, GreenPool, GreenPower, Weighing
 from agent.carbon.condition import Matter
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
