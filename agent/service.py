@@ -27,6 +27,7 @@ from agent.books.ledger import Ledger
 from agent.books.taking_up import take_up
 from agent.capturing import Capturing
 from agent.config import SiteConfig
+from agent.config.reload import difference
 from agent.corrections.desk import Corrections
 from agent.delivery.build import delivered, end_alarms_of_others, forwarders
 from agent.delivery.forward import Forwarder
@@ -39,7 +40,6 @@ from agent.presence import post_meta, post_status
 from agent.process.crew import Job, working
 from agent.process.notify import notify
 from agent.recorder import Recorder
-from agent.reload import difference
 from agent.rollup.billed import Billed
 from agent.rollup.derived import Derived
 from agent.scribe import Scribe

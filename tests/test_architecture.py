@@ -24,24 +24,27 @@ PROOFS = {"agent.audit": 0, "agent.replay": 0, "agent.bundle": 1}
 """The rooms that prove what the others have done, on their way up: none sees one of its own rank or above."""
 SEES_PROOFS = ("agent.commands", "agent.state", SEES_EVERYTHING)
 """Who may ask them besides: commands, and what tells the state of the whole agent."""
-BOOKS_STAND_ON = (
-    "agent.books",
-    "agent.metering",
-    "agent.carbon",
-    "agent.tariff",
-    "agent.plant",
-    "agent.condition",
-    "agent.config",
-    "agent.own_factors",
-    "agent.sections",
-    "agent.measure",
-    "agent.figure",
-    "agent.record",
-    "agent.saved",
-    "agent.tape",
-    "agent.store.FOUND",
+_CHECKS = tuple(
+    f"agent.{room}.check" for room in ("corrections", "equipment", "intensity", "output", "rollup", "tariff", "warning")
 )
-"""All of the agent that the books may need: what is measured, what is configured, and how it is written down."""
+STANDS_ON = {
+    "agent.books": (
+        *("agent.metering", "agent.carbon", "agent.tariff", "agent.plant", "agent.condition"),
+        *("agent.config", "agent.sections", "agent.figure", "agent.record", "agent.saved", "agent.tape"),
+        "agent.store.FOUND",
+    ),
+    "agent.config": (
+        *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels"),
+        *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
+    ),
+    "agent.sections": (
+        *("agent.carbon", "agent.metering", "agent.equipment", "agent.record"),
+        *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
+    ),
+}
+"""All of the agent that a room may need besides itself: none of these reads a device, runs or delivers."""
+FRONT_DOORS = {"agent.config": ("agent.config.site", "agent.config.crosscheck", "agent.config.carboncheck")}
+"""What of a room nobody outside imports: its package gives it out."""
 WITHOUT_BOOKS = (
     "agent.alarms",
     "agent.api",
@@ -221,14 +224,22 @@ def polling_books_nothing(module: Module) -> Iterator[Finding]:
         yield from _refuse(module, why, "agent.recorder", "agent.books", "agent.store", "agent.alarms")
 
 
-def books_stand_on_what_is_read_and_configured(module: Module) -> Iterator[Finding]:
-    if _within(module.name, "agent.books"):
-        # `from agent.store import FOUND` counts as the package too, of which it takes no more than that.
-        named = {entry.target for entry in module.imports}
-        for entry in module.imports:
-            whole = any(other.startswith(f"{entry.target}.") for other in named)
-            if _within(entry.target, "agent", "asyncio") and not whole and not _within(entry.target, *BOOKS_STAND_ON):
-                yield f"{module.name}:{entry.line} imports {entry.target}: the books are the same whoever runs them"
+def rooms_stand_on_what_they_are_said_to(module: Module) -> Iterator[Finding]:
+    named = {entry.target for entry in module.imports}
+    for room, below in STANDS_ON.items():
+        if _within(module.name, room):
+            for entry in module.imports:
+                # `from agent.store import FOUND` counts as the package too, of which it takes no more than that.
+                taken = any(other.startswith(f"{entry.target}.") for other in named)
+                known = _within(entry.target, room, *below) or taken
+                if _within(entry.target, "agent", "asyncio") and not known:
+                    yield f"{module.name}:{entry.line} imports {entry.target}: {room} does not stand on it"
+
+
+def rooms_are_entered_by_their_front_door(module: Module) -> Iterator[Finding]:
+    for room, inner in FRONT_DOORS.items():
+        if not _within(module.name, room):
+            yield from _refuse(module, f"{room} gives out what it is for", *inner)
 
 
 def who_carries_records_knows_no_books(module: Module) -> Iterator[Finding]:
@@ -294,8 +305,12 @@ def functions_stay_small(module: Module) -> Iterator[Finding]:
 
 
 def _needs(module: Module) -> set[str]:
-    # `from package import module` is about the module: the package that holds it is no neighbour.
-    return {entry.target for entry in module.imports if not entry.deferred and not _within(module.name, entry.target)}
+    # Whoever imports a module runs the packages that hold it first; those that hold the importer run already.
+    targets = {entry.target for entry in module.imports if not entry.deferred}
+    holding = {
+        ".".join(parts[:count]) for parts in (name.split(".") for name in targets) for count in range(1, len(parts))
+    }
+    return {name for name in targets | holding if not _within(module.name, name)}
 
 
 def import_cycle(modules: Mapping[str, Module]) -> list[str]:
@@ -371,9 +386,13 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("agent.polling.poller", "from agent.recorder import Recorder"),
         Module("agent.polling.build", "from agent.recorder import Recorder"),
     ),
-    books_stand_on_what_is_read_and_configured: (
+    rooms_stand_on_what_they_are_said_to: (
         Module("agent.books.taking_up", "from agent.store import Store"),
         Module("agent.books.taking_up", "from agent.store import FOUND"),
+    ),
+    rooms_are_entered_by_their_front_door: (
+        Module("agent.service", "from agent.config.site import SiteConfig"),
+        Module("agent.service", "from agent.config import SiteConfig"),
     ),
     who_carries_records_knows_no_books: (
         Module("agent.delivery.forward", "from agent.books.bodies import Body"),
@@ -442,6 +461,29 @@ def test_a_cycle_is_found_unless_an_import_is_deferred() -> None:
 
     assert import_cycle({"agent.one": one, "agent.two": two})
     assert not import_cycle({"agent.one": one, "agent.two": later})
+
+
+def test_a_cycle_through_the_front_door_of_a_room_is_found() -> None:
+    door = Module("agent.room", "from agent.room.inner import whole", package=True)
+    inner = Module("agent.room.inner", "from agent.other import check")
+    other = Module("agent.other", "from agent.room.words import name")
+    modules = {each.name: each for each in (door, inner, other, Module("agent.room.words", ""))}
+
+    assert import_cycle(modules)
+    assert not import_cycle(modules | {"agent.room": Module("agent.room", "", package=True)})
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("agent.config.site", "import asyncio"),
+        ("agent.config.site", "from agent.books.ledger import Ledger"),
+        ("agent.sections.site", "from agent.config import SiteConfig"),
+        ("agent.books.ledger", "from agent.recorder import Recorder"),
+    ],
+)
+def test_a_room_does_not_stand_on_what_is_beside_or_above_it(name: str, text: str) -> None:
+    assert list(rooms_stand_on_what_they_are_said_to(Module(name, text)))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError, load_config
-from agent.tables import LISTS, TABLES, VARIANTS
+from agent.sections.tables import LISTS, TABLES, VARIANTS
 
 ROOT = Path(__file__).parent.parent
 DEPLOY = ROOT / "deploy"

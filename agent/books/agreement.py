@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from agent.books.book import AccountBook
 from agent.config import SiteConfig
 from agent.figure import Figure
-from agent.measure import seconds_text
 from agent.metering.agreement import SPAN_S, Agreement
 from agent.metering.amount import Reading
 from agent.plant import integral_of
+from agent.sections.measure import seconds_text
 from drivers.reading import Frame, Quality
 from drivers.unit import UNITS
 

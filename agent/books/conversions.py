@@ -11,8 +11,8 @@ from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.steam import SteamReference
 from agent.config import SiteConfig
+from agent.config.own_factors import measured, own_factor_files
 from agent.metering.amount import NS_PER_S
-from agent.own_factors import measured, own_factor_files
 from agent.plant import Account
 
 _YEARS = range(1990, 2101)

@@ -10,8 +10,7 @@ from agent.bundle.form import BundleError
 from agent.bundle.summary import Ground
 from agent.carbon.errors import FactorFileError
 from agent.carbon.factors import FactorLibrary
-from agent.config import ConfigError, load_config
-from agent.kept_documents import KeptDocuments
+from agent.config import ConfigError, KeptDocuments, load_config
 
 Body = dict[str, Any]
 _KINDS = ("configuration", "profile", "factors", "software")

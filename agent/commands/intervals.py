@@ -11,12 +11,12 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import UNVERIFIED, marked, marked_energy
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.measure import seconds
 from agent.record import INTERVAL as INTERVAL_RECORD
 from agent.record import OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
 from agent.rollup.periods import INTERVAL, PERIODS
 from agent.rollup.tree import balances_of
+from agent.sections.measure import seconds
 from drivers.document import nearest
 
 

@@ -11,10 +11,10 @@ from agent.api.errors import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
 from agent.config import ConfigError, SiteConfig, load_config
+from agent.config.reload import needs_new_start
 from agent.process.memory import keep_settled
 from agent.process.notify import notify
 from agent.process.threads import Loop
-from agent.reload import needs_new_start
 from agent.service import Agent
 from agent.store import StoreError
 

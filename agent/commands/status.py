@@ -12,8 +12,8 @@ from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import UNVERIFIED, clock_text, counts_text, marked, marked_energy, span_text
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.measure import bytes_text
 from agent.metering.amount import NS_PER_S
+from agent.sections.measure import bytes_text
 from drivers.regular_file import read_regular
 
 _TIMEOUT_S = 5.0

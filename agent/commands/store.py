@@ -15,9 +15,9 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import print_table, print_text
 from agent.config import load_config
-from agent.measure import bytes_text
 from agent.metering.amount import NS_PER_S
 from agent.record import rfc3339
+from agent.sections.measure import bytes_text
 from agent.store import DeadLetter, StoreError, StoreStatus, discard_dead_letters, read_dead_letters, read_status
 from drivers.document import nearest
 

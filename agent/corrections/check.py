@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from agent.metering.amount import LARGEST, Declaration, bookable
 from agent.plant import Account
 from agent.sections.meter import DeclaredSection, InitialReadingSection, ReplacementSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 from drivers.document import nearest
 
 

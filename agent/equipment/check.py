@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from agent.plant import Account, PlantError, output
 from agent.sections import DeviceSection, OutputSection, WindowsSection
 from agent.sections.equipment import EquipmentSection, ServerRoomSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 from drivers.document import nearest
 from drivers.profile import Profile
 

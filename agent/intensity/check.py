@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from agent.plant import Account
 from agent.rollup.levels import members_of
 from agent.sections.output import IntensitySection, TargetSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 from drivers.document import nearest
 from drivers.profile import Profile
 

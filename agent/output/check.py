@@ -1,7 +1,7 @@
 """What an `[[output]]` that no device counts says about the other tables."""
 
 from agent.sections.output import OutputSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 
 
 def check_arriving(parsed: Parsed, index: int, section: OutputSection) -> None:

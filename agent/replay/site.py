@@ -5,9 +5,8 @@ from pathlib import Path
 
 from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
-from agent.config import SiteConfig
-from agent.kept_documents import KeptDocuments
-from agent.own_factors import own_factor_files
+from agent.config import KeptDocuments, SiteConfig
+from agent.config.own_factors import own_factor_files
 from agent.tape.notes import Books
 
 

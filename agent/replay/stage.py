@@ -14,12 +14,12 @@ from agent.books.book import AccountBook
 from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
 from agent.books.taking_up import take_up
+from agent.config.reload import difference
 from agent.corrections.amending import Amending
 from agent.metering.amount import Declaration, Reading
 from agent.output.entry import Entry
 from agent.output.entry_booking import EntryBooking
 from agent.polling.doubt import reserved
-from agent.reload import difference
 from agent.replay.polls import Polls, UnknownPollError
 from agent.replay.shelf import Made
 from agent.replay.site import Site

@@ -7,8 +7,8 @@ from fractions import Fraction
 from agent.plant import Account
 from agent.rollup.levels import check_levels
 from agent.sections import IntervalSection
+from agent.sections.tables import Parsed
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
-from agent.tables import Parsed
 from drivers.document import nearest
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from agent.plant import Account
 from agent.rollup.tree import NONE, SITE, balances_of, level_balances
 from agent.sections import AccountSection, DeviceSection
+from agent.sections.tables import Parsed
 from agent.sections.virtual import BalanceSection, VirtualSection
-from agent.tables import Parsed
 from drivers.document import nearest
 
 _Where = tuple[str, int, str]

@@ -3,9 +3,9 @@
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import core_schema
 
-from agent.measure import bytes_text, seconds_text
 from agent.schemas.message import Document, WireKeys
-from agent.tables import LISTS, NEEDED_LISTS, TABLES, VARIANTS
+from agent.sections.measure import bytes_text, seconds_text
+from agent.sections.tables import LISTS, NEEDED_LISTS, TABLES, VARIANTS
 
 _AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
 """By title of a measure: its text for a number."""

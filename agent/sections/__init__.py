@@ -1,6 +1,6 @@
 """The tables of the site configuration, each valid by itself.
 
-What tables say about each other is checked in `agent.crosscheck`.
+What tables say about each other is checked in `agent.config.crosscheck`.
 """
 
 from agent.sections.audit import AuditSection

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from agent.measure import Duration
+from agent.sections.measure import Duration
 from agent.sections.section import Section
 
 _DAY_S = 86400

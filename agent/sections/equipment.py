@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, model_validator
 from agent.equipment.motor import Motor
 from agent.equipment.tables import MOTORS, TRANSFORMERS, motor_efficiency_percent, transformer_losses_kw
 from agent.equipment.transformer import Transformer
-from agent.measure import Capacity, Power
+from agent.sections.measure import Capacity, Power
 from agent.sections.section import Name, Section
 
 Percent = Annotated[float, Field(ge=0, le=100)]

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from agent.measure import Duration
+from agent.sections.measure import Duration
 from agent.sections.section import Name, Section
 
 UNIT_KEYS = {

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from agent.measure import Duration, Pause, Power
 from agent.sections.carbon import StateKeys
+from agent.sections.measure import Duration, Pause, Power
 from agent.sections.section import AccountName, Name, Section
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import EndpointError

@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, model_validator
 
-from agent.measure import Duration, Size, seconds
 from agent.sections.carbon import STANDARD_ATMOSPHERE, Pressure, kpa
+from agent.sections.measure import Duration, Size, seconds
 from agent.sections.section import Name, Section
 
 _DAY_S = 86400

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
-from agent.measure import Capacity, Power
+from agent.sections.measure import Capacity, Power
 from agent.sections.section import AccountName, Name, Section
 
 PERIODS = ("sharp", "peak", "flat", "valley", "deep_valley")

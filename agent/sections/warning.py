@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from agent.measure import Duration, Pause
+from agent.sections.measure import Duration, Pause
 from agent.sections.section import AccountName, Name, Section
 
 MARGIN = 0.02

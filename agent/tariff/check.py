@@ -5,8 +5,8 @@ from decimal import Decimal
 
 from agent.plant import Account
 from agent.sections import IntervalSection, WindowsSection
+from agent.sections.tables import Parsed
 from agent.sections.tariff import TariffSection
-from agent.tables import Parsed
 from agent.tariff.build import day_plan
 from agent.tariff.power_factor import STANDARDS
 from agent.tariff.schedule import unplanned

@@ -3,8 +3,8 @@
 from collections.abc import Collection, Mapping
 
 from agent.sections import DeviceSection
+from agent.sections.tables import Parsed
 from agent.sections.warning import AlarmSection, BudgetSection
-from agent.tables import Parsed
 from agent.warning.text import FIGURES
 from drivers.document import nearest
 from drivers.profile import Profile

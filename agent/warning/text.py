@@ -1,6 +1,6 @@
 """What an alarm tells people, in English and Chinese, with value, limit and unit."""
 
-from agent.measure import seconds_text
+from agent.sections.measure import seconds_text
 from agent.warning.watch import Watch
 
 FIGURES = {

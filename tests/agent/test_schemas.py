@@ -22,12 +22,12 @@ from agent.cli import SCHEMAS, main
 from agent.config import load_config
 from agent.figure import NOW, Figure
 from agent.figures import Figures
-from agent.measure import bytes_text, seconds, seconds_text
 from agent.polling.polled import Condition
 from agent.presence import post_meta, post_status
 from agent.record import CHAINED, rfc3339
 from agent.schemas import DOCUMENTS
 from agent.schemas.classes import CHANNELS, MESSAGES
+from agent.sections.measure import bytes_text, seconds, seconds_text
 from agent.service import Agent
 from agent.state import snapshot
 from agent.store import record_hash

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 
-from agent.measure import Duration
+from agent.sections.measure import Duration
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 

@@ -8,7 +8,7 @@ import pytest
 from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
-from agent.tables import LISTS, TABLES
+from agent.sections.tables import LISTS, TABLES
 
 HEAD = """\
 id = "works"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import ConfigError
-from agent.reload import difference
+from agent.config.reload import difference
 from tests.agent.frames import DEVICES, SITE, configured
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from agent.config.reload import difference
 from agent.figures import figure_sources
-from agent.reload import difference
 from agent.schemas.account import Interval
 from agent.tariff.figures import TariffFigures
 from agent.tariff.month import Peak

@@ -1,4 +1,4 @@
-"""The site configuration: what stands in the file, and every mistake in it at once, each with its line.
+"""A site's configuration as a whole: read, validated, cross-checked.
 
 Each table is validated by itself, so that a mistake in one never hides those in another; then the names that
 tables use of each other are checked. Secrets are never in the file, only paths to them.
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.crosscheck import crosscheck
-from agent.kept_documents import KeptDocuments
+from agent.config.crosscheck import crosscheck
+from agent.config.kept_documents import KeptDocuments
 from agent.plant import Plant, build_plant
 from agent.sections import (
     AccountSection,
@@ -31,12 +31,12 @@ from agent.sections import (
 from agent.sections.equipment import EquipmentSection, FeederSection
 from agent.sections.meter import InitialReadingSection, ReplacementSection
 from agent.sections.output import TargetSection
+from agent.sections.tables import Parsed
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
 from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
-from agent.tables import Parsed
 from drivers.document import Document, DocumentError, Problem
 from drivers.profile import Profile
 

@@ -9,11 +9,11 @@ from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.steam import SteamReference
-from agent.kept_documents import KeptDocuments
-from agent.own_factors import measured, own_factor_files
+from agent.config.kept_documents import KeptDocuments
+from agent.config.own_factors import measured, own_factor_files
 from agent.plant import Account
 from agent.sections import AccountSection, CarbonSection, DeviceSection, FuelSection, GreenPowerSection, SiteSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 from drivers.document import nearest
 
 _ANY_DAY = date(2025, 1, 1)

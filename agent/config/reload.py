@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from agent.config import SINKS, SiteConfig
+from agent.config.site import SINKS, SiteConfig
 
 _NOT_ACCOUNTED = frozenset(
     {"path", "content", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}

@@ -4,17 +4,17 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from agent.carboncheck import check_carbon
+from agent.config.carboncheck import check_carbon
+from agent.config.kept_documents import KeptDocuments
 from agent.corrections.check import check_declared
 from agent.equipment.check import check_equipment
 from agent.intensity.check import check_intensities
-from agent.kept_documents import KeptDocuments
 from agent.output.check import check_arriving
 from agent.plant import Account, PlantError, accounts_of, added_account, output
 from agent.rollup.check import check_rollups
 from agent.rollup.levels import figures_of, with_worked_out
 from agent.sections import AccountSection, DeviceSection, LineSection, OutputSection
-from agent.tables import Parsed
+from agent.sections.tables import Parsed
 from agent.tariff.check import check_tariffs
 from agent.warning.check import check_alarms
 from drivers.document import nearest

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import SiteConfig
-from agent.reload import Difference, difference, needs_new_start
+from agent.config.reload import Difference, difference, needs_new_start
 from tests.agent.frames import configured
 
 HEAD = """[site]
@@ -86,7 +86,7 @@ def test_new_and_removed_lines_and_devices(before: SiteConfig) -> None:
 
 
 def test_a_changed_profile_is_a_changed_device(tmp_path: Path) -> None:
-    own = Path(__file__).parents[2] / "drivers/catalogue/generic/vfd-motor.toml"
+    own = Path(__file__).parents[3] / "drivers/catalogue/generic/vfd-motor.toml"
     (tmp_path / "own.toml").write_text(own.read_text(encoding="utf-8"), encoding="utf-8")
     text = HEAD + line() + device(profile="own.toml")
     before = configured(tmp_path, text)

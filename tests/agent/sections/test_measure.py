@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from agent.measure import Duration, Pause, Power, Size, bytes_text, seconds, seconds_text
+from agent.sections.measure import Duration, Pause, Power, Size, bytes_text, seconds, seconds_text
 
 DURATION, PAUSE = TypeAdapter[float](Duration), TypeAdapter[float](Pause)
 SIZE, POWER = TypeAdapter[int](Size), TypeAdapter[float](Power)
