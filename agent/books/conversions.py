@@ -14,12 +14,17 @@ from agent.config import SiteConfig
 from agent.config.own_factors import measured, own_factor_files
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account
+from agent.sections.carbon import Direction
 
 _YEARS = range(1990, 2101)
 _QUARTER_NS = 15 * 60 * NS_PER_S
 """All zones are whole quarters of an hour apart, so none has a midnight within one."""
 _MOST_CONVERSIONS = 1000
 """Conversions kept: every day asks for each carrier anew, and an agent runs for years."""
+
+_Kind = tuple[str, str, Direction, str, bool]
+"""What decides besides the day: carrier, unit, direction, the account if what was measured of a fuel names it, and
+whether it counts above an unverified reference."""
 
 
 class Conversions:
@@ -38,7 +43,8 @@ class Conversions:
         self._fuels = config.fuels
         self._steam_reference = config.carbon.steam_reference
         self._pool = GreenPool(config.green_power)
-        self._known: dict[tuple[str, str, date], Conversion] = {}
+        self._named = frozenset(name for fuel in config.fuels for name in fuel.accounts)
+        self._known: dict[tuple[_Kind, date], Conversion] = {}
         self._turns: dict[str, list[int]] = {}
         self._quarter, self._day = -1, date.min
 
@@ -55,10 +61,13 @@ class Conversions:
         if account.carrier is None:
             return None
         day = self.day(time_ns)
-        key = (account.name, account.direction, day)
+        # By kind, not by account: a thousand meters of electricity have one conversion, and it is looked up once.
+        named = account.name if account.name in self._named else ""
+        unverified = self._above_unverified(account)
+        key = ((account.carrier, account.unit, account.direction, named, unverified), day)
         known = self._known.get(key)
         if known is None:
-            if len(self._known) >= _MOST_CONVERSIONS:
+            if len(self._known) >= _MOST_CONVERSIONS + len(self._named):
                 self._known.clear()
             found = conversion(
                 self.library,
@@ -69,7 +78,7 @@ class Conversions:
                 direction=account.direction,
                 measured=measured(self._fuels, account.name, account.carrier, day),
             )
-            known = self._known[key] = replace(found, unverified=True) if self._above_unverified(account) else found
+            known = self._known[key] = replace(found, unverified=True) if unverified else found
         return known
 
     def turns(self, account: Account, start_ns: int, end_ns: int) -> Sequence[int]:

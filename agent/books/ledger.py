@@ -153,10 +153,10 @@ class Ledger:
 
     def spread(self, book: AccountBook, grown: Growth) -> None:
         """Give the windows what grew unseen, over the time it took."""
-        outage = self._reader.outage(self.position[book.account.name], grown)
-        end_ns = self.timeline.at(outage.end)
+        end_ns = self.timeline.at(grown.end)
         if end_ns is not None:
-            self.windows.spread(outage.columns, outage.growth, self.timeline.at(outage.start), end_ns)
+            columns = rows.columns_of(self.position[book.account.name], len(self.position))
+            self.windows.spread(columns, grown.columns, self.timeline.at(grown.start), end_ns)
 
     def explain(self, book: AccountBook, late: Late) -> tuple[Delta, int]:
         """Book what is known by now of a change that was booked as unknown; see `AccountBook.explain`."""

@@ -100,7 +100,12 @@ class Reader:
 
     def outage(self, position: int, grown: Growth) -> Outage:
         """Return the growth of the account at a position as that of a flat row's columns."""
-        return Outage(np.arange(COLUMNS) * self._width + position, grown.columns, grown.start, grown.end)
+        return Outage(columns_of(position, self._width), grown.columns, grown.start, grown.end)
+
+
+def columns_of(position: int, accounts: int) -> npt.NDArray[np.intp]:
+    """Return where the columns of the account at a position stand in a flat row of so many."""
+    return np.arange(COLUMNS) * accounts + position
 
 
 def decoded(

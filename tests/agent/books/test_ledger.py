@@ -196,6 +196,20 @@ def test_what_an_outage_used_falls_into_the_windows_it_happened_in(config: SiteC
     assert list(ledger.figures())[1].values[AMOUNT, ledger.position[FAN]] == pytest.approx(9.0)
 
 
+def test_an_outage_of_one_account_makes_nobody_look_through_all(
+    config: SiteConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(config, LIBRARY, start_ns=START, boot_id="boot")
+    fan = Fan(config, ledger)
+    monkeypatch.setattr("agent.books.ledger.rows.Reader", None)
+    for after_s in (0, 10, 100):  # a plant that comes back has an outage of every account at once
+        fan.shows(after_s, 1000 + after_s)
+        ledger.tick(START + after_s * S)
+
+    assert not ledger.troubles.found
+    assert next(iter(ledger.figures())).values[ESTIMATED, ledger.position[FAN]] > 0
+
+
 def test_a_restart_books_across_itself_exactly_once(config: SiteConfig) -> None:
     first = ledger_of(config)
     fan = Fan(config, first)
