@@ -9,16 +9,17 @@ memory again and nothing else.
 
 import importlib
 import re
-import ssl
 import sys
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
+from agent.sinks.influx.transport import RestClient, Transport
+
 _ROOT = "influxdb_client"
 _PACKAGES = (_ROOT, f"{_ROOT}.client", f"{_ROOT}.service", f"{_ROOT}.domain")
-_PARTS = ("_async.api_client", "configuration", "rest", "service.write_service")
+_PARTS = ("_sync.api_client", "configuration", "rest", "service.write_service")
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
@@ -60,7 +61,6 @@ def _enter(package: str) -> None:
 
 def load() -> None:
     """Import what `client` and `writer` need; it takes a moment, so not in the loop."""
-    importlib.import_module("agent.web")
     for package in _PACKAGES:
         _enter(package)
     try:
@@ -76,23 +76,15 @@ def _import_parts() -> None:
         importlib.import_module(f"{_ROOT}.{part}")
 
 
-def client(url: str, token: str, *, timeout_s: float, tls: ssl.SSLContext, session: dict[str, Any]) -> Any:
-    """Return the library's asynchronous client of one database, as its `InfluxDBClientAsync` makes it.
-
-    It never follows a redirect: a redirected POST becomes a GET, whose success would say nothing. `session` are
-    further arguments of its HTTP session.
-    """
+def client(url: str, token: str, transport: Transport) -> Any:
+    """Return the library's client of one database, as its `InfluxDBClient` makes it, that sends through `transport`."""
     configuration = importlib.import_module(f"{_ROOT}.configuration").Configuration()
     configuration.host = url
-    configuration.timeout = round(timeout_s * 1000)
-    configuration.ssl_context = tls
-    return importlib.import_module(f"{_ROOT}._async.api_client").ApiClientAsync(
-        configuration,
-        header_name="Authorization" if token else None,
-        header_value=f"Token {token}",
-        client_session_kwargs=session,
-        allow_redirects=False,
+    client = importlib.import_module(f"{_ROOT}._sync.api_client").ApiClient(
+        configuration, header_name="Authorization" if token else None, header_value=f"Token {token}"
     )
+    client.rest_client = RestClient(transport)
+    return client
 
 
 def writer(client: Any) -> Any:

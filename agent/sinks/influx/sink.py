@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 import gzip
-import importlib
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 from agent.sinks.influx import library
 from agent.sinks.influx.config import InfluxConfig
 from agent.sinks.influx.lines import KINDS, line
+from agent.sinks.influx.transport import Transport
 from drivers.regular_file import expect_regular, read_regular
 
 _TIMEOUT_S = 20.0
@@ -62,21 +63,12 @@ class InfluxSink:
         """Make a client; whether the database answers shows with the first records."""
         # Importing the library costs memory and time: only for those who configured it.
         await asyncio.to_thread(library.load)
-        answer = importlib.import_module("agent.sinks.influx.answer")
-        client = library.client(
-            self._config.url,
-            self._token(),
-            timeout_s=_TIMEOUT_S,
-            tls=self._tls(),
-            session={
-                "response_class": answer.BriefAnswer,
-                "headers": {"Accept-Encoding": "identity"},  # of a few words; an answer that swells is not wanted
-            },
-        )
+        transport = Transport(self._config.url, tls=self._tls(), timeout_s=_TIMEOUT_S)
         try:
+            client = library.client(self._config.url, self._token(), transport)
             yield InfluxSession(library.writer(client), self._config)
         finally:
-            await client.close()
+            transport.close()
 
     def _token(self) -> str:
         file = self._config.token_file
@@ -162,32 +154,35 @@ class InfluxSession:
         """Write lines; return why they were refused, empty when they were taken."""
         from influxdb_client.rest import ApiException  # noqa: PLC0415  # loaded with the library, see `session`
 
-        from agent.web import ClientError  # noqa: PLC0415  # the same
-
         try:
-            # Compressed here: the library would do it at the highest level, in five times the time and no better.
-            _, status, _ = await self._writer.post_write_async(
-                self._config.org,
-                self._config.bucket,
-                await asyncio.to_thread(gzip.compress, "\n".join(text for _, text in part).encode(), _GZIP_LEVEL),
-                precision="ns",
-                content_encoding="gzip",
-                _return_http_data_only=False,
-            )
+            async with asyncio.timeout(_TIMEOUT_S):
+                status = await asyncio.to_thread(self._write, "\n".join(text for _, text in part).encode())
         except ApiException as error:
             message = error.message
             text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
             hold = _HOLD if self._config.token_file else _HOLD | _NO_TOKEN
             return _judge(error.status, text, error.retry_after, hold)
-        except (ClientError, TimeoutError, OSError) as error:
+        except (HTTPException, OSError) as error:  # TimeoutError is an OSError
             raise SinkUnavailable(self._explain(error)) from error
         if status not in _WRITTEN:
             raise SinkUnavailable(f"{self._config.url} does not answer like InfluxDB: check url")
         return ""
 
-    def _explain(self, error: Exception) -> str:
+    def _write(self, lines: bytes) -> int:
+        """Send lines and return the status of the answer; to be called in a thread."""
+        # Compressed here: the library would do it at the highest level, in five times the time and no better.
+        _, status, _ = self._writer.post_write_with_http_info(
+            self._config.org,
+            self._config.bucket,
+            gzip.compress(lines, _GZIP_LEVEL),
+            precision="ns",
+            content_encoding="gzip",
+            _return_http_data_only=False,
+        )
+        return int(status)
+
+    def _explain(self, cause: Exception) -> str:
         url = self._config.url
-        cause = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
         if isinstance(cause, ssl.SSLCertVerificationError):
             why = cause.verify_message.rstrip(".")
             return f"the certificate of {url} is not accepted ({why}): check ca_file and the host name in url"

@@ -151,7 +151,12 @@ library.fflush(out)
     assert heaps.count("<heap nr=") == 1
 
 
-def test_an_agent_that_neither_serves_nor_writes_over_http_does_not_load_the_library_for_it() -> None:
-    program = "import sys, agent.commands.run, agent.sinks.mqtt; print('aiohttp' in sys.modules)"
+def test_an_agent_that_serves_nothing_over_http_does_not_load_the_library_for_it() -> None:
+    program = """if True:
+        import sys, agent.commands.run, agent.sinks.mqtt
+        from agent.sinks.influx import library
+        library.load()
+        print('aiohttp' in sys.modules)
+    """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
