@@ -29,7 +29,7 @@ _CHECKS = tuple(
 )
 STANDS_ON = {
     "agent.books": (
-        *("agent.metering", "agent.carbon", "agent.tariff", "agent.plant", "agent.condition"),
+        *("agent.metering", "agent.carbon", "agent.tariff", "agent.plant"),
         *("agent.config", "agent.sections", "agent.figure", "agent.record", "agent.saved", "agent.tape"),
         "agent.store.FOUND",
     ),
@@ -37,13 +37,17 @@ STANDS_ON = {
         *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels"),
         *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
     ),
+    "agent.plant": ("agent.sections", "agent.carbon", "agent.metering"),
     "agent.sections": (
         *("agent.carbon", "agent.metering", "agent.equipment", "agent.record"),
         *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
     ),
 }
 """All of the agent that a room may need besides itself: none of these reads a device, runs or delivers."""
-FRONT_DOORS = {"agent.config": ("agent.config.site", "agent.config.crosscheck", "agent.config.carboncheck")}
+FRONT_DOORS = {
+    "agent.config": ("agent.config.site", "agent.config.crosscheck", "agent.config.carboncheck"),
+    "agent.plant": ("agent.plant.plant",),
+}
 """What of a room nobody outside imports: its package gives it out."""
 WITHOUT_BOOKS = (
     "agent.alarms",
@@ -51,6 +55,7 @@ WITHOUT_BOOKS = (
     "agent.commissioning",
     "agent.config",
     "agent.delivery",
+    "agent.plant",
     "agent.sections",
     "agent.sinks",
     "agent.store",
@@ -479,6 +484,7 @@ def test_a_cycle_through_the_front_door_of_a_room_is_found() -> None:
         ("agent.config.site", "import asyncio"),
         ("agent.config.site", "from agent.books.ledger import Ledger"),
         ("agent.sections.site", "from agent.config import SiteConfig"),
+        ("agent.plant.plant", "from agent.config import SiteConfig"),
         ("agent.books.ledger", "from agent.recorder import Recorder"),
     ],
 )

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from agent.condition import ConditionReader
 from agent.config import SiteConfig
 from agent.metering.amount import Reading
 from agent.plant import Account
+from agent.plant.condition import ConditionReader
 from drivers.reading import LABELS, Frame, Quality
 
 _COMM_LOST, _NOT_READ = int(Quality.COMM_LOST), int(Quality.NOT_READ)

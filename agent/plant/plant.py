@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from agent.condition import ConditionError, ConditionSource, condition_source
+from agent.plant.condition import ConditionError, ConditionSource, condition_source
 from agent.sections import AccountSection, DeviceSection, IntensitySection, OutputSection
 from agent.sections.carbon import Direction
 from drivers.document import nearest
