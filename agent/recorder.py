@@ -1,10 +1,10 @@
-"""What is read becomes records: frames, conditions and rolling windows into store and board.
+"""What is read becomes records: frames, states of devices and rolling windows into store and board.
 
 Each record is written once, with the time of what it tells of. Retained topics (`meta`, `state`, `agent/status`) go
 to the board, which holds the latest of each.
 
 While the time is not known nothing is recorded: frames wait, in bounds, and get their times when it is; the latest
-of each condition is posted at once, without its time, and is told again with it.
+of each state is posted at once, without its time, and is told again with it.
 """
 
 import time
@@ -24,7 +24,7 @@ from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
 from agent.latest import Latest, ManyBodies
 from agent.polling.doubt import reserved
-from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.record import AGENT, as_json, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
 from agent.rollup.rolling import worked_out_windows
@@ -173,12 +173,12 @@ class Recorder:
 
         self._tell(f"{key} {text}", tell)
 
-    def condition(self, device: PolledDevice) -> None:
-        """Publish a device's condition, and the alarm that goes with losing it."""
+    def device_state(self, device: PolledDevice) -> None:
+        """Publish a device's state, and the alarm that goes with losing it."""
         key, since_ns = self.key(device.name), self._keeper.monotonic_of(device.since_ns)
         if not self.begun:
             self._post_state(device, key, None)
-        self._tell(key, partial(self._tell_condition, device, key, since_ns))
+        self._tell(key, partial(self._tell_state, device, key, since_ns))
 
     def _tell(self, key: str, tell: Callable[[], None]) -> None:
         """Tell something of a place as soon as the time is known; only the latest of each."""
@@ -193,7 +193,7 @@ class Recorder:
             "site": self._scribe.site,
             "area": self._areas[device.name],
             "device": device.name,
-            "state": str(device.condition),
+            "state": str(device.state),
         }
         if since_ns is not None:
             state["since"] = rfc3339(since_ns)
@@ -201,10 +201,10 @@ class Recorder:
             state["reason"] = device.reason
         self._board.put(f"{key}/state", as_json(state))
 
-    def _tell_condition(self, device: PolledDevice, key: str, monotonic_ns: int) -> None:
+    def _tell_state(self, device: PolledDevice, key: str, monotonic_ns: int) -> None:
         since_ns = device.since_ns = self._keeper.resolve(monotonic_ns, device.since_ns)
         self._post_state(device, key, since_ns)
-        lost = device.condition is Condition.OFFLINE
+        lost = device.state is DeviceState.OFFLINE
         self._alarms.tell(
             Alarm(
                 key,

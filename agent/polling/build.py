@@ -33,11 +33,11 @@ def line_pollers(
     for device in config.devices:
         devices.setdefault(device.line, []).append(device)
     # Made once for all lines, of which there may be a thousand.
-    memory, exchange, frame, condition = (
+    memory, exchange, frame, state = (
         _memory(recorder, store, tape),
         tape.exchange,
         recorder.frame,
-        recorder.condition,
+        recorder.device_state,
     )
     return [
         LinePoller(
@@ -54,7 +54,7 @@ def line_pollers(
             ],
             pause_s=section.pause_s,
             on_frame=frame,
-            on_condition=condition,
+            on_state=state,
             memory=memory,
             on_overload=partial(_overload, alarms, section.name),
             tape=tape,

@@ -1,4 +1,4 @@
-"""What a line's task knows of its devices: their condition, and when each of their cadences is due."""
+"""What a line's task knows of its devices: their state, and when each of their cadences is due."""
 
 import time
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _NAMED = 6
 """Points that a sentence names before it counts the rest."""
 
 
-class Condition(StrEnum):
+class DeviceState(StrEnum):
     """How a device is doing, as its `state` topic says."""
 
     UNKNOWN = "unknown"
@@ -63,7 +63,7 @@ class PolledDevice:
     every_s: float
     planned: tuple[PlannedBlock, ...] = ()
     cadences: list["Cadence"] = field(default_factory=list, repr=False)
-    condition: Condition = Condition.UNKNOWN
+    state: DeviceState = DeviceState.UNKNOWN
     since_ns: int = 0
     reason: str = ""
     polls: int = 0

@@ -24,7 +24,7 @@ from agent.polling.polled import Cadence, Lateness, PolledDevice
 from agent.polling.results import Results
 from agent.polling.schedule import Schedule
 from agent.polling.sparing import Sparing
-from agent.polling.standing import OnCondition, Standing, costly, nothing_came
+from agent.polling.standing import OnState, Standing, costly, nothing_came
 from agent.tape import NO_TAPE, Tape
 from drivers.errors import LineDown, LineError
 from drivers.line import Line
@@ -53,7 +53,7 @@ class LinePoller:
         *,
         pause_s: float,
         on_frame: OnFrame,
-        on_condition: OnCondition,
+        on_state: OnState,
         memory: Memory,
         on_overload: OnOverload,
         tape: Tape = NO_TAPE,
@@ -66,7 +66,7 @@ class LinePoller:
         self._tape = tape
         self._schedule = Schedule(devices)
         self._asker = Asker(line, devices, memory)
-        self._standing = Standing(line, devices, on_condition)
+        self._standing = Standing(line, devices, on_state)
         self._sparing = Sparing(line, devices, self.overload, pause_s)
         self._on_frame = on_frame
         self._on_overload = on_overload
@@ -274,7 +274,7 @@ class LinePoller:
             _log.info("device %s: what it lacked cannot be tried now: %s", device.name, error)
 
     def _judge(self, cadence: Cadence, results: Results, errors: list[LineError], began: float) -> None:
-        """Draw the conclusions of one poll with errors: the device's condition, and when to try again."""
+        """Draw the conclusions of one poll with errors: the device's state, and when to try again."""
         down = next((error for error in errors if isinstance(error, LineDown)), None)
         if down:
             self._standing.line_is_down(cadence.device, down)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from agent.polling.breaker import FIRST_PAUSE_S, Breaker
-from agent.polling.polled import Condition, PolledDevice
+from agent.polling.polled import DeviceState, PolledDevice
 from agent.polling.results import Muted, Results, refuses_all, silent
 from drivers.errors import BadReply, LineDown, LineError
 from drivers.hint import Hint, likely_cause
@@ -21,19 +21,19 @@ _log = logging.getLogger(__name__)
 
 _MUTED = "no answer, though others are answered: asked by growing pauses"
 
-OnCondition = Callable[[PolledDevice], None]
+OnState = Callable[[PolledDevice], None]
 
 
 class Standing:
     """What is held of one line and its devices."""
 
-    def __init__(self, line: Line, devices: Iterable[PolledDevice], on_condition: OnCondition) -> None:
+    def __init__(self, line: Line, devices: Iterable[PolledDevice], on_state: OnState) -> None:
         self.down_reason = ""
         self.breaker = Breaker()
         """When a line that is down is tried again."""
         self._line = line
         self._devices = tuple(devices)
-        self._on_condition = on_condition
+        self._on_state = on_state
 
     def hint(self) -> Hint | None:
         """Return what is most likely wrong with a serial line on which nobody has ever answered."""
@@ -45,27 +45,27 @@ class Standing:
     def well(self, device: PolledDevice) -> None:
         """Note a poll of which everything came back."""
         device.breaker.succeed()
-        self._set(device, Condition.ONLINE, device.note)
+        self._set(device, DeviceState.ONLINE, device.note)
 
     def answered(self, device: PolledDevice, results: Results) -> None:
         """Note a poll of which something came back, and something did not."""
         device.breaker.succeed()
-        self._set(device, Condition.DEGRADED, "; ".join(filter(None, (_explain(device, results), device.note))))
+        self._set(device, DeviceState.DEGRADED, "; ".join(filter(None, (_explain(device, results), device.note))))
 
     def failed(self, device: PolledDevice, reason: str, *, next_beat_s: float) -> None:
         """Count an attempt without result; from the second in a row on, the device is offline and asked less often."""
         device.failures += 1
         device.identify_at = 0.0
         device.breaker.fail(time.monotonic(), next_beat_s=next_beat_s)
-        if device.breaker.open and device.condition is not Condition.OFFLINE:
+        if device.breaker.open and device.state is not DeviceState.OFFLINE:
             hint = self.hint()
-            self._set(device, Condition.OFFLINE, f"{reason}; {hint.text}" if hint else reason)
+            self._set(device, DeviceState.OFFLINE, f"{reason}; {hint.text}" if hint else reason)
 
     def refuse(self, device: PolledDevice, stranger: str) -> None:
         """Take nothing from a device that is another one."""
         device.failures += 1
         device.breaker.rest(time.monotonic())
-        self._set(device, Condition.OFFLINE, stranger)
+        self._set(device, DeviceState.OFFLINE, stranger)
 
     def line_is_up(self) -> None:
         """Note that the line can be used, whoever answers on it."""
@@ -82,17 +82,17 @@ class Standing:
         self.down_reason = str(down)
         self.breaker.fail(time.monotonic(), next_beat_s=FIRST_PAUSE_S)
         for other in self._devices:
-            self._set(other, Condition.OFFLINE, str(down))
+            self._set(other, DeviceState.OFFLINE, str(down))
 
-    def _set(self, device: PolledDevice, condition: Condition, reason: str) -> None:
-        if device.condition is condition and (device.reason == reason or condition is Condition.OFFLINE):
+    def _set(self, device: PolledDevice, state: DeviceState, reason: str) -> None:
+        if device.state is state and (device.reason == reason or state is DeviceState.OFFLINE):
             return
-        before, device.condition, device.reason, device.since_ns = device.condition, condition, reason, time.time_ns()
-        if condition is Condition.ONLINE:
+        before, device.state, device.reason, device.since_ns = device.state, state, reason, time.time_ns()
+        if state is DeviceState.ONLINE:
             _log.info("device %s is online", device.name)
         else:
-            _log.warning("device %s is %s (was %s): %s", device.name, condition, before, reason)
-        self._on_condition(device)
+            _log.warning("device %s is %s (was %s): %s", device.name, state, before, reason)
+        self._on_state(device)
 
 
 def nothing_came(device: PolledDevice, results: Results) -> bool:

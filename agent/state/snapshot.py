@@ -14,7 +14,7 @@ from agent.books.columns import AMOUNT
 from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.polling.doubt import FRESH_CADENCES, reserved
-from agent.polling.polled import Condition, PolledDevice
+from agent.polling.polled import DeviceState, PolledDevice
 from agent.polling.poller import LinePoller
 from agent.record import rfc3339
 from agent.sections import DeviceSection
@@ -92,7 +92,7 @@ def line(poller: LinePoller, elapsed_s: float) -> dict[str, Any]:
 
 
 def device(section: DeviceSection, polled: PolledDevice) -> dict[str, Any]:
-    """Return a device's condition and its latest values."""
+    """Return a device's state and its latest values."""
     state: dict[str, Any] = {
         "device": polled.name,
         "area": section.area,
@@ -100,7 +100,7 @@ def device(section: DeviceSection, polled: PolledDevice) -> dict[str, Any]:
         "unit": polled.unit,
         "profile": section.profile,
         "kind": polled.profile.kind,
-        "state": str(polled.condition),
+        "state": str(polled.state),
         "since": rfc3339(polled.since_ns) if polled.since_ns else None,
         "reason": polled.reason,
         "polls": polled.polls,
@@ -109,7 +109,7 @@ def device(section: DeviceSection, polled: PolledDevice) -> dict[str, Any]:
         "pause_ms": round(polled.pacing.pause_s * 1000),
         "missing": polled.learned.missing(polled.profile),
     }
-    if polled.frames and polled.condition is not Condition.OFFLINE:
+    if polled.frames and polled.state is not DeviceState.OFFLINE:
         state |= _values(polled)
     return state
 

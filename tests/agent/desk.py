@@ -14,7 +14,7 @@ from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
-from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.record import Record
 from agent.recorder import Recorder
 from agent.scribe import Scribe
@@ -116,10 +116,10 @@ class Desk:
         shown = lost_frame("fan-1", self.profile, START + round(after_s * S))
         self.recorder.frame(self.fan, cadence or self.fast, shown)
 
-    def becomes(self, condition: Condition, reason: str = "", *, after_s: float = 0.0) -> None:
-        self.fan.condition, self.fan.reason = condition, reason
+    def becomes(self, state: DeviceState, reason: str = "", *, after_s: float = 0.0) -> None:
+        self.fan.state, self.fan.reason = state, reason
         self.fan.since_ns = START + round(after_s * S) + self.wrong_ns
-        self.recorder.condition(self.fan)
+        self.recorder.device_state(self.fan)
 
     def posted(self, topic: str) -> dict[str, Any]:
         payload = self.board.get(topic)

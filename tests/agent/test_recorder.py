@@ -5,7 +5,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent.polling.polled import Condition
+from agent.polling.polled import DeviceState
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -66,16 +66,16 @@ def test_windows_are_recorded_for_every_account_intensity_and_span(desk: Desk) -
 
 
 def test_a_condition_is_posted_and_losing_it_raises_an_alarm_that_ends(desk: Desk) -> None:
-    desk.becomes(Condition.ONLINE)
+    desk.becomes(DeviceState.ONLINE)
     assert desk.posted("boiler-house/fan-1/state")["state"] == "online"
     assert desk.store.bodies("alarm") == []
 
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
     state = desk.posted("boiler-house/fan-1/state")
     assert (state["state"], state["reason"], state["since"]) == ("offline", "no reply", "2026-11-20T08:00:05.000000Z")
     assert desk.posted("boiler-house/fan-1/alarm/comm_lost")["active"] is True
 
-    desk.becomes(Condition.DEGRADED, "illegal address", after_s=9)
+    desk.becomes(DeviceState.DEGRADED, "illegal address", after_s=9)
     assert desk.posted("boiler-house/fan-1/alarm/comm_lost")["active"] is False
     raised, ended = desk.store.bodies("alarm")
     assert (raised["active"], ended["active"]) == (True, False)

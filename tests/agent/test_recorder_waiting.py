@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agent.config import SiteConfig
-from agent.polling.polled import Condition
+from agent.polling.polled import DeviceState
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -56,7 +56,7 @@ def test_the_accounts_of_a_wrong_clock_that_is_set_right_are_those_of_a_right_on
 def test_nothing_is_recorded_while_the_time_is_not_known(config: SiteConfig) -> None:
     desk = Desk(config, synchronised=False, wrong_ns=-HOUR)
     desk.polled(1)
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=2)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=2)
     desk.recorder.forget("boiler-house/boiler-1")
 
     assert desk.store.transactions == []
@@ -68,8 +68,8 @@ def test_nothing_is_recorded_while_the_time_is_not_known(config: SiteConfig) -> 
 
 def test_what_a_device_has_become_is_told_with_its_time_once_that_is_known(config: SiteConfig) -> None:
     desk = Desk(config, synchronised=False, wrong_ns=-HOUR)
-    desk.becomes(Condition.ONLINE)
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.ONLINE)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
 
     learn_the_time(desk, 60)
 
@@ -84,7 +84,7 @@ def test_times_go_on_without_a_clock_that_jumps(config: SiteConfig) -> None:
     desk.wrong_ns, desk.synchronised = HOUR, False
     desk.keeper.look()
     desk.polled(10)
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=12)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=12)
 
     assert [body["time_ns"] - START for body in desk.store.bodies("telemetry")] == [0, 10 * S]
     assert [body["since"] for body in desk.store.bodies("alarm")] == ["2026-11-20T08:00:12.000000Z"]

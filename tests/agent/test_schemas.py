@@ -22,7 +22,7 @@ from agent.cli import SCHEMAS, main
 from agent.config import load_config
 from agent.figure import NOW, Figure
 from agent.figures import Figures
-from agent.polling.polled import Condition
+from agent.polling.polled import DeviceState
 from agent.presence import post_meta, post_status
 from agent.record import CHAINED, rfc3339
 from agent.schemas import DOCUMENTS
@@ -186,8 +186,8 @@ def run_a_plant(agent: Agent) -> None:
     agent.bookkeeper.close_due(START_NS + 300 * 10**9)
     agent.recorder.figures = Figures([SomeFigures()])
     list(agent.recorder.publish_windows())
-    boiler.condition, boiler.reason, boiler.since_ns = Condition.OFFLINE, "no reply in 1 s", START_NS
-    agent.recorder.condition(boiler)
+    boiler.state, boiler.reason, boiler.since_ns = DeviceState.OFFLINE, "no reply in 1 s", START_NS
+    agent.recorder.device_state(boiler)
 
 
 async def messages(folder: Path) -> list[Body]:

@@ -155,7 +155,7 @@ async def _polling(served: Rig, devices: list[PolledDevice], speed: float, polls
         devices,
         pause_s=pause_s,
         on_frame=polls.take,
-        on_condition=lambda _: None,
+        on_state=lambda _: None,
         memory=Memory(),
         on_overload=lambda *_: None,
     )

@@ -8,7 +8,7 @@ import pytest
 
 from agent.alarms.alarm import Alarm, Severity
 from agent.alarms.desk import ALARMS
-from agent.polling.polled import Condition
+from agent.polling.polled import DeviceState
 from tests.agent.desk import MQTT, START, Desk, Notebook
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -26,15 +26,15 @@ def desk(tmp_path: Path) -> Desk:
 
 
 def test_an_alarm_that_was_active_when_the_agent_ended_ends_when_its_cause_does(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
     retained = desk.posted("boiler-house/fan-1/alarm/comm_lost")
 
     after = Desk(desk.config, again(desk))
     after.alarms.restore(None, known=after.recorder.knows)
     assert after.posted("boiler-house/fan-1/alarm/comm_lost") == retained
-    after.becomes(Condition.OFFLINE, "no reply", after_s=50)
+    after.becomes(DeviceState.OFFLINE, "no reply", after_s=50)
     assert after.store.bodies("alarm") == [], "it is still the same alarm"
-    after.becomes(Condition.ONLINE, after_s=60)
+    after.becomes(DeviceState.ONLINE, after_s=60)
     assert after.posted("boiler-house/fan-1/alarm/comm_lost")["active"] is False
     assert after.store.states[COMM_LOST] == b"{}"
 
@@ -53,7 +53,7 @@ def test_an_alarm_that_stands_for_another_cause_is_told_anew_and_stands_since_th
 
 
 def test_the_alarm_of_a_device_that_has_left_the_configuration_is_removed(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
     elsewhere = configured(
         desk.config.path.parent, SITE + DEVICES.replace('area = "boiler-house"', 'area = "yard"') + MQTT
     )
@@ -67,7 +67,7 @@ def test_the_alarm_of_a_device_that_has_left_the_configuration_is_removed(desk: 
 
 
 def test_a_device_that_leaves_takes_its_alarms_and_all_that_is_retained_of_it_along(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
     desk.board.put("boiler-house/fan-1/meta", b"{}")
     desk.board.put("boiler-house/boiler-1/meta", b"{}")
 
@@ -83,13 +83,13 @@ def test_a_device_that_leaves_takes_its_alarms_and_all_that_is_retained_of_it_al
 
 
 def test_an_alarm_and_its_memory_are_one_transaction(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply")
+    desk.becomes(DeviceState.OFFLINE, "no reply")
 
     assert [[name for name, _ in steps] for steps in desk.store.transactions] == [["alarm", COMM_LOST]]
 
 
 def test_a_change_of_one_alarm_saves_that_one_alone(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply")
+    desk.becomes(DeviceState.OFFLINE, "no reply")
     before = len(desk.store.transactions)
     for number in range(3):
         desk.alarms.set(Alarm("agent", f"other_{number}", True, Severity.WARNING, START, "text", "文"))
@@ -100,7 +100,7 @@ def test_a_change_of_one_alarm_saves_that_one_alone(desk: Desk) -> None:
 
 
 def test_alarms_that_an_earlier_agent_kept_together_are_kept_apart_from_now_on(desk: Desk) -> None:
-    desk.becomes(Condition.OFFLINE, "no reply", after_s=5)
+    desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
     retained = desk.board.get("boiler-house/fan-1/alarm/comm_lost") or b""
     together = orjson.dumps([[alarm, retained.decode()] for alarm in desk.alarms.active()])
 

@@ -11,7 +11,7 @@ import pytest
 
 from agent.polling.asking import Memory
 from agent.polling.learning import Learned
-from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.polling.poller import LinePoller
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
@@ -41,7 +41,7 @@ class Station:
 
     frames: list[tuple[Cadence, Frame]] = field(default_factory=list)
     kept: dict[str, bytes] = field(default_factory=dict)
-    told: list[tuple[Condition, str]] = field(default_factory=list)
+    told: list[tuple[DeviceState, str]] = field(default_factory=list)
     asked_until: list[int] = field(default_factory=list)
     """How many requests the server had been sent when each frame came: of the next frame it has none by then."""
 
@@ -58,7 +58,7 @@ class Station:
             [device],
             pause_s=0.0,
             on_frame=take,
-            on_condition=lambda device: self.told.append((device.condition, device.reason)),
+            on_state=lambda device: self.told.append((device.state, device.reason)),
             memory=Memory(
                 lambda device: self.kept.update(meter=device.learned.to_json(METER)),
                 lambda device: device.learn(Learned.from_json(self.kept.get("meter"), METER)),
@@ -109,8 +109,8 @@ async def test_the_first_cycle_learns_the_holes_and_later_ones_ask_the_least_tha
         needed = Counter(entry.block for entry in best if entry.every_s == cadence.every_s)
         assert Counter(block for block in requests[start:end] if block.function == 4) == needed
     assert station.asked_until[1] <= len(best) + 90
-    ((condition, reason),) = station.told
-    assert condition is Condition.ONLINE
+    ((state, reason),) = station.told
+    assert state is DeviceState.ONLINE
     assert "not asked for any more" in reason
     warnings = [
         record
@@ -165,7 +165,7 @@ async def test_a_device_that_has_nothing_of_its_profile_is_not_learned_but_said_
 
     assert not meter.learned
     assert not station.kept
-    assert meter.condition is Condition.DEGRADED
+    assert meter.state is DeviceState.DEGRADED
     assert meter.reason.startswith("it has none of the registers asked for: check unit and profile")
     assert later <= 5 * len(meter.planned), "it is not searched again and again"
     assert "not asked for any more" not in caplog.text
@@ -181,7 +181,7 @@ async def test_of_what_a_gateway_says_nothing_is_learned(code: int) -> None:
         await station.until(5)
 
     assert not meter.learned
-    assert meter.condition is Condition.DEGRADED
+    assert meter.state is DeviceState.DEGRADED
     assert meter.breaker.failures_in_row == 0, "a block without an answer is no dead device"
 
 

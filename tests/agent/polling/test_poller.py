@@ -15,7 +15,7 @@ import pytest
 from agent.polling import asking, breaker, overload
 from agent.polling.asking import Memory
 from agent.polling.learning import Learned
-from agent.polling.polled import Cadence, Condition, PolledDevice
+from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.polling.poller import LinePoller
 from agent.polling.schedule import Schedule
 from drivers.endpoint import Endpoint, parse_endpoint
@@ -138,7 +138,7 @@ class Bench:
         self.slow: list[str] = []
         self.loads: list[tuple[bool, str]] = []
         self.polled: dict[int, list[int]] = {unit: [] for unit in devices}
-        self.told: list[tuple[str, Condition, str]] = []
+        self.told: list[tuple[str, DeviceState, str]] = []
         self.devices = {unit: PolledDevice(f"unit-{unit}", unit, profile, every_s) for unit, every_s in devices.items()}
         self.on_frame: Callable[[PolledDevice], None] = lambda _: None
         self.poller = LinePoller(
@@ -146,7 +146,7 @@ class Bench:
             [*self.devices.values()],
             pause_s=0.0,
             on_frame=self._frame,
-            on_condition=lambda device: self.told.append((device.name, device.condition, device.reason)),
+            on_state=lambda device: self.told.append((device.name, device.state, device.reason)),
             memory=Memory(
                 lambda device: self.remembered.append(device.learned),
                 lambda _: None,
@@ -161,8 +161,8 @@ class Bench:
         self.polled[device.unit].append(cadence.due_ns)
         self.frames.append((device, frame))
 
-    def conditions(self, unit: int) -> list[Condition]:
-        return [condition for name, condition, _ in self.told if name == f"unit-{unit}"]
+    def states(self, unit: int) -> list[DeviceState]:
+        return [state for name, state, _ in self.told if name == f"unit-{unit}"]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -191,7 +191,7 @@ async def test_polls_begin_at_once_and_then_at_multiples_of_their_cadence(profil
     assert all(due_ns % 100_000_000 == 0 for due_ns in later)
     assert len({*later}) == len(later)
     assert bench.poller.lateness.count >= 8
-    assert bench.conditions(1) == [Condition.ONLINE]
+    assert bench.states(1) == [DeviceState.ONLINE]
 
 
 @pytest.mark.usefixtures("pauses")
@@ -213,16 +213,16 @@ async def test_a_device_is_offline_after_two_failures_and_online_with_the_first_
     line = ScriptedLine()
     bench = Bench(line, {1: 0.05}, profile)
     async with bench.running():
-        await bench.until(lambda: bench.conditions(1) == [Condition.ONLINE])
+        await bench.until(lambda: bench.states(1) == [DeviceState.ONLINE])
         line.answer = silence
         await bench.until(lambda: bench.devices[1].failures == 1)
-        assert bench.conditions(1) == [Condition.ONLINE]
+        assert bench.states(1) == [DeviceState.ONLINE]
         await bench.until(lambda: bench.devices[1].failures == 2)
-        assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+        assert bench.states(1) == [DeviceState.ONLINE, DeviceState.OFFLINE]
         line.answer = lambda _unit, _block: None
         await bench.until(lambda: len(bench.told) == 3)
 
-    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE, Condition.ONLINE]
+    assert bench.states(1) == [DeviceState.ONLINE, DeviceState.OFFLINE, DeviceState.ONLINE]
     assert "no reply" in bench.told[1][2]
     assert bench.told[2][2] == ""
     assert bench.devices[1].since_ns > 0
@@ -242,8 +242,8 @@ async def test_a_device_that_cannot_read_one_block_is_degraded_and_keeps_the_oth
     async with bench.running():
         await bench.until(lambda: len(bench.frames) == 3)
 
-    ((_, condition, reason),) = bench.told
-    assert condition is Condition.DEGRADED
+    ((_, state, reason),) = bench.told
+    assert state is DeviceState.DEGRADED
     assert "address 0x0064" in reason
     assert "device failure" in reason
     assert bench.frames[-1][1].quality.tolist() == [Quality.GOOD, Quality.REFUSED]
@@ -257,7 +257,7 @@ async def test_a_device_whose_gateway_says_that_it_does_not_answer_is_offline(pr
     async with bench.running():
         await bench.until(lambda: bool(bench.told))
 
-    assert bench.conditions(1) == [Condition.OFFLINE]
+    assert bench.states(1) == [DeviceState.OFFLINE]
     assert bench.line.asked == [(1, 0), (1, 0)]
 
 
@@ -267,7 +267,7 @@ async def test_a_device_that_answers_nothing_but_garbage_is_offline(profile: Pro
     async with bench.running():
         await bench.until(lambda: bool(bench.told))
 
-    assert bench.conditions(1) == [Condition.OFFLINE]
+    assert bench.states(1) == [DeviceState.OFFLINE]
 
 
 @pytest.mark.usefixtures("pauses")
@@ -288,7 +288,7 @@ async def test_a_line_that_is_down_takes_all_its_devices_offline_and_is_tried_by
         line.answer = lambda _unit, _block: None
         await bench.until(lambda: len(bench.told) == 4)
 
-    assert bench.conditions(2) == [Condition.OFFLINE, Condition.ONLINE]
+    assert bench.states(2) == [DeviceState.OFFLINE, DeviceState.ONLINE]
     assert bench.poller.down_reason == ""
     assert [record.message for record in caplog.records if "is down" in record.message] == [
         "line hall is down: cannot connect"
@@ -304,8 +304,8 @@ async def test_a_line_that_breaks_within_a_poll_leaves_no_device_half_alive(prof
         await bench.until(lambda: len(bench.told) == 4)
         await asyncio.sleep(0.2)
 
-    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
-    assert bench.conditions(2) == [Condition.ONLINE, Condition.OFFLINE]
+    assert bench.states(1) == [DeviceState.ONLINE, DeviceState.OFFLINE]
+    assert bench.states(2) == [DeviceState.ONLINE, DeviceState.OFFLINE]
 
 
 @pytest.mark.usefixtures("pauses")
@@ -323,15 +323,15 @@ async def test_a_line_that_goes_down_while_its_first_device_is_dead_is_tried_aga
     line = ScriptedLine(lambda unit, block: silence(unit, block) if unit == 1 else None)
     bench = Bench(line, {1: 0.05, 2: 0.05}, profile)
     async with bench.running():
-        await bench.until(lambda: bench.conditions(1) == [Condition.OFFLINE] and line.polls(2) > 2)
+        await bench.until(lambda: bench.states(1) == [DeviceState.OFFLINE] and line.polls(2) > 2)
         line.answer = lambda _unit, _block: LineDown("connection refused")
-        await bench.until(lambda: bench.conditions(2) == [Condition.ONLINE, Condition.OFFLINE])
+        await bench.until(lambda: bench.states(2) == [DeviceState.ONLINE, DeviceState.OFFLINE])
         asked = len(line.asked)
         await bench.until(lambda: len(line.asked) >= asked + 3)
         line.answer = lambda unit, block: silence(unit, block) if unit == 1 else None
-        await bench.until(lambda: bench.conditions(2)[-1] is Condition.ONLINE)
+        await bench.until(lambda: bench.states(2)[-1] is DeviceState.ONLINE)
         line.answer = lambda _unit, _block: None
-        await bench.until(lambda: bench.conditions(1)[-1] is Condition.ONLINE)
+        await bench.until(lambda: bench.states(1)[-1] is DeviceState.ONLINE)
 
 
 async def test_what_a_slow_line_cannot_do_is_skipped_and_counted_and_never_queued(profile: Profile) -> None:
@@ -442,10 +442,10 @@ async def test_a_bug_met_with_one_device_costs_its_neighbours_no_poll(
     async with bench.running():
         await bench.until(lambda: bench.devices[9].polls == 7)
 
-    assert bench.conditions(9) == [Condition.OFFLINE]
+    assert bench.states(9) == [DeviceState.OFFLINE]
     assert bench.devices[9].reason == "internal error: ZeroDivisionError('a bug')"
     assert min(bench.line.polls(1), bench.line.polls(2)) >= 8
-    assert bench.conditions(1) == [Condition.ONLINE]
+    assert bench.states(1) == [DeviceState.ONLINE]
     assert all(record.exc_info for record in caplog.records if "failed within the agent" in record.message)
 
 
@@ -457,9 +457,9 @@ async def test_a_device_is_asked_who_it_is_once_and_again_after_a_silence(known:
         await bench.until(lambda: line.polls(1) == 4)
         assert line.asked.count((1, 200)) == 1
         line.answer = silence
-        await bench.until(lambda: bench.conditions(1)[-1] is Condition.OFFLINE)
+        await bench.until(lambda: bench.states(1)[-1] is DeviceState.OFFLINE)
         line.answer = lambda _unit, _block: None
-        await bench.until(lambda: bench.conditions(1)[-1] is Condition.ONLINE)
+        await bench.until(lambda: bench.states(1)[-1] is DeviceState.ONLINE)
 
     assert line.asked.count((1, 200)) >= 2
 
@@ -468,12 +468,12 @@ async def test_a_stranger_behind_a_new_connection_gives_no_value(known: Profile)
     line = ScriptedLine()
     bench = Bench(line, {1: 0.05, 2: 0.05}, known)
     async with bench.running():
-        await bench.until(lambda: bench.conditions(1) == bench.conditions(2) == [Condition.ONLINE])
+        await bench.until(lambda: bench.states(1) == bench.states(2) == [DeviceState.ONLINE])
         line.data = b"\x09\x09"
         line.stats.reconnects += 1
         await bench.until(lambda: len(bench.told) == 4)
 
-    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+    assert bench.states(1) == [DeviceState.ONLINE, DeviceState.OFFLINE]
     assert "0909 instead of 0001" in bench.devices[1].reason
     *own, one, other = [frame for _, frame in bench.frames]
     assert all(frame.values[0] == 1.0 for frame in own)
@@ -496,7 +496,7 @@ async def test_a_line_on_which_a_stranger_answers_is_up(known: Profile) -> None:
         line.answer = lambda _unit, _block: None
         await bench.until(lambda: bench.poller.down_reason == "")
 
-    assert bench.conditions(1) == [Condition.ONLINE, Condition.OFFLINE]
+    assert bench.states(1) == [DeviceState.ONLINE, DeviceState.OFFLINE]
 
 
 async def test_a_connection_made_anew_within_a_poll_is_doubted_before_its_values_are_taken(known: Profile) -> None:
@@ -511,7 +511,7 @@ async def test_a_connection_made_anew_within_a_poll_is_doubted_before_its_values
                 line.data = b"\x09\x09"
 
         line.answer = reconnected
-        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+        await bench.until(lambda: DeviceState.OFFLINE in bench.states(1))
 
     *own, strange = [frame for _, frame in bench.frames]
     assert all(frame.values[0] == 1.0 for frame in own)
@@ -525,7 +525,7 @@ async def test_a_device_without_identity_registers_is_taken_as_it_is(known: Prof
         await bench.until(lambda: line.polls(1) == 3)
 
     assert line.asked.count((1, 200)) == 1
-    assert bench.conditions(1) == [Condition.ONLINE]
+    assert bench.states(1) == [DeviceState.ONLINE]
 
 
 @pytest.mark.usefixtures("pauses")
@@ -537,7 +537,7 @@ async def test_a_device_that_was_taken_for_dead_is_tried_with_its_shortest_read(
     async with bench.running():
         await bench.until(lambda: line.polls(1) == 2)
         line.answer = silence
-        await bench.until(lambda: bench.conditions(1)[-1] is Condition.OFFLINE)
+        await bench.until(lambda: bench.states(1)[-1] is DeviceState.OFFLINE)
         line.asked.clear()
         await bench.until(lambda: len(line.asked) == 2)
 
@@ -552,7 +552,7 @@ async def test_a_block_that_is_never_answered_leaves_the_device_alive_and_is_ask
         await bench.until(lambda: line.asked.count((1, 100)) >= 30)
 
     assert line.polls(1) <= 16
-    assert bench.devices[1].condition is Condition.DEGRADED
+    assert bench.devices[1].state is DeviceState.DEGRADED
     assert "no answer, though others are answered" in bench.devices[1].reason
     assert len(bench.told) <= 3, "its reason does not change with each attempt"
     assert bench.frames[-1][1].quality.tolist() == [Quality.COMM_LOST, Quality.GOOD]
@@ -596,7 +596,7 @@ async def test_a_device_that_drops_what_follows_too_fast_is_given_more_time(prof
         await bench.until(lambda: bool(bench.frames) and bench.frames[-1][1].quality.tolist() == [Quality.GOOD] * 2)
 
     assert bench.devices[1].pacing.pause_s >= 0.03
-    assert Condition.OFFLINE not in bench.conditions(1)
+    assert DeviceState.OFFLINE not in bench.states(1)
 
 
 async def test_a_device_must_say_now_and_then_that_it_is_still_the_same(
@@ -608,7 +608,7 @@ async def test_a_device_must_say_now_and_then_that_it_is_still_the_same(
     async with bench.running():
         await bench.until(lambda: line.asked.count((1, 200)) == 3)
         line.data = b"\x09\x09"
-        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+        await bench.until(lambda: DeviceState.OFFLINE in bench.states(1))
 
     assert line.polls(1) >= 6, "not before every poll"
 
@@ -676,7 +676,7 @@ async def test_what_is_wrong_with_a_serial_line_on_which_nobody_answers_is_told(
     bench = Bench(line, {1: 0.05}, profile)
     async with bench.running():
         line.evidence = LineEvidence(silent=2)
-        await bench.until(lambda: Condition.OFFLINE in bench.conditions(1))
+        await bench.until(lambda: DeviceState.OFFLINE in bench.states(1))
         assert "A and B are crossed" in bench.devices[1].reason
         assert "A and B are crossed" in bench.poller.reason
         line.stats.replies = 1
@@ -704,7 +704,7 @@ async def test_a_device_that_lost_one_reply_does_not_wait_behind_a_dead_one(prof
     line = ScriptedLine(answer, takes_s=0.005)
     bench = Bench(line, {1: 0.1, 2: 0.1, 3: 0.1}, profile)
     async with bench.running():
-        await bench.until(lambda: bench.conditions(1) == [Condition.OFFLINE] and line.polls(2) > 2)
+        await bench.until(lambda: bench.states(1) == [DeviceState.OFFLINE] and line.polls(2) > 2)
         lost.append(2)
         await bench.until(lambda: bench.devices[2].breaker.doubtful)
         lost.clear()

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.polling.polled import Condition, PolledDevice
+from agent.polling.polled import DeviceState, PolledDevice
 from agent.service import Agent
 from agent.state import snapshot
 from drivers.errors import LineError, NoReply
@@ -39,7 +39,7 @@ def polled_by(agent: Agent, time_ns: int, *, fast: str, slow: str) -> PolledDevi
 
 def test_a_device_shows_the_latest_of_all_its_cadences_together(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
-    device.condition = Condition.ONLINE
+    device.state = DeviceState.ONLINE
 
     shown = snapshot.device(agent.config.devices[0], device)
 
@@ -51,7 +51,7 @@ def test_a_device_shows_the_latest_of_all_its_cadences_together(agent: Agent) ->
 
 def test_a_device_that_is_offline_shows_no_values(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
-    device.condition, device.reason, device.since_ns = Condition.OFFLINE, "no reply", 10**18
+    device.state, device.reason, device.since_ns = DeviceState.OFFLINE, "no reply", 10**18
 
     shown = snapshot.device(agent.config.devices[0], device)
 
@@ -61,7 +61,7 @@ def test_a_device_that_is_offline_shows_no_values(agent: Agent) -> None:
 
 def test_what_could_not_be_read_keeps_its_quality(agent: Agent) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
-    device.condition = Condition.DEGRADED
+    device.state = DeviceState.DEGRADED
     slow = device.cadences[1]
     lost = NoReply("no reply", exchange(slow.blocks[0], b"", 10**18 + 1))
     device.frames[1] = slow.codec.decode("main-meter", dict.fromkeys(slow.blocks, lost))
@@ -126,7 +126,7 @@ def test_what_was_not_renewed_for_three_of_its_cadences_is_stale_and_what_was_is
     agent: Agent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = polled_by(agent, 10**18, fast="3f800000", slow="40000000")
-    device.condition = Condition.ONLINE
+    device.state = DeviceState.ONLINE
     fast, slow = (round(3 * cadence.every_s * 1e9) for cadence in device.cadences)
     assert fast < slow - 10**10
 
