@@ -43,7 +43,7 @@ _HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ServerSentEvent:
     """One event: `kind` is its name, `seq` the number of its record, None where it is none."""
 
     kind: str
@@ -63,7 +63,7 @@ class Ring:
     """The latest events. A place counts all events there ever were."""
 
     def __init__(self, last_seq: int, size: int = _RING) -> None:
-        self._events: deque[Event] = deque()
+        self._events: deque[ServerSentEvent] = deque()
         self._size = size
         self._start = 0
         self._changed = asyncio.Event()
@@ -80,7 +80,7 @@ class Ring:
     def post(self, kind: str, payload: bytes, seq: int | None = None) -> None:
         """Take in an event, in place of the oldest when the ring is full."""
         number = f"id: {seq}\n" if seq is not None else ""
-        self._events.append(Event(kind, seq, f"event: {kind}\n{number}data: ".encode() + payload + b"\n\n"))
+        self._events.append(ServerSentEvent(kind, seq, f"event: {kind}\n{number}data: ".encode() + payload + b"\n\n"))
         if seq is not None:
             self.last_seq = seq
         if len(self._events) > self._size:
@@ -102,7 +102,7 @@ class Ring:
         places = (place for place, event in enumerate(self._events, 1) if event.seq is not None and event.seq <= seq)
         return self._start + max(places, default=0)
 
-    def since(self, place: int) -> list[Event] | None:
+    def since(self, place: int) -> list[ServerSentEvent] | None:
         """Return the next events from a place on, none when there are none yet; None when they are gone."""
         skipped = place - self._start
         return None if skipped < 0 else list(itertools.islice(self._events, skipped, skipped + _AT_ONCE))

@@ -21,8 +21,7 @@ from agent.books.conversions import Conversions
 from agent.books.frame_reader import FrameReader
 from agent.carbon.emission import Conversion
 from agent.config import SiteConfig
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta, Reading, Rule
-from agent.metering.amount import Event as Noticed
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta, Noticed, Reading, Rule
 from agent.metering.behind import Behind
 from agent.metering.counter import Counter
 from agent.metering.declared import Change, Late

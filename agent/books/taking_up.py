@@ -11,8 +11,7 @@ from collections.abc import Callable
 from agent.books.book import AccountBook
 from agent.books.ledger import Ledger
 from agent.books.recording import Shelf
-from agent.metering.amount import QUANTA_PER_UNIT, Delta, Rule
-from agent.metering.amount import Event as Noticed
+from agent.metering.amount import QUANTA_PER_UNIT, Delta, Noticed, Rule
 from agent.metering.counter import Counter
 from agent.metering.interval import IntervalBook
 from agent.saved import ASIDE, UnreadableError, set_aside

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self
 
 from agent.books.book import AccountBook
-from agent.metering.amount import Event, Rule
+from agent.metering.amount import Noticed, Rule
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,6 @@ class Troubles:
             self._failing.add(name)
             text = f"a reading cannot be booked: {error}: nothing is booked until one can: see the agent's log"
             self.found[name] = text
-            self._book.events.append(Event(self._time_ns, Rule.UNBOOKED, text))
+            self._book.events.append(Noticed(self._time_ns, Rule.UNBOOKED, text))
             _log.error("%s: %s", name, text, exc_info=error)
         return True

@@ -225,7 +225,7 @@ class Delta:
         return self.end.time_ns - passed_ns if stepped else self.start.time_ns
 
 
-class Event(NamedTuple):
+class Noticed(NamedTuple):
     """A decision worth telling: when (wall clock, ns), the rule and a sentence."""
 
     time_ns: int

@@ -25,7 +25,7 @@ from agent.metering.amount import (
     QUANTA_PER_UNIT,
     Declaration,
     Delta,
-    Event,
+    Noticed,
     Reading,
     Rule,
     bookable,
@@ -78,7 +78,7 @@ class Counter:
         self._refusing = False
         self._over_rating = False
         self.refused = 0
-        self.events: list[Event] = []
+        self.events: list[Noticed] = []
         self.declared = Declared()
 
     def book(self, reading: Reading) -> Sequence[Delta]:
@@ -307,7 +307,7 @@ class Counter:
         return Rule.GLITCH if rule is Rule.NORMAL else rule
 
     def _tell(self, reading: Reading, rule: Rule, text: str) -> None:
-        self.events.append(Event(reading.time_ns, rule, text))
+        self.events.append(Noticed(reading.time_ns, rule, text))
 
 
 def _near_zero(last: Reading, reading: Reading) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Event, Reading, Rule, bookable, elapsed_ns
+from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Noticed, Reading, Rule, bookable, elapsed_ns
 
 _SECONDS_PER_HOUR = 3600.0
 _CONFIRMED_BY = 3
@@ -37,7 +37,7 @@ class Integral:
         self._last: Reading | None = None
         self._rest = 0.0
         self.refused = 0
-        self.events: list[Event] = []
+        self.events: list[Noticed] = []
 
     def book(self, reading: Reading) -> Sequence[Delta]:
         """Return what becomes certain with the sample, in order; a first one marks the beginning with zero.
@@ -119,7 +119,7 @@ class Integral:
         return self._last is not None and self._limit is not None and abs(self._last.value) > self._limit
 
     def _tell(self, reading: Reading, rule: Rule, text: str) -> None:
-        self.events.append(Event(reading.time_ns, rule, text))
+        self.events.append(Noticed(reading.time_ns, rule, text))
 
     @property
     def last(self) -> Reading | None:

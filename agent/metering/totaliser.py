@@ -9,7 +9,7 @@ from agent.metering.amount import (
     QUANTA_PER_UNIT,
     Declaration,
     Delta,
-    Event,
+    Noticed,
     Reading,
     Rule,
     bookable,
@@ -35,7 +35,7 @@ class Totaliser:
         self._total = 0
         self.last: Reading | None = None
         self.refused = 0
-        self.events: list[Event] = []
+        self.events: list[Noticed] = []
         self._refusing = False
 
     def book(self, reading: Reading) -> Sequence[Delta]:
@@ -48,7 +48,7 @@ class Totaliser:
             self.refused += 1
             if not self._refusing:
                 text = f"an increment of {reading.value} cannot be booked"
-                self.events.append(Event(reading.time_ns, Rule.IMPLAUSIBLE, text))
+                self.events.append(Noticed(reading.time_ns, Rule.IMPLAUSIBLE, text))
             self._refusing = True
             return ()
         self._refusing = False
