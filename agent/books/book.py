@@ -215,6 +215,19 @@ class AccountBook:
         self.changed = True
         return delta, quanta, grown
 
+    def take_back(self, declared: Declaration, change: Change, quanta: int, *, measured: bool) -> Growth | None:
+        """Book a change as unknown again, in the columns alone: whoever calls corrects the intervals.
+
+        `quanta` were booked of it on the strength of what was declared, and counted as `measured` or as estimated.
+        """
+        start = change.last or Reading(declared.time_ns, 0, declared.first)
+        delta = Delta(start, change.first, -quanta, False, change.rule)
+        if isinstance(self.source, Counter):
+            self.source.declared.take_back(declared, change)
+        self.changed = True
+        weight = self._conversions.at(self.account, change.first.time_ns)
+        return self.columns.add(delta, -quanta, 0, weight, estimated=0 if measured else -quanta)
+
     def corrected(self, start_ns: int, revision: int, quanta: int = 0) -> None:
         """Take note that a settled interval was revised, and of what was added to its amount [quanta]."""
         self.changed = True

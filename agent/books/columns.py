@@ -71,10 +71,13 @@ class Columns:
         self.outages.clear()
         return news
 
-    def add(self, delta: Delta, quanta: int, green: int, weight: Conversion | None) -> Growth | None:
+    def add(
+        self, delta: Delta, quanta: int, green: int, weight: Conversion | None, *, estimated: int | None = None
+    ) -> Growth | None:
         """Add an amount and what it weighs; return what grew if that was not measured.
 
-        `quanta` of it are booked for the delta, `green` of them by contract.
+        `quanta` of it are booked for the delta, `green` of them by contract; of one that was not measured `estimated`,
+        which is all of it where nothing else is said.
         """
         before = None if delta.measured else self.present.copy()
         self._quanta += quanta
@@ -83,7 +86,7 @@ class Columns:
         self._measured_s += delta.measured_s
         column[MEASURED_S] = self._measured_s
         if not delta.measured:
-            self._estimated += quanta
+            self._estimated += quanta if estimated is None else estimated
             column[ESTIMATED] = self.estimated
         if weight is not None and weight.co2_kg_per_unit is not None:
             location, market = weight.co2_kg_per_unit, weight.co2_market_kg_per_unit

@@ -92,7 +92,7 @@ class Ledger:
         self.declared: tuple[Declaration, ...] = ()
         """What was declared of counters by command; the configuration's own come first."""
         zone = config.site.zone
-        self._configured = (
+        self.configured = (
             *(replaced.declaration(zone) for replaced in config.replacements),
             *(begun.declaration(zone) for begun in config.initial_readings),
         )
@@ -123,7 +123,7 @@ class Ledger:
         """Take up what was declared by command in place of what was before."""
         self.declared = tuple(declarations)
         for name, book in self.books.items():
-            book.declare([each for each in (*self._configured, *self.declared) if each.account == name])
+            book.declare([each for each in (*self.configured, *self.declared) if each.account == name])
 
     def point_of(self, account: Account) -> Point | None:
         """Return the point an account is read from, None when no device is."""

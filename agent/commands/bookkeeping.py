@@ -120,6 +120,8 @@ def _add_replace(command: argparse.ArgumentParser) -> None:
     command.add_argument("--at", required=True, metavar="T", help="when, such as 2026-11-20T08:00, in the site's zone")
     command.add_argument("--last", type=_shown, metavar="X", help="what the old meter showed; none for an initial one")
     command.add_argument("--first", type=_shown, required=True, metavar="Y", help="what the new meter began with")
+    text = "take back what was declared so: --at, --last and --first as they were given, --reason says why"
+    command.add_argument("--withdraw", action="store_true", help=text)
     add_said(command)
 
 

@@ -20,7 +20,7 @@ from agent.config import SiteConfig, load_config
 from agent.corrections.amend import Body, in_force, reweighed
 from agent.corrections.check import refusal, unbookable
 from agent.corrections.desk import fingerprint
-from agent.corrections.request import Request, Revise, answered, ask, in_use, withdraw
+from agent.corrections.request import Request, Revise, Withdrawal, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
 from agent.plant import Account
 from agent.record import start_of
@@ -40,7 +40,7 @@ _WHEN_IT_BEGAN = "give the time at which the counter showed its first reading"
 
 @dataclass(frozen=True, slots=True)
 class Replaced:
-    """A replaced meter as the command line has it; without `last` an initial reading."""
+    """A replaced meter as the command line has it; without `last` an initial reading. `withdraw` takes it back."""
 
     account: str
     at: str
@@ -48,10 +48,11 @@ class Replaced:
     first: float
     reason: str
     author: str
+    withdraw: bool = False
 
 
 def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
-    """Declare that a meter was replaced, or what it showed when its account began."""
+    """Declare that a meter was replaced, or what it showed when its account began, or take that back."""
     config = load_config(path)
     account = known_account(config, asked.account)
     if problem := refusal(asked.account, account):
@@ -62,6 +63,8 @@ def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
         raise CommandError(f"--at {asked.at} lies ahead: " + (remedy if asked.last is not None else _WHEN_IT_BEGAN))
     declared = Declaration(asked.account, time_ns, asked.last, asked.first, said(asked.reason, "--reason"),
                            said(asked.author, "--author"))  # fmt: skip
+    if asked.withdraw:
+        return hand_over(config, Withdrawal(*declared.state()), _LONG_S, as_json=as_json)
     if wrong := unbookable(declared):
         raise CommandError(wrong)
     return hand_over(config, declared, _PATIENCE_S, as_json=as_json)

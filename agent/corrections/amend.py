@@ -15,9 +15,12 @@ from agent.record import rfc3339, start_of, time_ns
 
 _OWN = frozenset({"seq", "epoch", "clock", "previous", "hash", "reason"})
 """Keys that each record has for itself."""
-_UNDOUBTED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete", "bad:comm_lost"})
+UNDOUBTED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete", "bad:comm_lost"})
+"""Qualities that follow from coverage and estimated share alone."""
 DECLARED = "declared_reading"
 """The reason of a revision that a declared replacement or initial reading caused."""
+WITHDRAWN = "declaration_withdrawn"
+"""The reason of a revision where it was taken back; text and author follow."""
 
 Body = dict[str, Any]
 WeightAt = Callable[[int], Conversion | None]
@@ -65,7 +68,7 @@ def explained(
             body["counted"] = (millionths(record["counted"]) + share_counted) / QUANTA_PER_UNIT
         estimated = record["estimated"] * abs(record["amount"]) + abs(share) / QUANTA_PER_UNIT
         body["estimated"] = bodies.share(estimated, amount)
-        if record["quality"] in _UNDOUBTED:
+        if record["quality"] in UNDOUBTED:
             body["quality"] = bodies.interval_quality(record["coverage"], body["estimated"])
         body["evidence"] = _with(record["evidence"], delta, evidence)
         body |= weighed_body(amount, record.get("green_kwh", 0.0), weight_at(start_of(record)))

@@ -12,11 +12,12 @@ from agent.books.book import AccountBook
 from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
 from agent.corrections.amend import Body, explained, reweighed
+from agent.corrections.taken_back import Resting, taken_back
 from agent.metering.amount import millionths
 from agent.metering.declared import Late
 from agent.record import start_of
 from agent.tape import Tape
-from agent.tape.notes import Explained, Reweighed
+from agent.tape.notes import Explained, Reweighed, Withdrawn
 
 
 class Amending:
@@ -38,6 +39,17 @@ class Amending:
             records, delta, booked, lambda at: self._ledger.conversions.at(book.account, at), evidence=evidence
         ):
             self._append(book, body, share)
+        self._bookkeeper.save_book(book)
+
+    def take_back(self, book: AccountBook, resting: Resting, reason: str, *, measured: bool) -> None:
+        """Book what rests on a declaration as unknown again; the records count it as `measured` or as estimated."""
+        declared = resting.declaration
+        self._tape.note(Withdrawn(declared.state(), reason, measured, resting.records))
+        if grown := book.take_back(declared, resting.change, resting.quanta, measured=measured):
+            self._ledger.spread(book, grown)
+        weigh = self._ledger.conversions.at
+        for body, share in taken_back(resting, lambda at: weigh(book.account, at), reason, measured=measured):
+            self._append(book, body, -share)
         self._bookkeeper.save_book(book)
 
     def _append(self, book: AccountBook, body: Body, share: int) -> None:

@@ -11,7 +11,7 @@ Invariants:
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
 from agent.corrections.check import refusal, unbookable
-from agent.corrections.request import Request, RequestError, Revise, answer, requests, told
+from agent.corrections.request import Request, RequestError, Revise, Withdrawal, answer, requests, told
+from agent.corrections.withdrawing import Withdrawing
 from agent.metering.amount import NS_PER_S, Declaration, Reading
 from agent.metering.declared import NEAR_NS, Late
 from agent.output.entering import Entries
@@ -68,6 +69,7 @@ class Corrections:
         self._bookkeeper = bookkeeper
         self._amending = Amending(bookkeeper, scribe.tape)
         self._entries = Entries(scribe, bookkeeper, self._records)
+        self._withdrawing = Withdrawing(self._store, bookkeeper, self._amending, self._know)
         self._factors = ""
         self._left: set[str] = set()
 
@@ -76,6 +78,7 @@ class Corrections:
         self._ledger, self._factors = ledger, fingerprint(config, ledger.conversions.library)
         self._amending.keep(ledger)
         self._entries.keep(config, ledger)
+        self._withdrawing.keep(ledger)
         self._at_once_ns = round(config.interval.length) * NS_PER_S * _READ
 
     def restore(self) -> None:
@@ -122,6 +125,8 @@ class Corrections:
         _log.info("%s", told(request))
         if isinstance(request, Entry):
             return Answer(*await self._entries.take(request))
+        if isinstance(request, Withdrawal):
+            return Answer(*await self._withdrawing.take(request))
         return await self._revise(request) if isinstance(request, Revise) else self._declare(request)
 
     def _declare(self, declared: Declaration) -> Answer:
@@ -137,14 +142,19 @@ class Corrections:
             return Answer(True, "this was declared before")
         every = (*known, declared)[-_MOST_DECLARATIONS:]
         with self._store.transaction():
-            self._store.save_state(SAVED, pack(declarations=[each.state() for each in every]))
             what = "" if declared.last is None else f"last reading {declared.last:.15g}, "
             text = f"{declared.author} declares: {what}first reading {declared.first:.15g} ({declared.reason})"
             key = book.account.key
             self._bookkeeper.tell(Event(declared.account, key, declared.time_ns, "declared", text))
-        self._scribe.tape.note(Declared([each.state() for each in every]))
-        self._ledger.declare(every)
+            self._know(every)
         return Answer(True, self._outlook(book, declared))
+
+    def _know(self, every: Sequence[Declaration]) -> None:
+        """Save what is declared by command, and let the ledger know; within a transaction."""
+        states = [each.state() for each in every]
+        self._store.save_state(SAVED, pack(declarations=states))
+        self._scribe.tape.note(Declared(states))
+        self._ledger.declare(every)
 
     def _outlook(self, book: AccountBook, declared: Declaration) -> str:
         """Return what a declaration is going to do."""

@@ -35,15 +35,38 @@ class Revise:
     factors: str
 
 
-Request = Declaration | Revise | Entry
-_KINDS: Mapping[str, type[Request]] = {"declaration": Declaration, "revise": Revise, "entry": Entry}
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Take back what was declared of a counter so; `reason` and `author` are those of the withdrawal."""
+
+    account: str
+    time_ns: int
+    last: float | None
+    first: float
+    reason: str
+    author: str
+
+    @property
+    def declaration(self) -> Declaration:
+        """What is taken back, but for who declared it and why."""
+        return Declaration(self.account, self.time_ns, self.last, self.first, self.reason, self.author)
+
+
+Request = Declaration | Withdrawal | Revise | Entry
+_KINDS: Mapping[str, type[Request]] = {
+    "declaration": Declaration,
+    "withdrawal": Withdrawal,
+    "revise": Revise,
+    "entry": Entry,
+}
 
 
 def told(request: Request) -> str:
     """Return what is asked for in one line of a log, with the command that asks it."""
-    if isinstance(request, Declaration):
+    if isinstance(request, Declaration | Withdrawal):
         last = "" if request.last is None else f"last {request.last:.15g}, "
         what = f"replace-meter {request.account} at {rfc3339(request.time_ns)}: {last}first {request.first:.15g}"
+        what += ", withdrawn" if isinstance(request, Withdrawal) else ""
     else:
         what = f"revise {request.account or 'all accounts'}"
         if isinstance(request, Entry):

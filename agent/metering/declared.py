@@ -166,6 +166,11 @@ class Declared:
         text = f"the counter {what} {declaration.first:.15g}, {declaration.author} declares ({declaration.reason})"
         return amount, f"{text}: {amount / QUANTA_PER_UNIT:.15g} booked"
 
+    def take_back(self, declaration: Declaration, change: Change) -> None:
+        """Forget that a declaration was used for a change, which nothing explains again."""
+        self._used = [each for each in self._used if each != declaration.id]
+        self.note(change.last, change.first, change.rule)
+
     def state(self) -> dict[str, Any]:
         """Return what must survive a restart as JSON values; what is declared is kept by who declares it."""
         changes = [[one.last.state() if one.last else None, one.first.state(), one.rule] for one in self._changes]

@@ -16,6 +16,7 @@ from agent.books.ledger import Ledger
 from agent.books.taking_up import take_up
 from agent.config.reload import difference
 from agent.corrections.amending import Amending
+from agent.corrections.taken_back import rests_on
 from agent.metering.amount import Declaration, Reading
 from agent.output.entry import Entry
 from agent.output.entry_booking import EntryBooking
@@ -40,6 +41,7 @@ from agent.tape.notes import (
     Received,
     Released,
     Reweighed,
+    Withdrawn,
 )
 from agent.timekeeping.waiting import Held, Waiting
 from drivers.reading import Frame, Quality
@@ -63,6 +65,7 @@ class Stage:
             Received: self._received,
             Declared: self._declared,
             Explained: self._explained,
+            Withdrawn: self._withdrawn,
             Reweighed: self._reweighed,
             Entered: self._entered,
             Found: self._found,
@@ -181,6 +184,12 @@ class Stage:
         late = next((each for each in book.changes_explained if each.declaration.id == note.declaration), None)
         if late and (records := self.in_force(note.records)):
             self._amending.explain(book, late, records)
+
+    def _withdrawn(self, note: Withdrawn) -> None:
+        declared = Declaration(*note.declaration)
+        records = self.in_force(note.records)
+        if found := rests_on(declared, records):
+            self._amending.take_back(self.ledger.books[declared.account], found, note.reason, measured=note.measured)
 
     def _reweighed(self, note: Reweighed) -> None:
         self._amending.reweigh(self.ledger.books[note.account], self.in_force(note.records), note.reason)

@@ -133,6 +133,17 @@ class Explained:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """A declaration is taken back for a reason; `records` are to be revised, which count it as `measured` or not."""
+
+    kind: ClassVar = "withdrawn"
+    declaration: Sequence[Any]
+    reason: str
+    measured: bool
+    records: Sequence[Body]
+
+
+@dataclass(frozen=True, slots=True)
 class Reweighed:
     """Records of an account are weighed anew by the factors in force."""
 
@@ -187,6 +198,7 @@ Noted = (
     | Received
     | Declared
     | Explained
+    | Withdrawn
     | Reweighed
     | Entered
     | Found
@@ -197,7 +209,7 @@ _SHAPES: Mapping[str, type[Noted]] = {
     shape.kind: shape
     for shape in (
         *(Books, Clock, Begun, Learned, Polled, Released, Received),
-        *(Declared, Explained, Reweighed, Entered, Found, Interval),
+        *(Declared, Explained, Withdrawn, Reweighed, Entered, Found, Interval),
     )
 }
 

@@ -224,6 +224,7 @@ CHINESE: dict[str, str] = {
     "why.late_data": "读数迟到",
     "why.clock_corrected": "因时钟有误，区间在其时刻到来之前已关闭",
     "why.declared_reading": "申报了换表或初始读数",
+    "why.declaration_withdrawn": "撤回了有关电表的申报：该变化重新成为未知",
     "why.factor_change": "按现行因子重新折算",
     "part": "测得的时间少于整个区间",
 }

@@ -243,6 +243,7 @@ ENGLISH: dict[str, str] = {
     "why.late_data": "readings came late",
     "why.clock_corrected": "the interval was closed before its time had come, because the clock was wrong",
     "why.declared_reading": "a replaced meter or an initial reading was declared",
+    "why.declaration_withdrawn": "what was declared of a meter was taken back: nothing is known of that step any more",
     "why.factor_change": "weighed again by the factors in force",
     "part": "less than the whole interval was measured",
 }

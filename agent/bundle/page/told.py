@@ -54,6 +54,14 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ),
     ("{author} declares: first reading {first} ({reason})", "{author}申报：首次读数 {first}（{reason}）"),
     (
+        "{author} takes back: last reading {last}, first reading {first} ({reason}): {revised} intervals revised",
+        "{author}撤回申报：旧表末次读数 {last}，新表首次读数 {first}（{reason}）：修订了 {revised} 个区间",
+    ),
+    (
+        "{author} takes back: first reading {first} ({reason}): {revised} intervals revised",
+        "{author}撤回申报：首次读数 {first}（{reason}）：修订了 {revised} 个区间",
+    ),
+    (
         "{author} enters {amount} for {start} to {end} ({reason})",
         "{author}录入 {amount}，期间 {start} 至 {end}（{reason}）",
     ),
@@ -105,6 +113,7 @@ NAMES = {
     "clock": "时钟校准后记入",
     "manual": "由人录入",
     "declared": "有人申报了换表或初始读数",
+    "withdrawn": "有人撤回了换表或初始读数的申报",
     "entered": "有人录入了用量",
     "revised": "区间记录按现行因子重新折算",
     "unreadable": "以前运行留下的账簿无法读取，已另存",

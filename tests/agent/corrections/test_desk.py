@@ -19,7 +19,7 @@ from agent.commands.correct import Period, Replaced, replace_meter, revise
 from agent.commands.outcome import CommandError, Exit
 from agent.config import SiteConfig, load_config
 from agent.corrections.desk import Corrections, fingerprint
-from agent.corrections.request import Revise, answered, ask
+from agent.corrections.request import Request, Revise, answered, ask
 from agent.metering.amount import Declaration
 from agent.scribe import Scribe
 from agent.store import Store, read_intervals, record_hash
@@ -51,7 +51,7 @@ class Office:
         self.bookkeeper.save()
         await self.store.flush()
 
-    async def asked(self, request: Declaration | Revise) -> dict[str, Any]:
+    async def asked(self, request: Request) -> dict[str, Any]:
         path = self.config.resolve(self.config.store.path)
         name = ask(path, request)
         await self.corrections.turn()
@@ -61,10 +61,10 @@ class Office:
 
     async def records(self) -> list[dict[str, Any]]:
         await self.store.flush()
-        return await asyncio.to_thread(_records, self.config)
+        return await asyncio.to_thread(recorded, self.config)
 
 
-def _records(config: SiteConfig) -> list[dict[str, Any]]:
+def recorded(config: SiteConfig) -> list[dict[str, Any]]:
     found = read_intervals(config.resolve(config.store.path), 0, TO_THE_END, ACCOUNT)
     return [orjson.loads(each.payload) for each in found]
 
@@ -266,7 +266,7 @@ async def test_a_request_that_is_none_is_answered_and_gone(tmp_path: Path) -> No
     assert not (tmp_path / "store.db.request-bad.json").exists()
 
 
-def _stopped(tmp_path: Path) -> SiteConfig:
+def stopped(tmp_path: Path) -> SiteConfig:
     config = site(tmp_path)
 
     async def live() -> None:
@@ -283,21 +283,21 @@ def test_the_commands_do_their_work_themselves_where_no_agent_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ENERGY_AGENT_CLOCK_WAIT_S", "0")
-    config = _stopped(tmp_path)
-    before = total(_records(config))
+    config = stopped(tmp_path)
+    before = total(recorded(config))
     asked = Replaced(ACCOUNT, "2026-11-20T16:03:20", 505.0, 0.2, "calibration", "Li Wei")
 
     assert replace_meter(config.path, asked, as_json=False) is Exit.DONE
 
     assert "booked as soon as their intervals are closed" in capsys.readouterr().out
-    assert round(total(_records(config)) - before, 6) == 505.0 - 503.0 + 1.2 - 0.2
+    assert round(total(recorded(config)) - before, 6) == 505.0 - 503.0 + 1.2 - 0.2
     config.path.write_text(config.path.read_text().replace("CN-AH", "CN-SC"))
     period = Period("2026-11-20", "2026-11-21", None, "another grid", "Li Wei")
     assert revise(config.path, period, sure=0, as_json=False) is Exit.NO
     assert "nothing was revised" in capsys.readouterr().err
     assert revise(config.path, period, sure=2, as_json=False) is Exit.DONE
     assert "fan-1/electricity" in capsys.readouterr().out
-    assert all("factor_change: another grid" in each["reason"] for each in latest(_records(config)))
+    assert all("factor_change: another grid" in each["reason"] for each in latest(recorded(config)))
 
 
 def test_a_mistake_in_a_correction_is_one_line(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.corrections.request import Request, Revise, ask, told
+from agent.corrections.request import Request, Revise, Withdrawal, ask, told
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
 
@@ -26,6 +26,13 @@ NINE_NS = EIGHT_NS + 3600 * 10**9
             "replace-meter main-meter/electricity at 2026-11-21T08:00:00.000000Z: first 0.2, asked by Li Wei: new",
         ),
         (
+            Withdrawal("main-meter/electricity", EIGHT_NS, 48213.6, 0.2, "of another meter", "Li Wei"),
+            (
+                "replace-meter main-meter/electricity at 2026-11-21T08:00:00.000000Z: last 48213.6, first 0.2, "
+                "withdrawn, asked by Li Wei: of another meter"
+            ),
+        ),
+        (
             Revise(EIGHT_NS, NINE_NS, "", "other region", "Li Wei", "5776979e"),
             (
                 "revise all accounts from 2026-11-21T08:00:00.000000Z to 2026-11-21T09:00:00.000000Z, "
@@ -40,7 +47,7 @@ NINE_NS = EIGHT_NS + 3600 * 10**9
             ),
         ),
     ],
-    ids=["replacement", "initial reading", "other factors", "entry"],
+    ids=["replacement", "initial reading", "withdrawal", "other factors", "entry"],
 )
 def test_the_log_says_what_is_asked_for_in_words_of_the_commands(request_: Request, line: str) -> None:
     assert told(request_) == line

@@ -10,7 +10,7 @@ import pytest
 
 from agent.config import SiteConfig
 from agent.corrections.desk import fingerprint
-from agent.corrections.request import Revise
+from agent.corrections.request import Revise, Withdrawal
 from agent.metering.amount import Declaration, Delta, Reading
 from agent.metering.counter import Counter
 from agent.output.entry import Entry
@@ -120,6 +120,27 @@ async def test_a_meter_replaced_and_declared_beforehand_or_afterwards_is_booked_
     await works.run(100)
     outcome = await identical(works)
     assert any(record["revision"] and record["reason"] == "declared_reading" for record in outcome.records)
+    await works.stop()
+
+
+async def test_a_declaration_that_was_taken_back_is_booked_and_taken_back_again(tmp_path: Path) -> None:
+    works = Works(tmp_path)
+    await works.start()
+    await works.run(200)
+    last = round(works.plant.replace_meter("main-meter", 5.0)["active_energy_import"], 3)
+    at_ns = works.keeper.now_ns()
+    await works.run(200)
+    await works.asked(Declaration(METER, at_ns, last, 5.0, "calibration", "Li Wei"))
+    await works.corrections.turn()
+    await works.run(100)
+    await works.asked(Withdrawal(METER, at_ns, last, 5.0, "of another meter", "Li Wei"))
+    await works.run(100)
+    await works.asked(Declaration(METER, at_ns, last, 4.9, "calibration", "Li Wei"))
+    await works.corrections.turn()
+    await works.run(100)
+    outcome = await identical(works)
+    told = [str(record.get("reason")).partition(":")[0] for record in outcome.records if record["revision"]]
+    assert {"declared_reading", "declaration_withdrawn"} <= {*told}
     await works.stop()
 
 
