@@ -8,10 +8,10 @@ from pathlib import Path
 import orjson
 import pytest
 
-from agent import cli
-from agent.cli import SCHEMAS, main
+from agent.cli import main
 from agent.commands.bookkeeping import BUNDLE, REPLAY, VERIFY
 from agent.commands.outcome import Exit
+from agent.commands.parser import SCHEMAS, parser
 from tests.agent.frames import DEVICES, SITE, configured
 
 COMMANDS = (
@@ -78,7 +78,7 @@ def test_what_the_help_of_an_auditors_command_shows_as_example_is_understood(
     assert told[0] in shown
     assert told[1] in shown
     for words in examples:
-        assert cli._parser().parse_args(words).command == words[0]
+        assert parser().parse_args(words).command == words[0]
 
 
 def test_the_program_tells_its_version_and_lists_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,7 +129,7 @@ def test_a_bug_ends_with_four_and_a_trace_for_its_report(
     def stumble(*_: object, **__: object) -> Exit:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr(cli, "_check", stumble)
+    monkeypatch.setattr("agent.commands.parser._check", stumble)
     path = configured(tmp_path, SITE + DEVICES).path
 
     assert main(["check", str(path)]) == 4
@@ -154,7 +154,7 @@ def test_an_interrupt_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*_: object, **__: object) -> Exit:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "_devices", interrupt)
+    monkeypatch.setattr("agent.commands.parser._devices", interrupt)
 
     assert main(["devices"]) == 0
 

@@ -18,7 +18,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from agent import service
-from agent.cli import SCHEMAS, main
+from agent.cli import main
+from agent.commands.parser import SCHEMAS
 from agent.config import load_config
 from agent.figure import NOW, Figure
 from agent.figures import Figures
