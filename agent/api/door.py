@@ -37,7 +37,7 @@ class Door:
     async def open(self, config: SiteConfig) -> None:
         """Listen where a configuration says, if it does; raise ApiError when that cannot be."""
         if config.http:
-            from agent.api.server import LocalApi  # noqa: PLC0415 -- its library takes 11 MB, which many agents can do without
+            from agent.api.server import LocalApi  # noqa: PLC0415 -- many agents can do without
 
             self.api = LocalApi(
                 config.http,

@@ -6,10 +6,10 @@ Every error is one line of JSON: `{"error": "what is wrong and what to do"}`.
 import asyncio
 import errno
 import hmac
-import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,6 +18,8 @@ import orjson
 
 from agent.api.errors import ApiError
 from agent.api.intervals import content, page, question
+from agent.api.listener import Listener
+from agent.api.request import Answer, Request, error, json
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
 from agent.recorder import Recorder
@@ -26,11 +28,8 @@ from agent.sections import HttpSection
 from agent.state.exposition import CONTENT_TYPE
 from agent.state.metrics import exposition
 from agent.store import Store, StoreError
-from agent.web import web
 from drivers.regular_file import read_regular
 
-_SHUTDOWN_S = 2.0
-"""A caller that asks and does not read may not keep the agent from ending in time."""
 _STORE_S = 10.0
 """A caller waits no longer for the store's disk."""
 _REMEDIES = {
@@ -38,16 +37,11 @@ _REMEDIES = {
     errno.EACCES: "ports below 1024 belong to the system: choose another",
     errno.EADDRNOTAVAIL: "this machine has no such address: choose one of its own, such as 127.0.0.1",
 }
+METHODS = ("GET", "HEAD")
+_DEVICE = "/api/v1/devices/{name}"
+_DEVICES = _DEVICE.removesuffix("{name}")
 _OPEN = frozenset({"/healthz"})
 """Resources that need no token: a load balancer or watchdog asks for them."""
-
-
-def _json(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, headers=headers, content_type="application/json")
-
-
-def _error(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    return _json({"error": text}, status, headers)
 
 
 @cache
@@ -62,9 +56,9 @@ def _token(path: Path) -> str:
     """Return the token that callers must show; raise ApiError when there is none."""
     try:
         token = read_regular(path).decode().strip()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ApiError(f"[http] token_file {path}: {reason}: check path and rights") from error
+    except (OSError, UnicodeDecodeError) as cause:
+        reason = getattr(cause, "strerror", None) or str(cause)
+        raise ApiError(f"[http] token_file {path}: {reason}: check path and rights") from cause
     if not token:
         raise ApiError(f"[http] token_file {path}: is empty: put a token of your choice into it")
     return token
@@ -98,19 +92,14 @@ class LocalApi:
         self._token = ""
         self._token_path = folder / section.token_file if section.token_file else None
         self.port = section.port
-        application = web.Application(middlewares=[self._guard])
-        application.add_routes([web.get(path, handler) for path, handler in self._resources().items()])
-        # A reader of the stream that goes is forgotten at once.
-        self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=_SHUTDOWN_S, handler_cancellation=True
-        )
+        self._listener = Listener(self._respond)
 
-    def _resources(self) -> dict[str, Callable[[web.Request], Any]]:
+    def _resources(self) -> dict[str, Callable[[Request], Answer | Awaitable[Answer]]]:
         return {
             "/healthz": self._healthz,
             "/metrics": self._metrics,
             "/api/v1/state": self._state,
-            "/api/v1/devices/{name}": self._device,
+            _DEVICE: self._device,
             "/api/v1/windows": self._windows,
             "/api/v1/alarms": self._alarms,
             "/api/v1/intervals": self._intervals,
@@ -122,104 +111,99 @@ class LocalApi:
         """Listen; raise ApiError when the address is taken or the token cannot be read."""
         if self._token_path:
             self._token = _token(self._token_path)
-        # aiohttp's own INFO lines would repeat what the agent says itself.
-        logging.getLogger("aiohttp").setLevel(logging.WARNING)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._section.host, self._section.port)
         try:
-            await site.start()
-        except OSError as error:
-            await self._runner.cleanup()
+            self.port = await self._listener.listen(self._section.host, self._section.port)
+        except OSError as cause:
             # asyncio's own text repeats the address; a name that cannot be resolved has no errno.
-            reason = os.strerror(error.errno) if error.errno in _REMEDIES else error.strerror or str(error)
-            remedy = _REMEDIES.get(error.errno or 0, "check the address")
-            raise ApiError(f"[http] listen {self._section.listen}: {reason}: {remedy}") from error
-        self.port = self._runner.addresses[0][1]
+            reason = os.strerror(cause.errno) if cause.errno in _REMEDIES else cause.strerror or str(cause)
+            remedy = _REMEDIES.get(cause.errno or 0, "check the address")
+            raise ApiError(f"[http] listen {self._section.listen}: {reason}: {remedy}") from cause
         self._stream.start()
 
     async def stop(self) -> None:
         """Stop listening."""
         await self._stream.stop()
-        await self._runner.cleanup()
+        await self._listener.stop()
 
-    @web.middleware
-    async def _guard(self, request: web.Request, handler: Callable[[web.Request], Any]) -> web.StreamResponse:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        allowed = hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._token.encode())
+    async def _respond(self, request: Request) -> Answer:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        allowed = hmac.compare_digest(given.encode("latin-1"), self._token.encode())
         if self._token and request.path not in _OPEN and not allowed:
             text = "a bearer token is needed: see [http] token_file"
-            return _error(401, text, {"WWW-Authenticate": "Bearer"})
-        try:
-            answer: web.StreamResponse = await handler(request)
-        except web.HTTPNotFound:
-            return _error(404, f"there is no {request.path}")
-        except web.HTTPMethodNotAllowed as error:
+            return error(HTTPStatus.UNAUTHORIZED, text, {"WWW-Authenticate": "Bearer"})
+        path = _DEVICE if _of_device(request.path) else request.path
+        resource = self._resources().get(path)
+        if resource is None:
+            return error(HTTPStatus.NOT_FOUND, f"there is no {request.path}")
+        if request.method not in METHODS:
             text = f"{request.path} can only be read: {request.method} is not allowed"
-            return _error(405, text, {"Allow": error.headers["Allow"]})
-        except web.HTTPException as error:
-            return _error(error.status, error.reason)
-        return answer
+            return error(HTTPStatus.METHOD_NOT_ALLOWED, text, {"Allow": ",".join(METHODS)})
+        answer = resource(request)
+        return answer if isinstance(answer, Answer) else await answer
 
-    async def _healthz(self, _: web.Request) -> web.Response:
+    def _healthz(self, _: Request) -> Answer:
         reasons = [f"{name} is stuck" for name in self._stalled()]
         if degraded := self._store.status().degraded:
             reasons.append(f"store: {degraded}")
-        return _json({"alive": not reasons, "reasons": reasons}, 503 if reasons else 200)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if reasons else HTTPStatus.OK
+        return json({"alive": not reasons, "reasons": reasons}, status)
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=exposition(self._snapshot()), headers={"Content-Type": CONTENT_TYPE})
+    def _metrics(self, _: Request) -> Answer:
+        return Answer(exposition(self._snapshot()), content_type=CONTENT_TYPE)
 
-    async def _state(self, _: web.Request) -> web.Response:
-        return _json(self._snapshot())
+    def _state(self, _: Request) -> Answer:
+        return json(self._snapshot())
 
-    async def _device(self, request: web.Request) -> web.Response:
-        name = request.match_info["name"]
+    def _device(self, request: Request) -> Answer:
+        name = request.path.removeprefix(_DEVICES)
         for device in self._snapshot()["devices"]:
             if device["device"] == name:
-                return _json(device)
-        return _error(404, f"there is no device '{name}'")
+                return json(device)
+        return error(HTTPStatus.NOT_FOUND, f"there is no device '{name}'")
 
-    async def _windows(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._recorder.latest_windows.json(), content_type="application/json")
+    def _windows(self, _: Request) -> Answer:
+        return Answer(self._recorder.latest_windows.json())
 
-    async def _alarms(self, _: web.Request) -> web.Response:
-        return _json(self._snapshot()["alarms"])
+    def _alarms(self, _: Request) -> Answer:
+        return json(self._snapshot()["alarms"])
 
-    async def _openapi(self, _: web.Request) -> web.Response:
-        description = await asyncio.to_thread(_description)
-        return web.Response(body=description, content_type="application/json")
+    async def _openapi(self, _: Request) -> Answer:
+        return Answer(await asyncio.to_thread(_description))
 
-    async def _intervals(self, request: web.Request) -> web.Response:
+    async def _intervals(self, request: Request) -> Answer:
         try:
             asked = question(request.query, self._zone)
-        except ValueError as error:
-            return _error(400, str(error))
+        except ValueError as wrong:
+            return error(HTTPStatus.BAD_REQUEST, str(wrong))
         try:
             async with asyncio.timeout(_STORE_S):
                 found = await page(self._store, asked)
-        except StoreError as error:
-            return _error(503, f"store: {error}")
+        except StoreError as wrong:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, f"store: {wrong}")
         except TimeoutError:
-            return _error(503, f"the store did not answer within {_STORE_S:g} s: is its disk overloaded?")
+            text = f"the store did not answer within {_STORE_S:g} s: is its disk overloaded?"
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, text)
         try:
             body, content_type = await asyncio.to_thread(content, found, asked.form)
-        except NoParquetError as error:
-            return _error(503, str(error))
-        answer = web.Response(body=body, content_type=content_type)
-        if found.cursor:
-            following = request.rel_url.update_query(after=found.cursor)
-            answer.headers["Link"] = f'<{following}>; rel="next"'
-        return answer
+        except NoParquetError as wrong:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, str(wrong))
+        following = {"Link": f'<{request.again_with(after=found.cursor)}>; rel="next"'} if found.cursor else {}
+        return Answer(body, content_type=content_type, headers=following)
 
-    async def _happenings(self, request: web.Request) -> web.StreamResponse:
+    def _happenings(self, request: Request) -> Answer:
         try:
             wish = _wish(request)
-        except ValueError as error:
-            return _error(400, str(error))
-        return await self._stream.serve(request, wish)
+        except ValueError as wrong:
+            return error(HTTPStatus.BAD_REQUEST, str(wrong))
+        return self._stream.answer(request, wish)
 
 
-def _wish(request: web.Request) -> Wish:
+def _of_device(path: str) -> bool:
+    """Whether a path is that of a device, should there be such a device."""
+    return path.startswith(_DEVICES) and "/" not in path.removeprefix(_DEVICES)
+
+
+def _wish(request: Request) -> Wish:
     """Return what a reader of the stream wants; raise ValueError with one line about what is wrong with it."""
     for name in request.query:
         if name != "kinds":
@@ -227,7 +211,7 @@ def _wish(request: web.Request) -> Wish:
     kinds = frozenset(request.query.get("kinds", ",".join(EVENTS)).split(","))
     if unknown := kinds - set(EVENTS):
         raise ValueError(f"kinds={','.join(sorted(unknown))}: use some of {','.join(EVENTS)}")
-    last = request.headers.get("Last-Event-ID", "")
+    last = request.headers.get("last-event-id", "")
     if last and not last.isdecimal():
         raise ValueError(f"Last-Event-ID: {last}: is no id of this stream; leave it out")
     return Wish(kinds, int(last) if last else None)

@@ -15,13 +15,14 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import orjson
 
+from agent.api.request import Answer, Parts, Request, error
 from agent.board import Board
 from agent.record import KINDS, Record
 from agent.store import Store
-from agent.web import web
 
 RETAINED = ("state", "status", "meta")
 """Classes of retained topics whose changes are events; an alarm is a record already."""
@@ -34,12 +35,10 @@ _AT_ONCE = 64
 _HEARTBEAT_S = 15.0
 _RETRY_MS = 2000
 """How long a browser should wait before it comes back."""
-_WRITE_S = 30.0
-"""A reader that takes nothing for this long is gone."""
 _GOODBYE_S = 0.5
 _TOO_SLOW = "too slow: what followed is no longer kept; come back with Last-Event-ID for what still is"
 _ENDS = "the agent ends"
-_HEADERS = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +128,8 @@ class Stream:
         self._store = store
         self._board = board
         self._ring = Ring(0)
-        self._readers: dict[asyncio.Future[None], asyncio.Transport | None] = {}
-        """Each reader's connection, by what tells that it has gone."""
+        self._readers: set[asyncio.Future[None]] = set()
+        """What tells of each reader that it has gone."""
         self._watch: asyncio.Task[None] | None = None
         self._unlisten: Callable[[], None] | None = None
 
@@ -141,7 +140,7 @@ class Stream:
         self._watch = asyncio.create_task(self._watch_board(self._board.since(0)[0]), name="stream of the board")
 
     async def stop(self) -> None:
-        """Say goodbye to every reader; those that do not read are cut off."""
+        """Say goodbye to every reader; those that do not read are not waited for."""
         if self._unlisten:
             self._unlisten()
         if self._watch:
@@ -149,41 +148,38 @@ class Stream:
         self._ring.close()
         if self._readers:
             await asyncio.wait(self._readers, timeout=_GOODBYE_S)
-        for transport in self._readers.values():
-            if transport:
-                transport.abort()
 
-    async def serve(self, request: web.Request, wish: Wish) -> web.StreamResponse:
-        """Answer one reader for as long as it stays; raise HTTPServiceUnavailable when there are too many."""
-        if request.method == "HEAD":
-            return web.Response(headers=_HEADERS)
-        if len(self._readers) >= MOST_READERS:
-            raise web.HTTPServiceUnavailable(reason=f"{MOST_READERS} readers are all that are served: come back later")
-        response = web.StreamResponse(headers=_HEADERS)
+    def answer(self, request: Request, wish: Wish) -> Answer:
+        """Return the events for one reader, for as long as it stays."""
+        body: bytes | Parts = b""
+        if request.method != "HEAD":
+            if len(self._readers) >= MOST_READERS:
+                text = f"{MOST_READERS} readers are all that are served: come back later"
+                return error(HTTPStatus.SERVICE_UNAVAILABLE, text)
+            body = self._told(wish)
+        return Answer(body, content_type="text/event-stream", headers=_HEADERS)
+
+    async def _told(self, wish: Wish) -> Parts:
+        """Yield events until the reader goes, which it can ask for again, or falls behind, or the agent ends."""
         gone = asyncio.get_running_loop().create_future()
-        self._readers[gone] = request.transport
+        self._readers.add(gone)
         try:
-            await response.prepare(request)
-            await self._tell(response, wish)
-        except (ConnectionError, TimeoutError):
-            # What it was not given it can ask for again.
-            if request.transport:
-                request.transport.abort()
+            async for text in self._events(wish):
+                yield text
         finally:
-            del self._readers[gone]
+            self._readers.discard(gone)
             gone.set_result(None)
-        return response
 
-    async def _tell(self, response: web.StreamResponse, wish: Wish) -> None:
-        """Write events until the reader goes or falls behind, or the agent ends."""
+    async def _events(self, wish: Wish) -> Parts:
+        """Yield events until the reader falls behind, or the agent ends."""
         ring, loop = self._ring, asyncio.get_running_loop()
         place, greeting = self._begin(wish.last_seq)
-        await _write(response, greeting)
+        yield greeting
         due = loop.time() + _HEARTBEAT_S
         while True:
             events = ring.since(place)
             if events is None:
-                await _write(response, _control("end", reason=_TOO_SLOW))
+                yield _control("end", reason=_TOO_SLOW)
                 return
             place += len(events)
             text = b"".join(event.text for event in events if event.kind in wish.kinds)
@@ -191,10 +187,10 @@ class Stream:
                 # The number spares a reader of rare kinds to be told later that it may have missed some.
                 text = b": still here\n" + (b"id: %d\n\n" % ring.last_seq if place == ring.end else b"\n")
             if text:
-                await _write(response, text)
+                yield text
                 due = loop.time() + _HEARTBEAT_S
             elif not events and ring.closed:
-                await _write(response, _control("end", reason=_ENDS))
+                yield _control("end", reason=_ENDS)
                 return
             elif not events:
                 with suppress(TimeoutError):
@@ -223,11 +219,6 @@ class Stream:
                 kind = _retained(topic)
                 if kind and payload:
                     self._ring.post(kind, payload)
-
-
-async def _write(response: web.StreamResponse, text: bytes) -> None:
-    async with asyncio.timeout(_WRITE_S):
-        await response.write(text)
 
 
 def _control(name: str, **content: object) -> bytes:

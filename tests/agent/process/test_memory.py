@@ -116,7 +116,7 @@ def test_the_web_library_trusts_nobody_by_itself_and_the_environment_stays() -> 
         import os, ssl
         os.environ["SSL_CERT_FILE"] = "/etc/of-the-plant.pem"
         os.environ.pop("SSL_CERT_DIR", None)
-        from agent.web import web
+        import agent.web
         from aiohttp import connector
         contexts = connector._SSL_CONTEXT_VERIFIED, connector._SSL_CONTEXT_UNVERIFIED
         print([context.cert_store_stats()["x509"] for context in contexts])
@@ -151,12 +151,12 @@ library.fflush(out)
     assert heaps.count("<heap nr=") == 1
 
 
-def test_an_agent_that_serves_nothing_over_http_does_not_load_the_library_for_it() -> None:
+def test_to_serve_and_to_write_over_http_takes_no_library_but_the_standard_one() -> None:
     program = """if True:
-        import sys, agent.commands.run, agent.sinks.mqtt
+        import sys, agent.commands.run, agent.sinks.mqtt, agent.api.server
         from agent.sinks.influx import library
         library.load()
-        print('aiohttp' in sys.modules)
+        print('aiohttp' in sys.modules, 'http.server' in sys.modules)
     """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
+    assert done.stdout == "False False\n"
