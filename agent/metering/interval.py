@@ -33,7 +33,8 @@ from zoneinfo import ZoneInfo
 from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, elapsed_ns
 from agent.metering.boundary import Boundaries
 from agent.metering.jump import AHEAD_NS, CORRECTED, Jump, remembered
-from agent.metering.slot import LATE_DATA, ClosedInterval, Decision, Slot, restored, state_of
+from agent.metering.revisions import Revisions
+from agent.metering.slot import ClosedInterval, Decision, Slot, restored, state_of
 from agent.metering.stretch import Stretch, cut
 
 __all__ = ["MOST_INTERVALS", "ClosedInterval", "Decision", "IntervalBook"]
@@ -70,9 +71,7 @@ class IntervalBook:
         self._booked = 0  # all that is in intervals
         self.origin: Reading | None = None  # the first of the account
         self._jumps: list[Jump] = []
-        self._highest = 0  # revision of any interval
-        self._withdrawn: tuple[int, int, int] = (0, 0, 0)  # from, to [ns] and revision, while it is under way
-        self._again: tuple[int, int, int] = (0, 0, 0)  # from, to [ns] and first revision of what was withdrawn
+        self._revisions = Revisions()
 
     @property
     def pending_quanta(self) -> int:
@@ -134,7 +133,7 @@ class IntervalBook:
         self._withdraw(from_ns)
         self._ready = cut(self._ready, start_ns)
         self._closed_to_ns = min(self._closed_to_ns, closed_to_ns)
-        again = self._highest + 1 if slot else 0
+        again = self._revisions.highest + 1 if slot else 0
         self._slot = self._corrected(slot or Slot(start_ns, end_ns), frontier, reading, moved)
         self._slot.revision = max(self._slot.revision, again)
         self._booked += self._waiting
@@ -145,13 +144,8 @@ class IntervalBook:
     def _withdraw(self, from_ns: int) -> None:
         """Begin to revise every interval closed from a time on to nothing."""
         from_ns = self._boundaries.around(from_ns)[0]
-        if self._closed_to_ns <= from_ns:
-            return
-        revision = self._highest + 1
-        self._withdrawn = (from_ns, self._closed_to_ns, revision)
-        since_ns, until_ns, _ = self._again
-        earlier_ns = min(since_ns, from_ns) if until_ns else from_ns
-        self._again = (earlier_ns, max(until_ns, self._closed_to_ns), revision + 1)
+        if self._closed_to_ns > from_ns:
+            self._revisions.withdraw(from_ns, self._closed_to_ns)
 
     def _corrected(self, slot: Slot, frontier: Reading, reading: Reading, moved: int) -> Slot:
         """Return the interval of a reading with all that is moved there."""
@@ -161,14 +155,9 @@ class IntervalBook:
         slot.estimated += moved
         slot.rules.update({str(Rule.CLOCK), *self._waiting_rules})
         slot.decisions.append(Decision(frontier, reading, moved, slot.start_ns, Rule.CLOCK))
-        slot.revision, slot.reason = self._first(slot.start_ns)[0], CORRECTED
+        slot.revision, slot.reason = self._revisions.first(slot.start_ns)[0], CORRECTED
         slot.emitted, slot.changed = 0, True
         return slot
-
-    def _first(self, start_ns: int) -> tuple[int, str]:
-        """Return the first revision of an interval, and the reason if it is one."""
-        since_ns, until_ns, revision = self._again
-        return (revision, CORRECTED) if since_ns <= start_ns < until_ns else (0, LATE_DATA)
 
     def due(self, now_ns: int) -> ClosedInterval | None:
         """Return the interval to be closed or revised next by now (wall clock, ns), the oldest first, None for none.
@@ -177,8 +166,8 @@ class IntervalBook:
         """
         if self._slot is None:
             return None
-        from_ns, to_ns, revision = self._withdrawn
-        if from_ns < to_ns:
+        if withdrawing := self._revisions.withdrawing:
+            from_ns, revision = withdrawing
             start_ns, end_ns = self._boundaries.around(from_ns)
             rules = (str(Rule.CLOCK),)
             return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, None, None, None, None, rules, (), revision, CORRECTED)
@@ -189,7 +178,7 @@ class IntervalBook:
             return empty
         if isinstance(head, Stretch):
             interval = self._boundaries.around(head.start_ns)
-            return head.slot(interval, *self._first(interval[0])).closed()
+            return head.slot(interval, *self._revisions.first(interval[0])).closed()
         due_ns = now_ns - self._grace_ns
         if self._ready or (head.changed and head.end_ns <= due_ns):
             return head.closed()
@@ -197,10 +186,9 @@ class IntervalBook:
 
     def close(self, interval: ClosedInterval) -> None:
         """Give up the interval that `due` returned, which is recorded now."""
-        self._highest = max(self._highest, interval.revision)
-        from_ns, to_ns, revision = self._withdrawn
-        if from_ns < to_ns:
-            self._withdrawn = (interval.end_ns, to_ns, revision)
+        self._revisions.note(interval.revision)
+        if self._revisions.withdrawing:
+            self._revisions.withdrew(interval)
             return
         self._closed_to_ns = max(self._closed_to_ns, interval.end_ns)
         head = self._ready[0] if self._ready else self._slot
@@ -224,15 +212,15 @@ class IntervalBook:
     @property
     def settled_ns(self) -> int:
         """Up to when all intervals are closed and none is to be revised by what is booked [Unix ns]."""
-        from_ns, to_ns, _ = self._withdrawn
+        withdrawing = self._revisions.withdrawing
         head = self._ready[0] if self._ready else self._slot
         if head is None:
             return 0
-        return min(head.start_ns, self._closed_to_ns, from_ns if from_ns < to_ns else head.start_ns)
+        return min(head.start_ns, self._closed_to_ns, withdrawing[0] if withdrawing else head.start_ns)
 
     def corrected(self, start_ns: int, revision: int, quanta: int) -> None:
         """Take note that a settled interval was revised by others, and of what was added to it."""
-        self._highest = max(self._highest, revision)
+        self._revisions.note(revision)
         self._booked += quanta
         self._jumps = [each.later(quanta) if each.frontier.time_ns > start_ns else each for each in self._jumps]
 
@@ -248,7 +236,7 @@ class IntervalBook:
             "booked": self._booked,
             "origin": state_of(self.origin),
             "jumps": [jump.state() for jump in self._jumps],
-            "revisions": [self._highest, self._withdrawn, self._again],
+            "revisions": self._revisions.state(),
             "ready": [[isinstance(each, Stretch), each.state()] for each in self._ready],
             "slot": self._slot.state() if self._slot else None,
             "cut": self._boundaries.state(),
@@ -263,12 +251,11 @@ class IntervalBook:
         self._waited_ns, self._newest = state["waited_ns"], restored(state["newest"])
         self._booked, self.origin = state["booked"], restored(state["origin"])
         self._jumps = [Jump.restored(jump) for jump in state["jumps"]]
-        self._highest, withdrawn, again = state["revisions"]
-        self._withdrawn, self._again = tuple(withdrawn), tuple(again)
+        self._revisions.restore(state["revisions"])
         self._ready = [(Stretch if long else Slot).restored(each) for long, each in state["ready"]]
         self._slot = Slot.restored(state["slot"]) if state["slot"] else None
         if self._slot and "cut" in state:
-            told_ns = max(self._slot.end_ns, self._closed_to_ns, self._withdrawn[1], self._again[1])
+            told_ns = max(self._slot.end_ns, self._closed_to_ns, self._revisions.known_to_ns)
             self._boundaries.go_on(state["cut"], told_ns)
 
     def _joined(self, frontier: Reading, delta: Delta) -> Delta:
@@ -305,7 +292,7 @@ class IntervalBook:
         inside = Stretch(frontier, delta, tuple(sorted({*rules})), since_ns, start_ns, last[0], self._closed_to_ns)
         if start_ns < last[0]:
             self._ready.append(inside)
-        self._slot = inside.slot(last, *self._first(last[0]))
+        self._slot = inside.slot(last, *self._revisions.first(last[0]))
 
     def _empty(self, until_ns: int, reading: Reading | None) -> ClosedInterval | None:
         """Return the first interval up to a time in which nothing was booked, from the last emitted one on."""
@@ -315,6 +302,6 @@ class IntervalBook:
         start_ns, end_ns = self._boundaries.around(since_ns)
         if end_ns > until_ns:
             return None
-        revision, reason = self._first(start_ns)
+        revision, reason = self._revisions.first(start_ns)
         reason = reason if revision else ""
         return ClosedInterval(start_ns, end_ns, 0, 0, 0.0, reading, None, reading, None, (), (), revision, reason)
