@@ -67,6 +67,7 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
         what = "is the last that is here, but not the last that the store has on its books: some were taken away"
         report.findings.append(Finding(last, what))
     report.findings[:0] = [Finding(f"record {seq}", "is damaged in the store's file") for seq in damaged]
+    verdict.zone = config.site.zone
     _judge_chain(verdict, report)
     _judge_outside(verdict, report, trusted)
     judge_stamps(verdict, stamps, report, trusted)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from agent.audit.trusted import Trusted
 
@@ -34,6 +35,8 @@ class Verdict:
     checks: list[Check] = field(default_factory=list)
     held_against: list[str] = field(default_factory=list)
     """What from outside the records were held against, in words: of what was given, that which concerns them."""
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
+    """The time zone of the site, where it is known."""
     keys: list[str] = field(default_factory=list)
     """Public keys that they are signed with, and whose those are, in words."""
 

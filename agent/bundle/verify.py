@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -57,6 +58,8 @@ def verify(path: Path, trusted: Trusted = NOTHING) -> Verdict:
         verdict.fails(ARCHIVE, f"manifest.json: lacks {', '.join(lacking)}")
         return verdict
     verdict.holds(ARCHIVE, f"{len(manifest.members)} files are as they were signed, and there are no others")
+    with contextlib.suppress(*NONSENSE, OSError):  # of a forged one the times are shown in UTC
+        verdict.zone = ZoneInfo(orjson.loads(_own(inspection, SUMMARY))["timezone"])
     stamps = Stamps()
     report = verify_chain(_payloads(inspection), trusted, part=True, on_record=stamps.take)
     if report.foreign:

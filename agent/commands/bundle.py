@@ -18,6 +18,7 @@ from agent.bundle.gather import Wanted, unfinished, whole_intervals
 from agent.bundle.gather import bundle as write
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config import SiteConfig, load_config
 from agent.store import StoreError
@@ -50,7 +51,7 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
         wanted = Wanted(start_ns, end_ns, asked.out, time.time_ns(), asked.moved)
         manifest, summary = write(config, documents, key, wanted)
     except (BundleError, StoreError, KeyFileError) as error:
-        raise CommandError(str(error)) from error
+        raise CommandError(by_clock_of(config.site.zone, str(error))) from error
     if as_json:
         print_json({"bundle": str(asked.out), **manifest.head})
     else:

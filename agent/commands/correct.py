@@ -15,6 +15,7 @@ from agent.audit.key_file import KeyFileError
 from agent.books.conversions import Conversions, library_of
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.phrases import by_clock_of
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.corrections.amend import Body, in_force, reweighed
@@ -196,7 +197,7 @@ def hand_over(config: SiteConfig, request: Request, patience_s: float, *, as_jso
     if as_json:
         print_json(found)
     else:
-        print_text(found["text"])
+        print_text(by_clock_of(config.site.zone, found["text"]))
     return Exit.DONE if found["done"] else Exit.NO
 
 

@@ -1,11 +1,30 @@
 """How commands say times, spans and counts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 UNVERIFIED = "? rests on a factor that was not checked against its source"
 _MINUTE_S, _HOUR_MIN = 60, 60
+_MOMENT = re.compile(r"(?<!\")\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+"""A time as records have it; in quotation marks it is quoted from one."""
+
+
+def by_clock_of(zone: ZoneInfo, text: str) -> str:
+    """Return a text with its times by the clock of a zone, such as 2026-11-20 16:00:00+08:00.
+
+    They are UTC, as records have them; those in quotation marks are quoted from one, and stay as they are.
+    """
+
+    def local(found: re.Match[str]) -> str:
+        try:
+            return datetime.fromisoformat(found[0]).astimezone(zone).isoformat(" ")
+        except (ValueError, OverflowError):  # a forged record may hold anything
+            return found[0]
+
+    return _MOMENT.sub(local, text)
 
 
 def clock_text(moment: datetime, now: datetime) -> str:

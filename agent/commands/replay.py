@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from agent.bundle.recomputed import Shelf
 from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.phrases import by_clock_of
 from agent.commands.progress import Progress
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
@@ -109,7 +111,7 @@ def _replayed(asked: Asked, sites: Sites, published: Published, files: Sequence[
     if asked.json:
         print_json(summary)
     else:
-        _show(summary, asked)
+        _show(summary, asked, site.config.site.zone)
     counts = report.total
     none = outcome["mode"] == "verified" and not counts.identical
     return Exit.NO if counts.different or none else Exit.DONE
@@ -169,30 +171,34 @@ def _row(each: Compared) -> dict[str, Any]:
     return asdict(each) | {"difference": each.difference}
 
 
-def _show(summary: dict[str, Any], asked: Asked) -> None:
+def _show(summary: dict[str, Any], asked: Asked, zone: ZoneInfo) -> None:
     speed = f"{summary['exchanges_per_s']:,} exchanges/s"
     counted = f"{summary['exchanges']:,} exchanges, {summary['polls']:,} polls"
     files = "1 file" if summary["files"] == 1 else f"{summary['files']} files"
     print_text(f"{files}: {counted}, replayed in {summary['seconds']:.1f} s ({speed})")
-    {"verified": _show_verified, "supposed": _show_supposed, "overheard": _show_overheard}[summary["mode"]](summary)
+    if summary["mode"] == "verified":
+        _show_verified(summary, zone)
+    else:
+        {"supposed": _show_supposed, "overheard": _show_overheard}[summary["mode"]](summary)
     for remark in summary["remarks"]:
-        print_text(f"note: {remark}")
+        print_text(f"note: {by_clock_of(zone, remark)}")
     print_text(f"records: {asked.out / INTERVALS}; summary: {asked.out / SUMMARY}")
 
 
-def _show_verified(summary: dict[str, Any]) -> None:
+def _show_verified(summary: dict[str, Any], zone: ZoneInfo) -> None:
     rows = [(name, each["identical"], each["different"], each["unknown"]) for name, each in summary["accounts"].items()]
     rows.append(("all", summary["identical"], summary["different"], summary["unknown"]))
     print_table("", ("intervals of", "identical", "different", "not recomputable"), rows)
     if not any(summary[key] for key in ("identical", "different", "unknown")):
         print_text("no interval was recorded in what is given: an hour's last is in the next file, so give that, too")
     for why, count in summary["unknown_because"].items():
-        print_text(f"not recomputable, {count}: {why}")
+        print_text(f"not recomputable, {count}: {by_clock_of(zone, why)}")
     if summary["withdrawn"]:
         print_text(f"{summary['withdrawn']} were recorded, lost before they were committed, and recorded anew")
     if first := summary["first"]:
         revision = f", revision {first['revision']}" if first["revision"] else ""
-        print_text(f"the first that differs: {first['account']} {first['start']}{revision}, {first['place']}")
+        start = by_clock_of(zone, first["start"])
+        print_text(f"the first that differs: {first['account']} {start}{revision}, {first['place']}")
         said = [orjson.dumps(first[key]).decode() for key in ("recorded", "recomputed")]
         print_text(f"{first['key']}: recorded {said[0]}, recomputed {said[1]}", "  ")
 

@@ -14,6 +14,7 @@ from agent.bundle.inspect import is_bundle
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify as verified
 from agent.commands.outcome import CommandError, Exit, print_json
+from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config import load_config
 from agent.store import StoreError
@@ -92,6 +93,6 @@ def _trusted(asked: Asked) -> Trusted:
 def _show(path: Path, verdict: Verdict, sentence: str) -> None:
     print_text(f"{path}")
     for each in verdict.checks:
-        print_text(f"{_SIGNS[each.state]}{each.name}: {each.text}")
+        print_text(f"{_SIGNS[each.state]}{each.name}: {by_clock_of(verdict.zone, each.text)}")
     print_text("")
-    print_text(f"VERDICT: {sentence}")
+    print_text(f"VERDICT: {by_clock_of(verdict.zone, sentence)}")

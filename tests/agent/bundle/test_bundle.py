@@ -256,6 +256,7 @@ def test_the_command_says_its_verdict_in_words_and_its_exit_code(works: Works, t
     assert done.returncode == 1
     assert "VERDICT: this bundle does not hold. The first that is wrong: public-key.pem" in done.stdout
     assert done.stdout.count("signed by another key") == 1
+    assert re.search(r"\(seal \S+ \S+\+08:00\) is the first|\(seal \S+ \S+\+08:00\): is the first", done.stdout)
     done = command("verify", str(tmp_path))
     assert (done.returncode, done.stderr) == (
         2,

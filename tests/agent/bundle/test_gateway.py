@@ -1,6 +1,7 @@
 """`energy-agent verify CONFIG`: on what a real run has left, and on what somebody did to it afterwards."""
 
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterable
@@ -406,14 +407,16 @@ def test_a_folder_for_captures_that_is_none_is_said_in_one_line(
 def test_the_command_says_it_in_words_with_its_exit_code(works: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config, seals = str(works / "site.toml"), str(works / "seals.jsonl")
     assert main(["verify", config, "--seals", seals]) == 0
-    assert "VERDICT: what this gateway has recorded holds, in itself and against the seals you gave." in (
-        " ".join(capsys.readouterr().out.split())
-    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "VERDICT: what this gateway has recorded holds, in itself and against the seals you gave." in said
+    assert re.search(r"sealed \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{6})?\+08:00", said)
+    assert not re.search(r"T\d\d:\d\d:\d\d", said), "times are those of the site's clock"
     assert main(["verify", config]) == 0
     assert "held against nothing from outside" in " ".join(capsys.readouterr().out.split())
     assert main(["verify", config, "--seals", seals, "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["right"] is True
+    assert re.search(r"sealed \S+T\S+Z", json.dumps(told["checks"])), "programs are told UTC"
     assert told["verdict"].startswith("what this gateway has recorded holds, in itself and against the seals you gave.")
     for wrong in (["--key", "nonsense"], ["--seals", str(works / "none")], ["--seals", config]):
         assert main(["verify", config, *wrong]) == 2

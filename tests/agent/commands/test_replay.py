@@ -93,7 +93,7 @@ def test_an_interval_that_differs_is_named_and_the_answer_is_no(
     capsys.readouterr()
     assert replay(works) == 1
     said = capsys.readouterr().out
-    assert "the first that differs: motor-2/electricity" in said
+    assert re.search(r"the first that differs: motor-2/electricity \S+ \S+\+08:00, ", said)
     assert summary(works)["different"] == 1
 
 
