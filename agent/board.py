@@ -56,6 +56,8 @@ class Board:
         self._version = 0
         self._changed = asyncio.Event()
         self._held: set[str] = set()
+        self._saved = b"[]"
+        """The same as it is saved, in the order in which they came."""
         self._memory: Memory | None = None
 
     def remember(self, memory: Memory, *, known: Callable[[str], bool]) -> None:
@@ -79,8 +81,7 @@ class Board:
         self._version += 1
         self._entries[topic] = _Entry.of(self._version, payload)
         if topic not in self._held:
-            self._held.add(topic)
-            self._save()
+            self._hold(topic)
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -108,6 +109,15 @@ class Board:
             await self._changed.wait()
         return self.since(version)
 
+    def _hold(self, topic: str) -> None:
+        """Keep one more topic: of thousands of devices, thousands come one by one."""
+        self._held.add(topic)
+        if self._memory is not None:
+            first = b"" if self._saved == b"[]" else b","
+            self._saved = self._saved[:-1] + first + as_json(topic) + b"]"
+            self._memory.save_state(HELD, self._saved)
+
     def _save(self) -> None:
         if self._memory is not None:
-            self._memory.save_state(HELD, as_json(sorted(self._held)))
+            self._saved = as_json(sorted(self._held))
+            self._memory.save_state(HELD, self._saved)

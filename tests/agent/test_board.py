@@ -1,7 +1,11 @@
 import asyncio
 import tracemalloc
+from unittest.mock import Mock
+
+import pytest
 
 from agent.board import Board
+from agent.record import as_json
 
 
 def test_the_latest_of_each_topic_stands_in_the_order_of_posting() -> None:
@@ -97,6 +101,18 @@ def test_an_alarm_that_ended_unheard_does_not_stand_for_ever() -> None:
     board_of(memory, "hall/a").put("hall/a/alarm/comm_lost", b'{"active":true}')
 
     assert removals(board_of(memory, "hall/a")) == {"hall/a/alarm/comm_lost"}
+
+
+def test_a_new_topic_makes_nobody_write_down_all_others_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    memory, written = Memory(), Mock(wraps=as_json)
+    board = board_of(memory, "hall/a", "hall/b")
+    monkeypatch.setattr("agent.board.as_json", written)
+    topics = [f"hall/{device}/alarm/{number}" for device in "ab" for number in range(20)]
+    for topic in topics:  # a plant comes back, and each of its lines has an alarm that it never had
+        board.put(topic, b"{}")
+
+    assert [call.args for call in written.call_args_list] == [(topic,) for topic in topics]
+    assert removals(board_of(memory)) == {"hall/a/meta", "hall/b/meta", *topics}
 
 
 def test_a_removal_is_repeated_in_each_run_until_it_is_acknowledged_and_then_forgotten() -> None:
