@@ -32,6 +32,7 @@ from agent.state import snapshot
 from agent.store import StoreError, store_alarms
 from agent.timekeeping.clock import boot_id
 from agent.timekeeping.notices import behind_alarm, given_up_event, step_event
+from agent.warning.rating import rating_alarms
 from drivers.pause import sleep_until
 
 _log = logging.getLogger(__name__)
@@ -224,6 +225,8 @@ class Duties:
         if now - last_done.save >= _SAVE_S or self._bookkeeper.unsaved_begin:
             last_done.save = now
             self._save()
+            for alarm in rating_alarms(self._ledger.books.values(), time.time_ns()):
+                self._alarms.set(alarm)
         if now - last_done.health >= _HEALTH_S:
             last_done.health = now
             if self._recorder.settled:

@@ -26,7 +26,9 @@ class Integral:
 
     A sample whose size is above `limit` [unit/h], which includes the margin, is held: three in a row that are alike
     and within ten times of it are booked after all, others are discarded with the next one in line, and what is
-    integrated across them is no more than an estimate. Without a limit nothing is known, and every sample is taken.
+    integrated across them is no more than an estimate. Three alike beyond that stay held, and are told of, for as
+    long as they last: then the rating is wrong, or what is read. Without a limit nothing is known, and every sample
+    is taken.
     """
 
     def __init__(self, *, max_gap_s: float, limit: float | None = None) -> None:
@@ -51,7 +53,7 @@ class Integral:
             return self._booked(reading, measured=True)
         size = abs(reading.value)
         if size > max(limit, self._proven):
-            return self._hold(reading, limit)
+            return self._hold(reading)
         if size > limit and not self._over:
             self._tell(reading, Rule.IMPLAUSIBLE, f"{reading.value:.15g} is above the rating: booked")
         if not self._held:
@@ -93,22 +95,34 @@ class Integral:
             return ()
         return (Delta(last, reading, booked, measured and not (last.doubtful or reading.doubtful), Rule.INTEGRAL),)
 
-    def _hold(self, reading: Reading, limit: float) -> Sequence[Delta]:
+    def _hold(self, reading: Reading) -> Sequence[Delta]:
         """Hold a sample above the limit, or book it with those held where they confirm each other."""
         if not self._held:
             self._tell(reading, Rule.IMPLAUSIBLE, f"{reading.value:.15g} is above the rating: held")
+        lasted = self.beyond is not None
         self._held = [*self._held[1 - _CONFIRMED_BY :], reading]
-        if len(self._held) < _CONFIRMED_BY or not self._confirmed(limit):
+        if self.beyond is not None and not lasted:
+            text = "lasts far above the rating: nothing is booked: correct rated_power or the profile, and reload"
+            self._tell(reading, Rule.IMPLAUSIBLE, f"{reading.value:.15g} {text}")
+        if self.beyond is not None or not self._alike():
             return ()
         held, self._held = self._held, []
         self._proven = _PROVEN * max(abs(each.value) for each in held)
         self._tell(held[0], Rule.IMPLAUSIBLE, f"{held[0].value:.15g} is above the rating: booked after all")
         return [delta for each in held for delta in self._booked(each, measured=True)]
 
-    def _confirmed(self, limit: float) -> bool:
+    @property
+    def beyond(self) -> float | None:
+        """The size [unit/h] of samples that confirm each other but lie out of all reach of the rating, else None."""
+        largest = max((abs(each.value) for each in self._held), default=0.0)
+        return largest if self._limit is not None and largest > _REACH * self._limit and self._alike() else None
+
+    def _alike(self) -> bool:
+        """Whether the samples held are enough to make a level, and confirm each other."""
         sizes = [abs(each.value) for each in self._held]
         return (
-            max(sizes) <= min(_ALIKE * min(sizes), _REACH * limit)
+            len(sizes) >= _CONFIRMED_BY
+            and max(sizes) <= _ALIKE * min(sizes)
             and len({each.value > 0 for each in self._held}) == 1
             and all(elapsed_ns(*pair) <= self._max_gap_ns for pair in pairwise(self._held))
         )

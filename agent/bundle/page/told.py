@@ -30,6 +30,10 @@ TEXTS: tuple[tuple[str, str], ...] = (
     ("{value} is above the rating: booked after all", "{value} 超过额定值：仍予记入"),
     ("{value} is above the rating: discarded", "{value} 超过额定值：已舍弃"),
     ("{value} is above the rating: booked", "{value} 超过额定值：已记入"),
+    (
+        "{value} lasts far above the rating: nothing is booked: correct rated_power or the profile, and reload",
+        "{value} 持续远超额定值，不记入：请更正 rated_power 或设备模板，然后重新加载",
+    ),
     ("{last} -> {value} is too much: held", "{last} → {value} 增加过多：暂不记入"),
     (
         "readings go on from {value}, {rate} more per hour: booked after all",

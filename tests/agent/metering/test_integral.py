@@ -124,7 +124,38 @@ def test_what_is_above_the_rating_and_no_level_adds_nothing(powers: list[float],
 
     assert sum(delta.quanta for delta in deltas) in {0, quanta(72.0 * after / 3600)}, why
     assert sum(delta.measured_s for delta in deltas) == 0.0
-    assert [event.rule for event in integral.events] == [Rule.IMPLAUSIBLE, Rule.GLITCH]
+    rules = [event.rule for event in integral.events if "lasts far above" not in event.text]
+    assert rules == [Rule.IMPLAUSIBLE, Rule.GLITCH]
+
+
+@pytest.mark.parametrize("power", [1001.0, 8e11, -8e11])
+def test_what_lasts_far_above_the_rating_is_told_once_with_what_to_do(power: float) -> None:
+    integral = rated()
+    book(integral, [(0, 72.0), (10, power), (20, power)])
+    told = [event.text for event in integral.events]
+    assert told == [f"{power:.15g} is above the rating: held"], "two may be wrong"
+    for second in range(30, 100, 10):
+        integral.book(sample(second, power))
+        integral.restore(json.loads(json.dumps(integral.state())))
+
+    assert integral.beyond == abs(power)
+    assert [event.text for event in integral.events] == [
+        f"{power:.15g} is above the rating: held",
+        f"{power:.15g} lasts far above the rating: nothing is booked: correct rated_power or the profile, and reload",
+    ]
+    integral.book(sample(100, 72.0))
+    assert integral.beyond is None
+
+
+def test_with_the_right_rating_what_was_far_above_the_wrong_one_is_booked_from_then_on() -> None:
+    wrong, right = rated(), rated(limit=5000.0)
+    book(wrong, [(36 * index, 1800.0) for index in range(10)])
+    assert wrong.last is None
+    right.restore(json.loads(json.dumps(wrong.state())))
+
+    assert right.beyond is None
+    deltas = book(right, [(36 * index, 1800.0) for index in range(10, 13)])
+    assert [delta.quanta for delta in deltas] == [0, quanta(18.0), quanta(18.0)]
 
 
 def test_without_a_rating_every_sample_is_taken() -> None:
