@@ -44,7 +44,9 @@ def explain(endpoint: Endpoint, error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
         return f"{where}: {_explain_tls(error)}"
     if isinstance(error, socket.gaierror):
-        return f"{where}: the host name is not known: correct it, or check this machine's name server"
+        return f"{where}: {_explain_name(error)}"
+    if isinstance(error, RuntimeError) and "thread" in str(error):
+        return f"{where}: {error}: raise the limit of threads (TasksMax= of the unit), or end others"
     if isinstance(error, ConnectionResetError | BrokenPipeError):
         return closed_by_the_device(endpoint)
     number = _error_number(error)
@@ -61,6 +63,14 @@ def _error_number(error: Exception) -> int:
         found = re.search(r"\[Errno (\d+)\]|\((\d+), '", str(error))
         number = int(found[1] or found[2]) if found else 0
     return int(number)
+
+
+def _explain_name(error: socket.gaierror) -> str:
+    if error.errno in (socket.EAI_NONAME, socket.EAI_NODATA):
+        return "the host name is not known: correct it, or check this machine's name server"
+    why = (error.strerror or str(error)).lower()
+    remedy = "check network and name server, or give an address"
+    return f"the host name cannot be looked up now ({why}): {remedy}"
 
 
 def _explain_tls(error: ssl.SSLError) -> str:

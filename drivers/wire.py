@@ -293,7 +293,8 @@ async def connect(endpoint: Endpoint, timeout_s: float) -> Wire:
         wire = Wire(endpoint)
         async with asyncio.timeout(timeout_s):
             await wire.open()
-    except (OSError, ValueError, termios.error) as error:  # TimeoutError is an OSError, SerialException too
+    # TimeoutError is an OSError, SerialException too; where no thread can be had for a name, that is a RuntimeError.
+    except (OSError, ValueError, RuntimeError, termios.error) as error:
         raise LineDown(explain(endpoint, error)) from error
     return wire
 

@@ -5,6 +5,7 @@ import errno
 import os
 import socket
 import termios
+import threading
 
 import pytest
 import serial
@@ -19,6 +20,10 @@ from tests.drivers.lines import SOCKETS, TIMEOUT_S, Once, device, follow_up, ope
 from tests.modbus_rig import TRANSPORTS
 
 pytestmark = pytest.mark.integration
+
+
+NO_ANSWER = "the host name cannot be looked up now"
+ASK_ELSEWHERE = "check network and name server, or give an address"
 
 
 @pytest.mark.parametrize("transport", SOCKETS)
@@ -169,11 +174,41 @@ async def test_an_endpoint_that_cannot_be_used_says_why_and_what_to_do(url: str,
             socket.gaierror(-2, "Name or service not known"),
             "tcp://plc: the host name is not known: correct it, or check this machine's name server",
         ),
+        (
+            "tcp://plc",
+            socket.gaierror(-3, "Temporary failure in name resolution"),
+            f"tcp://plc: {NO_ANSWER} (temporary failure in name resolution): {ASK_ELSEWHERE}",
+        ),
+        (
+            "tcp://plc",
+            socket.gaierror(-3, "24 other names wait for the name server"),
+            f"tcp://plc: {NO_ANSWER} (24 other names wait for the name server): {ASK_ELSEWHERE}",
+        ),
+        (
+            "tcp://plc",
+            RuntimeError("can't start new thread"),
+            "tcp://plc: can't start new thread: raise the limit of threads (TasksMax= of the unit), or end others",
+        ),
         ("tcp://plc", OSError("odd"), "tcp://plc: odd: check the URL and the other end"),
     ],
 )
 def test_every_failure_to_connect_is_told_in_one_line(url: str, error: Exception, message: str) -> None:
     assert explain(parse_endpoint(url), error) == message
+
+
+async def test_where_no_thread_can_be_had_to_look_up_a_name_the_line_is_down_until_one_can(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with opened("tcp://plc.invalid") as line:
+        with monkeypatch.context() as short:
+            short.setattr(threading.Thread, "start", full)
+            with pytest.raises(LineDown, match=r"plc\.invalid: can't start new thread: raise the limit of threads"):
+                await line.read(1, Block(3, 0, 2))
+        with pytest.raises(LineDown, match="the host name"):
+            await line.read(1, Block(3, 0, 2))
 
 
 async def test_a_host_that_accepts_and_says_nothing_is_given_up(
