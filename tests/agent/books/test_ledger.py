@@ -366,7 +366,7 @@ def test_power_far_above_the_rating_of_a_device_becomes_no_energy(config: SiteCo
 
     assert interval.quanta == round(36.0 * 60 / 3600 * QUANTA_PER_UNIT)
     assert interval.measured_s == 56.0
-    assert [event.rule for event in ledger.books[FAN].events] == ["implausible", "glitch"]
+    assert [event.rule for event in ledger.books[FAN].events] == ["implausible", "implausible", "glitch"]
 
 
 def test_what_fails_for_one_account_stops_no_other_of_its_device_and_is_told_once(
