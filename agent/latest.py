@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from agent.books.troubles import Apart
 from drivers.profile import Profile
 from drivers.reading import Frame, Quality
 
@@ -21,6 +22,7 @@ class Latest:
     def __init__(self) -> None:
         self._profiles: Mapping[str, Profile] = {}
         self._frames: dict[str, dict[int, Frame]] = {}
+        self._apart = Apart()
 
     def configure(self, profiles: Mapping[str, Profile], kept: Collection[str]) -> None:
         """Go on with the profile of each device; only `kept` devices are read as before."""
@@ -29,10 +31,11 @@ class Latest:
 
     def take(self, frame: Frame, cadence: int) -> None:
         """Keep a frame in place of the one of this cadence before it."""
-        frames = self._frames.get(frame.device)
-        if frames is None:
-            frames = self._frames[frame.device] = {}
-        frames[cadence] = frame
+        with self._apart.guard("what is shown of readings"):
+            frames = self._frames.get(frame.device)
+            if frames is None:
+                frames = self._frames[frame.device] = {}
+            frames[cadence] = frame
 
     def of(self, device: str) -> Mapping[str, Reading]:
         """Return the newest readings of a device; what failed last time stands there with the quality that says so."""

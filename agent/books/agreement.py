@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from agent.books.book import AccountBook
+from agent.books.troubles import Apart
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.metering.agreement import SPAN_S, Agreement
@@ -23,6 +24,7 @@ class CounterCheck:
     def __init__(self, book: AccountBook, point: int, factor: float) -> None:
         account = book.account
         self.book = book
+        self.name = f"the check of {account.name}"
         self.agreement = Agreement(max_gap_s=account.gap_after_s, resolution=account.resolution)
         self._point = point
         self._factor = -factor if account.direction == "export" else factor
@@ -43,6 +45,7 @@ class CounterChecks:
 
     def __init__(self, config: SiteConfig, books: Mapping[str, AccountBook]) -> None:
         self._by_device: dict[str, list[CounterCheck]] = {}
+        self._apart = Apart()
         for book in books.values():
             account = book.account
             integral = integral_of(account.check) if account.check and not account.integrates else None
@@ -51,9 +54,10 @@ class CounterChecks:
                 self._by_device.setdefault(account.device, []).append(CounterCheck(book, point, integral[1]))
 
     def take(self, frame: Frame) -> None:
-        """Take a frame that is booked."""
+        """Take a frame that is booked; what fails for one account keeps none of the others from being checked."""
         for check in self._by_device.get(frame.device, ()):
-            check.take(frame)
+            with self._apart.guard(check.name):
+                check.take(frame)
 
     def figures(self, time_ns: int) -> Iterable[Figure]:
         """Return how much more each counter says than the integral of its power, of the last hour."""

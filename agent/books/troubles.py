@@ -1,4 +1,7 @@
-"""What fails for one account is kept from the others: told once, by log and event, until a reading is booked again."""
+"""What fails for one account is kept from the others, and what follows from readings from their being booked.
+
+Each is told once until it works again: of a reading that is not booked by log and event, of the rest by log.
+"""
 
 import logging
 from types import TracebackType
@@ -40,4 +43,33 @@ class Troubles:
             self.found[name] = text
             self._book.events.append(Noticed(self._time_ns, Rule.UNBOOKED, text))
             _log.error("%s: %s", name, text, exc_info=error)
+        return True
+
+
+class Apart:
+    """Guards what follows from readings besides their being booked, one thing at a time."""
+
+    def __init__(self) -> None:
+        self._failing: set[str] = set()
+
+    def guard(self, what: str) -> Self:
+        """Return the block in which something is done that goes by this name; blocks do not lie in each other."""
+        self._what = what
+        return self
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
+        """Take note of what was wrong, whatever it was."""
+        if error is None:
+            if self._failing:
+                self._failing.discard(self._what)
+            return False
+        if not isinstance(error, Exception):
+            return False
+        if self._what not in self._failing:
+            self._failing.add(self._what)
+            _log.error("%s failed, and is left out until it works again: what is booked is not concerned", self._what,
+                       exc_info=error)  # fmt: skip
         return True

@@ -4,6 +4,7 @@ Invariants:
 
 - Whether an alarm is active is what the alarm desk says, which keeps it across restarts; here is only how far it is
   on its way to the contrary.
+- What fails for one alarm keeps none of the others from being looked at.
 - Alarms told here, and no others, have a limit; one that is not watched any more ends.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import replace
 
 from agent.alarms.alarm import Alarm
 from agent.alarms.desk import AlarmDesk
+from agent.books.troubles import Apart
 from agent.config import SiteConfig
 from agent.figure import Figure
 from agent.metering.amount import NS_PER_S
@@ -37,6 +39,7 @@ class Watched:
 
     def __init__(self, watch: Watch) -> None:
         self.watch = watch
+        self.name = f"alarm {watch.name} of {watch.key}"
         self.state = State()
         self.change = Change(watch.change_s, watch.rule.gap_ns) if watch.change_s else None
         self.reference = Reference(watch.drift_s) if watch.drift_s else None
@@ -57,6 +60,7 @@ class Warnings:
     def __init__(self, scribe: Scribe, alarms: AlarmDesk) -> None:
         self._scribe = scribe
         self._alarms = alarms
+        self._apart = Apart()
         self._watched: dict[tuple[str, str], Watched] = {}
         self._latest: dict[Value, tuple[int, float]] = {}
         self._begun = False
@@ -107,8 +111,9 @@ class Warnings:
         self._take(new, at_ns, time_ns)
         for watched in self._watched.values():
             if watched.watch.value not in new:
-                applies = self._applies(watched.watch, at_ns) is not False
-                self._hold(watched, Sample(at_ns, None, applies), time_ns)
+                with self._apart.guard(watched.name):
+                    applies = self._applies(watched.watch, at_ns) is not False
+                    self._hold(watched, Sample(at_ns, None, applies), time_ns)
 
     def _named(self, value: Value, figure: Figure) -> None:
         for watched in self._by_value.get(value, ()):
@@ -119,12 +124,17 @@ class Warnings:
         self._latest |= {value: (at_ns, number) for value, number in new.items() if number is not None}
         for value, came in new.items():
             for watched in self._by_value.get(value, ()):
-                number, applies = came, self._applies(watched.watch, at_ns)
-                if applies and number is not None:
-                    number = watched.seen(at_ns, time_ns, number)
-                    self._keep(watched, at_ns)
-                known = number if applies is not None else None
-                self._hold(watched, Sample(at_ns, known, applies is not False), time_ns)
+                with self._apart.guard(watched.name):
+                    self._look(watched, came, at_ns, time_ns)
+
+    def _look(self, watched: Watched, number: float | None, at_ns: int, time_ns: int) -> None:
+        """Hold what has come against the rule of an alarm, where that is looked at now."""
+        applies = self._applies(watched.watch, at_ns)
+        if applies and number is not None:
+            number = watched.seen(at_ns, time_ns, number)
+            self._keep(watched, at_ns)
+        known = number if applies is not None else None
+        self._hold(watched, Sample(at_ns, known, applies is not False), time_ns)
 
     def _applies(self, watch: Watch, at_ns: int) -> bool | None:
         """Whether an alarm is looked at now; None where that is not known."""

@@ -5,7 +5,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from agent.metering.agreement import Agreement
+from agent.metering.amount import Reading
 from agent.polling.polled import DeviceState
+from agent.warning.desk import Watched
 from tests.agent.desk import MQTT, START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -109,3 +112,49 @@ def test_windows_of_a_ledger_that_another_has_followed_are_not_recorded_further(
 
     assert list(parts) == []
     assert len(desk.store.bodies("window")) == recorded == 1
+
+
+def test_what_fails_beside_the_booking_costs_neither_other_checks_nor_the_record_of_the_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    alarms = '\n[[alarm]]\nname = "{name}"\ndevice = "fan-1"\nquantity = "active_power"\nabove = -1\nfor = "0s"\n'
+    second = '\n[[account]]\nname = "fan-1/again"\ndevice = "fan-1"\ncarrier = "electricity"'
+    second += '\nfrom = "active_energy_import"\ncheck = "active_power"\n'
+    text = SITE + DEVICES + MQTT + alarms.format(name="first") + alarms.format(name="second") + second
+    desk = Desk(configured(tmp_path, text))
+    wrong = [True]
+    power, seen = Agreement.power, Watched.seen
+    checked: list[Agreement] = []
+
+    def fails_for_the_first(agreement: Agreement, reading: Reading) -> None:
+        checked.append(agreement)
+        if wrong and agreement is checked[0]:
+            raise ZeroDivisionError("a mistake in the agent")
+        power(agreement, reading)
+
+    def fails_for_one(watched: Watched, at_ns: int, time_ns: int, value: float) -> float | None:
+        if wrong and watched.watch.name == "first":
+            raise KeyError(value)
+        return seen(watched, at_ns, time_ns, value)
+
+    monkeypatch.setattr(Agreement, "power", fails_for_the_first)
+    monkeypatch.setattr(Watched, "seen", fails_for_one)
+    frames, desk.recorder._latest._frames = desk.recorder._latest._frames, None  # type: ignore[assignment]  # a mistake
+    for after_s in range(0, 50, 10):
+        desk.polled(after_s, 1000 + after_s)
+
+    assert desk.ledger.books["fan-1/electricity"].columns.amount == pytest.approx(0.4)
+    assert desk.scribe.counts["telemetry"] == 5
+    assert len(set(map(id, checked))) == 2, "the other check was done"
+    assert [alarm.name for alarm in desk.alarms.active()] == ["second"]
+    told = [record.getMessage().partition(" failed")[0] for record in caplog.records if "failed" in record.getMessage()]
+    assert sorted(told) == [
+        "alarm first of boiler-house/fan-1",
+        "the check of fan-1/electricity",
+        "what is shown of readings",
+    ]
+    wrong.clear()
+    desk.recorder._latest._frames = frames
+    desk.polled(50, 1050)
+    assert [alarm.name for alarm in desk.alarms.active()] == ["second", "first"]
+    assert frames["fan-1"]
