@@ -4,7 +4,9 @@ import asyncio
 import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
 
 from agent.service import Agent
 from tests.modbus_rig import Chunk, Request
@@ -46,6 +48,14 @@ async def running(agent: Agent) -> AsyncIterator[None]:
     finally:
         stop.set()
         await task
+
+
+@contextmanager
+def undivided_capture() -> Iterator[None]:
+    """Let no full hour divide what is captured: a run that comes upon one would leave two files."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("drivers.capture.writer._HOUR_NS", 1 << 62)
+        yield
 
 
 async def until(reached: Callable[[], object]) -> None:

@@ -46,6 +46,7 @@ def site(folder: Path, device: Rig, *, mode: str = "full", directory: str = "cap
     return configured(folder, SITE.format(url=device.url, mode=mode, directory=directory) + more)
 
 
+@pytest.mark.usefixtures("one_capture_file")
 @pytest.mark.parametrize("transport", ["tcp", "rtu+tcp"])
 async def test_every_exchange_of_a_run_is_captured(transport: str, tmp_path: Path) -> None:
     async with rig(transport) as device:

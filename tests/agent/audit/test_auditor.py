@@ -95,6 +95,7 @@ def check_by_hand(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("one_capture_file")
 async def test_a_run_can_be_proved_from_its_first_record_to_its_last(tmp_path: Path) -> None:
     async with rig("tcp", Motor()) as device:
         agent = Agent(site(tmp_path, device.url))
@@ -131,6 +132,7 @@ async def test_a_run_can_be_proved_from_its_first_record_to_its_last(tmp_path: P
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_midnight")
 async def test_the_next_run_goes_on_with_chain_seals_and_key_and_seals_what_was_left(tmp_path: Path) -> None:
     keys = set()
     for runs in (1, 2, 3):
@@ -146,6 +148,7 @@ async def test_the_next_run_goes_on_with_chain_seals_and_key_and_seals_what_was_
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_midnight")
 async def test_a_key_that_was_changed_between_two_runs_is_told_of_in_the_log_and_in_evidence(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -164,6 +167,7 @@ async def test_a_key_that_was_changed_between_two_runs_is_told_of_in_the_log_and
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_midnight")
 async def test_a_reload_tells_what_has_changed_and_nothing_else(tmp_path: Path) -> None:
     agent = Agent(site(tmp_path))
     async with running(agent):

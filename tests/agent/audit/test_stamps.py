@@ -159,6 +159,7 @@ def test_without_the_library_it_says_what_to_install(authority: Authority, monke
     assert "pip install 'energy-agent[timestamp]'" in report.remarks[0]
 
 
+@pytest.mark.usefixtures("no_midnight")
 async def test_the_command_checks_the_stamps_of_a_gateway_and_of_its_bundle(
     tmp_path: Path, authority: Authority, capsys: pytest.CaptureFixture[str]
 ) -> None:

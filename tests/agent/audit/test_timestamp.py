@@ -102,6 +102,7 @@ async def served(authority: Authority, context: ssl.SSLContext | None = None) ->
         await runner.cleanup()
 
 
+@pytest.mark.usefixtures("no_midnight")
 async def test_the_first_seal_of_a_day_is_stamped_once_and_openssl_agrees(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with served(authority) as url:

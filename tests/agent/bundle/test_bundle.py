@@ -311,7 +311,7 @@ def test_a_capture_that_is_still_being_written_is_named_where_the_period_reaches
     works: Works, tmp_path: Path
 ) -> None:
     start, end = works.period
-    (capture,) = (works.config.parent / "capture").glob("*.zst")
+    capture = max((works.config.parent / "capture").glob("*.zst"))  # two, if an hour began meanwhile
     for name, told in (
         (f"{capture.name[:-27]}20200101T000000Z.pcapng", True),
         (f"{capture.name[:-27]}20991231T230000Z.pcapng", False),

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterable
 from contextlib import closing
 from dataclasses import replace
@@ -37,7 +38,7 @@ from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.ledger_of_records import works as ledger
 from tests.agent.audit.test_auditor import site
-from tests.agent.running import Motor, running, until
+from tests.agent.running import Motor, running, undivided_capture, until
 from tests.modbus_rig import rig
 
 pytestmark = pytest.mark.integration
@@ -59,7 +60,8 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import asyncio  # noqa: PLC0415 -- the fixture of a whole module has no loop of its own
 
     folder = tmp_path_factory.mktemp("left")
-    asyncio.run(ran(folder))
+    with undivided_capture():
+        asyncio.run(ran(folder))
     with (folder / "seals.jsonl").open("wb") as file:
         for record in read_chained(folder / "data" / "store.db"):
             if record.kind == "seal":
@@ -344,13 +346,14 @@ def test_of_two_files_of_one_name_the_one_that_was_closed_counts(works: Path) ->
     assert judged(works, moved=(archive,)).right
 
 
+@pytest.mark.usefixtures("one_capture_file")
 async def test_files_of_one_name_in_two_folders_are_all_recomputed_and_bundled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = CaptureFiles.open
+    opened, hour_ns = CaptureFiles.open, time.time_ns() // HOUR_NS * HOUR_NS
 
-    def of_an_hour(files: CaptureFiles, start_ns: int) -> list[Removed]:
-        return opened(files, start_ns - start_ns % 3_600_000_000_000)
+    def of_an_hour(files: CaptureFiles, _start_ns: int) -> list[Removed]:
+        return opened(files, hour_ns)
 
     monkeypatch.setattr("agent.capturing.NAMES_KEPT", 0)  # as agents were that knew of no names elsewhere
     monkeypatch.setattr(CaptureFiles, "open", of_an_hour)

@@ -17,7 +17,7 @@ from agent.cli import main
 from agent.service import Agent
 from agent.store import read_chained
 from tests.agent.audit.test_auditor import site
-from tests.agent.running import Motor, running, until
+from tests.agent.running import Motor, running, undivided_capture, until
 from tests.modbus_rig import rig
 
 pytestmark = pytest.mark.integration
@@ -52,7 +52,8 @@ def _put_back(folder: Path, last_of: str = "") -> Path:
         if last_of:
             (folder / "data" / "store.db.lock").write_text(f"{last_of} {1:020d}\n", encoding="ascii")
 
-    asyncio.run(_run(folder, lambda: shutil.copy(store, folder / "copy.db"), put_back))
+    with undivided_capture():
+        asyncio.run(_run(folder, lambda: shutil.copy(store, folder / "copy.db"), put_back))
     return folder
 
 

@@ -10,13 +10,12 @@ from agent.cli import main
 from agent.store import Store, read_status
 from tests.agent.frames import DEVICES, SITE, configured
 
-_NOW = time.time_ns()
-
 
 async def filled(store: Store) -> None:
     """Let a store hold ten records, two dead letters of one sink and one of the other."""
     await store.open()
-    records = [store.append("telemetry", "hall/meter", _NOW - n * 10**9, {"x": n}) for n in range(10, 0, -1)]
+    now_ns = time.time_ns()
+    records = [store.append("telemetry", "hall/meter", now_ns - n * 10**9, {"x": n}) for n in range(10, 0, -1)]
     await store.flush()
     await store.peek("mqtt", 4)
     await store.acknowledge("mqtt", 4)
