@@ -4,8 +4,10 @@ Each keeps its port and its files over a restart. Only the processes started her
 """
 
 import asyncio
+import contextlib
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -26,10 +28,15 @@ _START_S = 15.0
 
 
 def free_port() -> int:
-    """Return a loopback port nobody listens at just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port nobody listens at just now, below those that the system gives to whoever asks for any.
+
+    So nobody gets it by chance before a server is there, or while it is down.
+    """
+    while True:
+        port = 20_000 + secrets.randbelow(12_768)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 class Server:

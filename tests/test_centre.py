@@ -15,6 +15,7 @@ import pytest
 import yaml  # type: ignore[import-untyped] # its stubs would be a dependency for one call
 
 from drivers.quantity import VOCABULARY
+from tests.servers import free_port
 
 CENTRE = Path(__file__).parent.parent / "deploy" / "centre"
 
@@ -181,13 +182,6 @@ def test_every_variable_a_panel_uses_can_be_chosen() -> None:
 # --- the broker of the centre
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[int]:
     """Run the centre's broker as configured, on a free port, with the accounts `centre` and `hefei-works`."""
@@ -205,7 +199,7 @@ def broker(tmp_path: Path) -> Iterator[int]:
     configuration.write_text(text + ("user root\n" if os.geteuid() == 0 else ""))
     process = subprocess.Popen(["mosquitto", "-c", configuration], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        for _ in range(100):
+        for _ in range(300):
             with socket.socket() as probe:
                 if not probe.connect_ex(("127.0.0.1", port)):
                     break

@@ -7,12 +7,13 @@ from agent.commands.outcome import CommandError
 from agent.demo import broker as module
 from agent.demo.broker import broker
 from agent.demo.ports import free_port
+from tests.servers import free_port as unused_port
 
 pytestmark = pytest.mark.integration
 
 
 def test_usual_ports_are_preferred_and_taken_ones_passed_over() -> None:
-    usual = free_port()
+    usual = unused_port()
 
     assert free_port([usual]) == usual
     with socket.socket() as other:
@@ -22,7 +23,7 @@ def test_usual_ports_are_preferred_and_taken_ones_passed_over() -> None:
 
 async def test_a_broker_whose_port_is_lost_at_the_last_moment_takes_another(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
-        mine = free_port()
+        mine = unused_port()
         looks = iter((other.getsockname()[1], mine))
         monkeypatch.setattr(module, "free_port", lambda _: next(looks))
 
