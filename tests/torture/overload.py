@@ -34,6 +34,8 @@ def overload(folder: Path, *, seconds: int, speed: float, max_size: int) -> Find
             command = [sys.executable, "-m", "tests.torture.feeder", str(folder), str(link.port)]
             command += [str(max_size), str(seconds), str(speed)]
             with running(command, folder / "feeder.log", stdin=subprocess.PIPE) as feeder:
+                # What it takes to start is no growth, and a busy machine takes long over it.
+                until((folder / "journal.txt").exists, "the feeder does not begin")
                 footprint = Footprint(feeder.pid)
                 footprint.start()
                 largest = _watch(folder, feeder, seconds / speed)
