@@ -4,6 +4,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.soak.accounts import chained, conserved
 from tests.soak.delivery import at_subscriber, in_database
 from tests.soak.finding import Finding
 from tests.soak.report import ended
-from tests.soak.rig import Evidence, run
+from tests.soak.rig import Evidence, Message, run
 from tests.soak.values import on_time, to_the_bit
 
 pytestmark = pytest.mark.integration
@@ -63,6 +64,25 @@ def test_the_chain_of_interval_records_is_intact(evidence: Evidence) -> None:
 
 def test_the_agent_ends_cleanly_when_asked_to(evidence: Evidence) -> None:
     assert ended(evidence).problems == []
+
+
+def test_roll_ups_are_expected_in_the_database_too_as_a_run_over_a_full_hour_brings_them(evidence: Evidence) -> None:
+    places = {"site": "trial-works", "area": "hall", "device": "motor-1", "account": "motor-1/electricity"}
+    start = "2026-11-20T09:00:00.000000Z"
+    body = {**places, "period": "hour", "start": start, "amount": 54.2, "source": {"from_seq": 2}, "seq": 7}
+    message = Message(0, False, "energy/trial-works/hall/motor-1/rollup", json.dumps(body).encode())
+    series: list[dict[str, Any]] = [
+        {
+            "metric": {"__name__": f"rollup_{key}", **places, "span": "hour"},
+            "values": [value],
+            "timestamps": [1795165200000],
+        }
+        for key, value in (("amount", 54.2), ("seq", 7.0))
+    ]
+    brought = replace(evidence, messages=[message], series=series)
+
+    assert in_database(brought).problems == []
+    assert in_database(replace(brought, series=series[:1])).problems
 
 
 def _altered(evidence: Evidence, kind: str, alter: Callable[[dict[str, object]], None]) -> Evidence:

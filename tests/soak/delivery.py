@@ -10,7 +10,7 @@ from tests.soak.finding import Finding, quantile
 from tests.soak.rig import Evidence, Message
 
 _TAGS = ("site", "area", "device", "account", "span")
-_NUMBERED = ("telemetry", "window", "interval", "figure", "alarm", "gap", "seal")
+_NUMBERED = ("telemetry", "window", "interval", "rollup", "figure", "alarm", "gap", "seal")
 _KINDS = ("telemetry", "window", "interval")
 _QUALITIES = {quality.label: float(quality) for quality in Quality}
 _CLOSE = 2e-12
@@ -110,6 +110,8 @@ def in_database(evidence: Evidence) -> Finding:
 def _numbers(kind: str, body: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], int, float]]:
     """Yield series, time [ms] and value of each number of a record, after the contract's section 6."""
     tags = {**body, "account": body.get("intensity") or body.get("figure") or body.get("account")}
+    if kind == "rollup":
+        tags["span"] = body.get("shift") or body["period"]
     labels = tuple(str(tags.get(tag) or "") for tag in _TAGS)
     moment = body.get("start") or body.get("since") or body["time"]
     prefix = f"{body['alarm']}_" if kind == "alarm" else ""
