@@ -8,7 +8,7 @@ from typing import Any
 from agent.audit.auditor import audit_folder
 from agent.audit.chain_report import ChainReport
 from agent.audit.documents import Documents
-from agent.audit.finding import Finding
+from agent.audit.finding import Finding, share_of
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import Chain, decoded, kind_of, time_of
@@ -111,7 +111,7 @@ def _judge_outside(verdict: Verdict, report: ChainReport, trusted: Trusted) -> N
         verdict.held_against.append("the key")
         verdict.holds(OUTSIDE, "the seals are by the key that you gave")
     if report.vouched:
-        seals = f"{report.confirmed} of {report.seals} seals are the same as those received outside"
+        seals = f"{share_of(report.confirmed, report.seals, 'seal is', 'seals are')} the same as those received outside"
         moment = f"record {report.vouched.seq}, sealed {report.vouched.time}"
         if not report.findings:
             verdict.held_against.append("the seals")
@@ -182,7 +182,9 @@ def _judge_captures(verdict: Verdict, evidence: Sequence[Body], places: CaptureP
     if missing:
         verdict.fails(CAPTURES, _missing(missing, places))
     if places.sound:
-        verdict.holds(CAPTURES, f"raw exchanges as they were closed: {len(places.sound)} of {named} files")
+        verdict.holds(
+            CAPTURES, f"raw exchanges as they were closed: {share_of(len(places.sound), named, 'file', 'files')}"
+        )
     if removed:
         verdict.unchecked(CAPTURES, f"had to make room, as the records say: {len(removed)} of them")
 
@@ -220,8 +222,8 @@ def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
         verdict.fails(name, found.other)
     if found.same:
         whole = found.same + found.differing + found.without
-        text = f"{found.same:,} of {whole:,} intervals follow bit for bit from {found.exchanges:,} exchanges"
-        verdict.holds(name, text)
+        which = share_of(found.same, whole, "interval follows", "intervals follow")
+        verdict.holds(name, f"{which} bit for bit from {found.exchanges:,} exchanges")
     if found.without:
         verdict.unchecked(name, f"{found.without:,} intervals: {found.lacking}")
 

@@ -68,7 +68,8 @@ def _judge(verdict: Verdict, place: str, held: Callable[[], RolledUp]) -> None:
     for wrong in found.wrong[:_MOST]:
         verdict.fails(SUMS, f"{place}: {wrong}")
     if found.same:
-        verdict.holds(SUMS, f"{found.same:,} hours, shifts, days and months follow from the records")
+        what = "hours, shifts, days and months follow" if found.same > 1 else "hour, shift, day or month follows"
+        verdict.holds(SUMS, f"{found.same:,} {what} from the records")
     if found.of_others:
         text = "made of records that are not in force here: corrected since, or older than those that are here"
         verdict.unchecked(SUMS, f"{found.of_others:,} of them: {text}")

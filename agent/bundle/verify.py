@@ -12,7 +12,7 @@ import orjson
 
 from agent import __version__
 from agent.audit.chain_report import ChainReport
-from agent.audit.finding import spelled
+from agent.audit.finding import share_of, spelled
 from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import NOTHING, verify_chain
@@ -135,7 +135,7 @@ def _judge_seals(verdict: Verdict, report: ChainReport, trusted: Trusted) -> Non
         text = "whether the seals are those the centre received: without --seals, all could have been made anew"
         verdict.unchecked(SEALS, f"{text} by whoever has the key" if trusted.keys else text)
     elif report.vouched and not report.findings:
-        text = f"{report.confirmed} of {report.seals} seals are the same as those received"
+        text = f"{share_of(report.confirmed, report.seals, 'seal is', 'seals are')} the same as those received"
         verdict.held_against.append("the seals")
         verdict.holds(SEALS, f"{text}: nothing was rewritten up to record {report.vouched.seq}")
         if report.elsewhere:
@@ -242,9 +242,7 @@ def _say(verdict: Verdict, found: Recomputed) -> None:
     if found.other:
         verdict.fails(READINGS, found.other)
     if found.same:
-        text = (
-            f"{found.same:,} of {whole:,} records of the period follow bit for bit from {found.exchanges:,} exchanges"
-        )
-        verdict.holds(READINGS, text)
+        which = share_of(found.same, whole, "record of the period follows", "records of the period follow")
+        verdict.holds(READINGS, f"{which} bit for bit from {found.exchanges:,} exchanges")
     if found.without:
         verdict.unchecked(READINGS, f"{found.without:,} records of the period: {found.lacking}")

@@ -122,6 +122,8 @@ def test_what_a_run_has_left_holds_in_every_part(works: Path) -> None:
     assert holding == {CHAIN, SEALS, OUTSIDE, DOCUMENTS, CAPTURES, READINGS}
     (readings,) = [each.text for each in verdict.of(State.HOLDS) if each.name == READINGS]
     assert "follow bit for bit" in readings
+    (captures,) = [each.text for each in verdict.of(State.HOLDS) if each.name == CAPTURES]
+    assert captures == "raw exchanges as they were closed: 1 file"
     assert not list(verdict.of(State.UNCHECKED)), [*verdict.of(State.UNCHECKED)]
 
 
@@ -171,7 +173,7 @@ def test_what_was_added_up_follows_from_the_intervals(works: Path) -> None:
 
     assert verdict.right, verdict.checks
     (found,) = [each for each in verdict.checks if each.name == SUMS]
-    assert (found.state, found.text) == (State.HOLDS, "1 hours, shifts, days and months follow from the records")
+    assert (found.state, found.text) == (State.HOLDS, "1 hour, shift, day or month follows from the records")
 
 
 def test_an_hour_that_says_otherwise_than_its_intervals_is_named(works: Path) -> None:
@@ -378,7 +380,7 @@ async def test_files_of_one_name_in_two_folders_are_all_recomputed_and_bundled(
     summary = orjson.loads(inspect(bundle).read("summary.json"))
 
     assert verdict.right, verdict.checks
-    assert "raw exchanges as they were closed: 3 of 3 files" in [each.text for each in verdict.checks]
+    assert "raw exchanges as they were closed: all 3 files" in [each.text for each in verdict.checks]
     assert [each["held"] and each["recorded"] for each in summary["captures"]] == [True] * 3
     assert verify(bundle).right
 
