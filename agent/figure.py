@@ -4,18 +4,18 @@ A figure that cannot be worked out has no value and says what is missing; nothin
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from agent.record import rfc3339
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 NOW = "now"
 """Span of a figure that comes from the latest readings alone."""
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Figure:
     """One figure of one place at one time.
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import orjson
 
 from agent.metering.amount import NS_PER_S
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 TELEMETRY = "telemetry"
 WINDOW = "window"
@@ -35,7 +34,7 @@ AGENT = "agent"
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One record of the store.
 

@@ -13,7 +13,6 @@ order, points of one type side by side ("slots"), so that numpy reads each type 
 
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -28,6 +27,7 @@ from drivers.quantity import Kind
 from drivers.rawtype import RAW_TYPES, wire_positions
 from drivers.reading import Block, Exchange, Frame, Outcome, Quality
 from drivers.scaling import POWERS, Floats, Positions, Qualities, Scaling
+from drivers.value import frozen
 
 __all__ = ["Codec", "encode"]
 
@@ -137,7 +137,7 @@ def _quietly(numbers: Callable[_Given, _Found], *given: _Given.args, **more: _Gi
     return _QUIET.copy().run(numbers, *given, **more)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """Where a point's bytes stand in the blocks laid end to end."""
 
@@ -150,7 +150,7 @@ class _Place:
     """Bit of the word at `start`, or of the byte at `start` for functions 1 and 2."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Group:
     """Neighbouring slots of one raw type, and how their gathered bytes become raw numbers."""
 

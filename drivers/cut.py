@@ -6,9 +6,10 @@ late one by.
 
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
+
+from drivers.value import frozen
 
 _CHOICES = 6
 """Lengths considered for each block, the longest first."""
@@ -27,7 +28,7 @@ Size = Callable[[int, int], int]
 Cost = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Way:
     """A way to cut the row so far, and what is wrong with it.
 

@@ -4,11 +4,11 @@ tcp://HOST[:502] · tls://HOST[:802][?ca=FILE&cert=FILE&key=FILE] · rtu+tcp://H
 rtu:///dev/ttyUSB0[?baud=9600&parity=N&stop=1]
 """
 
-from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from drivers.document import nearest
 from drivers.errors import EndpointError
+from drivers.value import frozen
 
 _TCP, _RTU, _RTU_TCP, _TLS = "tcp", "rtu", "rtu+tcp", "tls"
 _DEFAULT_PORTS = {_TCP: 502, _TLS: 802}
@@ -24,7 +24,7 @@ _FAST_BAUD = 19200
 _FAST_GAP_S = 0.00175
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Endpoint:
     """The other end of a line, and for a serial port how its characters are sent."""
 

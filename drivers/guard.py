@@ -13,11 +13,10 @@ MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from drivers import identification
 from drivers.reading import Block, Outcome
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 _MOST = {1: 2000, 2: 2000, 3: 125, 4: 125}
 _LAST_ADDRESS = 0xFFFF
@@ -39,7 +38,7 @@ SHORTEST_RTU_FRAME = 5
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """A request as it was sent, and the count of data bytes its reply must carry."""
 
@@ -50,7 +49,7 @@ class Asked:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What the received bytes turned out to be; `frame` is what stands in the exchange as the reply."""
 

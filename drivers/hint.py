@@ -8,12 +8,12 @@ wires the line rests at the level of a start bit, which reads as breaks or zero 
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from drivers.errors import GATEWAY_CODES
 from drivers.guard import SHORTEST_RTU_FRAME, crc16, data_bytes
 from drivers.reading import Exchange, Outcome
+from drivers.value import frozen
 
 _RAW = 64
 _DAMAGED_SHARE = 0.1
@@ -22,7 +22,7 @@ _TIMES = 1.5
 """A reply this much longer or shorter than due was not read at the rate it was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PortErrors:
     """What a serial port's driver counted since the port was opened; zeros where it does not count."""
 
@@ -31,7 +31,10 @@ class PortErrors:
     breaks: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+_NO_ERRORS = PortErrors()
+
+
+@frozen
 class LineEvidence:
     """What the last exchanges of a line were like; numbers are exchanges."""
 
@@ -58,10 +61,10 @@ class LineEvidence:
     """Bytes that came in the exchanges with garbage, and that should have come."""
     raw: bytes = b""
     """The last bytes that did not make a reply, without echo."""
-    port: PortErrors = PortErrors()
+    port: PortErrors = _NO_ERRORS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hint:
     """The most likely cause of a line's trouble, and the remedy."""
 
@@ -77,7 +80,7 @@ class _Sight(Enum):
     FOREIGN = "foreign"
 
 
-def evidence(scheme: str, exchanges: Iterable[Exchange | None], port: PortErrors = PortErrors()) -> LineEvidence:
+def evidence(scheme: str, exchanges: Iterable[Exchange | None], port: PortErrors = _NO_ERRORS) -> LineEvidence:
     """Return what exchanges on a line of this URL scheme show; None stands for one that was accepted."""
     accepted = silent = received = due = 0
     refusals, strangers = [], []

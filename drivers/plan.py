@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 
@@ -11,12 +10,13 @@ from drivers.guard import data_bytes
 from drivers.point import Point
 from drivers.profile import Profile
 from drivers.reading import Block
+from drivers.value import frozen
 
 _MAX_BITS = 2000
 """Bits in one request, by the Modbus application protocol specification V1.1b3, 6.1 and 6.2."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedBlock:
     """A request to repeat every `every_s` seconds; `points` are positions in the profile, by address."""
 

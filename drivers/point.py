@@ -3,7 +3,6 @@
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -12,6 +11,7 @@ from drivers.entry import ADDRESSES, CounterEntry, PointEntry
 from drivers.quantity import VOCABULARY, Kind, Quantity
 from drivers.rawtype import RAW_TYPES, RawType
 from drivers.unit import UNITS, conversion
+from drivers.value import frozen
 
 _EXACT = 2**53
 # From here on float32 rounds to infinity.
@@ -19,7 +19,7 @@ _FLOAT32_END = float(2**128 - 2**103)
 _HELPER_UNITS = ("exponent", "factor")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Point:
     """A value of a device: ``canonical = (raw * numerator + offset) / denominator``.
 

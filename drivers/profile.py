@@ -5,7 +5,7 @@ once: keys one by one, then what the parts say about each other.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -18,6 +18,7 @@ from drivers.errors import ProfileError
 from drivers.point import Defaults, Point, resolve
 from drivers.quantity import VOCABULARY, Kind
 from drivers.reading import Block
+from drivers.value import frozen
 
 __all__ = ["AccountSpec", "Identity", "Point", "Profile", "catalogue", "load_profile", "profile_path"]
 
@@ -34,7 +35,7 @@ _RATES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountSpec:
     """An account that every device of this type can keep: `from_` and `check` are names of quantities."""
 
@@ -44,7 +45,7 @@ class AccountSpec:
     check: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Registers that never change; `expect` is their content in lower-case hex, None when not known beforehand."""
 
@@ -54,7 +55,7 @@ class Identity:
     expect: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """A type of device."""
 

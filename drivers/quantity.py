@@ -5,10 +5,10 @@ ones. `total` in a label means the sum of the phases; `_l1`, `_l2`, `_l3` are th
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from drivers.unit import UNITS, Unit
+from drivers.value import frozen
 
 
 class Kind(StrEnum):
@@ -21,7 +21,7 @@ class Kind(StrEnum):
     TEXT = "text"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Quantity:
     """A word of the vocabulary."""
 

@@ -1,16 +1,17 @@
 """The raw types of registers, and where each byte of a value stands on the wire."""
 
 import struct
-from dataclasses import dataclass
 from functools import cache
 from typing import Literal
+
+from drivers.value import frozen
 
 Order = Literal["big", "little"]
 
 _FLOAT32_REGISTERS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RawType:
     """A way to read registers as a value.
 

@@ -1,14 +1,14 @@
 """The value types that travel from a line to the accounts."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
 
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 
 class Quality(IntEnum):
@@ -80,7 +80,7 @@ class Outcome(StrEnum):
     """The connection or the port failed while waiting."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One read request: `count` registers (functions 3, 4) or bits (1, 2) from `address` on, 0-based.
 
@@ -103,7 +103,7 @@ class Block:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exchange:
     """One request on a line and what came of it.
 
@@ -131,7 +131,7 @@ class Exchange:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Frame:
     """What one poll of one device gave, in the order of its profile's points.
 

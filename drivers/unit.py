@@ -4,11 +4,12 @@ A conversion is kept as integers ``value * numerator / denominator + offset`` so
 turned into a canonical value with one rounding, not with one for each factor on the way.
 """
 
-from dataclasses import dataclass
 from fractions import Fraction
 
+from drivers.value import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Unit:
     """A unit of measurement and its relation to the canonical unit of its dimension."""
 

@@ -1,8 +1,9 @@
 """Alarms: named conditions that are active or not, since when, and what to tell people."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
+
+from drivers.value import frozen
 
 
 class Severity(StrEnum):
@@ -13,7 +14,7 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Alarm:
     """The state of one named condition at one place (`area/device`, or `agent`).
 

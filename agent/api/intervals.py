@@ -5,7 +5,6 @@ wherever it is, and records that are added meanwhile move none.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +18,7 @@ from agent.rollup.export import csv_text, parquet_bytes
 from agent.rollup.periods import INTERVAL, PERIODS
 from agent.rollup.reading import whole_starts
 from agent.store import Store
+from drivers.value import frozen
 
 PAGE = 1000
 LARGEST_PAGE = 10_000
@@ -34,7 +34,7 @@ Key = tuple[int, str, int]
 _BEFORE_ALL: Key = (-_LATEST_NS, "", 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """Which records are asked for: those that start in [start_ns, end_ns) behind `after`, at most `limit`."""
 
@@ -50,7 +50,7 @@ class Question:
     form: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Records as they were booked, and the cursor of the next page; None where this is the last."""
 

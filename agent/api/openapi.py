@@ -1,7 +1,6 @@
 """The OpenAPI 3.1 document of the local API; messages have the schemas that `energy-agent schema` prints."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
@@ -16,6 +15,7 @@ from agent.schemas.account import AccountWindow, IntensityWindow, Interval, Roll
 from agent.schemas.classes import MESSAGES
 from agent.schemas.message import Document, WireKeys
 from agent.state.exposition import CONTENT_TYPE
+from drivers.value import frozen
 
 _ABOUT = (
     "State, figures and records of the running agent, to be read on the machine it runs on. Nothing can be changed. "
@@ -44,7 +44,7 @@ _WINDOWS = {AccountWindow: "AccountFigures", IntensityWindow: "IntensityFigures"
 """Windows as they are at the moment: no records yet, so without number."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Path:
     """A path: what it gives, what it takes, and how it may fail besides a missing token and other methods."""
 

@@ -4,12 +4,14 @@ import re
 import time
 import urllib.parse
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+
+from drivers.value import frozen
 
 _VERSIONS = {"HTTP/1.0", "HTTP/1.1"}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -25,7 +27,7 @@ class RequestError(Exception):
         self.status = status
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """What is asked for. A body is never read: nothing here takes one."""
 
@@ -57,7 +59,7 @@ class Request:
 Parts = AsyncGenerator[bytes, None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a request gets: a body, or parts of one that come as they happen."""
 

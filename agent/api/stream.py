@@ -14,7 +14,6 @@ import itertools
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from http import HTTPStatus
 
 import orjson
@@ -23,6 +22,7 @@ from agent.api.request import Answer, Parts, Request, error
 from agent.board import Board
 from agent.record import KINDS, Record
 from agent.store import Store
+from drivers.value import frozen
 
 RETAINED = ("state", "status", "meta")
 """Classes of retained topics whose changes are events; an alarm is a record already."""
@@ -41,7 +41,7 @@ _ENDS = "the agent ends"
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServerSentEvent:
     """One event: `kind` is its name, `seq` the number of its record, None where it is none."""
 
@@ -50,7 +50,7 @@ class ServerSentEvent:
     text: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What a reader asks for: kinds of events, and the number of the last record it has."""
 

@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 
 from agent.audit.finding import Finding
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """A record, by its number, and the time it is of."""
 

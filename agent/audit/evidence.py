@@ -3,7 +3,7 @@
 import platform
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.record import rfc3339
 from drivers.capture import Closed, Removed
+from drivers.value import frozen
 
 SCHEMA = "energy-agent/evidence/1"
 PROGRAM = "energy-agent"
@@ -21,7 +22,7 @@ _PACKAGES = ("agent", "drivers")
 _NOTHING: Mapping[str, object] = {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """Something that records rest on: `says` is what its record says of it, `content` the document, if it is one."""
 

@@ -1,9 +1,9 @@
 """What verification finds."""
 
-from dataclasses import dataclass
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """Something that does not hold, and where; `line` is its record's, counted from 1, 0 where it is of none."""
 

@@ -1,7 +1,6 @@
 """Seals that were received outside: what a subscriber has saved, where nobody who writes to the gateway can."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,12 @@ import orjson
 from agent.audit.finding import Finding
 from agent.audit.signature import sound_seal
 from agent.store import SEAL_SCHEMA
+from drivers.value import frozen
 
 _MEND = "take it from another copy, or remove it"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OutsideSeal:
     """A sound seal, and where it was found."""
 

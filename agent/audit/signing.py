@@ -9,8 +9,9 @@ Sources: RFC 8032; EVP_PKEY_new(3ssl), EVP_DigestSignInit(3ssl), EVP_SIGNATURE-E
 import base64
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from drivers.value import frozen
 
 SEED_BYTES = 32
 PREFIX = "ed25519:"
@@ -32,7 +33,7 @@ _FUNCTIONS = MappingProxyType(
 """What is returned and taken, as `openssl/evp.h` declares it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SigningKey:
     """A private key: its public one (32 bytes), and what signs content with it (64 bytes)."""
 

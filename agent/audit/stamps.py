@@ -21,6 +21,7 @@ from agent.audit.finding import Finding
 from agent.audit.verify import kind_of, named
 from agent.metering.amount import NS_PER_S
 from agent.record import EVIDENCE, SEAL, rfc3339, time_ns, unix_ns
+from drivers.value import frozen
 
 Body = Mapping[str, Any]
 Authorities = Sequence[Sequence[Certificate]]
@@ -38,7 +39,7 @@ _SEQUENCE, _LONG_FORM, _SHORT = 0x30, 0x80, 128
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stamped:
     """A time stamp that is right by itself: who says so, when (Unix, ns), and the last record that it proves."""
 
@@ -59,7 +60,7 @@ class StampReport:
     """Those over a seal that is here, of their time, with a signature of an authority that is given, if any is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seal:
     """A seal by what a time stamp can prove of it: its last record, and when it was made (Unix, ns), if it is here."""
 

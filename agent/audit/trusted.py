@@ -1,14 +1,14 @@
 """What is known from elsewhere, against which records are held."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from cryptography.x509 import Certificate
 
 from agent.audit.outside import OutsideSeal
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Trusted:
     """Public keys (`ed25519:…`), and seals as they were received outside; None where no file of them was given."""
 

@@ -9,7 +9,6 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -22,6 +21,7 @@ from agent.audit.signature import is_hash, sound_seal
 from agent.audit.trusted import Trusted
 from agent.record import CHAINED, GAP, SEAL
 from agent.store import GENESIS, record_hash
+from drivers.value import frozen
 
 Body = Mapping[str, Any]
 NOTHING = Trusted()
@@ -29,7 +29,7 @@ NOTHING = Trusted()
 _MOST_FOUND = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Break:
     """Records that do not follow each other, as one says."""
 

@@ -3,7 +3,6 @@
 An outage that no saved row of the ring tells of yet is kept with them.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from agent.carbon.emission import Conversion
 from agent.metering.amount import QUANTA_PER_UNIT, Delta, Reading
 from agent.metering.history import Moment
+from drivers.value import frozen
 
 AMOUNT, MEASURED_S, ESTIMATED, CO2_KG, CO2_MARKET_KG = range(5)
 COLUMNS = 5
@@ -20,7 +20,7 @@ _MOST_OUTAGES = 20
 """Outages of an account remembered between two saved rows; beyond, the oldest are taken for one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Growth:
     """What the columns of an account grew by [float64, by kind] between two moments while nothing was read."""
 

@@ -15,7 +15,7 @@ Invariants:
 import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
@@ -39,6 +39,7 @@ from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
 from drivers.point import Point
 from drivers.reading import Frame
+from drivers.value import frozen
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ LAYOUTS = "windows"
 _WINDOWS_ANEW = "the windows begin anew"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Something an engineer or auditor must be able to find: a reset, a refused reading, a state that was damaged.
 
@@ -61,7 +62,7 @@ class Event:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WindowFigures:
     """Differences over one span: `values[kind, account]` with the kinds of `books.columns`, and its length [s]."""
 

@@ -7,11 +7,12 @@ bundle by hand. Heads of members have no times, owners or rights of their own (P
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import rfc8785
+
+from drivers.value import frozen
 
 SCHEMA = "energy-agent/bundle/1"
 SUMS, SIGNATURE, MANIFEST = "SHA256SUMS", "SHA256SUMS.sig", "manifest.json"
@@ -37,7 +38,7 @@ class BundleError(Exception):
     """Raised when a bundle cannot be written or read; its text is one line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """A file of a bundle; `sha256` in lower-case hex."""
 
@@ -46,7 +47,7 @@ class Member:
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Manifest:
     """What a bundle says it holds."""
 

@@ -5,7 +5,6 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +28,7 @@ from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S
 from agent.record import ROLLUP, rfc3339, time_ns
 from agent.store import read_chained, read_intervals
+from drivers.value import frozen
 
 Body = dict[str, Any]
 RECORDS, ROLLUPS, SUMMARY = "records/records.jsonl", "records/rollups.jsonl", "summary.json"
@@ -39,7 +39,7 @@ _DAY_NS = 86400 * NS_PER_S
 """So much of the roll-ups is held in memory at once."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A period [start_ns, end_ns) (Unix, ns) and the file it goes to, made at a time."""
 
@@ -66,7 +66,7 @@ def bundle(config: SiteConfig, documents: Documents, key: Ed25519PrivateKey, wan
             raise BundleError(explained(wanted.target, error)) from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Places:
     records: BinaryIO
     rollups: BinaryIO

@@ -34,6 +34,7 @@ from agent.bundle.form import (
 )
 from agent.bundle.repacked import compression, differences
 from drivers.regular_file import open_regular
+from drivers.value import frozen
 
 _PIECE = 1 << 20
 _MAGIC, _MAGIC_AT = b"ustar", 257
@@ -42,7 +43,7 @@ _LARGEST_HEAD = 32 << 20
 """More than the list of a hundred thousand members takes."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """What is wrong, and where."""
 

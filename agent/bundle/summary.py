@@ -4,7 +4,6 @@ It follows from the records of a bundle, its documents and the list of its captu
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import Any
@@ -23,6 +22,7 @@ from agent.record import rfc3339, time_ns
 from agent.rollup.total import Part
 from agent.rollup.tree import counted_at_the_site
 from agent.sections import DeviceSection
+from drivers.value import frozen
 
 SCHEMA = "energy-agent/summary/1"
 Body = dict[str, Any]
@@ -33,7 +33,7 @@ _GJ_PER_KWH = 0.0036
 _LONGEST_PAUSE_NS = 120 * NS_PER_S
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ground:
     """What figures are held against: configuration, accounts and factor sets as they were."""
 

@@ -13,6 +13,7 @@ from agent.bundle.spans import Spans
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.record import rfc3339, time_ns
 from agent.rollup.total import Part, Sum
+from drivers.value import frozen
 
 Body = dict[str, Any]
 _US_PER_NS = 1000
@@ -21,7 +22,7 @@ _AMOUNT_CERTAIN = "good", "uncertain:clock_unsynced"
 _WEIGHED = ("set", "id", "version", "value", "unit", "confidence", "note")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reservation:
     """Intervals that follow each other and are not plainly measured: why, and how much of it."""
 

@@ -6,6 +6,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from agent.audit.trusted import Trusted
+from drivers.value import frozen
 
 _GIVE = "Give --key or --seals with what you have from elsewhere."
 
@@ -19,7 +20,7 @@ class State(StrEnum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One thing that was looked at: `text` says what holds, why it could not be checked, or where it fails first."""
 

@@ -5,7 +5,6 @@ converters do it (EN 12405-1): ``V(0 °C) = V x p / 101.325 kPa x 273.15 K / T /
 compressibility K = Z/Zn. Pressures are absolute [kPa], temperatures [°C].
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from agent.carbon.errors import CarbonError
@@ -17,6 +16,7 @@ from agent.carbon.steam import (
     water_density_t_per_m3,
     water_enthalpy_kj_kg,
 )
+from drivers.value import frozen
 
 NORMAL_KPA = 101.325
 ZERO_DEGC_K = 273.15
@@ -36,7 +36,7 @@ class Matter(StrEnum):
     GAS = "gas"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """Pressure and temperatures at one time; None where neither measured nor declared."""
 

@@ -1,7 +1,7 @@
 """What one unit of a carrier amounts to, and the choices that decide it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from agent.carbon.factors import Factor
 from drivers import unit as units
 from drivers.document import nearest
 from drivers.unit import UNITS
+from drivers.value import frozen
 
 MJ_PER_KGCE = 29.3076
 """Heat of one kilogram of standard coal [MJ], GB/T 2589-2020."""
@@ -20,7 +21,7 @@ ENERGY_AND_MEDIA = "GB/T 2589-2020 A.2/B.1"
 Scope = Literal[1, 2]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choices:
     """What a site has chosen: its region (ISO 3166-2), fuel set, report of global warming potentials, coal rates.
 
@@ -34,7 +35,7 @@ class Choices:
     coal_rates: Mapping[int, tuple[float, str]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conversion:
     """What one native unit of a carrier amounts to, and by which factors.
 

@@ -1,9 +1,10 @@
 """A published set of factors: its rows of fuels, energy and media, its grid factors, its regions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Literal
+
+from drivers.value import frozen
 
 CARBON_TO_CO2 = 44 / 12
 """Mass of CO2 per mass of carbon: the ratio of the molar masses used by every set."""
@@ -14,7 +15,7 @@ Role = Literal["fuel", "energy", "medium"]
 ROLES: tuple[Role, ...] = ("fuel", "energy", "medium")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Density:
     """Mass [t] per volume of a unit: m3 of a liquid, Nm3 of a gas."""
 
@@ -22,7 +23,7 @@ class Density:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """Figures of one fuel, form of energy or working medium, each per `unit`."""
 
@@ -77,7 +78,7 @@ class Row:
         return self.gj * self.carbon_content * self.oxidation * CARBON_TO_CO2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GridRow:
     """One published factor of electricity: a kind, a region, a year of data."""
 
@@ -92,7 +93,7 @@ class GridRow:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gwp:
     """Global warming potentials over 100 years of one assessment report [kgCO2e/kg]."""
 
@@ -103,7 +104,7 @@ class Gwp:
     confidence: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Region:
     """A place with an ISO 3166-2 code, or a grid or nation that such places lie within."""
 
@@ -116,7 +117,7 @@ class Region:
     note: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FactorSet:
     """One file of factors."""
 

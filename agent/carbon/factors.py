@@ -6,7 +6,6 @@ the factor. No look-up depends on today's date: the same question always has the
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factor_file import load_factor_file
 from agent.carbon.factor_set import FactorSet, GridRow, Gwp, Region, Row
 from drivers.document import Document, Problem, nearest
+from drivers.value import frozen
 
 AVERAGE = "average"
 """Kind of the average factor of a grid: the location-based figure."""
@@ -27,7 +27,7 @@ def packaged_factor_files() -> list[Path]:
     return sorted(_PACKAGED.glob("*.toml"))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Factor:
     """The published number behind a figure, with all that is needed to find it again."""
 
@@ -48,7 +48,7 @@ class Factor:
         return "unverified" in self.confidence
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetSummary:
     """One line about a set, for lists."""
 

@@ -1,17 +1,18 @@
 """What a plant measured of its fuel, in place of the figures of a set, with the evidence for it."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 from agent.carbon.factor_set import Density, Row
 from agent.carbon.factors import Factor
+from drivers.value import frozen
 
 SET = "measured"
 """Name in place of a factor set's: figures from the plant's own configuration."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Measured:
     """An analysis: what it gave, None for what it did not; since when it holds, who made it, and the document.
 

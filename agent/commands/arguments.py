@@ -1,11 +1,12 @@
 """What the commands take that ask for much: those for commissioning, and those for what was recorded."""
 
 import argparse
-from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.value import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Periods:
     """Periods of which length, and of what by name, as the command line has it."""
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config import SiteConfig, load_config
 from agent.store import StoreError
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """The period, as the user wrote it, the file, and folders that captures were moved to."""
 

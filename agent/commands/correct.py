@@ -5,7 +5,6 @@ import errno
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from agent.record import start_of
 from agent.service import Agent
 from agent.store import StoreError, read_intervals
 from drivers.document import nearest
+from drivers.value import frozen
 
 _QUESTIONS = 2
 _PATIENCE_S = 30.0
@@ -39,7 +39,7 @@ _REMEDIES = {errno.EACCES: _AS_AGENT, errno.EPERM: _AS_AGENT, errno.ENOSPC: _ROO
 _WHEN_IT_BEGAN = "give the time at which the counter showed its first reading"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Replaced:
     """A replaced meter as the command line has it; without `last` an initial reading. `withdraw` takes it back."""
 
@@ -71,7 +71,7 @@ def replace_meter(path: Path, asked: Replaced, *, as_json: bool) -> Exit:
     return hand_over(config, declared, _PATIENCE_S, as_json=as_json)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Period:
     """What is to be revised as the command line has it."""
 

@@ -20,6 +20,7 @@ from drivers.entry import MAX_REGISTERS
 from drivers.errors import LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block
+from drivers.value import frozen
 
 _TIMEOUT_S = 1.0
 _APART_S = 3.0
@@ -28,7 +29,7 @@ _ADDRESSES = 65536
 _FUNCTIONS = (4, 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """What was typed."""
 

@@ -1,11 +1,10 @@
 """How two factor sets differ, figure by figure."""
 
-from dataclasses import dataclass
-
 from agent.carbon.factor_set import FactorSet, Row
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One figure that both sets have, per the same unit; `percent` is how much more the second one says."""
 

@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.commands.correct import hand_over, known_account, said
@@ -11,11 +10,12 @@ from agent.commands.outcome import CommandError, Exit
 from agent.config import load_config
 from agent.metering.amount import NS_PER_S
 from agent.output.entry import Entry, refusal
+from drivers.value import frozen
 
 _PATIENCE_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """What was made as the command line has it."""
 

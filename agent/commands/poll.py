@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.commands.bench import told
@@ -14,6 +13,7 @@ from drivers.plan import plan
 from drivers.point import Point
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.value import frozen
 
 _BIT_FUNCTIONS = (1, 2)
 
@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 """What a poll gave, as it is printed as JSON."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """A device to poll, and the line it stands on."""
 

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
@@ -18,12 +17,13 @@ from drivers.document import nearest
 from drivers.errors import ProfileError
 from drivers.line import Line
 from drivers.profile import Profile, load_profile
+from drivers.value import frozen
 
 _EVERY_S = 1.0
 _LINE = "line-1"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """What was typed."""
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from agent.replay.verify import Item, Verifier
 from agent.tape.notes import Books, TapeError, note_of
 from drivers.capture import CaptureError, Note, Section, read_capture
 from drivers.capture.reader import capture_files
+from drivers.value import frozen
 
 INTERVALS, SUMMARY = "intervals.jsonl", "summary.json"
 _LOOKED_THROUGH = 2000
@@ -35,7 +36,7 @@ _TOLD_EVERY = 10_000
 _UNITS = {"energy_kwh": "kWh", "kgce": "kgce", "co2_kg": "kg CO2"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is to be replayed, with which configurations and factor files, and where the outcome goes."""
 

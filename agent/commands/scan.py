@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from shlex import quote
 from typing import Any
 
@@ -15,6 +14,7 @@ from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import LineDown
 from drivers.hint import likely_cause
 from drivers.profile import Profile, catalogue, load_profile
+from drivers.value import frozen
 
 _ALL_UNITS = tuple(range(1, 248))
 _FEW_UNITS = tuple(range(1, 11))
@@ -27,7 +27,7 @@ _VENDOR, _PRODUCT, _REVISION, _NAME, _MODEL = 0, 1, 2, 4, 5
 _IDENTITY_TIMEOUT_S = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Asked:
     """What was typed."""
 

@@ -1,7 +1,7 @@
 """`energy-agent verify`: the verdict about a gateway's own records, or about a bundle, in plain words."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from agent.audit.outside import outside_seals
@@ -18,6 +18,7 @@ from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config import load_config
 from agent.store import StoreError
+from drivers.value import frozen
 
 _SIGNS = {
     State.HOLDS: "holds          ",
@@ -27,7 +28,7 @@ _SIGNS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What is to be verified, and what is known from elsewhere."""
 

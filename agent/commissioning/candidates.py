@@ -12,11 +12,12 @@ The rules, in bits for or against a reading (docs/commissioning.md prints them):
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from drivers.rawtype import RAW_TYPES, raw_number, wire_positions
+from drivers.value import frozen
 
 ORDERS = (("big", "big"), ("little", "big"), ("big", "little"), ("little", "little"))
 """Word order and byte order, the most common first."""
@@ -33,7 +34,7 @@ _JUMP, _STEADY = 0.5, 0.05
 _LONG, _LONGEST = 2, 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Candidate:
     """One way to read registers: `raw` is the number they hold, NaN for text; `bits` says how plausible it is."""
 

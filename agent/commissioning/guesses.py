@@ -6,7 +6,6 @@ must hold a constant, and the maker's name in the identification, speak for them
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.commissioning.usual import weight_of
 from drivers.codec import Codec
@@ -14,6 +13,7 @@ from drivers.errors import LineError, Refused
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.value import frozen
 
 _MOST_BLOCKS = 4
 _NAMED_BITS = 10.0
@@ -29,7 +29,7 @@ _FEW = 3
 _ABSENT = frozenset({Quality.NO_SUCH_ADDRESS, Quality.REFUSED, Quality.COMM_LOST, Quality.NOT_READ})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guess:
     """How well a profile fits a unit; `bits` is the weight of everything that speaks for and against it."""
 

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from agent.commissioning.candidates import ORDERS, Candidate, candidates, order_bits
 from drivers.quantity import VOCABULARY, Kind
+from drivers.value import frozen
 
 _CHANGE_BITS = 0.4
 """Tables of registers keep to one type: a change of type costs."""
@@ -28,7 +29,7 @@ _SIGN_BITS = 1.0
 _FALLBACK = Candidate(address=0, registers=1, type="uint16", word_order="big", byte_order="big", octets=b"", raw=0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """A reading of all registers in one word and byte order, without overlaps; `bits` says how plausible."""
 
@@ -38,7 +39,7 @@ class Layout:
     readings: tuple[Candidate, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """A value on a display: `decimals` are the places behind the point that it shows; `name` is a quantity's."""
 
@@ -54,7 +55,7 @@ class Shown:
         return whole + self.decimals
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Match:
     """A reading, with its scale, that gives what is shown: exactly, or within what may change in a moment."""
 

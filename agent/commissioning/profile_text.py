@@ -2,9 +2,9 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from drivers.quantity import VOCABULARY
+from drivers.value import frozen
 
 _DRIVE = ("output_", "torque", "speed", "dc_voltage", "drive_", "motor_")
 _ELECTRIC = frozenset({"voltage", "current", "power", "energy", "frequency", "reactive power", "apparent power"})
@@ -13,7 +13,7 @@ _CHECKS = {"active_energy_import": "active_power", "gas_volume": "gas_flow"}
 _UNSCALED = frozenset({"text", "bool", "word"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NewPoint:
     """A point to write: `keys` are what its profile says of it besides address and unit."""
 

@@ -7,9 +7,9 @@ near each other are taken in the order of their addresses, when all three are gi
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from agent.commissioning.layout import Match
+from drivers.value import frozen
 
 _CERTAIN_DIGITS = 3
 _CLEAR_BITS = 2.0
@@ -20,7 +20,7 @@ Options = Mapping[str, Sequence[Match]]
 """All readings that fit a shown value, by its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """What is said of a match: whether a profile may hold it, and which other readings fit as well."""
 

@@ -1,11 +1,12 @@
 """Documents that were kept: profiles and factor sets as they were, to be used in place of those installed now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from drivers.value import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class KeptDocuments:
     """Files to read in place of the catalogue, the packaged factor sets and what stands beside the configuration."""
 

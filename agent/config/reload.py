@@ -1,10 +1,11 @@
 """What lies between two configurations: which parts of a running agent stay, end, begin or change."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 from agent.config.site import SINKS, SiteConfig
+from drivers.value import frozen
 
 _NOT_ACCOUNTED = frozenset(
     {"path", "content", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}
@@ -12,7 +13,7 @@ _NOT_ACCOUNTED = frozenset(
 """What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """The way from one configuration to another; whatever is not named here goes on as if nothing had happened."""
 

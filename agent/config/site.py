@@ -5,7 +5,6 @@ tables use of each other are checked. Secrets are never in the file, only paths 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from agent.config.crosscheck import crosscheck
@@ -39,6 +38,7 @@ from agent.sinks.influx import InfluxConfig
 from agent.sinks.mqtt import MqttConfig
 from drivers.document import Document, DocumentError, Problem
 from drivers.profile import Profile
+from drivers.value import frozen
 
 
 class ConfigError(Exception):
@@ -53,7 +53,7 @@ SINKS = ("mqtt", "influx")
 """Tables that each describe a receiver, which is known by the same name in the store."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SiteConfig:
     """A whole, checked configuration, with the profiles its devices use (by device name)."""
 

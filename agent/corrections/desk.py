@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from agent.saved import UnreadableError, pack, unpack
 from agent.scribe import Scribe
 from agent.store import StoreError
 from agent.tape.notes import Declared
+from drivers.value import frozen
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ _WRITE = 50
 _TURN_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What became of a request, in one line."""
 

@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from agent.record import rfc3339
 from agent.store import StoreError
 from agent.store.place import lock
 from drivers.regular_file import read_regular
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Revise:
     """Weigh the intervals that start in [start_ns, end_ns) anew, of one account or (empty) of all.
 
@@ -35,7 +35,7 @@ class Revise:
     factors: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Withdrawal:
     """Take back what was declared of a counter so; `reason` and `author` are those of the withdrawal."""
 

@@ -4,7 +4,6 @@ The shares taken away are those that were booked: a step is spread evenly, and r
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.books import bodies
@@ -14,12 +13,13 @@ from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Delta,
 from agent.metering.declared import Change, known_quanta
 from agent.metering.slot import course
 from agent.record import end_of, start_of, time_ns
+from drivers.value import frozen
 
 _FIGURES_OF_A_DECLARATION = ("time", "first_reading", "last_reading")
 """What tells one in evidence from others, as `Declaration.id` does: not why or by whom."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Resting:
     """The records of one account that rest on a declaration, in order of time, and the step [quanta] it explains."""
 

@@ -9,13 +9,13 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agent.commands.outcome import CommandError, Exit, say
 from agent.demo.ports import free_port
 from agent.timekeeping.clock import WAIT_VARIABLE
+from drivers.value import frozen
 
 HTTP_PORTS = (8081, 18081)
 _ATTEMPTS = 5
@@ -55,7 +55,7 @@ class Watched:
             connection.close()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Child:
     """A running agent: its process, its account of itself and its log."""
 

@@ -5,7 +5,6 @@ left out, where it is low the blank lines. A page that is higher than its termin
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
@@ -14,6 +13,8 @@ from rich.measure import Measurement
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from drivers.value import frozen
 
 State = Mapping[str, Any]
 Windows = Sequence[Mapping[str, Any]]
@@ -174,7 +175,7 @@ def _title(state: State) -> Text:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """What there is to show; how much of it depends on the terminal."""
 

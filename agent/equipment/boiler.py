@@ -7,10 +7,9 @@ Indirect: what the losses leave of 100 %, the flue gas loss q2 by the simplified
 Calorific values are net: of a condensing boiler the efficiency may exceed 100 %.
 """
 
-from dataclasses import dataclass
-
 from agent.carbon.steam import latent_heat_kj_kg, steam_enthalpy_kj_kg, water_enthalpy_kj_kg
 from agent.equipment.errors import NoFigureError
+from drivers.value import frozen
 
 NORM = "GB/T 10180-2017"
 FLUE_GAS_NORM = "TSG G0003"
@@ -20,7 +19,7 @@ _MJ_PER_KWH = 3.6
 _OXYGEN_OF_AIR = 21.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Steam:
     """State of steam: absolute pressure [MPa]; the temperature [°C] of superheated, the moisture [%] of saturated."""
 
@@ -57,7 +56,7 @@ def excess_air(oxygen_percent: float) -> float:
     return _OXYGEN_OF_AIR / (_OXYGEN_OF_AIR - oxygen_percent)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Losses:
     """What is declared of a boiler's losses: coefficients m and n of q2, and q3 to q6 [%]."""
 

@@ -20,6 +20,7 @@ from drivers.profile import Profile
 from drivers.quantity import VOCABULARY
 from drivers.reading import Quality
 from drivers.unit import UNITS
+from drivers.value import frozen
 
 _FRESH_NS = 15 * 60 * NS_PER_S
 """Readings older than this do not tell of the present."""
@@ -29,7 +30,7 @@ _DECIMALS = 6
 _NAN = math.nan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Moment:
     """Everything that can be looked at when figures are worked out."""
 

@@ -6,15 +6,15 @@ this quadratic, which is solved here.
 """
 
 import math
-from dataclasses import dataclass
 
 from agent.equipment.errors import NoFigureError
+from drivers.value import frozen
 
 NORM = "GB/T 12497-2006"
 TABLE = "GB 18613-2020"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Motor:
     """Nameplate of a motor: rated power and input power without load [kW], rated efficiency [%]."""
 

@@ -5,13 +5,14 @@ is the load fluctuation loss factor: mean square by squared mean of the load.
 """
 
 import math
-from dataclasses import dataclass
+
+from drivers.value import frozen
 
 NORM = "GB/T 13462"
 TABLE = "GB 20052-2024"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Transformer:
     """Nameplate of a transformer: capacity [kVA], losses without load and at rated load [kW]."""
 

@@ -5,12 +5,13 @@ lacks, the CO2 of all lacks, and the accounts are named.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent.books.bodies import interval_quality, rounded
 from agent.sections.output import UNIT_KEYS
 from drivers.unit import UNITS
+from drivers.value import frozen
 
 ENERGY = ("energy_kwh", "kgce")
 CO2 = ("co2_kg", "co2_market_kg")
@@ -19,7 +20,7 @@ WATER = "water_m3"
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Spent:
     """What one account comes to over a time, by the keys above; a key that is absent is not known."""
 
@@ -31,7 +32,7 @@ class Spent:
     unverified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Made:
     """What was made over the same time, in its unit."""
 
@@ -43,7 +44,7 @@ class Made:
     doubts: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Members:
     """What an intensity is made of: accounts of energy, and of water, over one time."""
 

@@ -5,7 +5,6 @@ roll-ups of a month do not all hold all their intervals its days are taken, and 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from fractions import Fraction
 from typing import Any
@@ -16,12 +15,13 @@ from agent.rollup.periods import DAY, INTERVAL, Calendar, Span
 from agent.rollup.reading import in_force
 from agent.rollup.total import Part, Sum, rollup_body
 from agent.store import Store
+from drivers.value import frozen
 
 Body = dict[str, Any]
 Records = Mapping[str, Body]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stretch:
     """Records of the same time by account; `days` of it are known of all, the last ends at `end_ns` [Unix ns]."""
 

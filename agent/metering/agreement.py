@@ -1,10 +1,10 @@
 """Whether a counter agrees with the integral of the power it should count: both over the same rolling hour."""
 
 from array import array
-from dataclasses import dataclass
 
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Reading
 from agent.metering.integral import Integral
+from drivers.value import frozen
 
 SPAN_S = 3600.0
 LEAST_S = 900.0
@@ -17,7 +17,7 @@ _COUNTS = 50
 """What is compared must be more than so many counts: each reading is cut to one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """What counter and integral went on by in the same time, in the unit of the account."""
 

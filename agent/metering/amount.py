@@ -5,12 +5,11 @@ Amounts are booked in whole quanta, millionths of the account's unit, so that su
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 from drivers.reading import Quality
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 QUANTA_PER_UNIT = 1_000_000
 """Quanta in one unit of an account (kWh, Nm3, t …)."""
@@ -89,7 +88,7 @@ def condition_of(state: Sequence[Any]) -> Condition:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """One accepted sample of a counter [unit] or, for integrals, of a power or flow [unit/h].
 
@@ -125,7 +124,7 @@ class Reading:
         return Reading(time_ns, monotonic_ns, value, bytes.fromhex(registers), boot, doubt, condition)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declaration:
     """What somebody declares of a counter: its last reading before and the first after a replacement.
 
@@ -163,7 +162,7 @@ def rise_of(earlier: Reading, later: Reading) -> int:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Delta:
     """An amount booked between two successive accepted readings.
 

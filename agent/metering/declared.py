@@ -5,10 +5,10 @@ to `first`, the first one after it. What it makes known is booked over that step
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration, Reading, Rule, bookable, elapsed_ns, quanta
+from drivers.value import frozen
 
 NEAR_NS = 86_400 * NS_PER_S
 """How far from the declared time the readings may change: people round, and clocks differ."""
@@ -16,7 +16,7 @@ _MOST_CHANGES = 8
 _MOST_USED = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """A step for which nothing was booked: to the first reading of all (no `last`), or to another counter."""
 
@@ -59,7 +59,7 @@ class Change:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Late:
     """A change that was booked as unknown, and the declaration that came later: `quanta` are still to be booked."""
 

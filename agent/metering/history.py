@@ -6,7 +6,7 @@ ran on and read nothing; so the outage that a restart is can be spread over them
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from agent.metering.amount import NS_PER_S
 from agent.metering.ring import spread
 from agent.metering.window import EVERY_MINUTE, MINUTE_NS, Sparse
+from drivers.value import frozen
 
 
 class Moment(NamedTuple):
@@ -25,7 +26,7 @@ class Moment(NamedTuple):
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outage:
     """What some columns of a row grew by [float64] between two moments while nothing was read."""
 
@@ -35,7 +36,7 @@ class Outage:
     end: Moment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedRow:
     """A cumulative row [float64, NaN where nothing is known], and the outages that ended since the one before.
 

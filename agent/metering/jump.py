@@ -1,11 +1,12 @@
 """A step far ahead on the wall clock: an outage, or a clock that was wrong. Only a clock set right later can tell."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, Delta, Reading
 from agent.metering.slot import Slot, course
+from drivers.value import frozen
 
 AHEAD_NS = 900 * NS_PER_S
 """A book further ahead of the clock than this, and for as long, does not wait until the clock catches up [ns]."""
@@ -16,7 +17,7 @@ CORRECTED = "clock_corrected"
 _MOST_JUMPS = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Jump:
     """A delta that led far ahead, and the book as it was before it.
 

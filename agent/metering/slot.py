@@ -5,12 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading, Rule, quanta
+from drivers.value import frozen
 
 LATE_DATA = "late_data"
 """The reason of a revision that a later delta caused."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """A booked step whose amount or course is not the plain line between its two readings."""
 
@@ -23,7 +24,7 @@ class Decision:
     """Where somebody declared what happened between the two."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClosedInterval:
     """One revision of an interval [start_ns, end_ns): what was booked into it and the readings that prove it.
 

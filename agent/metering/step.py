@@ -1,13 +1,11 @@
 """What lies between two readings of a counter, worked out once for all rules."""
 
-from dataclasses import dataclass
-
 from agent.metering.amount import Reading, elapsed_ns, quanta
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """From the last accepted reading to another: the time [ns], the level before and the rise [quanta]."""
 

@@ -1,6 +1,5 @@
 """What somebody enters for an output, and whether it can be taken."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,9 +8,10 @@ from agent.metering.amount import NS_PER_S, Declaration, quanta
 from agent.metering.boundary import Boundaries
 from agent.metering.interval import MOST_INTERVALS
 from agent.plant import Account
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entry:
     """How much of an output was made in [start_ns, end_ns) (wall clock), in its unit; `id` tells it from its repeat."""
 

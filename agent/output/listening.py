@@ -13,7 +13,6 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -33,6 +32,7 @@ from agent.tape import NO_TAPE, Tape
 from agent.tape.notes import Received
 from agent.timekeeping import Timekeeper
 from drivers.reading import Quality
+from drivers.value import frozen
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ _AHEAD_NS = 60 * NS_PER_S
 """How far a clock of another system may be ahead."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Heard:
     """A number of one output, when it was heard (monotonic, ns), and its own time (wall clock, ns) if it has one."""
 

@@ -10,7 +10,6 @@ Invariants:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agent.carbon.condition import (
@@ -29,6 +28,7 @@ from drivers.profile import Profile
 from drivers.quantity import Quantity
 from drivers.reading import Frame, Quality
 from drivers.unit import UNITS
+from drivers.value import frozen
 
 _STALE = Quality.STALE.label
 _FRESH_CADENCES = 3
@@ -43,7 +43,7 @@ class ConditionError(Exception):
         self.what, self.remedy, self.key = what, remedy, key
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Given:
     """A pressure [kPa] or temperature [°C]: measured by `quantity`, times `factor`, or declared as `value`."""
 
@@ -53,7 +53,7 @@ class Given:
     fresh_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConditionSource:
     """Where the state of an account comes from; `counted` is the unit of its counter, `unit` that of its amount."""
 

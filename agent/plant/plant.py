@@ -5,7 +5,7 @@ a power or a flow. An output is accounted the same way, but is what the plant ma
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from agent.plant.condition import ConditionError, ConditionSource, condition_source
@@ -15,6 +15,7 @@ from drivers.document import nearest
 from drivers.profile import Profile
 from drivers.quantity import Kind, Quantity
 from drivers.unit import UNITS, Unit
+from drivers.value import frozen
 
 _INTEGRALS: dict[str, tuple[str, float]] = {
     "kW": ("kWh", 1.0),
@@ -40,7 +41,7 @@ Feed = Literal["read", "total", "increment", "entered"]
 """Where amounts come from: read from a device, told by another system as a sum or piece by piece, or by people."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Account:
     """One thing accounted for at one device.
 
@@ -85,7 +86,7 @@ class Account:
         return f"{self.area}/{self.device}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intensity:
     """Energy and emission of some accounts per amount of an output, and the water of others."""
 
@@ -95,7 +96,7 @@ class Intensity:
     water: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plant:
     """Everything accounted for, in the order of the configuration."""
 

@@ -14,7 +14,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from agent.polling.learning import Learned, search
@@ -25,6 +24,7 @@ from drivers.errors import ExceptionCode, LineError, NoReply, Refused
 from drivers.line import Line
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
+from drivers.value import frozen
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ _RECHECK_FIRST_S, _RECHECK_S = 600.0, 86400.0
 """A device may have been starting when it was learned; later only a new firmware changes what it has."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Memory:
     """Keeps what was learned of a device over a restart, and tells of it when it is learned.
 
@@ -50,7 +50,7 @@ class Memory:
     slow: Callable[[PolledDevice], None] = lambda _: None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stranger:
     """Another device than the one expected: why it must be, and the exchange that shows it."""
 

@@ -5,7 +5,7 @@ requests are planned. What lies between two points is a hole as a whole or not a
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import orjson
 
@@ -13,12 +13,13 @@ from agent.record import as_json
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
 from drivers.reading import Block
+from drivers.value import frozen
 
 Ask = Callable[[Block], Awaitable[bool]]
 """Asks for a block; True when it was read, False when the device says that it cannot be."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Learned:
     """What a device refused, although its profile has it.
 

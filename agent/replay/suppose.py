@@ -8,7 +8,6 @@ Invariants:
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.replay.polls import Polls, UnknownPollError
@@ -20,6 +19,7 @@ from agent.replay.verdict import Report
 from agent.tape.notes import Books, Clock, Interval, note_of
 from agent.timekeeping.waiting import Waiting
 from drivers.capture import Captured, Damage, Note, Section
+from drivers.value import frozen
 
 FIGURES = ("amount", "energy_kwh", "kgce", "co2_kg")
 """Keys that are added up."""
@@ -28,7 +28,7 @@ Item = Section | Captured | Note | Damage
 _Records = dict[str, dict[str, Body]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Compared:
     """One figure of an account over the time of its recorded intervals; None where one side has none."""
 

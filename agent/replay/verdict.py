@@ -9,6 +9,7 @@ import orjson
 
 from agent.record import encode
 from agent.store import record_hash
+from drivers.value import frozen
 
 Body = dict[str, Any]
 OF_THE_STORE = ("clock", "seq", "epoch", "previous")
@@ -16,7 +17,7 @@ OF_THE_STORE = ("clock", "seq", "epoch", "previous")
 _MOST_TOLD = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where something stands: a file, and how many exchanges of it came before."""
 
@@ -28,7 +29,7 @@ class Place:
         return f"{self.file}, behind exchange {self.exchange}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """A record that says `recorded` at `key` and, made again, `recomputed`; None stands for no such key."""
 

@@ -5,16 +5,16 @@ Where the meters behind say more than those before by what their accuracy allows
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from agent.sections.carbon import Direction
+from drivers.value import frozen
 
 SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, "export": -1, "charge": -1}
 """How what goes through a meter counts for what is behind it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Flow:
     """What goes through one meter: `sign` is how it counts, `accuracy` by which share of it the meter may be wrong.
 
@@ -40,7 +40,7 @@ class Result(NamedTuple):
     """Whether it follows from what the meters' accuracy allows, too."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Balance:
     """What comes in at one level of the plant, and what is metered of it behind.
 

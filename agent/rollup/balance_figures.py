@@ -1,7 +1,6 @@
 """Balances as figures: over the rolling windows of the ledger, and of days and months that have ended."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from agent.books import bodies
@@ -12,9 +11,10 @@ from agent.figure import Figure
 from agent.record import end_of
 from agent.rollup.balance import SIGNS, Balance, Flow, Result
 from agent.rollup.balanced import sums_of
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Known:
     """How far the amounts of some accounts are known."""
 

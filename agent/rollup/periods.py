@@ -5,7 +5,6 @@ where the clocks change by half an hour the last is cut at midnight. A shift bel
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from itertools import pairwise
@@ -14,6 +13,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from agent.metering.amount import NS_PER_S
+from drivers.value import frozen
 
 INTERVAL = "interval"
 HOUR = "hour"
@@ -34,7 +34,7 @@ class Span(NamedTuple):
     end_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """A shift on each day; one that does not end after it begins ends on the next day."""
 

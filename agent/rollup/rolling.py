@@ -4,7 +4,6 @@ A figure that one of the members does not have, the whole does not have either.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from agent.books import bodies
@@ -16,6 +15,7 @@ from agent.record import rfc3339
 from agent.rollup.balance import Balance
 from agent.rollup.members import WorkedOut
 from agent.rollup.total import SUMMED
+from drivers.value import frozen
 
 _HOUR_S = 3600.0
 _ALIKE = ("scope", "gwp")
@@ -23,7 +23,7 @@ _ALIKE = ("scope", "gwp")
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rolled:
     """What a virtual account or balance comes to over a span: `figures` by the keys of a window record."""
 

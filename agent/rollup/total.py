@@ -5,7 +5,7 @@ Missing is not zero: a figure that one of the records does not have, the total d
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Any
@@ -16,6 +16,7 @@ from agent.metering.amount import QUANTA_PER_UNIT, Rule, millionths
 from agent.record import rfc3339
 from agent.rollup.periods import SHIFT, Span
 from drivers.reading import Quality
+from drivers.value import frozen
 
 SCHEMA = "energy-agent/rollup/1"
 SUMMED = (
@@ -38,7 +39,7 @@ _NO_FIGURES = frozenset({"revision", "reason", "clock", "seq", "epoch", "source"
 Body = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """What one record, or several, come to: `sums` and `green`, `estimated` in millionths, `measured_us` in µs."""
 

@@ -1,13 +1,14 @@
 """Virtual accounts: sums and differences of accounts, or a fixed share of one, interval by interval."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from fractions import Fraction
 
 from agent.carbon.conversion import Conversion
 from agent.plant import Account
 from agent.rollup.total import Part, side_by_side
 from agent.sections.virtual import VirtualSection
+from drivers.value import frozen
 
 Weigh = Callable[[Account], Conversion | None]
 """What the amounts of an account weigh at the time in question."""
@@ -18,7 +19,7 @@ _SITE = "site"
 """Area of a virtual account whose members are in several."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VirtualAccount:
     """What is worked out from the accounts in `plus`, less those in `minus`.
 

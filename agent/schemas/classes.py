@@ -1,7 +1,6 @@
 """The message classes: where each is published, how, and what it holds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from pydantic import BaseModel
 
@@ -10,6 +9,7 @@ from agent.schemas.agent import Gap, Health, Status
 from agent.schemas.device import Alarm, Event, Meta, State, Telemetry
 from agent.schemas.figure import Figure
 from agent.schemas.proof import Proof, Seal
+from drivers.value import frozen
 
 MESSAGES: Mapping[str, type[BaseModel]] = {
     "telemetry": Telemetry,
@@ -30,7 +30,7 @@ MESSAGES: Mapping[str, type[BaseModel]] = {
 """The model of each class of message."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Channel:
     """A kind of topic below `{root}/{site}`: what is published there, and whether the broker keeps it."""
 

@@ -6,11 +6,11 @@ nothing else is said.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, ClassVar
 
 from agent.polling import learning
-from drivers.value import travelling
+from drivers.value import frozen, travelling
 
 Body = dict[str, Any]
 
@@ -19,7 +19,7 @@ class TapeError(Exception):
     """Raised for a note that lacks something or holds something else; says what."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Books:
     """The books as they stand: a ledger begins here, or goes on.
 
@@ -52,7 +52,7 @@ class Books:
     """Holes and most registers at once of each device of which something was learned."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clock:
     """Whether the clock is known to be right, and whether somebody vouches for it."""
 
@@ -61,14 +61,14 @@ class Clock:
     vouched: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Begun:
     """The time is known: from here on frames are booked."""
 
     kind: ClassVar = "begun"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Learned:
     """What a device refuses: from here on it is asked for the rest."""
 
@@ -79,7 +79,7 @@ class Learned:
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Polled:
     """A poll gave a frame of which the mark at its last exchange cannot say all.
 
@@ -97,7 +97,7 @@ class Polled:
     stranger: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Released:
     """The frame that has waited for longest was booked, with its own time (None) or another one."""
 
@@ -105,7 +105,7 @@ class Released:
     time_ns: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Received:
     """Another system told of an output: its name and the reading as booked."""
 
@@ -114,7 +114,7 @@ class Received:
     reading: Sequence[Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Declared:
     """All that is declared of counters by command, in place of what was before."""
 
@@ -122,7 +122,7 @@ class Declared:
     declarations: Sequence[Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explained:
     """A change that was booked as unknown is explained by a declaration (its id); `records` are to be revised."""
 
@@ -132,7 +132,7 @@ class Explained:
     records: Sequence[Body]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Withdrawn:
     """A declaration is taken back for a reason; `records` are to be revised, which count it as `measured` or not."""
 
@@ -143,7 +143,7 @@ class Withdrawn:
     records: Sequence[Body]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reweighed:
     """Records of an account are weighed anew by the factors in force."""
 
@@ -153,7 +153,7 @@ class Reweighed:
     records: Sequence[Body]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Entered:
     """An amount was entered for an output, at a moment of both clocks; `records` of its time are to be revised."""
 
@@ -165,7 +165,7 @@ class Entered:
     """None where the entry is in order, so that none is."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """The books of an account that an earlier run left (their state) have turned up, and are taken up."""
 
@@ -174,7 +174,7 @@ class Found:
     state: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Interval:
     """An interval record was appended; `now_ns` is the time at which it was due, None for one that was corrected."""
 

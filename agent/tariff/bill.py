@@ -4,7 +4,7 @@ Every line is rounded to the fen, as on a paper bill; all before that is exact.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from decimal import Decimal
 
@@ -13,6 +13,7 @@ from agent.tariff.month import Line, Month
 from agent.tariff.power_factor import STANDARDS, adjustment, mean_power_factor
 from agent.tariff.price import Basis, to_fen
 from agent.tariff.tariff import Tariff
+from drivers.value import frozen
 
 _HIGH_USE_KWH_PER_KVA = 260
 _HIGH_USE_SHARE = Decimal("0.9")
@@ -22,7 +23,7 @@ _DEMAND_STEP = Decimal("0.0001")
 _HUNDRED = Decimal(100)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Item:
     """A figure of the bill: None when something is `missing`."""
 
@@ -32,7 +33,7 @@ class Item:
     unverified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bill:
     """The items of a bill [CNY]; `power_factor` is the mean of the month, `adjustment` in percent."""
 

@@ -8,20 +8,20 @@ Invariants:
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 from agent.saved import UnreadableError, pack, unpack
 from agent.tariff.month import Line, Month, Peak, month_of
 from agent.tariff.tariff import Tariff
+from drivers.value import frozen
 
 _MOST_MONTHS = 14
 """Months kept: a year to look back on, and the one that late data still revise."""
 _MILLIONTH = Decimal("0.000001")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Booked:
     """What a closed interval, or a revision of it, adds to what was closed before: amounts in quanta, time in ns."""
 

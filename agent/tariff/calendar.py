@@ -1,8 +1,10 @@
 """Which days are holidays, and which days of a weekend are worked on."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
+
+from drivers.value import frozen
 
 _SATURDAY = 5
 
@@ -15,7 +17,7 @@ class DayKind(StrEnum):
     HOLIDAY = "holiday"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Calendar:
     """The public holidays of a site and its make-up workdays, which are Saturdays and Sundays worked on."""
 

@@ -5,7 +5,6 @@ begins between two rows of the ring (10 s apart for 15 minutes), amounts are tak
 for the highest demand of a month when it lies wholly in the month, as with a meter whose demand is reset at its end.
 """
 
-from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 from agent.books.columns import AMOUNT, ESTIMATED, MEASURED_S
@@ -13,13 +12,14 @@ from agent.books.ledger import Ledger
 from agent.metering.amount import NS_PER_S
 from agent.metering.boundary import Boundaries
 from agent.tariff.tariff import WINDOW_S
+from drivers.value import frozen
 
 _RATE_S = 180.0
 """Time [s] whose mean power is taken to go on: long enough for a coarse counter, short enough to follow a load."""
 _HOUR_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Demand:
     """A mean power [kW] over a time [s], and how far it is measured and estimated (0 to 1)."""
 
@@ -43,7 +43,7 @@ def mean_power(ledger: Ledger, account: str, span_s: float) -> Demand | None:
     return Demand(amount / elapsed_s * _HOUR_S, elapsed_s, coverage, estimated)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """What the running quarter of an hour will come to [kW] if the power stays as it is."""
 

@@ -4,8 +4,9 @@ Source: 功率因数调整电费办法, (83)水电财字第215号. The steps for
 those for 0.85 agree with published tables but were not checked against the document.
 """
 
-from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal, localcontext
+
+from drivers.value import frozen
 
 NORM = "(83)水电财字第215号"
 _HUNDREDTH = Decimal("0.01")
@@ -13,7 +14,7 @@ _DIGITS = 50
 """The sum of squares of two amounts in millionths has at most 40 digits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standard:
     """One column of the table, all in percent points per 0.01 of power factor.
 

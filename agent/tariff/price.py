@@ -1,12 +1,12 @@
 """Prices with the dates they are valid on, all in exact decimals [CNY]."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 
 from agent.tariff.schedule import Period
+from drivers.value import frozen
 
 _FEN = Decimal("0.01")
 
@@ -23,7 +23,7 @@ def to_fen(amount: Decimal) -> Decimal:
     return amount.quantize(_FEN, ROUND_HALF_UP)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Price:
     """What is paid from a day to another (None: until further notice), both included.
 

@@ -1,13 +1,13 @@
 """Periods of time-of-use prices: which one a moment belongs to, by season, kind of day and local time of day."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from agent.metering.amount import NS_PER_S
 from agent.tariff.calendar import Calendar, DayKind
+from drivers.value import frozen
 
 _LEAP_YEAR = 2024
 
@@ -22,7 +22,7 @@ class Period(StrEnum):
     DEEP_VALLEY = "deep_valley"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hours:
     """A period from one minute of the day up to, not including, another."""
 
@@ -31,7 +31,7 @@ class Hours:
     period: Period
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Season:
     """Days of every year from one (month, day) to another, both included, maybe across New Year."""
 
@@ -46,7 +46,7 @@ class Season:
         return at >= self.first or at <= self.last
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DayPlan:
     """The hours of the days it is for; no seasons mean the whole year, no kinds every day."""
 
@@ -74,7 +74,7 @@ def unplanned(plans: Sequence[DayPlan]) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Schedule:
     """The periods of a site: the first plan that fits a day holds."""
 

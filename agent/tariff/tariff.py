@@ -1,18 +1,18 @@
 """A tariff: which accounts pay by it, when which price holds, and what an amount costs."""
 
-from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.tariff.price import Basis, Price
 from agent.tariff.schedule import Period, Schedule
+from drivers.value import frozen
 
 WINDOW_S = 900.0
 """Demand is the mean power over this time [s]."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Charge:
     """In which period an interval lies, and what a kWh costs in it [CNY]; None where no valid price is known."""
 
@@ -25,7 +25,7 @@ class Charge:
         return None if self.price is None else self.price * quanta / QUANTA_PER_UNIT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tariff:
     """What a supplier charges for one meter.
 

@@ -14,11 +14,11 @@ Invariants:
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from agent.metering.amount import NS_PER_S
+from drivers.value import frozen
 
 _TOLERANCE_NS = NS_PER_S // 2
 """Between two looks a clock is slewed by less; more is a step."""
@@ -29,7 +29,7 @@ _BEHIND_WAIT_S = 3600.0
 """Uptime after which an unsynchronised clock is believed even when it is behind what was recorded."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Clocks:
     """The machine's clocks at one moment [ns], and whether the kernel calls its wall clock synchronised."""
 
@@ -45,7 +45,7 @@ class Clocks:
         return self.wall_ns - self.monotonic_ns
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """The wall clock was set: `followed` when times move with it, by `by_ns`, from `time_ns` (Unix, ns) on."""
 

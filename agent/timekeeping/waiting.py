@@ -10,16 +10,16 @@ Invariants:
 
 from collections import Counter, deque
 from collections.abc import Container
-from dataclasses import dataclass
 
 from agent.polling.polled import Cadence, PolledDevice
 from drivers.reading import Frame
+from drivers.value import frozen
 
 _MOST = 10_000
 """A frame of 100 values takes about 1.5 KiB."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """What a poll gave."""
 

@@ -1,12 +1,12 @@
 """What is used of a budget, and how an hour compares with the same hour a week before, from sums of records."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from agent.figure import Figure
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT
 from agent.rollup.total import Part
+from drivers.value import frozen
 
 GREEN, YELLOW, RED = 0.0, 1.0, 2.0
 ENOUGH = 0.9
@@ -16,7 +16,7 @@ _DECIMALS = 6
 _US_PER_S = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Budget:
     """`amount` of `key` (`energy_kwh` or `co2_kg`) that accounts may use per period; yellow beyond so many percent."""
 

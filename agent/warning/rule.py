@@ -9,10 +9,12 @@ Invariants:
 - Times are those of the monotonic clock at the readings, so a step of the wall clock changes nothing.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """Limits of a value, all in its unit: raised beyond one, ended `margin` inside of all of them."""
 
@@ -37,7 +39,7 @@ class Rule:
         return min(limits, key=lambda limit: abs(value - limit))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """A value at a monotonic time, None where it is not known; the rule `applies` unless its `while` says no."""
 
@@ -46,7 +48,7 @@ class Sample:
     applies: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class State:
     """Whether the alarm is active, and how far it is on its way to the contrary.
 

@@ -1,12 +1,11 @@
 """What is watched: where a value comes from, what it is held against, and how it is told."""
 
-from dataclasses import dataclass
-
 from agent.alarms.alarm import Severity
 from agent.warning.rule import Rule
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Value:
     """A quantity of a device, by its word, or a figure of a place, by its name and, where it matters, its span."""
 
@@ -16,7 +15,7 @@ class Value:
     span: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Guard:
     """What must lie beyond a limit for an alarm to be looked at."""
 
@@ -24,7 +23,7 @@ class Guard:
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Watch:
     """One alarm: its name and place, the value, and the rule.
 

@@ -7,17 +7,17 @@ request without an accepted reply how and when it ended (ns behind the request),
 hex. Written so that it is nearly always the same: that compresses to nothing.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 from drivers.reading import Outcome
+from drivers.value import frozen
 
 SHORT_BOOT_ID = 8
 """Digits of the boot id beside packets; the whole of it stands in the head of the file."""
 _FAILED = {outcome.value: outcome for outcome in (Outcome.NO_REPLY, Outcome.BAD_REPLY, Outcome.LINE_DOWN)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Remarks:
     """What a comment says; `poll` counts from the poll before of the unit if it is `relative`."""
 

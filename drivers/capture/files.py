@@ -25,6 +25,7 @@ import zstandard
 from drivers.capture import pcapng
 from drivers.capture.items import Closed, Removed
 from drivers.capture.stream import Block, CutOff, Pieces, parts
+from drivers.value import frozen
 
 _LOG = logging.getLogger(__name__)
 
@@ -61,7 +62,7 @@ class OpenFile:
     exchanges: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finished:
     """A file that waits to be compressed."""
 

@@ -1,15 +1,16 @@
 """What stands in a capture, and what its writer tells."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from drivers.reading import Exchange
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Note:
     """Something besides exchanges that the accounts depend on.
 
@@ -22,7 +23,7 @@ class Note:
     body: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """The head of a file: what follows is of this site and configuration; `lines` are URLs by name.
 
@@ -38,7 +39,7 @@ class Section:
     lines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Captured:
     """One exchange of a capture, with what the writer knew besides; `number` counts the exchanges of a file from 1.
 
@@ -54,7 +55,7 @@ class Captured:
     again: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Damage:
     """Where a file ends within a block, or makes no sense from there on; nothing behind it was read."""
 
@@ -64,7 +65,7 @@ class Damage:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Closed:
     """A file that is finished: name, digest and size as it lies on disk, and what is in it.
 
@@ -79,7 +80,7 @@ class Closed:
     exchanges: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Removed:
     """A file that had to go, so that all files together stay within their size."""
 
@@ -87,7 +88,7 @@ class Removed:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """Figures of a writer: files and bytes on disk, and what went into them or was lost since its start."""
 

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from drivers.value import frozen
+
 _LOOPBACKS, _ETHERNET, _RAW, _COOKED, _COOKED_2 = (0, 108), 1, (12, 14, 101, 228, 229), 113, 276
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLANS = (0x8100, 0x88A8, 0x9100)
@@ -23,7 +25,7 @@ _MOST_EARLY = 64
 """Segments that may wait for one before them; then that one is taken for lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Segment:
     """One segment of TCP; an end is an address and a port."""
 

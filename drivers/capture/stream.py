@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +9,7 @@ import zstandard
 
 from drivers.capture import pcapng
 from drivers.regular_file import open_regular
+from drivers.value import frozen
 
 COMPRESSED = b"\x28\xb5\x2f\xfd"
 _FRAME_HEAD = 18
@@ -35,7 +35,7 @@ class CutOff(Exception):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Block:
     """One block: its kind, byte order and body."""
 
@@ -44,7 +44,7 @@ class Block:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Packet:
     """One packet of the older format: link type, time (Unix, ns) and bytes."""
 

@@ -19,6 +19,7 @@ from drivers.capture.encoder import Encoder
 from drivers.capture.files import CaptureFiles
 from drivers.capture.items import Closed, Removed
 from drivers.reading import Exchange
+from drivers.value import frozen
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _LEFT_S = 2.0
 _COMPRESS_AGAIN_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Head:
     """The beginning of the next file, at a time (Unix, ns), and what encodes all that follows; files are numbered."""
 

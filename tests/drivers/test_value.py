@@ -1,11 +1,15 @@
+import gc
+import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
-from drivers.value import travelling
+import pytest
+
+from drivers.value import frozen, travelling
 
 
 @travelling
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sample:
     """A value as others are declared."""
 
@@ -24,3 +28,97 @@ def test_a_value_that_travels_is_made_compared_and_replaced_like_any_dataclass()
 
 def test_a_value_that_travels_still_has_no_room_for_anything_else() -> None:
     assert not hasattr(Sample(1), "__dict__")
+
+
+@frozen
+class Place:
+    """As others are that are compared by a part of them."""
+
+    x: float
+    y: float
+    note: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What the standard library makes of it."""
+
+    x: float
+    y: float
+    note: str = field(default="", compare=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Own:
+    """As others are that say themselves how they are compared and shown."""
+
+    number: int
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Own) and self.number % 10 == other.number % 10
+
+    def __hash__(self) -> int:
+        return self.number % 10
+
+    def __repr__(self) -> str:
+        return "own"
+
+
+def test_frozen_values_compare_hash_and_show_as_those_of_the_standard_library_do() -> None:
+    place: object = Place(1.0, 2.0, "a")
+    written: object = Written(1.0, 2.0, "a")
+
+    assert place == Place(1.0, 2.0, "b")
+    assert place != Place(2.0, 1.0, "a")
+    assert place != written
+    assert hash(place) == hash(written)
+    assert repr(place) == repr(written).replace("Written", "Place")
+    assert [each.name for each in fields(Place)] == [each.name for each in fields(Written)]
+
+
+@pytest.mark.parametrize("name", ["x", "z"])
+def test_frozen_values_cannot_be_changed(name: str) -> None:
+    place = Place(1.0, 2.0)
+    with pytest.raises(FrozenInstanceError):
+        setattr(place, name, 3.0)
+    with pytest.raises(FrozenInstanceError):
+        delattr(place, name)
+
+    assert place == Place(1.0, 2.0)
+
+
+def test_nothing_keeps_the_class_that_a_frozen_one_was_made_from() -> None:
+    def made() -> "weakref.ref[type]":
+        class Draft:
+            x: float
+
+        frozen(Draft)
+        return weakref.ref(Draft)
+
+    draft = made()
+    gc.collect()
+
+    assert draft() is None
+
+
+def test_a_class_that_says_itself_how_it_is_compared_is_left_so() -> None:
+    assert Own(number=1) == Own(number=11)
+    assert len({Own(number=1), Own(number=11)}) == 1
+    assert repr(Own(number=1)) == "own"
+
+
+def test_a_value_of_one_field_or_none_compares_too() -> None:
+    @frozen
+    class One:
+        x: float
+
+    @frozen
+    class Nothing:
+        pass
+
+    nan, nothing = float("nan"), Nothing()
+    other: object = nothing
+    assert One(nan) == One(nan), "the same object, as in a tuple"
+    assert hash(One(1.0)) == hash((1.0,))
+    assert nothing == Nothing()
+    assert One(1.0) != other

@@ -1,13 +1,13 @@
 """What every part of the page is given, and the numbers of its sections."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.bundle.page.html import text
 from agent.bundle.page.words import Words
+from drivers.value import frozen
 
 Body = Mapping[str, Any]
 _DAY = len("2026-11-20")
@@ -22,7 +22,7 @@ def number_of(section: str) -> int:
     return SECTIONS.index(section) + 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class View:
     """A summary in a language; `head` is the manifest's, without its members."""
 

@@ -1,15 +1,15 @@
 """What the page says, in its two languages."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from agent.bundle.page.chinese import CHINESE
 from agent.bundle.page.english import ENGLISH
+from drivers.value import frozen
 
 Table = dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Words:
     """Texts of one language by their key."""
 

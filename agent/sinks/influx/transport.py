@@ -16,17 +16,18 @@ import ssl
 import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import Any
 
+from drivers.value import frozen
+
 LONGEST = 4096
 """Bytes that are read of an answer; a database's reason for a refusal fits."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What a server answered, cut; the methods are those by which the library asks for headers."""
 
