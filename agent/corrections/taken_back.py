@@ -53,6 +53,8 @@ def for_good(resting: Resting, revisions: Sequence[Body]) -> str:
         return "its amount is worked out by pressure and temperature"
     if any(each.get("green_kwh") for each in resting.records) and not _booked_late(resting, revisions):
         return "part of it is green power by contract"
+    if not _whole(resting, revisions):
+        return "some of the intervals that rest on it are not in the store any more"
     if resting.quanta != known_quanta(resting.declaration, resting.change.last, resting.change.first):
         return "it was booked together with what had waited"
     return ""
@@ -67,6 +69,21 @@ def counted_as_measured(resting: Resting, revisions: Sequence[Body], gap_after_s
     if last is None or last.doubt or first.doubt or _booked_late(resting, revisions):
         return False
     return elapsed_ns(last, first) <= gap_after_s * NS_PER_S
+
+
+def _whole(resting: Resting, revisions: Sequence[Body]) -> bool:
+    """Whether all that was booked of a step stands in these records."""
+    if not _booked_late(resting, revisions):
+        ends = [resting.since_ns, *(end_of(each) for each in resting.records)]
+        joined = all(start_of(each) <= before for each, before in zip(resting.records, ends, strict=False))
+        return joined and ends[-1] >= resting.change.first.time_ns
+    amounts = {(each["start"], each["revision"]): millionths(each["amount"]) for each in revisions}
+    booked = 0
+    for start in {each["start"] for each in resting.records}:
+        own = [each for each in revisions if each["start"] == start and _steps(each, resting.declaration)]
+        first = min(int(each["revision"]) for each in own)
+        booked += amounts[start, first] - amounts.get((start, first - 1), amounts[start, first])
+    return booked == resting.quanta
 
 
 def _booked_late(resting: Resting, revisions: Sequence[Body]) -> bool:

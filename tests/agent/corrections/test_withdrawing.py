@@ -257,6 +257,25 @@ async def test_what_cannot_be_taken_back_stays_and_is_said_to(
     assert for_good(resting, records) == why
 
 
+@pytest.mark.parametrize("declare", [_declared_late, _declared_before])
+@pytest.mark.parametrize("gone", [0, 1, -1])
+async def test_where_some_of_the_intervals_are_gone_nothing_is_taken_from_the_others(
+    tmp_path: Path, declare: Declare, gone: int
+) -> None:
+    async with office(site(tmp_path)) as rooms:
+        await declare(rooms)
+        records = await rooms.records()
+    every = rests_on(declared(200, *WRONG), latest(records))
+    assert every
+    assert for_good(every, records) == ""
+    start = every.records[gone]["start"]
+    left = [each for each in records if each["start"] != start]
+    resting = rests_on(declared(200, *WRONG), latest(left))
+
+    assert resting
+    assert for_good(resting, left) == "some of the intervals that rest on it are not in the store any more"
+
+
 def test_the_command_withdraws_what_it_declared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     config = stopped(tmp_path)
     before = total(recorded(config))
