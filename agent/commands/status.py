@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agent.commands.outcome import CommandError, Exit, print_json
-from agent.commands.phrases import UNVERIFIED, clock_text, counts_text, marked, marked_energy, span_text
+from agent.commands.phrases import UNVERIFIED, by_clock_of, clock_text, counts_text, marked, marked_energy, span_text
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.metering.amount import NS_PER_S
@@ -81,7 +81,8 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
         f"clock {_CLOCK[state['clock_synchronised']]}; times of {zone.key}"
     )
     for alarm in state["alarms"]:
-        print_text(f"alarm {alarm['key']} {alarm['name']} since {_when(alarm['since'], now)}: {alarm['text']}")
+        told = by_clock_of(zone, alarm["text"])
+        print_text(f"alarm {alarm['key']} {alarm['name']} since {_when(alarm['since'], now)}: {told}")
     if not state["alarms"]:
         print_text("no alarms")
     _show_clock(state["clock"])

@@ -98,6 +98,15 @@ async def test_an_active_alarm_is_shown_first_and_makes_the_answer_no(
     assert line == "alarm boiler-house/fan-1 comm_lost since 2025-11-20 16:00:00: fan-1 does not answer"
 
 
+async def test_times_in_the_text_of_an_alarm_are_those_of_the_site(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with answering(config, alarms=[ALARM | {"text": "behind records up to 2025-11-20T08:00:00.000000Z"}]):
+        await status(config)
+
+    assert "behind records up to 2025-11-20 16:00:00+08:00" in capsys.readouterr().out
+
+
 def said(config: SiteConfig, capsys: pytest.CaptureFixture[str], **changes: Any) -> list[str]:
     """Return what is printed of a state at noon of 20 November 2026, in Shanghai."""
     now = datetime(2026, 11, 20, 12, tzinfo=config.site.zone)
