@@ -1,5 +1,7 @@
 """From the store to a receiver: peek, send, acknowledge; one task per sink, three lanes.
 
+Values go ahead of them, see `agent.delivery.ahead`, where the receiver takes single records. What is left:
+
 - Urgent: alarms, ahead of everything.
 - Live: once the oldest values that wait are no longer fresh, what was committed after that moment goes in a lane of
   its own. Should the link not even carry that, the lane starts anew behind what is no longer fresh in it.
@@ -25,8 +27,9 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
+from agent.delivery.ahead import Ahead
+from agent.delivery.outbox import Outbox
 from agent.delivery.suspicion import Suspicion
 from agent.record import ALARM, FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
@@ -45,32 +48,6 @@ _FIRST_PAUSE_S = 0.5
 _LOOK_S = 1.0
 _LONGEST_PAUSE_S = 10.0
 _ENDS_CONNECTIONS = "the receiver closes the connection each time it is sent, and only then, perhaps for its size"
-
-
-class Outbox(Protocol):
-    """What a forwarder needs of the store."""
-
-    @property
-    def committed_seq(self) -> int:
-        """Number of the record committed last."""
-
-    def now_ns(self) -> int | None:
-        """Return the time now (Unix, ns); None while it is not known."""
-
-    def unsettled(self, sink: str) -> int:
-        """Return how many records the sink still needs, at most."""
-
-    async def news(self, seen: int) -> int:
-        """Wait for a pulse after `seen`; return the latest."""
-
-    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
-        """Return the oldest unacknowledged records of a lane with a `seq` above `after`."""
-
-    async def acknowledge(self, sink: str, seq: int) -> None:
-        """Settle what was peeked last, up to `seq`."""
-
-    async def set_aside(self, sink: str, record: Record, reason: str) -> None:
-        """Keep a record that was refused."""
 
 
 class Forwarder:
@@ -96,6 +73,7 @@ class Forwarder:
         self._mean_bytes = 0.0
         self._live_after: int | None = None
         self._suspicion = Suspicion()
+        self._ahead = Ahead(store, sink.name, on_answered=self._answered, careful=lambda: bool(self._suspicion.careful))
         self._under_way: list[Record] = []
         self._sent_at = 0.0
         self._up_since: float | None = None
@@ -153,9 +131,19 @@ class Forwarder:
         if self._suspicion.suspect:
             await self._try(session, self._suspicion.suspect)
         pulse = -1
-        while True:
-            if not await self._turn(session):
-                pulse = await self._store.news(pulse)
+        with self._ahead.on(session):
+            while True:
+                if not await self._turn(session):
+                    pulse = await self._store.news(pulse)
+
+    def _answered(self, taken: Sequence[Record], refused: int) -> None:
+        """Note what the receiver said of values that went ahead."""
+        self._sent += len(taken) + refused
+        self._acknowledged += len(taken)
+        self._errors += refused
+        self._weigh(taken)
+        if taken:
+            self._succeeded()
 
     async def _try(self, session: Session, suspect: Record) -> None:
         """Send a record that is suspected of ending connections, and nothing else, when this one has stayed idle."""
@@ -169,10 +157,12 @@ class Forwarder:
 
     async def _judge(self, error: SinkUnavailable) -> None:
         """Set aside the record that is convicted by the end of a connection, if one is."""
-        under_way, self._under_way = self._under_way, []
+        under_way = sorted([*self._under_way, *self._ahead.unanswered()], key=lambda record: record.seq)
+        self._under_way = []
         if not error.unsaid:
             return
-        convicted = self._suspicion.ended(under_way, after_s=time.monotonic() - self._sent_at)
+        sent_at = max(self._sent_at, self._ahead.sent_at)
+        convicted = self._suspicion.ended(under_way, after_s=time.monotonic() - sent_at)
         if convicted:
             await self._refuse(convicted, _ENDS_CONNECTIONS)
             await self._settle([convicted])
@@ -183,14 +173,15 @@ class Forwarder:
         while urgent := await self._store.peek(name, self._at_once, lane=Lane.URGENT):
             sent = True
             await self._deliver(session, urgent)
+        through = await self._ahead.settled()
         if self._live_after is not None:
-            live = await self._store.peek(name, self._at_once, after=self._live_after)
+            live = await self._store.peek(name, self._at_once, after=self._live_after, through=through)
             if len(live) >= self._at_once and _stale(live, self._store.now_ns()):
                 self._live_after = self._store.committed_seq
             elif live:
                 sent = True
                 await self._deliver(session, live)
-        backlog = await self._store.peek(name, self._at_once)
+        backlog = await self._store.peek(name, self._at_once, through=through)
         self._weigh(backlog)
         if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
             self._live_after = None

@@ -1,6 +1,8 @@
-"""One timer for all who wait for the same moment: a plant's devices are due together, and are asked before any answers.
+"""One timer for all who wait for the same moment: a plant's devices are due together.
 
-Woken one by one, a thousand lines would take turns with the replies of those before them, and the last be asked late.
+They are woken a few at a time, so that replies which have come by then are not left lying while others are still to be
+asked. But a thousand lines would take turns so with the replies of those before them, and the last be asked late: once
+only asking all the rest keeps them punctual, they are woken at once.
 """
 
 import asyncio
@@ -10,6 +12,11 @@ from weakref import WeakKeyDictionary
 _NS = 1_000_000_000
 _ROUNDED_S = 0.001
 """A timer of uvloop may be early by so much."""
+_FEW = 4
+_PUNCTUAL_NS = 40_000_000
+"""How long after the moment the last may be asked."""
+_ASKING_NS = 40_000
+"""What it takes to ask one, roughly."""
 
 _Waiting = dict[int, list[asyncio.Future[None]]]
 
@@ -33,9 +40,18 @@ def beat(due_ns: int) -> asyncio.Future[None]:
 
 
 def _wake(waiting: _Waiting, due_ns: int) -> None:
-    for woken in waiting.pop(due_ns):
+    _wake_few(waiting.pop(due_ns), 0, time.monotonic_ns() + _PUNCTUAL_NS)
+
+
+def _wake_few(sleepers: list[asyncio.Future[None]], first: int, until_ns: int) -> None:
+    """Wake the next few, then let the loop look at what has come; all the rest where they would be late else."""
+    left = len(sleepers) - first
+    behind = first + (left if time.monotonic_ns() + left * _ASKING_NS > until_ns else _FEW)
+    for woken in sleepers[first:behind]:
         if not woken.done():
             woken.set_result(None)
+    if behind < len(sleepers):
+        asyncio.get_running_loop().call_soon(_wake_few, sleepers, behind, until_ns)
 
 
 def between_beats(period_s: float, phase: float) -> float:

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.record import Record
 
@@ -58,6 +58,20 @@ class Session(Protocol):
 
     async def watch(self) -> None:
         """Keep the connection; never return, raise SinkUnavailable when it is lost."""
+
+
+@runtime_checkable
+class PromptSession(Session, Protocol):
+    """A connection that also takes single records at once, beside what `send` has under way."""
+
+    on_room: Callable[[], None]
+    """Called when there is room again for records."""
+
+    def offer(self, record: Record) -> asyncio.Future[int] | None:
+        """Send a record if there is room for it at once; return the future of the answer, None where there is none."""
+
+    def took(self, answer: int) -> bool:
+        """Whether an answer says that the receiver has the record."""
 
 
 class Sink(Protocol):

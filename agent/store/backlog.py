@@ -10,6 +10,8 @@ Invariants:
   for the time to be known; until then each batch carries what they are to tell.
 - While the file cannot be written, records outside the chain carry an epoch of their own: they may reach receivers
   without ever reaching the file, whose numbers then continue from its last commit. Those of the chain wait for it.
+- A record may go to receivers before it is committed, *ahead*, if its number is *promised*: a commit has told the file
+  so, and no other record ever gets that number, not even when the power fails before the next commit.
 """
 
 import secrets
@@ -17,11 +19,12 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import orjson
 
 from agent.record import AGENT, CHAINED, EVENT, GAP, KINDS, SEAL, Record, encode, event_body
+from agent.store.batch import Batch
 from agent.store.chain import GENESIS, Sign, link
 from agent.store.losses import Losses
 from agent.store.queue import Queue
@@ -34,23 +37,8 @@ _OF_THE_STORE = {"seq", "epoch", "previous", "hash", "signature"}
 _OF_THE_LINK = _OF_THE_STORE - {"seq", "epoch"}
 """What of it depends on the records before."""
 _QUEUE_FULL = "queue full before the disk took them"
-
-
-@dataclass(slots=True)
-class Batch:
-    """What one commit writes; `seq` and `chain` are the last number and the head of the chain after it."""
-
-    seq: int
-    epoch: str
-    chain: str
-    records: list[Record] = field(default_factory=list)
-    states: dict[str, bytes] = field(default_factory=dict)
-    dropped: Counter[str] = field(default_factory=Counter)
-    """Records that never reached the file, by "kind: reason"."""
-    rows: dict[int, bytes] = field(default_factory=dict)
-    """Rows of the ring of windows, by their time [Unix, ns]."""
-    untold: Untold = field(default_factory=Untold)
-    """What no record tells yet."""
+_LEAST_PROMISED = 100
+"""Numbers promised with a commit, at least; otherwise twice as many as the largest batch took."""
 
 
 def unheard(_: Record) -> None:
@@ -66,6 +54,10 @@ class Backlog:
         self.chain = GENESIS
         self.sign: Sign | None = None
         """Signs seals."""
+        self.promising = False
+        """Whether numbers are to be promised with the next commits."""
+        self.promised = 0
+        """The last number of which the file knows that it may have gone ahead."""
         self.seq = 0
         self.states: dict[str, bytes] = {}
         self.untold = Untold()
@@ -79,6 +71,7 @@ class Backlog:
         self._live_epoch = ""
         self._live_from = 0
         self._stamp = stamp
+        self._largest = 0
         self._to_be_kept = False
         """Whether there is more to tell than the file knows."""
 
@@ -148,7 +141,9 @@ class Backlog:
             states, self._changed_states = self._changed_states, {}
             dropped, self.dropped = self.dropped, Counter()
             self._to_be_kept = False
-            return Batch(self.seq, self.epoch, self.chain, records, states, dropped, rows, self.untold.copy())
+            self._largest = max(self._largest, len(records))
+            promised = self.seq + max(_LEAST_PROMISED, 2 * self._largest) if self.promising else self.seq
+            return Batch(self.seq, self.epoch, self.chain, records, states, dropped, rows, self.untold.copy(), promised)
 
     def put_back(self, batch: Batch) -> None:
         """Queue a batch again that could not be committed."""
@@ -181,6 +176,7 @@ class Backlog:
     def degrade(self) -> None:
         """Mark what is appended from now on as live: it may be delivered before it is committed."""
         with self.changed:
+            self.promised = 0
             if not self._live_epoch:
                 self._live_epoch = f"{self.epoch}-{secrets.token_hex(3)}"
                 self._live_from = self.seq + 1

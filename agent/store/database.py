@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from agent.record import Record
-from agent.store.backlog import Batch
+from agent.store.batch import Batch
 from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
 from agent.store.losses import Losses
@@ -137,7 +137,7 @@ class Database:
 
     def commit(self, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]) -> Losses:
         """Write a batch, what sinks have, and refused records in one transaction; return what had to be dropped."""
-        inventory = self.inventory.following(batch.seq, batch.epoch, batch.chain, batch.untold)
+        inventory = self.inventory.following(batch)
         inventory.dropped.update(batch.dropped)
         with self._transaction():
             self._room.drop_damaged(inventory, self._rotten)

@@ -5,6 +5,7 @@ Invariants:
   what was lent last and of nothing else.
 - A number is settled only when its record was acknowledged, or the file holds none of that lane at it any more. Only
   committed numbers are settled: nothing can appear later at a number once passed.
+- What a sink was given ahead of the commit settles its number once that is committed, and not before.
 - Records lent from memory, while the file cannot be written, settle nothing in the file; they are remembered one by
   one until every sink has them or the file has taken them.
 """
@@ -83,9 +84,24 @@ class Deliveries:
         """Note that everything so far is in the file."""
         self.refused, self.touched_ns = [], 0
 
-    def peek(self, sink: str, lane: Lane, *, after: int, limit: int, source: Source) -> list[Record]:
-        """Return the oldest records of a lane behind `after` that the sink has not acknowledged."""
-        low, records = self._seek(sink, lane, after, limit, source)
+    def given(self, sink: str, numbers: Sequence[int]) -> None:
+        """Note that a sink has the records of some numbers, ascending and committed, which it was given ahead."""
+        settled = self.settled[sink][Lane.NORMAL]
+        first = last = 0
+        for number in (*numbers, 0):
+            if number == last + 1:
+                last = number
+                continue
+            if last:
+                settled.add(first - 1, last)
+            first = last = number
+        self.touch()
+
+    def peek(
+        self, sink: str, lane: Lane, *, after: int, limit: int, through: int | None, source: Source
+    ) -> list[Record]:
+        """Return the oldest records of a lane in (after, through] that the sink has not acknowledged."""
+        low, records = self._seek(sink, lane, after, limit, source, through)
         if records:
             self._lent[sink] = _Lent(lane, low, records[-1].seq)
             return records
@@ -132,11 +148,18 @@ class Deliveries:
                 numbers.difference_update(self._backlog.gone(numbers))
                 self._most[sink] = 2 * len(numbers) + _FEW
 
-    def _seek(self, sink: str, lane: Lane, after: int, limit: int, source: Source) -> tuple[int, list[Record]]:
+    def _seek(
+        self, sink: str, lane: Lane, after: int, limit: int, source: Source, through: int | None = None
+    ) -> tuple[int, list[Record]]:
         """Return the first records in the file the sink needs, and the number they lie behind; pass over holes."""
         settled, delivered = self.settled[sink][lane], self._from_memory[sink]
         while True:
             low, high = settled.hole(after)
+            if through is not None and (high is None or high > through):
+                # What lies behind may have been given ahead; nothing there is settled for want of a record.
+                if low >= through:
+                    return low, []
+                high = through
             found = source.after(lane, low, high, limit)
             if found is None:
                 return low, []

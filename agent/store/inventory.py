@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from agent.record import Record
+from agent.store.batch import Batch
 from agent.store.chain import GENESIS
 from agent.store.losses import Losses
 from agent.store.told import Told, Untold
@@ -18,6 +19,8 @@ class Inventory:
 
     epoch: str
     seq: int = 0
+    promised: int = 0
+    """Numbers behind `seq` up to this one may have gone to receivers, whose records no commit has followed."""
     chain: str = GENESIS
     records: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
@@ -49,24 +52,27 @@ class Inventory:
         untold.losses.merge(self.losses)
         return untold
 
-    def following(self, seq: int, epoch: str, chain: str, untold: Untold) -> "Inventory":
-        """Return the inventory that a commit of records up to `seq` begins with, which leaves so much untold."""
+    def following(self, batch: Batch) -> "Inventory":
+        """Return the inventory that the commit of a batch begins with."""
+        seq = max(batch.seq, self.seq)
         return replace(
             self,
-            seq=max(seq, self.seq),
-            epoch=epoch,
-            chain=chain,
+            seq=seq,
+            promised=max(batch.promised, seq),
+            epoch=batch.epoch,
+            chain=batch.chain,
             records=Counter(self.records),
             dropped=Counter(self.dropped),
             losses=Losses(),
-            earlier=untold,
+            earlier=batch.untold,
             commits=self.commits + 1,
         )
 
     def text(self) -> str:
         """Return the inventory as stored."""
         content = {
-            name: getattr(self, name) for name in ("epoch", "seq", "chain", "records", "dropped", "commits", "version")
+            name: getattr(self, name)
+            for name in ("epoch", "seq", "promised", "chain", "records", "dropped", "commits", "version")
         }
         untold = self.untold
         events = [[told.name, told.text] for told in untold.events]
@@ -79,6 +85,7 @@ class Inventory:
         return cls(
             epoch=found["epoch"],
             seq=found["seq"],
+            promised=max(found["seq"], found.get("promised", 0)),
             chain=found["chain"],
             records=Counter(found["records"]),
             dropped=Counter(found["dropped"]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from agent.record import INTERVAL, Record
+from agent.record import INTERVAL, TELEMETRY, Record
 from agent.store.backlog import unheard
 from agent.store.chain import Sign
 from agent.store.settled import Lane
@@ -42,6 +42,7 @@ class Store:
         self._writer = Writer(
             path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site=site, stamp=stamp
         )
+        self._offers: list[Callable[[Record], None]] = []
         self._pulse = 0
         self._pulsed = asyncio.Event()
 
@@ -77,7 +78,31 @@ class Store:
         Adds `seq` and `epoch` to the body, to those of the chain `previous` and `hash`, and to seals `signature`.
         Raises ValueError naming the key of a value that is not finite or no JSON, and for a seal without a signer.
         """
-        return self._writer.backlog.append(kind, key, time_ns, body)
+        backlog = self._writer.backlog
+        record = backlog.append(kind, key, time_ns, body)
+        if kind == TELEMETRY and record.seq <= backlog.promised:
+            for offer in self._offers:
+                offer(record)
+        return record
+
+    def ahead(self, offer: Callable[[Record], None]) -> Callable[[], None]:
+        """Let `offer` be called with each record of values at once, where its number is promised; return what ends it.
+
+        So a value reaches its receiver before it is committed; `given` then tells who has it. `offer` must neither
+        raise nor wait.
+        """
+        self._offers.append(offer)
+        self._writer.backlog.promising = True
+
+        def end() -> None:
+            self._offers.remove(offer)
+            self._writer.backlog.promising = bool(self._offers)
+
+        return end
+
+    def given(self, sink: str, numbers: Sequence[int]) -> None:
+        """Note that a sink has acknowledged the records of these numbers, ascending and committed, given it ahead."""
+        self._writer.submit(lambda: self._writer.deliveries.given(sink, numbers))
 
     def sign_with(self, sign: Sign) -> None:
         """Let seals be signed from now on."""
@@ -128,13 +153,16 @@ class Store:
         """Return when everything appended so far is committed; raise StoreError when it cannot be."""
         await asyncio.wrap_future(self._writer.submit(self._writer.flush))
 
-    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
+    async def peek(
+        self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0, through: int | None = None
+    ) -> list[Record]:
         """Return the oldest records of a lane with a `seq` above `after` that the sink has not acknowledged.
 
-        They are committed ones, while the file can be written. While it cannot even be read they are those in memory,
-        which must reach receivers all the same.
+        They are committed ones, while the file can be written, up to `through` if that is given. While it cannot even
+        be read they are those in memory, which must reach receivers all the same.
         """
-        return await asyncio.wrap_future(self._writer.submit(lambda: self._writer.peek(sink, lane, after, limit)))
+        peek = self._writer.submit(lambda: self._writer.peek(sink, lane, after, limit, through))
+        return await asyncio.wrap_future(peek)
 
     async def acknowledge(self, sink: str, seq: int) -> None:
         """Note that the sink has everything of its last `peek` up to `seq`."""
@@ -191,6 +219,11 @@ class Store:
     def now_ns(self) -> int | None:
         """Return the time now (Unix, ns) by which records of the store are stamped; None while it is not known."""
         return self._writer.backlog.now_ns()
+
+    @property
+    def found_seq(self) -> int:
+        """Number of the last record that was there when the store was opened."""
+        return self._writer.found_seq
 
     @property
     def last_seq(self) -> int:

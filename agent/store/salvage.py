@@ -22,7 +22,7 @@ from typing import Any
 import orjson
 
 from agent.record import CHAINED, INTERVAL, Record
-from agent.store.backlog import Batch
+from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
 from agent.store.inventory import Inventory

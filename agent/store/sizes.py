@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from agent.store.backlog import Batch
+from agent.store.batch import Batch
 from agent.store.dead_letter import DeadLetter
 
 PAGE = 4096

@@ -6,6 +6,7 @@ Invariants:
 - While nothing can be written the store is *degraded*, with a reason; what is appended carries an epoch of its own.
 - A start without the file's own last number begins far above every number a file can hold, under a new epoch: once
   the file can be read, nothing has to get another number, and no number has stood for two records.
+- A start behind an end without a last commit begins behind all numbers that were promised, and a gap record says so.
 - States in memory win over those of a file that could not be read at the start; its own are kept beside them.
 """
 
@@ -33,6 +34,7 @@ _ABOVE_ALL = 1 << 40
 """More records than any store ever counts: where a start without a readable file begins at least."""
 FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
+_NOT_CLOSED = "the agent or its machine ended without a last commit; so many records at most"
 _REPLACE_S = 60.0
 """A file that is damaged, or gone, again within this time is not replaced: the disk, or somebody, is the culprit."""
 TROUBLES = (*FILE_ERRORS, OSError, StoreError)
@@ -66,6 +68,11 @@ class Upkeep:
     def inventory(self) -> Inventory:
         """What the file says of itself as of the last commit; where none could be read, of an empty one."""
         return self._last or Inventory(self._backlog.epoch, self._first_seq)
+
+    @property
+    def promises(self) -> bool:
+        """Whether the file says that numbers behind its last one may be in use."""
+        return self.inventory.promised > self.inventory.seq
 
     @property
     def set_aside(self) -> str:
@@ -145,6 +152,10 @@ class Upkeep:
             # How far that life of the store went nobody knows: another one has been here since.
             backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, inventory.seq)
             self._tell_other(inventory.seq)
+        elif inventory.promised > inventory.seq:
+            backlog.seq = inventory.promised
+            self._deliveries.settle(inventory.seq, inventory.promised)
+            self._lose_promised(inventory)
 
     def _begin_reading(self) -> None:
         """Go on where a file that can only be read ended."""
@@ -192,14 +203,15 @@ class Upkeep:
 
     def _join(self, found: Inventory, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
         """Bring what is in memory together with a file that could not be read before."""
-        if found.seq > self._first_seq:
-            self._backlog.renumber(found.seq, found.chain)
+        if found.promised > self._first_seq:
+            self._backlog.renumber(found.promised, found.chain)
             self._deliveries.forget_memory()
         else:
             self._backlog.relink(found.chain)
         self._deliveries.begin_with(settled)
         self._deliveries.settle(found.seq, self._first_seq)
         self._backlog.keep_untold(found.untold)
+        self._lose_promised(found)
         noted = self._file.noted()
         if noted and noted[0] == found.epoch and noted[1] > found.seq:
             self._tell_forgotten(found.seq, noted[1])
@@ -271,6 +283,13 @@ class Upkeep:
         lost = f"the store has lost its last commits, records {found + 1} to {noted}"
         text = f"{lost}: check the disk, and whether somebody has put back an older copy"
         self._backlog.report("store_damaged", text)
+
+    def _lose_promised(self, inventory: Inventory) -> None:
+        """Tell of numbers that receivers may have seen and that no commit has followed."""
+        if inventory.promised > inventory.seq:
+            losses = Losses()
+            losses.add(inventory.seq + 1, inventory.promised, {}, _NOT_CLOSED)
+            self._backlog.keep_untold(Untold(losses))
 
     def _tell_other(self, found: int) -> None:
         """Tell of a file that is not the one that was written last in this place."""

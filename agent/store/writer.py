@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from agent.record import Record
-from agent.store.backlog import Backlog, Batch
+from agent.store.backlog import Backlog
+from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.delivery import Deliveries
 from agent.store.file import FILE_ERRORS
@@ -41,6 +42,7 @@ class Writer:
     ) -> None:
         self.backlog = Backlog(max_bytes=queue_bytes(max_size), site=site, stamp=stamp)
         self.status = StoreStatus()
+        self.found_seq = 0
         self.on_pulse: Callable[[], None] = lambda: None
         self._path = path
         self._commit_every_ns = int(commit_every_s * 1e9)
@@ -95,9 +97,9 @@ class Writer:
         if self._upkeep.degraded:
             raise StoreError(f"{self._path}: {self._upkeep.degraded}")
 
-    def peek(self, sink: str, lane: Lane, after: int, limit: int) -> list[Record]:
-        """Return the oldest records of a lane behind `after` that the sink has not acknowledged (in the thread)."""
-        return self.deliveries.peek(sink, lane, after=after, limit=limit, source=self)
+    def peek(self, sink: str, lane: Lane, after: int, limit: int, through: int | None) -> list[Record]:
+        """Return the oldest records of a lane in (after, through] the sink has not acknowledged (in the thread)."""
+        return self.deliveries.peek(sink, lane, after=after, limit=limit, through=through, source=self)
 
     @property
     def committed_seq(self) -> int:
@@ -156,6 +158,7 @@ class Writer:
     def _open(self) -> None:
         self._upkeep.open()
         self._opened = True
+        self.found_seq = self.committed_seq
         self._refresh()
 
     def _pause_s(self) -> float:
@@ -205,6 +208,7 @@ class Writer:
                 self.backlog.put_back(batch)
             self._upkeep.failed(error)
         else:
+            self.backlog.promised = batch.promised
             self.backlog.lose(losses)
             self.deliveries.committed()
             self._upkeep.committed(database.inventory)
@@ -243,7 +247,8 @@ class Writer:
     def _finish(self) -> None:
         if not self._opened:
             return
-        if not self.backlog.empty or self.deliveries.touched_ns:
+        self.backlog.promising = False
+        if not self.backlog.empty or self.deliveries.touched_ns or self._upkeep.promises:
             self._commit()
         if not self.backlog.empty and not self._upkeep.degraded:
             self._commit()  # the gap record of what the last commit dropped

@@ -24,7 +24,7 @@ class Books:
     """The books as they stand: a ledger begins here, or goes on.
 
     `reason` is `start`, `reload` or `file` (a further file of the capture, or a gap in it); `configuration` and
-    `profiles` are digests, `factors` versions of sets; `epoch` and `seq` name the newest record of the store.
+    `profiles` are digests, `factors` versions of sets; `epoch` is the store's, `seq` its last record at this start.
     """
 
     kind: ClassVar = "books"

@@ -43,7 +43,7 @@ def books_of(agent: Running, reason: str, part: int) -> Books:
         profiles=agent.config.profile_digests,
         factors=ledger.conversions.library.versions,
         epoch=store.epoch,
-        seq=store.last_seq,
+        seq=store.found_seq,
         begun=agent.recorder.begun,
         waiting=len(agent.recorder.waiting),
         right=ledger.clock_right,

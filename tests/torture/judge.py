@@ -20,7 +20,7 @@ class Expected:
     records: dict[Identity, bytes] = field(default_factory=dict)
     kinds: dict[Identity, str] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
-    """Highest number by epoch: numbers are given without a hole, so all below it were committed before."""
+    """Highest number by epoch: all below it were committed, except those that a gap record names as in doubt."""
 
     @property
     def epochs(self) -> set[str]:
@@ -32,10 +32,10 @@ class Expected:
         """How many records were committed."""
         return sum(self.last.values())
 
-    @property
-    def identities(self) -> set[Identity]:
-        """All records that were committed."""
-        return {(epoch, seq) for epoch, last in self.last.items() for seq in range(1, last + 1)}
+    def identities(self, received: Received) -> set[Identity]:
+        """All records that were committed: seen in the file, or not named by a gap record for want of a last commit."""
+        known = {(epoch, seq) for epoch, last in self.last.items() for seq in range(1, last + 1)}
+        return (known - received.in_doubt()) | self.records.keys()
 
     def see(self, now: Committed) -> None:
         """Add what stands in the file."""
@@ -51,9 +51,14 @@ def all_came(
 
     What the store still keeps for a receiver, as of `last`, is not lost either; it is counted.
     """
-    wanted = expected.identities - last.waiting("mqtt")
-    until(lambda: not wanted - _came(received), "", timeout_s=_ARRIVE_S, pause_s=0.2)
-    missing = wanted - _came(received)
+    waiting = last.waiting("mqtt")
+
+    def missed() -> set[Identity]:
+        came = _came(received)
+        return expected.identities(received) - waiting - came
+
+    until(lambda: not missed(), "", timeout_s=_ARRIVE_S, pause_s=0.2)
+    missing, wanted = missed(), expected.identities(received) - waiting
     finding.problems += [
         f"record {seq} of {epoch} did not come ({expected.kinds.get((epoch, seq), '?')})"
         for epoch, seq in sorted(missing)
@@ -61,7 +66,7 @@ def all_came(
     finding.problems += [f"record {seq} of {epoch} came again with another content" for epoch, seq in received.altered]
     late = received.out_of_order()
     finding.problems += [f"record {seq} of {epoch} came out of order" for epoch, seq in late]
-    finding.figures["records committed"] = f"{expected.count:,}, {expected.count - len(wanted):,} of them still waiting"
+    finding.figures["records committed"] = f"{len(wanted | waiting):,}, {len(waiting):,} of them still waiting"
     finding.figures["missing at the subscriber / repeats / altered / out of order"] = (
         f"{len(missing)} / {received.repeats} / {len(received.altered)} / {len(late)}"
     )

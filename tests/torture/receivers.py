@@ -98,6 +98,11 @@ class Received:
         elif kind == "window":
             self.windows.append(body)
 
+    def in_doubt(self) -> set[Identity]:
+        """Return the numbers that gap records name because the agent ended without a last commit."""
+        told = [gap for gap in self.gaps if "without a last commit" in gap["reason"]]
+        return {(gap["epoch"], seq) for gap in told for seq in range(gap["from_seq"], gap["to_seq"] + 1)}
+
     def of(self, kind: str) -> dict[Identity, Arrival]:
         """Return the records of one class, in the order they came first."""
         return {identity: arrival for identity, arrival in self.arrivals.items() if arrival.kind == kind}

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import aiomqtt
@@ -62,6 +62,17 @@ class _PackedOnce:
         return self._packed
 
 
+class _Window(asyncio.Semaphore):
+    """How many messages may be under way; who waits for room comes first."""
+
+    def take(self) -> bool:
+        """Take a place if one is free at once."""
+        if self.locked():
+            return False
+        self._value -= 1
+        return True
+
+
 class Connection(aiomqtt.Client):
     """One connection, used once, that hands every PUBACK's reason code to whoever published.
 
@@ -76,7 +87,10 @@ class Connection(aiomqtt.Client):
         logger.addHandler(self._errors)
         super().__init__(*args, logger=logger, **options)
         self._answers: dict[int, tuple[asyncio.Future[int], float]] = {}
-        self._room = asyncio.Semaphore(WINDOW)
+        self._room = _Window(WINDOW)
+        self.on_room: Callable[[], None] = lambda: None
+        """Called when the window has room again, once for all acknowledgements that came together."""
+        self._room_told = True
         self._largest = 0
         self._let_go = False
         self._properties_out = _PackedOnce() if options["protocol"] == aiomqtt.ProtocolVersion.V5 else None
@@ -94,9 +108,20 @@ class Connection(aiomqtt.Client):
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:  # type: ignore[override]  # on purpose: see the class
         """Send a message when there is room in the window; return the future of its reason code."""
         await self._room.acquire()
+        answer = self._sent(topic, payload, retain=retain)
+        if answer is None:
+            raise SinkUnavailable("the connection to the broker is lost", unsaid=self.ended_with in ABOUT_A_MESSAGE)
+        return answer
+
+    def offer(self, topic: str, payload: bytes) -> asyncio.Future[int] | None:
+        """Send a message if there is room in the window; return the future of its reason code, else None."""
+        return self._sent(topic, payload, retain=False) if not self.lost.done() and self._room.take() else None
+
+    def _sent(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int] | None:
+        """Send a message; return the future of its reason code, None where the connection is lost."""
         sent = self._client.publish(topic, payload, 1, retain, self._properties_out)  # type: ignore[arg-type]  # it packs them, no more
         if sent.rc:
-            raise SinkUnavailable("the connection to the broker is lost", unsaid=self.ended_with in ABOUT_A_MESSAGE)
+            return None
         answer: asyncio.Future[int] = self._loop.create_future()
         self._answers[sent.mid] = (answer, time.monotonic())
         return answer
@@ -165,7 +190,7 @@ class Connection(aiomqtt.Client):
         told = getattr(properties, "ServerKeepAlive", 0) or self._keepalive
         self._client._keepalive = max(min(told, self._keepalive) / 2 - 1, 1)  # type: ignore[assignment]  # noqa: SLF001  # paho has no setting for this, and only compares it
         window = getattr(properties, "ReceiveMaximum", WINDOW)
-        self._room = asyncio.Semaphore(min(window, WINDOW))
+        self._room = _Window(min(window, WINDOW))
         self._largest = getattr(properties, "MaximumPacketSize", 0)
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
@@ -190,8 +215,15 @@ class Connection(aiomqtt.Client):
             if not self.lost.done():
                 self.lost.set_exception(error)
 
+    def _tell_room(self) -> None:
+        self._room_told = True
+        self.on_room()
+
     def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
         self._room.release()
+        if self._room_told:
+            self._room_told = False
+            self._loop.call_soon(self._tell_room)
         if mid in self._answers:
             answer, _ = self._answers.pop(mid)
             if not answer.done():

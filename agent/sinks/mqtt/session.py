@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import aiomqtt
 import orjson
@@ -57,14 +57,31 @@ class MqttSession:
         if rejected:
             raise SinkRejected(rejected)
 
+    @property
+    def on_room(self) -> Callable[[], None]:
+        """What is called when the window has room again."""
+        return self._connection.on_room
+
+    @on_room.setter
+    def on_room(self, call: Callable[[], None]) -> None:
+        self._connection.on_room = call
+
+    def offer(self, record: Record) -> asyncio.Future[int] | None:
+        """Send a record if the window has room for it; return the future of its reason code, None where it has not."""
+        topic = self._topic(record)
+        if self._connection.fits(topic, record.payload):
+            return self._connection.offer(topic, record.payload)
+        return _too_large()
+
+    def took(self, answer: int) -> bool:
+        """Whether a reason code says that the broker has the message."""
+        return answer < FAILURE
+
     async def _publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:
         """Send a message when there is room in the window; return the future of its reason code."""
         if self._connection.fits(topic, payload):
             return await self._connection.publish(topic, payload, retain=retain)
-        # Sent nevertheless, it would end the connection, again and again.
-        refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        refused.set_result(TOO_LARGE)
-        return refused
+        return _too_large()
 
     def _given_up(self, seq: int, code: int, codes: Sequence[tuple[int, int]]) -> str:
         """Return why a message is given up that the broker alone of several refuses each time, without saying why."""
@@ -114,3 +131,10 @@ class MqttSession:
         if record.kind == ALARM:
             return f"{self._base}/{record.key}/alarm/{orjson.loads(record.payload)['alarm']}"
         return f"{self._base}/{record.key}/{record.kind}"
+
+
+def _too_large() -> asyncio.Future[int]:
+    """Return the answer to a message that, sent nevertheless, would end the connection, again and again."""
+    refused: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    refused.set_result(TOO_LARGE)
+    return refused

@@ -25,6 +25,9 @@ class Shelf:
         self.settled: dict[Lane, Settled] = {lane: Settled() for lane in Lane}
         self.lent = (Lane.NORMAL, 0)
         self.refused: list[tuple[int, str]] = []
+        self.uncommitted = 0
+        """How many of the last records are not committed."""
+        self.offers: list[Callable[[Record], None]] = []
         self.off_ns = 0
         """How far the wall clock, which the time is not taken from, is behind."""
 
@@ -39,7 +42,7 @@ class Shelf:
 
     @property
     def committed_seq(self) -> int:
-        return self.last_seq
+        return self.last_seq - self.uncommitted
 
     def now_ns(self) -> int | None:
         return time.time_ns() + self.off_ns
@@ -48,19 +51,41 @@ class Shelf:
         assert sink == "fake"
         return max(settled.missing(self.last_seq) for settled in self.settled.values())
 
+    def append(self, *more: Record) -> None:
+        """Take records that are not committed, and offer the values."""
+        self.kept += more
+        self.uncommitted += len(more)
+        for record in more:
+            for offer in self.offers if record.kind == "telemetry" else ():
+                offer(record)
+
     async def news(self, seen: int) -> int:
         await asyncio.sleep(0.001)
         return seen + 1
 
-    async def peek(self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0) -> list[Record]:
+    def ahead(self, offer: Callable[[Record], None]) -> Callable[[], None]:
+        self.offers.append(offer)
+        return lambda: self.offers.remove(offer)
+
+    def given(self, sink: str, numbers: Sequence[int]) -> None:
+        assert sink == "fake"
+        for number in numbers:
+            assert number <= self.committed_seq
+            self.settled[Lane.NORMAL].add(number - 1, number)
+
+    async def peek(
+        self, sink: str, limit: int, *, lane: Lane = Lane.NORMAL, after: int = 0, through: int | None = None
+    ) -> list[Record]:
         assert sink == "fake"
         low, high = self.settled[lane].hole(after)
+        committed = self.committed_seq
+        high = min(high or committed, committed, committed if through is None else through)
         self.lent = (lane, low)
-        within = [record for record in self.kept if low < record.seq <= (high or self.last_seq)]
+        within = [record for record in self.kept if low < record.seq <= high]
         found = [record for record in within if (record.kind == "alarm") == (lane is Lane.URGENT)]
-        if not found and (high or self.last_seq) > low:
-            self.settled[lane].add(low, high or self.last_seq)
-            return await self.peek(sink, limit, lane=lane, after=after)
+        if not found and high > low:
+            self.settled[lane].add(low, high)
+            return await self.peek(sink, limit, lane=lane, after=after, through=through)
         return found[:limit]
 
     async def acknowledge(self, sink: str, seq: int) -> None:
@@ -115,7 +140,7 @@ class Receiver:
     async def watch(self) -> None:
         await self.cut.wait()
         self.cut.clear()
-        raise SinkUnavailable("cut")
+        raise SinkUnavailable("cut", unsaid=True)
 
 
 def unavailable_after(count: int) -> Behaviour:

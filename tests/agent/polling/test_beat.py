@@ -1,5 +1,6 @@
 import asyncio
 import time
+from itertools import pairwise
 
 import pytest
 import uvloop
@@ -14,7 +15,8 @@ def runner(request: pytest.FixtureRequest) -> asyncio.Runner:
     return asyncio.Runner(loop_factory=request.param)
 
 
-def test_all_who_wait_for_a_moment_wake_in_one_turn_of_the_loop_and_never_early(runner: asyncio.Runner) -> None:
+def woken_by_turns(runner: asyncio.Runner, sleepers: int) -> list[int]:
+    """Return how many had been woken at each turn of the loop while some were, and not all."""
     woken: list[int] = []
 
     async def wait(due_ns: int) -> None:
@@ -23,18 +25,26 @@ def test_all_who_wait_for_a_moment_wake_in_one_turn_of_the_loop_and_never_early(
 
     async def all_wait() -> list[int]:
         due_ns = time.time_ns() + S // 20
-        tasks = [asyncio.create_task(wait(due_ns)) for _ in range(50)]
+        tasks = [asyncio.create_task(wait(due_ns)) for _ in range(sleepers)]
         turns = []
         while len(woken) < len(tasks):
             turns.append(len(woken))
             await asyncio.sleep(0)
-        assert min(woken) >= due_ns
-        return turns
+        assert min(woken) >= due_ns, "nobody is woken early"
+        return [count for count in turns if count]
 
     with runner:
-        turns = runner.run(all_wait())
+        return runner.run(all_wait())
 
-    assert set(turns) == {0}, "nobody was woken before the others"
+
+def test_few_wake_at_a_time_so_that_answers_are_looked_at_between(runner: asyncio.Runner) -> None:
+    turns = woken_by_turns(runner, 50)
+
+    assert max(later - before for before, later in pairwise([0, *turns, 50])) <= 4
+
+
+def test_so_many_that_the_last_would_be_late_wake_in_one_turn_of_the_loop(runner: asyncio.Runner) -> None:
+    assert woken_by_turns(runner, 1100) == []
 
 
 def test_who_is_cancelled_takes_nobody_along(runner: asyncio.Runner) -> None:

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agent.board import Board
 from agent.record import Record
-from agent.sinks import SinkRejected, SinkUnavailable
+from agent.sinks import PromptSession, SinkRejected, SinkUnavailable
 from agent.sinks.mqtt import MqttConfig, connection
 from agent.sinks.mqtt.reasons import refusal as translated
 from tests.agent.sinks.broker_stub import StubBroker, serving
@@ -112,6 +112,50 @@ async def test_as_much_is_under_way_as_the_broker_takes(tmp_path: Path, allowed:
 
     assert under_way == most
     assert [orjson.loads(payload)["seq"] for _, payload, _ in broker.published[:300]] == list(range(1, 301))
+
+
+@pytest.mark.parametrize("allowed", [None, 7, 1])
+async def test_single_records_go_at_once_while_the_window_has_room_and_are_told_when_it_has_again(
+    tmp_path: Path, allowed: int | None
+) -> None:
+    broker = StubBroker(receive_maximum=allowed, holding=True)
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session:
+        assert isinstance(session, PromptSession)
+        told = asyncio.Event()
+        session.on_room = told.set
+        answers = [session.offer(record(seq)) for seq in range(1, 301)]
+        given = [answer for answer in answers if answer]
+        await asyncio.sleep(0.1)
+        assert len(broker.published) == len(given) == (allowed or connection.WINDOW)
+        assert not told.is_set()
+
+        broker.release()
+        assert all([session.took(await answer) for answer in given])
+        await asyncio.wait_for(told.wait(), 5)
+        assert session.offer(record(301))
+
+
+async def test_a_single_record_larger_than_the_broker_takes_is_refused_and_holds_up_no_other(tmp_path: Path) -> None:
+    broker = StubBroker(maximum_packet=1000)
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session:
+        assert isinstance(session, PromptSession)
+        large, small = session.offer(record(1, pad="x" * 1000)), session.offer(record(2))
+        assert large
+        assert small
+
+        assert not session.took(await large)
+        assert session.took(await small)
+    assert len(broker.published) == 1
+
+
+async def test_nothing_is_offered_to_a_connection_that_is_lost(tmp_path: Path) -> None:
+    broker = StubBroker()
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session:
+        assert isinstance(session, PromptSession)
+        session._connection.abandon()
+        await asyncio.wait((session._connection.lost,), timeout=5)
+
+        assert session.offer(record(1)) is None
 
 
 async def test_a_record_larger_than_the_broker_takes_is_set_aside(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import orjson
 
 from agent.record import Record
 from agent.store import GENESIS
-from agent.store.backlog import Batch
+from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.losses import Losses
 from tests.agent.store.stores import NOW, everything, interval, opened, telemetry

@@ -1,0 +1,126 @@
+"""Values on their way to a receiver before they are committed: each is sent the moment it has its number.
+
+Whoever watches a plant sees a value milliseconds after its reading, however slow the disk is. What is sent so is not
+yet settled: only what the receiver has acknowledged *and* a commit has made safe needs not be sent again.
+
+Invariants:
+- A value is handed over without waiting, so that no receiver holds up the poll that brought it. For want of room in
+  the connection some wait here, in bounds and until they are committed; what is too much goes the way of all records.
+- What the receiver refused, or had not acknowledged when the connection ended, goes that way, too.
+- The lanes look no further than what is committed and answered: what is under way here does not go twice.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+from agent.delivery.outbox import Outbox
+from agent.record import Record
+from agent.sinks import PromptSession, Session
+
+_LOG = logging.getLogger(__name__)
+_MOST = 1000
+"""Values that wait for room, at most."""
+
+
+class Ahead:
+    """What one sink is given ahead of the commits."""
+
+    def __init__(
+        self,
+        store: Outbox,
+        sink: str,
+        *,
+        on_answered: Callable[[Sequence[Record], int], None],
+        careful: Callable[[], bool],
+    ) -> None:
+        """`on_answered` is told what was taken, and how many not; while `careful` says so, nothing is given."""
+        self.sent_at = 0.0
+        """Monotonic time [s] at which the latest was sent."""
+        self._store = store
+        self._sink = sink
+        self._on_answered = on_answered
+        self._careful = careful
+        self._session: PromptSession | None = None
+        self._failed = False
+        self._out: dict[int, tuple[Record, asyncio.Future[int]]] = {}
+        self._waiting: deque[Record] = deque()
+        self._unanswered: list[Record] = []
+        self._taken: list[int] = []
+        """Numbers the receiver has, and that are not settled, for they are not committed."""
+
+    @contextlib.contextmanager
+    def on(self, session: Session) -> Iterator[None]:
+        """Give a connection each value at once for the length of a block, if it takes single records."""
+        if not isinstance(session, PromptSession):
+            yield
+            return
+        self._session, self._failed = session, False
+        session.on_room = self._pour
+        end = self._store.ahead(self._offer)
+        try:
+            yield
+        finally:
+            end()
+            self._unanswered = [record for record, answer in self._out.values() if not _answered(answer)]
+            self._take([each for each in self._out.values() if _answered(each[1])])
+            self._out.clear()
+            self._waiting.clear()
+            self._session = None
+
+    def unanswered(self) -> list[Record]:
+        """Return, once, what was not answered when the last connection ended."""
+        unanswered, self._unanswered = self._unanswered, []
+        return unanswered
+
+    async def settled(self) -> int | None:
+        """Settle what is committed by now, once it is answered; return up to where lanes may look, None for no end."""
+        if self._session is None:
+            return None
+        committed = self._store.committed_seq
+        while self._waiting and self._waiting[0].seq <= committed:
+            self._waiting.popleft()  # the lanes have it now
+        due = [each for each in self._out.values() if each[0].seq <= committed]
+        for _, answer in due:
+            await answer
+        self._take(due)
+        for record, _ in due:
+            del self._out[record.seq]
+        numbers = sorted(number for number in self._taken if number <= committed)
+        if numbers:
+            self._taken = [number for number in self._taken if number > committed]
+            self._store.given(self._sink, numbers)
+        return committed
+
+    def _offer(self, record: Record) -> None:
+        """Send a record if there is room, or let it wait for some; neither raise nor wait."""
+        if self._session is None or self._failed or self._careful() or len(self._waiting) == _MOST:
+            return
+        self._waiting.append(record)
+        if len(self._waiting) == 1:
+            self._pour()
+
+    def _pour(self) -> None:
+        """Send what waits, as far as there is room for it."""
+        try:
+            while self._waiting and self._session and (answer := self._session.offer(self._waiting[0])):
+                record = self._waiting.popleft()
+                self._out[record.seq] = record, answer
+                self.sent_at = time.monotonic()
+        except Exception:  # noqa: BLE001  # whatever it is
+            self._failed = True  # a sink's bug must cost no poll; the lanes meet the record again
+            self._waiting.clear()
+            _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
+
+    def _take(self, answered: Sequence[tuple[Record, asyncio.Future[int]]]) -> None:
+        if answered and self._session:
+            taken = [record for record, answer in answered if self._session.took(answer.result())]
+            self._taken += [record.seq for record in taken]
+            self._on_answered(taken, len(answered) - len(taken))
+
+
+def _answered(answer: asyncio.Future[int]) -> bool:
+    return answer.done() and not answer.cancelled()

@@ -1,0 +1,170 @@
+"""Values given to receivers before they are committed: no number is given out for a second record."""
+
+import shutil
+from pathlib import Path
+
+import orjson
+import pytest
+
+from agent.record import Record
+from tests.agent.store.stores import FailingDisk, everything, interval, opened, telemetry
+
+_LATER_S = 3600.0
+"""A commit that no test waits for."""
+
+
+def crashed(path: Path, copy: Path) -> Path:
+    """Return a copy of a store as its disk is at this moment, as if the power failed now."""
+    for suffix in ("", "-wal", ".lock"):
+        shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+    return copy
+
+
+async def test_a_value_is_offered_at_once_when_its_number_is_promised(tmp_path: Path) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(offered.append)
+        first = telemetry(store, 1)
+        await store.flush()
+        later = telemetry(store, 3)
+        interval(store, 1)
+
+        assert offered == later
+        assert store.committed_seq == first[0].seq
+
+
+async def test_a_value_whose_number_no_commit_has_promised_is_not_offered(tmp_path: Path) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(offered.append)
+        await store.flush()
+        given = telemetry(store, 150)
+
+    assert offered == given[:100]
+
+
+async def test_nothing_is_offered_after_the_end_nor_promised(tmp_path: Path) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        end = store.ahead(offered.append)
+        await store.flush()
+        end()
+        telemetry(store, 1)
+        await store.flush()
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+
+    assert offered == []
+    async with opened(copy) as store:
+        assert store.last_seq == 1
+
+
+async def test_what_was_given_ahead_and_committed_is_lent_no_more(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        given = telemetry(store, 10)
+        booked = interval(store, 1)
+        given += telemetry(store, 5)
+        await store.flush()
+        store.given("mqtt", [record.seq for record in given if record.seq != 3])
+
+        assert await everything(store) == [given[2], booked]
+        assert store.unsettled("mqtt") == 0
+
+
+async def test_a_sink_is_lent_nothing_behind_the_bound_it_names_and_later_all_of_it(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        given = telemetry(store, 10)
+        await store.flush()
+
+        assert await store.peek("mqtt", 100, through=4) == given[:4]
+        await store.acknowledge("mqtt", 4)
+        assert await store.peek("mqtt", 100, through=4) == []
+        assert await everything(store) == given[4:]
+
+
+async def test_after_a_power_cut_no_number_stands_for_two_records_and_a_gap_record_names_those_in_doubt(
+    tmp_path: Path,
+) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(offered.append)
+        kept = telemetry(store, 10)
+        await store.flush()
+        telemetry(store, 200)
+        epoch = store.epoch
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+    assert offered
+
+    async with opened(copy) as store:
+        new = telemetry(store, 1)
+        await store.flush()
+        found = await everything(store)
+        told = [orjson.loads(record.payload) for record in found if record.kind == "gap"]
+
+        assert store.epoch == epoch
+        assert [record for record in found if record.kind == "telemetry"] == [*kept, *new]
+        assert new[0].seq > offered[-1].seq
+        assert [(gap["from_seq"], gap["to_seq"]) for gap in told] == [(kept[-1].seq + 1, kept[-1].seq + 100)]
+        assert "without a last commit" in told[0]["reason"]
+
+
+async def test_after_a_clean_end_numbers_go_on_without_a_gap(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(lambda _: None)
+        await store.flush()
+
+    async with opened(tmp_path / "store.db") as store:
+        assert telemetry(store, 1)[0].seq == 1
+        await store.flush()
+        assert [record.kind for record in await everything(store)] == ["telemetry"]
+
+
+async def test_nothing_goes_ahead_while_the_disk_fails_and_again_when_it_is_mended(tmp_path: Path) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=0.005) as store:
+        store.ahead(offered.append)
+        await store.flush()
+        disk = FailingDisk(store)
+        early = telemetry(store, 1)
+        pulse = await store.news(-1)
+        while not store.status().degraded:
+            pulse = await store.news(pulse)
+        live = telemetry(store, 1)
+
+        assert offered == early
+        assert orjson.loads(live[0].payload)["epoch"] != orjson.loads(early[0].payload)["epoch"]
+        disk.mend(store)
+        await store.flush()
+        late = telemetry(store, 1)
+        assert offered == [*early, *late]
+
+
+@pytest.mark.parametrize("more_cuts", [0, 1])
+async def test_numbers_in_doubt_are_told_once_however_often_the_power_fails(tmp_path: Path, more_cuts: int) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(lambda _: None)
+        telemetry(store, 1)
+        await store.flush()
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+    for _ in range(more_cuts):
+        async with opened(copy, commit_every_s=_LATER_S):
+            copy = crashed(copy, tmp_path / "again.db")
+
+    for expected in (1, 0):
+        async with opened(copy) as store:
+            await store.flush()
+            assert [record.kind for record in await everything(store)].count("gap") == expected
+
+
+async def test_the_number_that_a_start_found_stays_the_same_when_records_in_doubt_are_passed_over(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(lambda _: None)
+        kept = telemetry(store, 3)
+        await store.flush()
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+
+    async with opened(copy) as store:
+        telemetry(store, 5)
+        await store.flush()
+        assert store.found_seq == kept[-1].seq
