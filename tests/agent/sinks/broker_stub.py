@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 _CONNECT, _PUBLISH, _PINGREQ, _DISCONNECT = 1, 3, 12, 14
+_TURNS_TO_BEGIN = 5
+"""Of the loop, until a connection that was accepted is served; asyncio closes none whose server ends before."""
 
 
 @dataclass
@@ -114,6 +116,10 @@ async def serving(broker: StubBroker) -> AsyncIterator[StubBroker]:
     try:
         yield broker
     finally:
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        for _ in range(_TURNS_TO_BEGIN):
+            await asyncio.sleep(0)
         server.close()
         broker.cut()  # before waiting: from Python 3.12 on the server waits for its connections
         await server.wait_closed()
