@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from agent.metering.amount import Declaration, Reading, Rule
 from agent.metering.interval import IntervalBook
 from agent.metering.totaliser import Totaliser
-from tests.agent.metering.test_interval import ZONE
+from tests.agent.metering.quarters import ZONE
 
 S = 10**9
 START = 1_767_225_600 * S
