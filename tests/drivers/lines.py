@@ -1,8 +1,9 @@
 """A line and its device, open for a block, and what a right read looks like."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
@@ -11,12 +12,10 @@ from tests.certificates import Authority
 from tests.modbus_rig import Chunk, Request, Rig, Script, honest, rig
 
 TIMEOUT_S = 0.1
-
-
 SOCKETS = ("tcp", "tls", "rtu+tcp")
-
-
 RTU = ("rtu+tcp", "rtu")
+
+Case = TypeVar("Case")
 
 
 @asynccontextmanager
@@ -73,3 +72,18 @@ async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await reader.read(100)
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     writer.close()
+
+
+async def side_by_side(run: Callable[[Case], Awaitable[None]], cases: Iterable[Case]) -> None:
+    """Run cases at the same time, each with a line of its own, for they mostly wait; a failure names its case."""
+
+    async def named(case: Case) -> None:
+        try:
+            await run(case)
+        except BaseException as error:
+            error.add_note(f"case: {case!r}")
+            raise
+
+    async with asyncio.TaskGroup() as group:
+        for case in cases:
+            group.create_task(named(case))
