@@ -219,8 +219,12 @@ class Stage:
         more = True
         while more:
             more = self.bookkeeper.close_due(now_ns)
-            while self.made.intervals:
-                yield self.made.intervals.popleft()
+            yield from self.made_meanwhile()
+
+    def made_meanwhile(self) -> Iterator[Body]:
+        """Yield the records made since they were last taken."""
+        while self.made.intervals:
+            yield self.made.intervals.popleft()
 
     def unlike(self, accounts: Mapping[str, Sequence[Any]]) -> Iterator[tuple[str, str, Any, Any]]:
         """Yield the accounts whose books are not those of a copy: the first key, what the copy has there, and they."""

@@ -116,16 +116,21 @@ class Supposition:
             self._stage.polls.learn(device, holes, max_registers)
 
     def _in_force(self, records: Sequence[Body]) -> Sequence[Body]:
+        if self._stage:  # revisions made since the last interval was closed are in force, too
+            self._keep_made(self._stage.made_meanwhile())
         own = (self._supposed.get(record["account"], {}).get(record["start"]) for record in records)
         return [body for body in own if body]
 
     def _close(self) -> None:
         if self._stage:
-            for body in self._stage.close_due(self._now_ns):
-                self._published.add(body)
-                _keep(self._supposed, body)
+            self._keep_made(self._stage.close_due(self._now_ns))
             for text in self._stage.unbooked():
                 self.report.remark(text)
+
+    def _keep_made(self, bodies: Iterable[Body]) -> None:
+        for body in bodies:
+            self._published.add(body)
+            _keep(self._supposed, body)
 
 
 def _keep(records: _Records, body: Body) -> None:
