@@ -21,6 +21,13 @@ _MOST_BYTES = 1_000_000
 """Largest file that is read: a configuration of hundreds of devices has a tenth of it."""
 _TELLING = 4
 """Letters from which on the beginning of a word is likelier meant than a word that looks like it."""
+_BOUNDS = {
+    "greater_than_equal": ("ge", "is too little", "{} or more"),
+    "greater_than": ("gt", "is too little", "more than {}"),
+    "less_than_equal": ("le", "is too much", "{} or less"),
+    "less_than": ("lt", "is too much", "less than {}"),
+}
+"""What is said of a number beyond a bound: where pydantic gives the bound, what is wrong, and what is right."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,8 +70,7 @@ class Document:
         except tomllib.TOMLDecodeError as error:
             found = re.search(r"\(at line (\d+), column \d+\)", str(error))
             line = int(found[1]) if found else text.count("\n") + 1
-            what = str(error).split(" (at ", 1)[0]
-            raise DocumentError(Problem(file, line, f"not valid TOML: {what}", "correct the syntax")) from error
+            raise DocumentError(Problem(file, line, *_syntax(str(error).split(" (at ", 1)[0]))) from error
         except ValueError as error:  # Python reads no whole number of thousands of digits
             raise DocumentError(Problem(file, 0, f"not valid TOML: {error}", "shorten that number")) from error
 
@@ -109,8 +115,20 @@ class Document:
             return self.problem(path[:-1], f"'{path[-1]}' is missing{where}", "add it")
         if item["type"] in {"model_type", "model_attributes_type", "dict_type"}:
             return self.problem(path, f"{name}: must be a table", "write { key = value }")
+        if item["type"] in _BOUNDS:
+            bound, wrong, right = _BOUNDS[item["type"]]
+            return self.problem(path, f"{name}: {item['input']} {wrong}", f"use {right.format(item['ctx'][bound])}")
         what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
         return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
+
+
+def _syntax(what: str) -> tuple[str, str]:
+    """Return what is said of a syntax error, and what to do about it."""
+    if what == "Invalid value":
+        return f"not valid TOML: {what}", 'correct the syntax; text stands in straight quotes: "…"'
+    if twice := re.fullmatch(r"Cannot declare \('([^']*)',\) twice", what):
+        return f"[{twice[1]}] stands twice", f"keep one, or write [[{twice[1]}]] for each of several"
+    return f"not valid TOML: {what}", "correct the syntax"
 
 
 def read_document(path: Path) -> str:

@@ -18,6 +18,8 @@ from drivers.document import nearest
 
 _ANY_DAY = date(2025, 1, 1)
 """Whether a carrier can be weighed at all does not depend on the day, apart from what was measured."""
+_CODE = "write the code of the province by ISO 3166-2, such as CN-AH for Anhui, or CN"
+"""What to do about a region that is no code: the name that looks most like a code is the wrong province."""
 
 
 def check_carbon(
@@ -76,7 +78,9 @@ def _check_choices(parsed: Parsed, library: FactorLibrary, choices: Choices) -> 
     right = True
     if choices.region not in library.regions():
         what = f"no grid factor for region '{choices.region}'"
-        parsed.report(("site", "electricity_region"), what, nearest(choices.region, library.regions()))
+        coded = choices.region[:3].upper() == "CN-"
+        remedy = nearest(choices.region, library.regions()) if coded else _CODE
+        parsed.report(("site", "electricity_region"), what, remedy)
         right = False
     if choices.fuel_set not in sets:
         parsed.report(

@@ -113,7 +113,8 @@ def _load_profile(
             if os.path.isfile(problem.file):  # noqa: PTH113  # a name may be too long, or no path at all
                 parsed.problems.append(problem)
             else:
-                parsed.report(("device", index, "profile"), problem.what, problem.remedy)
+                what = f"{problem.file} {problem.what}" if device.profile.endswith(".toml") else problem.what
+                parsed.report(("device", index, "profile"), what, problem.remedy)
         return None
 
 

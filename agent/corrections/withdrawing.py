@@ -75,7 +75,7 @@ class Withdrawing:
         if any(each.id == asked.declaration.id for each in self._ledger.declared):
             where = "the intervals that rest on it are not in the store: they are not closed yet, or not kept any more"
             return f"{where}: what was booked stays; ask again later if it is new"
-        what = f"nothing was declared of '{asked.account}' so at {rfc3339(asked.time_ns)}"
+        what = f"'{asked.account}' has no such declaration at {rfc3339(asked.time_ns)}, or it was withdrawn before"
         return f"{what}: give --at, --last and --first as they were given"
 
     async def _resting(self, book: AccountBook, declared: Declaration) -> tuple[Resting | None, list[Body]]:

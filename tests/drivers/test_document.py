@@ -73,9 +73,26 @@ def test_a_key_that_is_not_there_is_placed_at_what_surrounds_it() -> None:
 
 def test_a_syntax_error_names_its_line() -> None:
     with pytest.raises(DocumentError) as caught:
-        Document("f.toml", "a = 1\nb = = 2\n")
+        Document("f.toml", "a = 1\nb = { = 2\n")
 
-    assert str(caught.value) == "f.toml:2: not valid TOML: Invalid value: correct the syntax"
+    assert str(caught.value) == "f.toml:2: not valid TOML: Invalid initial character for a key part: correct the syntax"
+
+
+@pytest.mark.parametrize("value", ["motor-1", "“motor-1”"])
+def test_text_without_quotes_or_in_those_of_a_word_processor_is_told_what_it_stands_in(value: str) -> None:
+    with pytest.raises(DocumentError) as caught:
+        Document("f.toml", f"a = 1\nname = {value}\n")
+
+    assert str(caught.value) == (
+        'f.toml:2: not valid TOML: Invalid value: correct the syntax; text stands in straight quotes: "…"'
+    )
+
+
+def test_a_table_in_single_brackets_that_stands_twice_is_told_of_the_double_ones() -> None:
+    with pytest.raises(DocumentError) as caught:
+        Document("f.toml", "[device]\na = 1\n[device]\na = 2\n")
+
+    assert str(caught.value) == "f.toml:3: [device] stands twice: keep one, or write [[device]] for each of several"
 
 
 def test_a_text_that_ends_too_early_is_placed_at_its_end() -> None:
@@ -152,7 +169,7 @@ def test_a_model_shows_every_problem_at_its_place() -> None:
         "f.toml:1: unknown key 'nam': did you mean 'name'?",
         "f.toml:2: 'depth' is missing in [inner]: add it",
         "f.toml:3: unknown key 'depht' in [inner]: did you mean 'depth'?",
-        "f.toml:5: many.depth: input should be greater than or equal to 0",
+        "f.toml:5: many.depth: -1 is too little: use 0 or more",
     ]
 
 

@@ -169,7 +169,7 @@ def test_a_helper_point_scales_others(tmp_path: Path) -> None:
             '{ address = 0, unit = "V", type = "int61" }',
             "type: unknown type 'int61': did you mean 'int64' or 'int16'?",
         ),
-        ("voltage", '{ address = 65536, unit = "V" }', "address: input should be less than 65536"),
+        ("voltage", '{ address = 65536, unit = "V" }', "address: 65536 is too much: use less than 65536"),
         (
             "voltage",
             '{ address = 65535, unit = "V", type = "float32" }',
@@ -183,7 +183,7 @@ def test_a_helper_point_scales_others(tmp_path: Path) -> None:
         ("voltage", '{ address = 0, unit = "V", bit = 3 }', "bit: needs type = 'bit', not 'uint16'"),
         ("running", "{ address = 0, type = 'bit' }", "bit: is missing: give the bit of the register"),
         ("running", "{ address = 0 }", "type: uint16 is no yes or no"),
-        ("running", "{ address = 0, type = 'bit', bit = 16 }", "bit: input should be less than or equal to 15"),
+        ("running", "{ address = 0, type = 'bit', bit = 16 }", "bit: 16 is too much: use 15 or less"),
         ("running", "{ address = 0, type = 'bool', scale = 2 }", "scale: means nothing for type bool: remove it"),
         (
             "fault",
@@ -282,7 +282,7 @@ def test_a_mistake_in_a_point_names_line_point_and_remedy(tmp_path: Path, name: 
         (('source = "manual"\n', ""), "1: 'source' is missing: add it"),
         (("function = 3", "function = 6"), "4: function: input should be 1, 2, 3 or 4"),
         (('"uint16"', '"uint17"'), "5: type: unknown type 'uint17': did you mean 'uint16'"),
-        (('type = "uint16"', "max_registers = 126"), "5: max_registers: input should be less than or equal to 125"),
+        (('type = "uint16"', "max_registers = 126"), "5: max_registers: 126 is too much: use 125 or less"),
         (("function = 3", "functoin = 3"), "4: unknown key 'functoin': did you mean 'function'?"),
         (('type = "uint16"', ""), "7: points.voltage.type: is missing: add it here or at the top of the file"),
     ],
@@ -401,7 +401,9 @@ def test_a_profile_without_points_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_syntax_error_is_one_problem(tmp_path: Path) -> None:
-    assert problems(tmp_path, "voltage = { address = }") == ["7: not valid TOML: Invalid value: correct the syntax"]
+    assert problems(tmp_path, "voltage = { address = }") == [
+        '7: not valid TOML: Invalid value: correct the syntax; text stands in straight quotes: "…"'
+    ]
 
 
 def test_a_missing_file_is_one_problem(tmp_path: Path) -> None:

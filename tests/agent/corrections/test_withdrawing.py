@@ -152,7 +152,7 @@ async def test_what_is_withdrawn_stays_so_over_a_restart_and_can_be_declared_aga
 
     assert not again["done"]
     assert again["text"] == (
-        f"nothing was declared of '{ACCOUNT}' so at 2026-11-20T08:03:20.000000Z: "
+        f"'{ACCOUNT}' has no such declaration at 2026-11-20T08:03:20.000000Z, or it was withdrawn before: "
         "give --at, --last and --first as they were given"
     )
 

@@ -78,7 +78,7 @@ def test_water_is_counted_in_cubic_metres(tmp_path: Path) -> None:
         ('co2 = "-18%"', "'co2' needs 'base_co2_kg'"),
         ('energy = "-13.5"\nbase_kgce = 1.0', "is no change: write one like '-13.5%'"),
         ('energy = "-130%"\nbase_kgce = 1.0', "is no change"),
-        ('energy = "-13.5%"\nbase_kgce = 0.0', "greater than 0"),
+        ('energy = "-13.5%"\nbase_kgce = 0.0', "0.0 is too little: use more than 0"),
     ],
 )
 def test_a_target_says_what_it_is_held_to(tmp_path: Path, keys: str, text: str) -> None:
