@@ -26,7 +26,6 @@ _EXCEPTION_FLAG = 0x80
 _MBAP = struct.Struct(">HHHBB")
 _MBAP_HEAD = struct.Struct(">HBBB")
 _RTU_REQUEST, _RTU_IDENTIFY = 8, 7
-_IDENTIFY = bytes((identification.FUNCTION, identification.MEI_TYPE))
 _SHORTEST_LENGTH = 3
 _LONGEST_LENGTH = 1 + identification.LONGEST_PDU
 _LONGEST_RTU_FRAME = 256
@@ -88,7 +87,7 @@ def check_frame(frame: bytes, *, serial: bool) -> None:
     """Raise ValueError for bytes that are not exactly one request that reads: the last look before they leave."""
     body = frame[:-2] if serial else frame[_MBAP.size - 2 :]
     size = _RTU_REQUEST - 2
-    if body[1:3] == _IDENTIFY:
+    if body[1:3] == identification.SIGN:
         size = _RTU_IDENTIFY - 2
     elif len(body) < size or body[1] not in _MOST:
         raise ValueError(f"{frame.hex()} is never sent: only functions 1, 2, 3, 4 and 43/14 read")

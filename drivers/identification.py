@@ -6,6 +6,8 @@ Source: MODBUS Application Protocol V1.1b3, section 6.21.
 from collections.abc import Mapping
 
 FUNCTION, MEI_TYPE = 43, 14
+SIGN = bytes((FUNCTION, MEI_TYPE))
+"""What requests and replies begin with."""
 BASIC, REGULAR = 1, 2
 """Categories of objects: REGULAR asks for the basic ones too."""
 LONGEST_PDU = 253

@@ -28,8 +28,9 @@ RETAINED = ("state", "status", "meta")
 """Classes of retained topics whose changes are events; an alarm is a record already."""
 EVENTS = (*KINDS, *RETAINED)
 MOST_READERS = 16
+RING = 1000
+"""Events kept for readers who come back."""
 
-_RING = 1000
 _AT_ONCE = 64
 """Events written together; between two writes it is seen whether the reader keeps up."""
 _HEARTBEAT_S = 15.0
@@ -61,9 +62,8 @@ class Wish:
 class Ring:
     """The latest events. A place counts all events there ever were."""
 
-    def __init__(self, last_seq: int, size: int = _RING) -> None:
+    def __init__(self, last_seq: int) -> None:
         self._events: deque[ServerSentEvent] = deque()
-        self._size = size
         self._start = 0
         self._changed = asyncio.Event()
         self.first_seq = last_seq + 1
@@ -82,7 +82,7 @@ class Ring:
         self._events.append(ServerSentEvent(kind, seq, f"event: {kind}\n{number}data: ".encode() + payload + b"\n\n"))
         if seq is not None:
             self.last_seq = seq
-        if len(self._events) > self._size:
+        if len(self._events) > RING:
             gone = self._events.popleft()
             self._start += 1
             if gone.seq is not None:

@@ -32,15 +32,13 @@ from agent.bundle.form import (
     padding,
     parse_header,
 )
-from agent.bundle.repacked import compression, differences
+from agent.bundle.repacked import LARGEST_HEAD, compression, differences
 from drivers.regular_file import open_regular
 from drivers.value import frozen
 
 _PIECE = 1 << 20
 _MAGIC, _MAGIC_AT = b"ustar", 257
 """What every head of a member has, and where in it: POSIX.1-2017, pax, ustar interchange format."""
-_LARGEST_HEAD = 32 << 20
-"""More than the list of a hundred thousand members takes."""
 
 
 @frozen
@@ -167,7 +165,7 @@ def _head_member(file: BinaryIO, path: str, inspection: Inspection) -> bytes | N
     start = file.tell()
     block = file.read(BLOCK)
     found = parse_header(block)
-    if found is None or found[0] != path or found[1] > _LARGEST_HEAD:
+    if found is None or found[0] != path or found[1] > LARGEST_HEAD:
         instead = f"'{found[0]}' stands in its place" if found and found[0] != path else "is not as it was written"
         inspection.wrong(f"head of {path} (byte {start} to {start + BLOCK - 1})", instead)
         return None

@@ -15,7 +15,8 @@ _COMPRESSED = {
     b"BZh": "bzip2",
     b"PK\x03\x04": "zip",
 }
-_LARGEST_HEAD = 32 << 20
+LARGEST_HEAD = 32 << 20
+"""More than the list of a hundred thousand members takes."""
 _PIECE = 1 << 20
 _AGAIN = "is not as it was written, as when files are packed again: ask for the archive as it was made"
 
@@ -69,7 +70,7 @@ def _files(archive: tarfile.TarFile, files: Files) -> Iterator[tuple[str, str]]:
 
 def _read(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
     file = archive.extractfile(member)
-    return file.read(_LARGEST_HEAD) if file else b""
+    return file.read(LARGEST_HEAD) if file else b""
 
 
 def _digest(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:

@@ -104,9 +104,7 @@ def add_balance(command: argparse.ArgumentParser) -> None:
 
 def add_intervals(command: argparse.ArgumentParser) -> None:
     """Add what `intervals` takes."""
-    moment = "such as 2026-11-20T08:00, in the site's time zone"
-    command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
-    command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+    _add_starts(command)
     command.add_argument("--account", type=not_empty, metavar="NAME", help="only this account")
     command.add_argument("--format", choices=("table", "csv", "json", "parquet"), default="table")
     every = "interval (virtual accounts too), hour, shift, day or month; default: the records of account"
@@ -120,10 +118,14 @@ def add_intensity(command: argparse.ArgumentParser) -> None:
     command.add_argument("--intensity", dest="name", metavar="NAME", help="only this [[intensity]]")
 
 
-def _add_periods(command: argparse.ArgumentParser) -> None:
+def _add_starts(command: argparse.ArgumentParser) -> None:
     moment = "such as 2026-11-20T08:00, in the site's time zone"
     command.add_argument("--from", dest="start", required=True, metavar="T", help=f"first start, {moment}")
     command.add_argument("--to", dest="end", required=True, metavar="T", help="only starts before this time")
+
+
+def _add_periods(command: argparse.ArgumentParser) -> None:
+    _add_starts(command)
     command.add_argument(
         "--every",
         choices=("interval", "hour", "shift", "day", "month"),

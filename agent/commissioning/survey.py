@@ -1,7 +1,7 @@
 """Reading registers of a device that no profile describes yet: piece by piece, around what it refuses."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -20,7 +20,7 @@ _LONGEST_RUN = 256
 _FULL = 1024
 _SILENCES = 3
 _AHEAD = 80
-STARTS = (
+_STARTS = (
     *range(0x0000, 0x0400, 0x0010),
     *range(0x0400, 0x2000, 0x0020),
     *range(0x2000, 0x6000, 0x0100),
@@ -97,15 +97,13 @@ def _halves(block: Block) -> list[Block]:
     ]
 
 
-async def survey(
-    reads: Reads, unit: int, function: int, progress: Callable[[int, int], None], starts: Iterable[int] = STARTS
-) -> Registers:
+async def survey(reads: Reads, unit: int, function: int, progress: Callable[[int, int], None]) -> Registers:
     """Look where a unit holds registers; `progress` is told the probes done and all there are.
 
     Silence counts as a refusal here: some devices do not answer for addresses they do not have.
     """
     found = Registers()
-    probes, silences = list(starts), 0
+    probes, silences = list(_STARTS), 0
     for number, start in enumerate(probes):  # which grows on the way
         progress(number, len(probes))
         if start in found.words or len(found.words) > _FULL:

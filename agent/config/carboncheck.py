@@ -23,7 +23,7 @@ _CODE = "write the code of the province by ISO 3166-2, such as CN-AH for Anhui, 
 
 
 def check_carbon(
-    parsed: Parsed, folder: Path, accounts: Mapping[str, Account | None], kept: KeptDocuments | None = None
+    parsed: Parsed, folder: Path, accounts: Mapping[str, Account | None], kept: KeptDocuments | None
 ) -> None:
     """Note in `parsed.problems` what cannot be weighed, and what is measured or contracted for no account."""
     carbon = parsed.table("carbon", CarbonSection) or CarbonSection()

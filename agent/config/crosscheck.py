@@ -29,7 +29,7 @@ _NAMED = (
 """Lists whose tables have a name of their own."""
 
 
-def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None = None) -> dict[str, Profile]:
+def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None) -> dict[str, Profile]:
     """Note every contradiction in `parsed.problems`; return the profile of each device by the device's name."""
     _check_unique(parsed)
     _check_lines(parsed)

@@ -74,6 +74,10 @@ class Rule(StrEnum):
     """Entered by somebody for a period: known in sum, estimated in its course."""
 
 
+NOTHING_KNOWN = frozenset({Rule.FIRST, Rule.RESET, Rule.REPLACEMENT})
+"""Rules that book nothing because nothing is known: no estimate, hence no gap."""
+
+
 class Condition(NamedTuple):
     """The state of matter at a reading: what one unit of the counter was worth, and by which readings."""
 

@@ -6,14 +6,13 @@ from itertools import pairwise
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Delta, Noticed, Reading, Rule, bookable, elapsed_ns
+from agent.metering.limit import REACH
 
 _SECONDS_PER_HOUR = 3600.0
 _CONFIRMED_BY = 3
 """Samples above the limit, one after the other, that make a level of it."""
 _ALIKE = 3.0
 """The largest of them is no more than so many times the smallest."""
-_REACH = 10.0
-"""A rated power may be declared too low by this factor and what is confirmed still counts."""
 _PROVEN = 2.0
 """What was confirmed is believed at once from then on, up to so many times of it."""
 
@@ -115,7 +114,7 @@ class Integral:
     def beyond(self) -> float | None:
         """The size [unit/h] of samples that confirm each other but lie out of all reach of the rating, else None."""
         largest = max((abs(each.value) for each in self._held), default=0.0)
-        return largest if self._limit is not None and largest > _REACH * self._limit and self._alike() else None
+        return largest if self._limit is not None and largest > REACH * self._limit and self._alike() else None
 
     def _alike(self) -> bool:
         """Whether the samples held are enough to make a level, and confirm each other."""

@@ -30,7 +30,7 @@ from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agent.metering.amount import NS_PER_S, Delta, Reading, Rule, elapsed_ns
+from agent.metering.amount import NOTHING_KNOWN, NS_PER_S, Delta, Reading, Rule, elapsed_ns
 from agent.metering.boundary import Boundaries
 from agent.metering.jump import AHEAD_NS, CORRECTED, Jump, remembered
 from agent.metering.revisions import Revisions
@@ -43,8 +43,6 @@ MOST_INTERVALS = 2976
 """Intervals that one delta, or an outage, may concern: 31 days of 15 minutes."""
 
 _WITH_HOLES = (Rule.INTEGRAL, Rule.MANUAL)
-_UNKNOWN = {Rule.FIRST, Rule.RESET, Rule.REPLACEMENT}
-"""Rules that book nothing because nothing is known: no estimate, hence no gap."""
 
 
 class IntervalBook:
@@ -271,7 +269,7 @@ class IntervalBook:
     def _spread(self, frontier: Reading, slot: Slot, delta: Delta) -> None:
         """Book a delta into the interval around the frontier and all further ones up to its end."""
         rules = [*self._waiting_rules, delta.rule.value]
-        if not delta.measured and not delta.doubts and (delta.declared or delta.rule not in _UNKNOWN):
+        if not delta.measured and not delta.doubts and (delta.declared or delta.rule not in NOTHING_KNOWN):
             rules.append(Rule.GAP.value)
         self._waiting, self._waiting_rules, self._waited_ns, self._newest = 0, [], 0, None
         since_ns, end_ns, from_ns = delta.since_ns, delta.end.time_ns, delta.start.time_ns

@@ -17,8 +17,8 @@ _LEARNT_FACTOR = 100.0
 _LEARNT_SHARE = 0.1
 _UNRATED = 1000.0 / 3600.0
 """Believed of every device without a rating [unit/s]: 1 MW, 1000 m3/h, 1000 t/h. Standby teaches nothing of a start."""
-_REACH = 10.0
-"""A rated power may be declared too low by this factor and the confirmed readings still count."""
+REACH = 10.0
+"""A rated power may be declared too low by this factor and what is confirmed still counts."""
 _FLOAT32_STEP = 2.0**-23
 """Many meters send single-precision floats: they count in steps of this share of their reading."""
 _DIP_COUNTS = 3.0
@@ -96,7 +96,7 @@ class RateLimit:
 
     def confirm(self, rate: float) -> bool:
         """Accept a steady rate [unit/s] above the limit as proven; return False where it is out of all reach."""
-        if self._max_rate is not None and rate > _REACH * self._max_rate:
+        if self._max_rate is not None and rate > REACH * self._max_rate:
             return False
         self._proven = max(self._proven, 2.0 * rate)
         return True

@@ -15,7 +15,7 @@ from agent.record import AGENT
 from agent.recorder import Recorder
 from agent.sections import DeviceSection, LineSection
 from agent.store import Store
-from agent.tape import NO_TAPE, Tape
+from agent.tape import Tape
 from agent.tape.notes import learned_note
 from drivers.line import Line
 
@@ -26,7 +26,7 @@ def line_pollers(
     recorder: Recorder,
     alarms: AlarmDesk,
     store: Store,
-    tape: Tape = NO_TAPE,
+    tape: Tape,
 ) -> list[LinePoller]:
     """Return what polls the devices of each line; `store` keeps what is learned of them, `tape` what they say."""
     devices: dict[str, list[DeviceSection]] = {}

@@ -15,18 +15,18 @@ from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S
 from agent.polling import doubt
 from agent.polling.polled import Cadence, PolledDevice
+from agent.replay.polls import MISSING
 from agent.replay.published import Published
 from agent.replay.site import Site
 from agent.replay.stage import Stage
 from agent.replay.verdict import Report
 from agent.tape.notes import Books
 from drivers.capture import Captured, Damage, Note, Section
-from drivers.errors import LineError, NoReply
+from drivers.errors import LineError
 from drivers.reading import Block, Exchange, Frame, Outcome
 
 Body = dict[str, Any]
 Item = Section | Captured | Note | Damage
-_MISSING = NoReply("no reply")
 _WORDS = (3, 4)
 """Functions that read registers of two bytes."""
 
@@ -90,7 +90,7 @@ class Overheard:
         if poll.results:
             device = poll.cadence.device
             results: dict[Block, Exchange | LineError] = {
-                block: poll.results.get(block, _MISSING) for block in poll.cadence.blocks
+                block: poll.results.get(block, MISSING) for block in poll.cadence.blocks
             }
             frame = poll.cadence.codec.decode(device.name, results)
             self._book(doubt.aged(frame, device.planned, results, poll.cadence.every_s))

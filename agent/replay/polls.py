@@ -11,7 +11,8 @@ from agent.timekeeping.waiting import Held
 from drivers.errors import LineError, NoReply, Refused
 from drivers.reading import Block, Exchange, Outcome
 
-_MISSING = NoReply("no reply")
+MISSING = NoReply("no reply")
+"""Stands for an exchange that a capture does not have."""
 
 
 class UnknownPollError(Exception):
@@ -62,7 +63,7 @@ class Polls:
         results: dict[Block, Exchange | LineError] = {exchange.block: exchange for exchange in exchanges}
         if results.keys() != set(chosen.blocks):
             found = {block: results[block] for block in chosen.blocks if block in results}
-            missing = _MISSING if found else _error_of(exchanges[-1])
+            missing = MISSING if found else _error_of(exchanges[-1])
             results = {block: found.get(block, missing) for block in chosen.blocks}
         return _held(chosen, results)
 
@@ -74,7 +75,7 @@ class Polls:
         for function, address, count, of in asked:
             block = Block(function, address, count)
             if of is None:
-                results[block] = _MISSING
+                results[block] = MISSING
                 continue
             *place, accepted = of
             if tuple(place) not in known:

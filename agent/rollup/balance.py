@@ -10,6 +10,8 @@ from typing import NamedTuple
 from agent.sections.carbon import Direction
 from drivers.value import frozen
 
+OWN = frozenset({"generation", "charge", "discharge"})
+"""Directions of what the site makes or stores itself, which weighs nothing, or less than what is bought."""
 SIGNS: Mapping[Direction, int] = {"import": 1, "generation": 1, "discharge": 1, "export": -1, "charge": -1}
 """How what goes through a meter counts for what is behind it."""
 

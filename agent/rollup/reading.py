@@ -22,9 +22,7 @@ class Kept(NamedTuple):
     shift: str
 
 
-async def whole_starts(
-    store: Store, start_ns: int, end_ns: int, *, kind: str = INTERVAL
-) -> AsyncIterator[list[Record]]:
+async def whole_starts(store: Store, start_ns: int, end_ns: int, *, kind: str) -> AsyncIterator[list[Record]]:
     """Yield all records that start in [start_ns, end_ns) by start, a few at a time; those of one start together."""
     most = _READ
     while True:

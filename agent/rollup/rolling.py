@@ -14,11 +14,10 @@ from agent.plant import Account
 from agent.record import rfc3339
 from agent.rollup.balance import Balance
 from agent.rollup.members import WorkedOut
-from agent.rollup.total import SUMMED
+from agent.rollup.total import ALIKE, SUMMED
 from drivers.value import frozen
 
 _HOUR_S = 3600.0
-_ALIKE = ("scope", "gwp")
 
 Body = dict[str, Any]
 
@@ -124,7 +123,7 @@ def _together(found: list[Body]) -> Body:
     for key in shared:
         if key in SUMMED:
             figures[key] = bodies.rounded(sum(body[key] for body in found))
-        elif key in _ALIKE and len({body[key] for body in found}) == 1:
+        elif key in ALIKE and len({body[key] for body in found}) == 1:
             figures[key] = found[0][key]
     if any("unverified" in body for body in found):
         figures["unverified"] = True

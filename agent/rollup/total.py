@@ -12,7 +12,7 @@ from typing import Any
 
 from agent.books import bodies, interval_body
 from agent.carbon.conversion import Conversion
-from agent.metering.amount import QUANTA_PER_UNIT, Rule, millionths
+from agent.metering.amount import NOTHING_KNOWN, QUANTA_PER_UNIT, millionths
 from agent.record import rfc3339
 from agent.rollup.periods import SHIFT, Span
 from drivers.reading import Quality
@@ -28,12 +28,10 @@ SUMMED = (
 """Keys whose values add up."""
 _COUNTED = frozenset({"amount", "cost_cny"})
 """Keys whose values are above zero also for what leaves the site."""
-_ALIKE = ("scope", "gwp")
+ALIKE = ("scope", "gwp")
 """Keys a total has where all its records say the same."""
 _DERIVED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete"})
 """Qualities that follow from coverage and estimated share alone."""
-_UNKNOWN = frozenset({Rule.FIRST, Rule.RESET, Rule.REPLACEMENT})
-"""Rules by which nothing is booked because nothing is known."""
 _NO_FIGURES = frozenset({"revision", "reason", "clock", "seq", "epoch", "source"})
 
 Body = dict[str, Any]
@@ -78,7 +76,7 @@ class Part:
         return Part(
             unit=body["unit"],
             sums={key: millionths(body[key]) for key in SUMMED if key in body},
-            alike={key: body[key] for key in _ALIKE if key in body},
+            alike={key: body[key] for key in ALIKE if key in body},
             green=millionths(body.get("green_kwh", 0.0)),
             estimated=estimated,
             measured_us=measured_us,
@@ -108,7 +106,7 @@ class Part:
         amount = self.sums["amount"] / QUANTA_PER_UNIT
         body = interval_body.weighed_body(amount, 0.0, weight)
         sums = {"amount": self.sums["amount"], **{key: millionths(body[key]) for key in SUMMED if key in body}}
-        alike = {key: body[key] for key in _ALIKE if key in body}
+        alike = {key: body[key] for key in ALIKE if key in body}
         unverified = self.unverified or bool(weight and weight.unverified)
         return replace(self, sums=sums, alike=alike, unverified=unverified)
 
@@ -240,7 +238,7 @@ def length_s(body: Mapping[str, Any]) -> int:
 def _tells(body: Mapping[str, Any]) -> bool:
     """Return whether an interval record tells of its time: it was measured, or what was booked went over all of it."""
     rules = set(body.get("evidence", {}).get("rules", ()))
-    return bool(body["coverage"] or body["amount"] or (rules and not rules & _UNKNOWN))
+    return bool(body["coverage"] or body["amount"] or (rules and not rules & NOTHING_KNOWN))
 
 
 def _floor(value: Fraction) -> int:

@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from agent.plant import Account
 from agent.record import AGENT
-from agent.rollup.balance import SIGNS, Balance, Flow
+from agent.rollup.balance import OWN, SIGNS, Balance, Flow
 from agent.sections import DeviceSection
 from agent.sections.virtual import BalanceSection
 
 SITE = "site"
 NONE = "none"
-_OWN = frozenset({"generation", "charge", "discharge"})
 
 
 def balances_of(
@@ -96,14 +95,14 @@ def counted_at_the_site(accounts: Sequence[Account], devices: Mapping[str, str])
 def _incoming(level: str, accounts: Sequence[Account]) -> tuple[Flow, ...]:
     """Return what comes in at a level: its meters, and what is made or stored within it."""
     meters = [each for each in accounts if each.meters == level]
-    within = [each for each in accounts if not each.meters and level in (SITE, each.area) and each.direction in _OWN]
+    within = [each for each in accounts if not each.meters and level in (SITE, each.area) and each.direction in OWN]
     return tuple(_flow(each) for each in (*meters, *within))
 
 
 def _devices(area: str, accounts: Sequence[Account]) -> tuple[Flow, ...]:
     """Return what the devices of an area use."""
     within = (each for each in accounts if not each.meters and each.area == area)
-    return tuple(_flow(each) for each in within if each.direction not in _OWN)
+    return tuple(_flow(each) for each in within if each.direction not in OWN)
 
 
 def _areas(accounts: Sequence[Account]) -> tuple[Flow, ...]:

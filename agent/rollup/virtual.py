@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from agent.carbon.conversion import Conversion
 from agent.plant import Account
+from agent.rollup.balance import OWN
 from agent.rollup.total import Part, side_by_side
 from agent.sections.virtual import VirtualSection
 from drivers.value import frozen
@@ -13,8 +14,6 @@ from drivers.value import frozen
 Weigh = Callable[[Account], Conversion | None]
 """What the amounts of an account weigh at the time in question."""
 
-_OWN = frozenset({"generation", "charge", "discharge"})
-"""Directions of what the site makes or stores itself, which weighs nothing, or less than what is bought."""
 _SITE = "site"
 """Area of a virtual account whose members are in several."""
 
@@ -107,4 +106,4 @@ def _as_bought(section: VirtualSection, by_name: Mapping[str, Account]) -> dict[
     if not any(by_name[name].direction == "import" for name in section.minus):
         return {}
     members = (by_name[name] for name in section.members)
-    return {each.name: replace(each, direction="import") for each in members if each.direction in _OWN}
+    return {each.name: replace(each, direction="import") for each in members if each.direction in OWN}

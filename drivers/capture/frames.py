@@ -10,7 +10,6 @@ from drivers.reading import Block, Exchange, Outcome
 
 _EXCEPTION_FLAG = 0x80
 _READING = frozenset({1, 2, 3, 4})
-_IDENTIFY = bytes((identification.FUNCTION, identification.MEI_TYPE))
 _READ, _WHO = 6, 5
 """Bytes of a request that reads registers, and of one that asks for the identification, from the unit on."""
 _SPAN = struct.Struct(">HH")
@@ -23,7 +22,7 @@ def asked(body: bytes) -> tuple[int, Block] | None:
     if len(body) == _READ and body[1] in _READING:
         address, count = _SPAN.unpack_from(body, 2)
         return body[0], Block(body[1], address, count)
-    if len(body) == _WHO and body[1:3] == _IDENTIFY:
+    if len(body) == _WHO and body[1:3] == identification.SIGN:
         return body[0], Block(identification.FUNCTION, body[4], body[3])
     return None
 

@@ -120,7 +120,7 @@ def paced(chunks: Iterable[Chunk], char_s: float, *, begin_s: float, free_s: flo
 
 
 def misbehaving_line(
-    line: LineEntry, units: Misbehaving, on_answer: OnAnswer | None = None, *, pacing: bool = False
+    line: LineEntry, units: Misbehaving, on_answer: OnAnswer | None, *, pacing: bool = False
 ) -> contextlib.AbstractAsyncContextManager[str]:
     """Serve a line while the context lasts; give its URL; raise NotServed.
 

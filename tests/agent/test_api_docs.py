@@ -7,7 +7,7 @@ import pytest
 
 from agent.api.intervals import LARGEST_PAGE, PAGE, PARAMETERS
 from agent.api.openapi import openapi
-from agent.api.stream import EVENTS, MOST_READERS, Ring
+from agent.api.stream import EVENTS, MOST_READERS, RING
 from agent.service import Agent
 from agent.state.metrics import exposition
 from tests.agent.frames import DEVICES, SITE, configured
@@ -37,7 +37,7 @@ def test_the_page_names_every_path_parameter_and_event(language: str, headings: 
     assert first_cells(page, headings[1]) == {*EVENTS, "missed", "end"}
     for number in (LARGEST_PAGE, PAGE, MOST_READERS):
         assert re.search(rf"\b{number}\b", page)
-    assert Ring.__init__.__defaults__ == (1000,)
+    assert RING == 1000
 
 
 @pytest.mark.parametrize(("language", "heading"), [(".md", "Metrics"), (".zh-CN.md", "指标")])

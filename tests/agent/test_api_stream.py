@@ -88,7 +88,7 @@ async def test_who_comes_back_is_given_what_followed(tmp_path: Path) -> None:
 async def test_who_was_away_too_long_is_told_so_and_given_what_there_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream.Ring.__init__, "__defaults__", (3,))
+    monkeypatch.setattr(stream, "RING", 3)
     async with serving({}, tmp_path) as caller:
         for _ in range(6):
             caller.shelf.add("telemetry")
