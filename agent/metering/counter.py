@@ -12,7 +12,8 @@ Invariants:
 - `state` holds all of this, held readings included: a restart at any moment changes no figure.
 
 The rules are tried in this order: normal (or gap, when more than `gap_after_s` passed), rollover, glitch,
-reset or replacement, implausible.
+reset or replacement, implausible. A replacement that somebody declared goes before what the readings alone suggest.
+A rule that books nothing because nothing is known stands in `agent.metering.amount.NOTHING_KNOWN` too.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,6 @@
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -45,3 +47,13 @@ def test_a_reading_survives_json() -> None:
     reading = Reading(1_790_000_000_123_456_789, 42, 0.1 + 0.2, b"\x00\x12\xd6\x44", "boot")
 
     assert Reading.restored(json.loads(json.dumps(reading.state()))) == reading
+
+
+@pytest.mark.parametrize("page", ["messages.md", "messages.zh-CN.md"])
+def test_every_rule_that_an_interval_may_name_stands_on_the_pages(page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+    rows = text.partition("`rules`")[2].partition("\n\n")[0]
+    told = {name for row in re.findall(r"^\| (`[^|]+) \|", rows, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)}
+
+    # An event tells of `unbooked`: an interval does not, for nothing was booked.
+    assert told == {str(rule) for rule in Rule if rule is not Rule.UNBOOKED}
