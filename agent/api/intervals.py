@@ -12,10 +12,9 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from agent.metering.amount import NS_PER_S
-from agent.record import INTERVAL as INTERVAL_RECORD
-from agent.record import OF_ACCOUNT, Record
+from agent.record import INTERVAL, OF_ACCOUNT, Record
 from agent.rollup.export import csv_text, parquet_bytes
-from agent.rollup.periods import INTERVAL, PERIODS
+from agent.rollup.periods import ONE_INTERVAL, PERIODS
 from agent.rollup.reading import whole_starts
 from agent.store import Store
 from drivers.value import frozen
@@ -81,7 +80,7 @@ def question(query: Mapping[str, str], zone: ZoneInfo) -> Question:
 async def page(store: Store, asked: Question) -> Page:
     """Return the first records that answer a question; raise StoreError when the store cannot be read."""
     found: list[tuple[Key, Record]] = []
-    kind = OF_ACCOUNT if asked.every else INTERVAL_RECORD
+    kind = OF_ACCOUNT if asked.every else INTERVAL
     async for group in whole_starts(store, max(asked.start_ns, asked.after[0]), asked.end_ns, kind=kind):
         found += _chosen(group, asked)
         if len(found) > asked.limit:
@@ -94,8 +93,8 @@ async def page(store: Store, asked: Question) -> Page:
 def _chosen(records: list[Record], asked: Question) -> list[tuple[Key, Record]]:
     """Return those of some whole starts that answer, in order."""
     bodies = [(orjson.loads(record.payload), record) for record in records]
-    period = asked.every or INTERVAL
-    keyed = [(_key_of(body, record), record) for body, record in bodies if body.get("period", INTERVAL) == period]
+    period = asked.every or ONE_INTERVAL
+    keyed = [(_key_of(body, record), record) for body, record in bodies if body.get("period", ONE_INTERVAL) == period]
     wanted = [entry for entry in keyed if asked.account in {None, entry[0][1]}]
     if asked.latest:
         newest = {key[:2]: (key, record) for key, record in sorted(wanted, key=_by_key)}

@@ -16,7 +16,7 @@ from agent.config import load_config
 from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
 from agent.record import OF_ACCOUNT, ROLLUP
-from agent.rollup.periods import INTERVAL
+from agent.rollup.periods import ONE_INTERVAL
 from drivers.document import nearest
 
 _SUMS = (*ENERGY, *CO2, WATER)
@@ -33,7 +33,7 @@ def intensity(path: Path, asked: Periods) -> Exit:
     names = [each.name for each in plant.intensities]
     if asked.name is not None and asked.name not in names:
         raise CommandError(f"there is no intensity '{asked.name}': {nearest(asked.name, names)}")
-    kind = OF_ACCOUNT if asked.every == INTERVAL else ROLLUP
+    kind = OF_ACCOUNT if asked.every == ONE_INTERVAL else ROLLUP
     records = kept(config, asked.start, asked.end, asked.every, kind=kind)
     rows = [
         body for each in plant.intensities if asked.name in {None, each.name} for body in intensities(each, records)

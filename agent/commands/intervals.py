@@ -11,10 +11,9 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import UNVERIFIED, marked, marked_energy
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
-from agent.record import INTERVAL as INTERVAL_RECORD
-from agent.record import OF_ACCOUNT
+from agent.record import INTERVAL, OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
-from agent.rollup.periods import INTERVAL, PERIODS
+from agent.rollup.periods import ONE_INTERVAL, PERIODS
 from agent.rollup.tree import balances_of
 from agent.sections.measure import seconds
 from drivers.document import nearest
@@ -26,7 +25,7 @@ def period_of(every: str, length_s: float) -> str:
         return every
     try:
         if seconds(every) == length_s:
-            return INTERVAL
+            return ONE_INTERVAL
     except ValueError:
         pass  # said below, with what there is
     raise ValueError(f"'{every}' is not recorded: use {', '.join(PERIODS)}, or the length of the intervals")
@@ -36,10 +35,10 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
     """Print the closed intervals, or other periods, that start within [start, end)."""
     config = load_config(path)
     try:
-        period = period_of(every, config.interval.length) if every else INTERVAL
+        period = period_of(every, config.interval.length) if every else ONE_INTERVAL
     except ValueError as error:
         raise CommandError(str(error)) from error
-    records = kept(config, start, end, period, account=account, kind=OF_ACCOUNT if every else INTERVAL_RECORD)
+    records = kept(config, start, end, period, account=account, kind=OF_ACCOUNT if every else INTERVAL)
     if account is not None and not records:
         _expect_known(account, config)
     if form == "json":

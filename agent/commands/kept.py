@@ -10,7 +10,7 @@ from agent.commands.outcome import CommandError
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S
 from agent.record import OF_ACCOUNT
-from agent.rollup.periods import INTERVAL
+from agent.rollup.periods import ONE_INTERVAL
 from agent.store import StoreError, read_intervals
 
 Body = dict[str, Any]
@@ -43,7 +43,7 @@ def kept(
     except StoreError as error:
         raise CommandError(str(error)) from error
     bodies = [orjson.loads(record.payload) for record in found]
-    return latest_revisions([body for body in bodies if body.get("period", INTERVAL) == period])
+    return latest_revisions([body for body in bodies if body.get("period", ONE_INTERVAL) == period])
 
 
 def latest_revisions(records: list[Body]) -> list[Body]:

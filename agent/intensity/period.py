@@ -5,7 +5,7 @@ from typing import Any
 
 from agent.intensity.ratio import CO2, ENERGY, WATER, Made, Members, Spent, ratio
 from agent.plant import Intensity
-from agent.rollup.periods import INTERVAL
+from agent.rollup.periods import ONE_INTERVAL
 
 _DERIVED = frozenset({"good", "uncertain:estimated", "uncertain:incomplete", "bad:comm_lost"})
 """Qualities that follow from coverage and estimated share."""
@@ -24,7 +24,11 @@ def intensity_of_period(intensity: Intensity, records: Mapping[str, Body]) -> Bo
     missing = missing or not_whole({name: records[name] for name in names})
     body: Body = {"intensity": intensity.name}
     if first := next((records[name] for name in names if name in records), None):
-        body |= {key: first[key] for key in ("period", "shift", "start", "end") if first.get(key, INTERVAL) != INTERVAL}
+        body |= {
+            key: first[key]
+            for key in ("period", "shift", "start", "end")
+            if first.get(key, ONE_INTERVAL) != ONE_INTERVAL
+        }
     if missing:
         return body | {"output": intensity.output, "missing": missing}
     produced = records[intensity.output]
@@ -42,7 +46,7 @@ def intensities(intensity: Intensity, records: Iterable[Body]) -> list[Body]:
     periods: dict[tuple[str, str, str], dict[str, Body]] = {}
     for record in records:
         if record["account"] in names:
-            key = (record["start"], record.get("period", INTERVAL), record.get("shift", ""))
+            key = (record["start"], record.get("period", ONE_INTERVAL), record.get("shift", ""))
             periods.setdefault(key, {})[record["account"]] = record
     return [intensity_of_period(intensity, periods[key]) for key in sorted(periods)]
 

@@ -19,7 +19,7 @@ from agent.intensity.target import YEAR, progress
 from agent.plant import Intensity
 from agent.record import AGENT, FIGURE, end_of
 from agent.rollup.calendars import calendar_of
-from agent.rollup.periods import DAY, INTERVAL, Span
+from agent.rollup.periods import DAY, ONE_INTERVAL, Span
 from agent.scribe import Scribe
 from agent.store import StoreError
 
@@ -87,7 +87,9 @@ class Intensities:
         records = {name: latest[name] for name in names_of(intensity) if name in latest}
         if len(records) == len(names_of(intensity)) and len({each["start"] for each in records.values()}) == 1:
             body = intensity_of_period(intensity, records)
-            self._tell(f"{intensity.name} {INTERVAL}", [*figures_of(intensity, body, self._unit(intensity), INTERVAL)])
+            self._tell(
+                f"{intensity.name} {ONE_INTERVAL}", [*figures_of(intensity, body, self._unit(intensity), ONE_INTERVAL)]
+            )
 
     async def _periods(self, intensity: Intensity, now_ns: int) -> None:
         """Tell of the day and the month before this."""

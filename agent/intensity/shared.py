@@ -11,7 +11,7 @@ from typing import Any
 
 from agent.intensity.period import not_whole
 from agent.record import OF_ACCOUNT, ROLLUP, end_of
-from agent.rollup.periods import DAY, INTERVAL, Calendar, Span
+from agent.rollup.periods import DAY, ONE_INTERVAL, Calendar, Span
 from agent.rollup.reading import in_force
 from agent.rollup.total import Part, Sum, rollup_body
 from agent.store import Store
@@ -70,7 +70,7 @@ class Shared:
             return known[1]
         found: list[Stretch] = []
         async for start_ns, bodies in in_force(self._store, span.start_ns, span.end_ns, kind=OF_ACCOUNT):
-            single = {key.account: body for key, body in bodies.items() if key.period in ("", INTERVAL)}
+            single = {key.account: body for key, body in bodies.items() if key.period in ("", ONE_INTERVAL)}
             records = {name: single[name] for name in names if name in single}
             if names <= records.keys() and len({body["end"] for body in records.values()}) == 1:
                 end_ns = end_of(records[min(names)])

@@ -19,13 +19,12 @@ from typing import Any
 
 from agent.books.ledger import Ledger
 from agent.config import SiteConfig
-from agent.record import FIGURE, ROLLUP, end_of, start_of
-from agent.record import INTERVAL as INTERVAL_RECORD
+from agent.record import FIGURE, INTERVAL, ROLLUP, end_of, start_of
 from agent.rollup.billed import Billed
 from agent.rollup.calendars import calendar_of
 from agent.rollup.expected import Expected
 from agent.rollup.members import Members
-from agent.rollup.periods import DAY, INTERVAL, Span
+from agent.rollup.periods import DAY, ONE_INTERVAL, Span
 from agent.rollup.progress import Progress, earliest
 from agent.rollup.reading import Kept, in_force
 from agent.rollup.total import Part, Sum, rollup_body, same_figures
@@ -68,7 +67,7 @@ class _Step:
         """Add what starts at a time to every period of an account it belongs to."""
         since_ns, until_ns = self.own.get(name, (0, 0))
         if since_ns <= start_ns < until_ns:
-            self.spans[name].append(Span(INTERVAL, "", start_ns, part.end_ns))
+            self.spans[name].append(Span(ONE_INTERVAL, "", start_ns, part.end_ns))
         for span in self.spans[name]:
             if span.start_ns <= start_ns < span.end_ns:
                 self.sums.setdefault((name, span), Sum()).add(part)
@@ -215,7 +214,7 @@ class Derived:
 
     async def _read(self, step: _Step) -> None:
         """Read what a step adds up, and what was recorded of its periods before."""
-        kind, empty = ROLLUP if step.month else INTERVAL_RECORD, True
+        kind, empty = ROLLUP if step.month else INTERVAL, True
         async for start, bodies in in_force(self._store, step.since_ns, step.until_ns, kind=kind):
             empty = False
             parts = self._days(step.spans, bodies) if step.month else self._members.parts(step.spans, bodies, start)
@@ -273,7 +272,7 @@ class Derived:
         if former:
             body["reason"] = reason or _LATE
         self._scribe.record(ROLLUP, self._members.accounts[name].key, span.start_ns, body)
-        if span.period == INTERVAL and body["start"] >= self.latest_intervals.get(name, body)["start"]:
+        if span.period == ONE_INTERVAL and body["start"] >= self.latest_intervals.get(name, body)["start"]:
             self.latest_intervals[name] = body
         for figure in self._members.figures(body):
             self._scribe.record(FIGURE, figure.place, figure.time_ns, figure.body(self._scribe.site))

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from agent.metering.amount import NS_PER_S
-from agent.rollup.periods import DAY, INTERVAL, MONTH, Calendar, Span
+from agent.rollup.periods import DAY, MONTH, ONE_INTERVAL, Calendar, Span
 from agent.rollup.total import Part
 
 _DAY_NS = 86_400 * NS_PER_S
@@ -29,7 +29,7 @@ class Expected:
 
     def count(self, calendar: Calendar, span: Span) -> int:
         """Return how many intervals a period has."""
-        if span.period == INTERVAL:
+        if span.period == ONE_INTERVAL:
             return 1
         if span.period != MONTH:
             return calendar.expected(span, self._lengths)

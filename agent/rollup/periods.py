@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 from agent.metering.amount import NS_PER_S
 from drivers.value import frozen
 
-INTERVAL = "interval"
+ONE_INTERVAL = "interval"
+"""The period of an interval record, beside longer ones; its class is `agent.record.INTERVAL`."""
 HOUR = "hour"
 SHIFT = "shift"
 DAY = "day"
 MONTH = "month"
-PERIODS = (INTERVAL, HOUR, SHIFT, DAY, MONTH)
+PERIODS = (ONE_INTERVAL, HOUR, SHIFT, DAY, MONTH)
 """What records are added up to; intervals are those of virtual accounts."""
 _HOUR_S = 3600
 
@@ -106,7 +107,7 @@ class Calendar:
         day = self.day(time_ns)
         begin, end = self.midnight(day), self.midnight(day + timedelta(days=1))
         start = time_ns - (time_ns - begin) % self.length_ns
-        return Span(INTERVAL, "", start, min(start + self.length_ns, end))
+        return Span(ONE_INTERVAL, "", start, min(start + self.length_ns, end))
 
     def expected(self, span: Span, lengths: Mapping[int, int] = MappingProxyType({})) -> int:
         """Return how many intervals start within a period.

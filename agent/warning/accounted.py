@@ -18,8 +18,7 @@ from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, INTERVAL, ROLLUP
 from agent.rollup.calendars import calendar_of
 from agent.rollup.members import worked_out_accounts
-from agent.rollup.periods import DAY, HOUR, MONTH
-from agent.rollup.periods import INTERVAL as OF_INTERVAL
+from agent.rollup.periods import DAY, HOUR, MONTH, ONE_INTERVAL
 from agent.rollup.reading import in_force
 from agent.rollup.total import Part
 from agent.scribe import Scribe
@@ -156,7 +155,7 @@ class Accounted:
         for kind in (INTERVAL, ROLLUP):
             async for _, bodies in in_force(self._store, start_ns, end_ns, kind=kind):
                 for key, body in bodies.items():
-                    if key.account in found and key.period in ("", OF_INTERVAL):
+                    if key.account in found and key.period in ("", ONE_INTERVAL):
                         found[key.account].append(Part.of(body))
         return found
 
