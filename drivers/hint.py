@@ -221,8 +221,8 @@ _SILENT_SERIAL = Hint(
 )
 _SILENT_NETWORK = Hint(
     "the other end is connected but does not answer: most likely the unit number is wrong, or the device behind the "
-    "gateway is off",
-    "已建立连接但没有应答：最可能是单元号错误，或网关后面的设备未通电",
+    "gateway is off; a serial server that passes raw RTU frames is rtu+tcp://",
+    "已建立连接但没有应答：最可能是单元号错误，或网关后面的设备未通电；透传 RTU 帧的串口服务器应写 rtu+tcp://",
 )
 _ONE_SILENT = Hint(
     "others on this line answer, so its settings are right: check power, wiring and unit number of what is silent",

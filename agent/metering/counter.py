@@ -60,7 +60,7 @@ class Counter:
     count. Readings further apart than `gap_after_s` are a gap: booked, marked as not measured.
 
     `events` collects decisions until the caller takes them; `refused` counts readings that were no number or not later
-    than the one before.
+    than the one before; `beyond` [unit/h] is a rate that lasts, but out of all reach of the rating: nothing is booked.
     """
 
     def __init__(
@@ -79,6 +79,7 @@ class Counter:
         self._refusing = False
         self._over_rating = False
         self.refused = 0
+        self.beyond: float | None = None
         self.events: list[Noticed] = []
         self.declared = Declared()
 
@@ -179,7 +180,7 @@ class Counter:
 
     def _replace(self, last: Reading, readings: Sequence[Reading], declaration: Declaration) -> Sequence[Delta]:
         """Book across a replacement what is declared of it, and what was read since."""
-        first, self._held = readings[0], []
+        first, self._held, self.beyond = readings[0], [], None
         amount, text = self.declared.use(declaration, last, first)
         self._tell(first, Rule.REPLACEMENT, text)
         self._still_s = 0.0
@@ -240,7 +241,7 @@ class Counter:
         level = self._held[0] if self._held else reading
         dip = not ahead and -rise_of(last, reading) <= self._limit.dip and not _near_zero(last, level)
         if dip or not self._held or not self._continues(last, reading):
-            self._held = [reading]
+            self._held, self.beyond = [reading], None
             return ()
         if len(self._held) > 1 and reading.value == self._held[-1].value == self._held[-2].value:
             self._held[-1] = reading  # of a level stretch only the ends matter
@@ -277,6 +278,7 @@ class Counter:
                 self._tell(first, Rule.IMPLAUSIBLE, text)
                 self._over_rating = True
                 return self._booked((last, *self._take_held()))
+            self.beyond = follow * 3600.0
         elif all(self._small_step(earlier, later) for earlier, later in pairwise(self._held)):
             return self._new_segment(last)
         self._held = [newest]
@@ -296,7 +298,7 @@ class Counter:
         return tuple(self._accept(step_between(earlier, later), Rule.NORMAL) for earlier, later in pairwise(readings))
 
     def _take_held(self) -> list[Reading]:
-        held, self._held = self._held, []
+        held, self._held, self.beyond = self._held, [], None
         return held
 
     def _release(self, last: Reading, reading: Reading, rule: Rule) -> Rule:

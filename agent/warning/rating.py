@@ -1,9 +1,10 @@
-"""The alarm of devices whose integrated power lies so far above their rating that nothing of it is booked."""
+"""The alarm of devices whose counter or integrated power is so far above their rating that nothing of it is booked."""
 
 from collections.abc import Iterable, Iterator
 
 from agent.alarms.alarm import Alarm, Severity
 from agent.books.book import AccountBook
+from agent.metering.counter import Counter
 from agent.metering.integral import Integral
 from agent.plant import Account
 
@@ -11,11 +12,11 @@ NAME = "rated-power"
 
 
 def rating_alarms(books: Iterable[AccountBook], now_ns: int) -> Iterator[Alarm]:
-    """Yield the state of the alarm of each device that has an account without a counter (now: Unix, ns)."""
+    """Yield the state of the alarm of each device that has an account of what is read (now: Unix, ns)."""
     found: dict[str, Alarm] = {}
     for book in books:
         key = book.account.key
-        if isinstance(book.source, Integral) and not (key in found and found[key].active):
+        if isinstance(book.source, Counter | Integral) and not (key in found and found[key].active):
             beyond = book.source.beyond
             found[key] = _ended(key, now_ns) if beyond is None else _raised(book.account, beyond, now_ns)
     yield from found.values()
@@ -35,5 +36,5 @@ def _raised(account: Account, beyond: float, now_ns: int) -> Alarm:
 
 
 def _ended(key: str, now_ns: int) -> Alarm:
-    text, text_zh = "what is integrated is within reach of rated_power", "所积分的功率在 rated_power 的合理范围内"
+    text, text_zh = "what is read is within reach of rated_power", "所读数值在 rated_power 的合理范围内"
     return Alarm(key, NAME, False, Severity.WARNING, now_ns, text, text_zh)

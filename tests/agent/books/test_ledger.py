@@ -34,9 +34,9 @@ def ledger_of(config: SiteConfig, start_ns: int = START) -> Ledger:
     return Ledger(config, LIBRARY, start_ns=start_ns)
 
 
-def rated_fan(folder: Path, rated_power: str) -> SiteConfig:
+def rated_fan(folder: Path, rated_power: str, *, integrated: str = INTEGRATED) -> SiteConfig:
     devices = DEVICES.replace('every = "10s"', f'every = "10s"\nrated_power = "{rated_power}"', 1)
-    return configured(folder, SITE + devices + INTEGRATED)
+    return configured(folder, SITE + devices + integrated)
 
 
 class Fan:

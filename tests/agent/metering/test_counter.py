@@ -441,3 +441,19 @@ def test_a_restart_does_not_forget_how_long_the_counter_stood_still() -> None:
     values = [1000.0 + (step // 300) * 25 for step in range(700)]
 
     assert total(book_with_restarts(values, max_rate=0.1)) == 50_000_000
+
+
+def test_a_counter_that_steadily_runs_beyond_all_reach_of_its_rating_says_how_fast_until_it_is_in_line() -> None:
+    counter = meter()
+    book(counter, [100.0, 100.1, 100.2])
+    assert counter.beyond is None
+    assert not book(counter, (140.2 + 40.0 * second for second in range(9)), start_s=3)
+    assert counter.beyond == pytest.approx(40.0 * 3600)
+    anew = meter(max_rate=40.0)
+    anew.restore(counter.state())
+
+    assert total(book(anew, [500.2, 540.2, 580.2], start_s=12)) == quanta(580.2) - quanta(100.2)
+    assert anew.beyond is None
+
+    book(counter, [100.3, 140.3], start_s=12)
+    assert counter.beyond is None

@@ -1,15 +1,22 @@
-"""Integrated power far above its rating: the engineer is told what to do, and booking goes on when that is done."""
+"""A counter or a power far above its rating: the engineer is told what to do, and booking goes on when that is done."""
 
 from pathlib import Path
 
 import pytest
 
+from agent.alarms.alarm import Alarm
 from agent.books.columns import AMOUNT
+from agent.books.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.warning.rating import rating_alarms
 from tests.agent.books.test_ledger import FAN, START, Fan, ledger_of, rated_fan
 
 KEY = "boiler-house/fan-1"
+
+
+def alarm_of(ledger: Ledger) -> Alarm:
+    (alarm,) = (alarm for alarm in rating_alarms(ledger.books.values(), START) if alarm.key == KEY)
+    return alarm
 
 
 def test_an_alarm_says_what_to_do_and_after_a_reload_with_the_right_rating_booking_goes_on(tmp_path: Path) -> None:
@@ -18,7 +25,7 @@ def test_an_alarm_says_what_to_do_and_after_a_reload_with_the_right_rating_booki
     fan = Fan(config, ledger)
     for second in range(0, 60, 10):
         fan.shows(second, 0, power_w=22_000)
-    (alarm,) = rating_alarms(ledger.books.values(), START)
+    alarm = alarm_of(ledger)
 
     assert (alarm.key, alarm.name, alarm.active) == (KEY, "rated-power", True)
     assert alarm.text == (
@@ -34,13 +41,36 @@ def test_an_alarm_says_what_to_do_and_after_a_reload_with_the_right_rating_booki
     fan = Fan(config, anew)
     for second in range(60, 121, 10):
         fan.shows(second, 0, power_w=22_000)
-    (alarm,) = rating_alarms(anew.books.values(), START)
+    alarm = alarm_of(anew)
 
     assert not alarm.active
     assert anew.books[FAN].columns.present[AMOUNT] == pytest.approx(22.0 * 60 / 3600, abs=1 / QUANTA_PER_UNIT)
 
 
-def test_a_device_with_counters_alone_has_no_such_alarm(tmp_path: Path) -> None:
+def test_a_counter_that_runs_far_above_its_rating_raises_it_too_and_nothing_is_lost(tmp_path: Path) -> None:
+    config = rated_fan(tmp_path, "0.75 kW", integrated="")
+    ledger = ledger_of(config)
+    fan = Fan(config, ledger)
+    for second in range(0, 120, 10):
+        fan.shows(second, 1000 + 6 * second // 10)
+    alarm = alarm_of(ledger)
+
+    assert (alarm.key, alarm.active) == (KEY, True)
+    assert alarm.text.startswith("fan-1/electricity: 21.6 kWh/h lasts, more than twenty times rated_power: nothing is")
+
+    config = rated_fan(tmp_path, "22 kW", integrated="")
+    anew = ledger_of(config)
+    anew.restore(dict(ledger.states()).get)
+    fan = Fan(config, anew)
+    for second in range(120, 181, 10):
+        fan.shows(second, 1000 + 6 * second // 10)
+    alarm = alarm_of(anew)
+
+    assert not alarm.active
+    assert anew.books[FAN].columns.present[AMOUNT] == pytest.approx(1.08, abs=1 / QUANTA_PER_UNIT)
+
+
+def test_it_is_one_alarm_for_each_device_and_over_while_nothing_is_out_of_reach(tmp_path: Path) -> None:
     config = rated_fan(tmp_path, "22 kW")
-    books = ledger_of(config).books
-    assert [alarm.key for alarm in rating_alarms(books.values(), START)] == [KEY]
+    found = {alarm.key: alarm.active for alarm in rating_alarms(ledger_of(config).books.values(), START)}
+    assert found == dict.fromkeys({book.account.key for book in ledger_of(config).books.values()}, False)
