@@ -5,6 +5,7 @@ A record is recognised by `epoch` and `seq`. A repeat must be the same bytes; el
 
 import hashlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ IN_DATABASE = ("telemetry", "window", "interval", "alarm", "gap")
 """Classes that the database is given."""
 Identity = tuple[str, int]
 """Epoch and number of a record."""
+
+
+def written_since(file: Path, offset: int) -> Iterator[tuple[bytes, int]]:
+    """Yield each message that a subscriber wrote whole behind a place in its file, and the place behind it."""
+    with file.open("rb") as stream:
+        stream.seek(offset)
+        for line in stream:
+            if not line.endswith(b"\n"):
+                return
+            offset += len(line)
+            if line.startswith(b"> "):
+                yield line, offset
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +68,9 @@ class Received:
 
     def read_on(self) -> "Received":
         """Take what has come since."""
-        with self.file.open("rb") as stream:
-            stream.seek(self._offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                self._offset += len(line)
-                if line.startswith(b"> "):
-                    self._take(line)
+        for line, place in written_since(self.file, self._offset):
+            self._offset = place
+            self._take(line)
         return self
 
     def _take(self, line: bytes) -> None:

@@ -10,6 +10,7 @@ import orjson
 from drivers.quantity import VOCABULARY
 from simulators.fault.values import ticks
 from tests.soak.delivery import time_ns
+from tests.torture.receivers import written_since
 
 _TICK_S = 1e-5
 _TICKS = 1 << 32
@@ -60,14 +61,11 @@ class Told:
 
     def read_on(self) -> "Told":
         """Take what has come since."""
-        with self.file.open("rb") as stream:
-            stream.seek(self._offset)
-            for line in stream:
-                if not line.endswith(b"\n"):
-                    break
-                self._offset += len(line)
-                if line.startswith(b"> ") and line.split(b" ", 3)[2].endswith(b"/telemetry"):
-                    self.take(orjson.loads(line.split(b" ", 3)[3]))
+        for line, place in written_since(self.file, self._offset):
+            self._offset = place
+            _, _, topic, payload = line.split(b" ", 3)
+            if topic.endswith(b"/telemetry"):
+                self.take(orjson.loads(payload))
         return self
 
     def take(self, body: Mapping[str, Any]) -> None:
