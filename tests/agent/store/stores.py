@@ -1,13 +1,15 @@
 """A store that is open for a block, what is put into it, what a sink takes out, and a disk that is full."""
 
+import asyncio
+import resource
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from agent.record import Record
-from agent.store import Store
+from agent.store import Store, StoreStatus
 
 NOW = 1_795_162_800_000_000_000
 
@@ -59,3 +61,25 @@ class FailingDisk:
     def mend(self, store: Store) -> None:
         self._database.commit = self._commit  # type: ignore[method-assign]
         store._writer._upkeep.retry_ns = time.monotonic_ns()
+
+
+async def until(store: Store, condition: Callable[[StoreStatus], bool]) -> None:
+    async with asyncio.timeout(10):
+        pulse = 0
+        while not condition(store.status()):
+            pulse = await store.news(pulse)
+
+
+@contextmanager
+def no_file_above(size: int) -> Iterator[Callable[[], None]]:
+    """Let the kernel refuse writes beyond `size` in any file, until the yielded call."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+    def lift() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    try:
+        yield lift
+    finally:
+        lift()

@@ -1,41 +1,13 @@
 """A disk that does not take what is written: refused by the kernel, not by a fake."""
 
-import asyncio
-import resource
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
 import pytest
 
 from agent.store import Lane, Store, StoreStatus, store_alarms
-from tests.agent.store.stores import opened
-
-_NOW = 1_795_162_800_000_000_000
-
-
-@contextmanager
-def no_file_above(size: int) -> Iterator[Callable[[], None]]:
-    """Let the kernel refuse writes beyond `size` in any file, until the yielded call."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
-    def lift() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    try:
-        yield lift
-    finally:
-        lift()
-
-
-async def until(store: Store, condition: Callable[[StoreStatus], bool]) -> None:
-    async with asyncio.timeout(10):
-        pulse = 0
-        while not condition(store.status()):
-            pulse = await store.news(pulse)
+from tests.agent.store.stores import NOW, no_file_above, opened, until
 
 
 async def take(store: Store) -> list[int]:
@@ -50,14 +22,14 @@ async def take(store: Store) -> list[int]:
 async def test_what_the_kernel_refuses_to_write_is_delivered_live_and_kept_once_it_can_be(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     async with opened(path) as store:
-        store.append("telemetry", "hall/meter", _NOW, {"x": 1})
+        store.append("telemetry", "hall/meter", NOW, {"x": 1})
         await until(store, lambda status: status.committed_seq == 1)
         with no_file_above(1 << 10) as lift:
-            waiting = store.append("telemetry", "hall/meter", _NOW, {"x": 2})
+            waiting = store.append("telemetry", "hall/meter", NOW, {"x": 2})
             await until(store, lambda status: bool(status.degraded))
-            live = store.append("telemetry", "hall/meter", _NOW, {"x": 3})
-            alarm = store.append("alarm", "agent", _NOW, {"x": 4})
-            interval = store.append("interval", "hall/meter", _NOW, {"x": 5})
+            live = store.append("telemetry", "hall/meter", NOW, {"x": 3})
+            alarm = store.append("alarm", "agent", NOW, {"x": 4})
+            interval = store.append("interval", "hall/meter", NOW, {"x": 5})
 
             assert await take(store) == [alarm.seq, 1, live.seq]
             lift()
@@ -84,7 +56,7 @@ async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatc
 
         monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
         monkeypatch.setattr(database, "commit", refused)
-        store.append("telemetry", "hall/meter", _NOW, {})
+        store.append("telemetry", "hall/meter", NOW, {})
         await until(store, lambda status: status.degraded == error)
         await until(store, lambda status: not status.degraded)
 
@@ -93,10 +65,10 @@ async def test_any_refusal_ends_by_itself(tmp_path: Path, error: str, monkeypatc
 
 
 def test_the_alarms_say_what_to_do_and_end_by_themselves() -> None:
-    failing = store_alarms(StoreStatus(degraded="disk I/O error"), _NOW)
-    damaged = store_alarms(StoreStatus(set_aside="store.db.damaged-1"), _NOW)
-    displaced = store_alarms(StoreStatus(displaced="was removed or replaced"), _NOW)
-    sound = store_alarms(StoreStatus(), _NOW)
+    failing = store_alarms(StoreStatus(degraded="disk I/O error"), NOW)
+    damaged = store_alarms(StoreStatus(set_aside="store.db.damaged-1"), NOW)
+    displaced = store_alarms(StoreStatus(displaced="was removed or replaced"), NOW)
+    sound = store_alarms(StoreStatus(), NOW)
 
     assert [alarm.name for alarm in sound] == ["store", "store_damaged", "store_displaced"]
     assert [alarm.active for alarm in failing] == [True, False, False]

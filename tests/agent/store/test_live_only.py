@@ -3,7 +3,6 @@
 import asyncio
 import errno
 import os
-import resource
 import shutil
 import sqlite3
 import subprocess
@@ -16,25 +15,16 @@ import orjson
 import pytest
 
 from agent.record import Record
-from agent.store import GENESIS, Lane, Store, StoreError, StoreStatus, read_status, record_hash
+from agent.store import GENESIS, Lane, Store, StoreError, read_status, record_hash
 from agent.store.database import Database
 from agent.store.inventory import Inventory
 from agent.store.schema import write_inventory
-from tests.agent.store.stores import opened
-
-_NOW = 1_795_162_800_000_000_000
+from tests.agent.store.stores import NOW, no_file_above, opened, until
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agent.store.upkeep.RETRY_S", 0.05)
-
-
-async def until(store: Store, condition: Callable[[StoreStatus], bool]) -> None:
-    async with asyncio.timeout(10):
-        pulse = 0
-        while not condition(store.status()):
-            pulse = await store.news(pulse)
 
 
 async def take(store: Store, sink: str = "mqtt") -> list[Record]:
@@ -63,21 +53,6 @@ def identity(record: Record) -> tuple[str, int]:
 
 
 @contextmanager
-def no_file_above(size: int) -> Iterator[Callable[[], None]]:
-    """Let the kernel refuse writes beyond `size` in any file, until the yielded call."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-
-    def lift() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-    try:
-        yield lift
-    finally:
-        lift()
-
-
-@contextmanager
 def disk(folder: Path, size: str = "8m") -> Iterator[Callable[[str], None]]:
     """Mount a small disk; the yielded call mounts it anew with other options."""
     if os.geteuid() or subprocess.call(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]):
@@ -94,10 +69,10 @@ def disk(folder: Path, size: str = "8m") -> Iterator[Callable[[str], None]]:
 
 async def filled(path: Path) -> list[Record]:
     async with opened(path) as store:
-        records = [store.append("telemetry", "hall/meter", _NOW + n, {"x": n}) for n in range(20)]
-        records.append(store.append("interval", "hall/meter", _NOW, {"account": "a", "x": 20}))
+        records = [store.append("telemetry", "hall/meter", NOW + n, {"x": n}) for n in range(20)]
+        records.append(store.append("interval", "hall/meter", NOW, {"account": "a", "x": 20}))
         store.save_state("account/a", b"earlier")
-        store.save_row(_NOW, b"row")
+        store.save_row(NOW, b"row")
         await store.flush()
         await store.peek("mqtt", 100)
         await store.acknowledge("mqtt", 5)
@@ -109,8 +84,8 @@ async def test_a_start_on_a_full_disk_is_live_only_and_ends_in_a_new_file(tmp_pa
     with no_file_above(1 << 10) as lift:
         async with opened(path) as store:
             assert store.status().degraded
-            live = store.append("telemetry", "hall/meter", _NOW, {"x": 1})
-            closed = store.append("interval", "hall/meter", _NOW, {"account": "a", "x": 2})
+            live = store.append("telemetry", "hall/meter", NOW, {"x": 1})
+            closed = store.append("interval", "hall/meter", NOW, {"account": "a", "x": 2})
             store.save_state("account/a", b"open")
             with pytest.raises(StoreError, match=r"full|I/O"):
                 await store.flush()
@@ -119,7 +94,7 @@ async def test_a_start_on_a_full_disk_is_live_only_and_ends_in_a_new_file(tmp_pa
             assert store.load_state("account/a") == b"open"
             lift()
             await until(store, lambda status: not status.degraded)
-            after = store.append("telemetry", "hall/meter", _NOW, {"x": 3})
+            after = store.append("telemetry", "hall/meter", NOW, {"x": 3})
             await store.flush()
 
             assert await take(store) == [closed, after]
@@ -138,11 +113,11 @@ async def test_a_read_only_disk_is_read_and_everything_goes_on_from_there(tmp_pa
         async with opened(tmp_path / "store.db") as store:
             assert "ead-only" in store.status().degraded
             assert store.load_state("account/a") == b"earlier"
-            assert list(store.rows()) == [(_NOW, b"row")]
+            assert list(store.rows()) == [(NOW, b"row")]
             assert await store.intervals(0, 1 << 62) == before[20:]
             assert [record.seq for record in await take(store)] == [*range(6, 22)]
-            live = store.append("telemetry", "hall/meter", _NOW, {})
-            following = store.append("interval", "hall/meter", _NOW, {"account": "a"})
+            live = store.append("telemetry", "hall/meter", NOW, {})
+            following = store.append("interval", "hall/meter", NOW, {"account": "a"})
             store.save_state("account/a", b"later")
             assert await take(store) == [live]
             remount("rw")
@@ -162,7 +137,7 @@ async def test_a_log_left_by_a_power_cut_is_read_on_a_read_only_disk(tmp_path: P
         copy = tmp_path / "cut" / "store.db"
         copy.parent.mkdir()
         async with opened(tmp_path / "store.db", commit_every_s=60) as store:
-            store.append("telemetry", "hall/meter", _NOW, {})
+            store.append("telemetry", "hall/meter", NOW, {})
             store.save_state("books", b"in the log")
             await store.flush()
             for suffix in ("", "-wal", ".lock"):
@@ -181,7 +156,7 @@ async def test_a_disk_without_a_byte_left_is_no_reason_not_to_start(tmp_path: Pa
             for _ in range(1000):
                 stream.write(bytes(1024))
         async with opened(tmp_path / "store.db") as store:
-            live = store.append("telemetry", "hall/meter", _NOW, {})
+            live = store.append("telemetry", "hall/meter", NOW, {})
             assert store.status().degraded
             assert await take(store) == [live]
             ballast.unlink()
@@ -194,7 +169,7 @@ async def test_a_file_that_is_taken_away_while_it_can_only_be_read_is_written_an
     with no_file_above(1 << 10) as lift:
         async with opened(path) as store:
             assert store.status().degraded
-            fresh = store.append("interval", "hall/meter", _NOW, {"account": "a"})
+            fresh = store.append("interval", "hall/meter", NOW, {"account": "a"})
             path.unlink()
             await until(store, lambda status: "not yet be written" in status.displaced)
             lift()
@@ -233,13 +208,13 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
             list(store.rows())
         with pytest.raises(StoreError, match="disk I/O error"):
             await store.intervals(0, 1 << 62)
-        lives = [store.append("telemetry", "hall/meter", _NOW, {"x": n}) for n in range(3)]
-        closed = store.append("interval", "hall/meter", _NOW, {"account": "a"})
+        lives = [store.append("telemetry", "hall/meter", NOW, {"x": n}) for n in range(3)]
+        closed = store.append("interval", "hall/meter", NOW, {"account": "a"})
         store.save_state("account/a", b"anew")
         assert await take(store) == lives
         trouble.well = True
         await until(store, lambda status: not status.degraded)
-        after = store.append("telemetry", "hall/meter", _NOW, {"x": 9})
+        after = store.append("telemetry", "hall/meter", NOW, {"x": 9})
         await store.flush()
         assert store.unsettled("influx") < 40
 
@@ -261,7 +236,7 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
         assert store.load_state("found/account/a") == b"earlier"
         assert await store.intervals(0, 1 << 62) == [before[20], linked]
         assert broken_links(await store.chained(0, 1000)) == []
-        assert store.append("telemetry", "hall/meter", _NOW, {}).seq > after.seq
+        assert store.append("telemetry", "hall/meter", NOW, {}).seq > after.seq
 
 
 async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,13 +245,13 @@ async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeyp
         patched.setattr("agent.store.upkeep._ABOVE_ALL", 1 << 50)
         trouble = Unreadable(patched)
         async with opened(path) as store:
-            used = store.append("telemetry", "hall/meter", _NOW, {"x": 1})
+            used = store.append("telemetry", "hall/meter", NOW, {"x": 1})
             trouble.well = True
             await until(store, lambda status: not status.degraded)
     trouble = Unreadable(monkeypatch)
     async with opened(path) as store:
-        store.append("telemetry", "hall/meter", _NOW, {"x": 2})
-        store.append("interval", "hall/meter", _NOW, {"account": "a", "x": 1 / 3})
+        store.append("telemetry", "hall/meter", NOW, {"x": 2})
+        store.append("interval", "hall/meter", NOW, {"account": "a", "x": 1 / 3})
         trouble.well = True
         await until(store, lambda status: not status.degraded)
         found = await take(store)
@@ -305,7 +280,7 @@ async def test_whatever_keeps_the_lock_from_being_made_the_start_is_live_only(
     async with opened(path) as store:
         assert store.status().degraded == os.strerror(code)
         assert store.load_state("account/a") == b"earlier"
-        store.append("telemetry", "hall/meter", _NOW, {})
+        store.append("telemetry", "hall/meter", NOW, {})
         failing = False
         await until(store, lambda status: not status.degraded)
 
@@ -343,7 +318,7 @@ async def test_a_damaged_file_on_a_full_disk_is_read_when_there_is_room_again(tm
     with no_file_above(1 << 10) as lift:
         async with opened(path) as store:
             assert store.status().degraded
-            live = store.append("telemetry", "hall/meter", _NOW, {"x": 1})
+            live = store.append("telemetry", "hall/meter", NOW, {"x": 1})
             lift()
             await until(store, lambda status: not status.degraded)
             await store.flush()
@@ -360,7 +335,7 @@ async def test_memory_is_bounded_the_size_is_kept_and_every_loss_told(tmp_path: 
     appended = 0
     async with opened(path, max_size=limit) as store:
         for number in range(3000):
-            store.append("telemetry", "hall/meter", _NOW, {"pad": "p" * 300})
+            store.append("telemetry", "hall/meter", NOW, {"pad": "p" * 300})
             appended += 1
             if number % 100 == 0:
                 await store.flush()
@@ -368,16 +343,16 @@ async def test_memory_is_bounded_the_size_is_kept_and_every_loss_told(tmp_path: 
         async with opened(path, max_size=limit, sinks=("mqtt", "influx")) as store:
             assert store.status().degraded
             for number in range(4000):
-                store.append("telemetry", "hall/meter", _NOW, {"pad": "p" * 300})
+                store.append("telemetry", "hall/meter", NOW, {"pad": "p" * 300})
                 appended += 1
                 if number % 1000 == 0:
                     store.save_state(f"state {number}", bytes(2000))
-                    store.save_row(_NOW + number, bytes(2000))
+                    store.save_row(NOW + number, bytes(2000))
             waiting = store._writer.backlog._queue.bytes
             lift()
             await until(store, lambda status: not status.degraded)
             for _ in range(500):
-                store.append("telemetry", "hall/meter", _NOW, {"pad": "p" * 300})
+                store.append("telemetry", "hall/meter", NOW, {"pad": "p" * 300})
                 appended += 1
                 await asyncio.sleep(0)
                 largest = max(largest, sum(file.stat().st_size for file in tmp_path.glob("store.db*")))  # noqa: ASYNC240  # small
@@ -404,7 +379,7 @@ async def test_what_one_receiver_got_from_memory_is_remembered_within_a_bound(
         async with opened(tmp_path / "store.db", max_size=1 << 20, sinks=("mqtt", "influx")) as store:
             for _ in range(40):
                 for _ in range(50):
-                    record = store.append("telemetry", "hall/meter", _NOW, {"pad": "p" * 300})
+                    record = store.append("telemetry", "hall/meter", NOW, {"pad": "p" * 300})
                 await take(store)
             for _ in range(1100):
                 await store.set_aside("influx", record, "too large")
