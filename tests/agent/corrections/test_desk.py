@@ -1,126 +1,39 @@
 """Corrections of a real store: meters that were replaced, factors that changed; while the agent runs or not."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
 import pytest
 
-from agent.books.bookkeeper import Bookkeeper
-from agent.books.conversions import library_of
-from agent.books.ledger import Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.commands.correct import Period, Replaced, replace_meter, revise
 from agent.commands.outcome import CommandError, Exit
-from agent.config import SiteConfig, load_config
-from agent.corrections.desk import Corrections, fingerprint
-from agent.corrections.request import Request, Revise, answered, ask
-from agent.metering.amount import Declaration
-from agent.scribe import Scribe
-from agent.store import Store, read_intervals, record_hash
-from agent.timekeeping import Clocks, Timekeeper
+from agent.config import load_config
+from agent.corrections.desk import fingerprint
+from agent.corrections.request import Revise
+from agent.store import record_hash
+from tests.agent.corrections.meters import (
+    ACCOUNT,
+    NEW,
+    OLD,
+    declared,
+    latest,
+    opened,
+    recorded,
+    replaced,
+    site,
+    stopped,
+    total,
+)
 from tests.agent.desk import START, S
-from tests.agent.frames import DEVICES, SITE, configured, frame
 
-TO_THE_END = START + 10_000 * S
-ACCOUNT = "fan-1/electricity"
 LIBRARY = FactorLibrary.load()
 
 
-@dataclass
-class Office:
-    """The rooms around a real store, and a meter whose counter shows tenths of a kWh."""
-
-    config: SiteConfig
-    store: Store
-    ledger: Ledger
-    bookkeeper: Bookkeeper
-    corrections: Corrections
-
-    def read(self, second: float, counts: int) -> None:
-        time_ns = START + round(second * S)
-        self.ledger.take(frame("fan-1", self.config.profiles["fan-1"], {0x0010: f"{counts:08x}"}, time_ns))
-
-    async def close(self, second: float) -> None:
-        self.bookkeeper.close_due(START + round(second * S))
-        self.bookkeeper.save()
-        await self.store.flush()
-
-    async def asked(self, request: Request) -> dict[str, Any]:
-        path = self.config.resolve(self.config.store.path)
-        name = ask(path, request)
-        await self.corrections.turn()
-        found = answered(path, name)
-        assert found is not None
-        return found
-
-    async def records(self) -> list[dict[str, Any]]:
-        await self.store.flush()
-        return await asyncio.to_thread(recorded, self.config)
-
-
-def recorded(config: SiteConfig) -> list[dict[str, Any]]:
-    found = read_intervals(config.resolve(config.store.path), 0, TO_THE_END, ACCOUNT)
-    return [orjson.loads(each.payload) for each in found]
-
-
-def latest(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*{each["start"]: each for each in sorted(records, key=lambda each: each["revision"])}.values()]
-
-
-def total(records: list[dict[str, Any]]) -> float:
-    amounts: list[float] = [each["amount"] for each in latest(records)]
-    return round(sum(amounts), 6)
-
-
-def site(folder: Path, more: str = "") -> SiteConfig:
-    return configured(folder, f'{SITE}\n[store]\npath = "store.db"\n{DEVICES}\n{more}')
-
-
-@asynccontextmanager
-async def office(config: SiteConfig, second: float = 0.0) -> AsyncIterator[Office]:
-    now_ns = START + round(second * S)
-    keeper = Timekeeper(lambda: Clocks(now_ns, now_ns, 0, True))
-    keeper.look()
-    path = config.resolve(config.store.path)
-    store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
-    await store.open()
-    try:
-        ledger = Ledger(config, library_of(config), start_ns=now_ns)
-        bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
-        corrections = Corrections(path, scribe, bookkeeper)
-        corrections.keep(config, ledger)
-        corrections.restore()
-        ledger.restore(store.load_state)
-        yield Office(config, store, ledger, bookkeeper, corrections)
-    finally:
-        await store.close()
-
-
-def declared(second: float, last: float | None, first: float) -> Declaration:
-    return Declaration(ACCOUNT, START + round(second * S), last, first, "calibration", "Li Wei")
-
-
-OLD = [(0, 50_000), (30, 50_100), (60, 50_200), (90, 50_300)]
-NEW = [(400, 120), (430, 220), (460, 320)]
-"""Of another meter, found after an outage of five minutes."""
-
-
-async def _replaced(rooms: Office) -> None:
-    for second, counts in [*OLD, *NEW]:
-        rooms.read(second, counts)
-    await rooms.close(470)
-
-
 async def test_a_replacement_declared_afterwards_revises_the_intervals_it_happened_in(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         step = rooms.ledger.books[ACCOUNT].account.resolution
-        await _replaced(rooms)
+        await replaced(rooms)
         before = await rooms.records()
         known = round((300 + 100) * step, 6)
         counted = total(before) + rooms.ledger.books[ACCOUNT].intervals.pending_quanta / 1e6
@@ -162,8 +75,8 @@ async def test_a_replacement_declared_afterwards_revises_the_intervals_it_happen
 async def test_a_declaration_that_does_not_explain_the_change_it_may_be_meant_for_is_told_why(
     tmp_path: Path, second: float, last: float, first: float, why: str
 ) -> None:
-    async with office(site(tmp_path)) as rooms:
-        await _replaced(rooms)
+    async with opened(site(tmp_path)) as rooms:
+        await replaced(rooms)
 
         found = await rooms.asked(declared(second, last, first))
 
@@ -176,7 +89,7 @@ async def test_a_declaration_that_does_not_explain_the_change_it_may_be_meant_fo
 async def test_a_reading_that_no_counter_shows_is_refused_and_stops_no_device(
     tmp_path: Path, last: float | None, first: float
 ) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         rooms.read(0, 50_000)
         found = await rooms.asked(declared(100, last, first))
         rooms.read(30, 50_100)
@@ -189,7 +102,7 @@ async def test_a_reading_that_no_counter_shows_is_refused_and_stops_no_device(
 async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_once(tmp_path: Path) -> None:
     config = site(tmp_path)
     given = declared(200, 505.0, 0.2)
-    async with office(config) as rooms:
+    async with opened(config) as rooms:
         for second, counts in OLD:
             rooms.read(second, counts)
         await rooms.close(90)
@@ -197,7 +110,7 @@ async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_onc
             "taken: it waits for the counter to go from 505 or less to 0.2 or more until 2026-11-21T08:03:20.000000Z "
             "and is booked then; after that it never is"
         )
-    async with office(config, 300) as rooms:
+    async with opened(config, 300) as rooms:
         step = rooms.ledger.books[ACCOUNT].account.resolution
         for second, counts in NEW:
             rooms.read(second, counts)
@@ -209,7 +122,7 @@ async def test_what_was_declared_by_command_survives_a_restart_and_is_booked_onc
 
 
 async def test_a_declaration_that_can_explain_nothing_any_more_is_told_so(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         ahead = await rooms.asked(declared(-60, None, 4000.0))
         for second, counts in OLD:
             rooms.read(second, counts)
@@ -225,14 +138,14 @@ async def test_a_declaration_that_can_explain_nothing_any_more_is_told_so(tmp_pa
 
 async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount_and_evidence(tmp_path: Path) -> None:
     config = site(tmp_path)
-    async with office(config) as rooms:
+    async with opened(config) as rooms:
         for second, counts in OLD:
             rooms.read(second, counts)
         await rooms.close(90)
         (former,) = await rooms.records()
     (tmp_path / "site.toml").write_text((tmp_path / "site.toml").read_text().replace("CN-AH", "CN-SC"))
     config = load_config(tmp_path / "site.toml")
-    async with office(config) as rooms:
+    async with opened(config) as rooms:
         asked = Revise(START, START + 600 * S, "", "moved to Sichuan's grid", "Li Wei", fingerprint(config, LIBRARY))
         found = await rooms.asked(asked)
         again = await rooms.asked(asked)
@@ -249,7 +162,7 @@ async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount
 
 
 async def test_whoever_has_seen_the_outcome_of_other_factors_is_refused(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         found = await rooms.asked(Revise(START, START + 600 * S, "", "why", "who", "other"))
 
     assert not found["done"]
@@ -259,24 +172,11 @@ async def test_whoever_has_seen_the_outcome_of_other_factors_is_refused(tmp_path
 async def test_a_request_that_is_none_is_answered_and_gone(tmp_path: Path) -> None:
     config = site(tmp_path)
     (tmp_path / "store.db.request-bad.json").write_text("{")
-    async with office(config) as rooms:
+    async with opened(config) as rooms:
         await rooms.corrections.turn()
 
     assert json.loads((tmp_path / "store.db.answer-bad.json").read_text())["done"] is False
     assert not (tmp_path / "store.db.request-bad.json").exists()
-
-
-def stopped(tmp_path: Path) -> SiteConfig:
-    config = site(tmp_path)
-
-    async def live() -> None:
-        async with office(config) as rooms:
-            await _replaced(rooms)
-            rooms.read(490, 420)
-            await rooms.close(490)
-
-    asyncio.run(live())
-    return config
 
 
 def test_the_commands_do_their_work_themselves_where_no_agent_runs(

@@ -9,14 +9,14 @@ from agent.commands.correct import Replaced, replace_meter
 from agent.commands.outcome import Exit
 from agent.corrections.request import Withdrawal
 from agent.corrections.taken_back import for_good, rests_on
-from tests.agent.corrections.test_desk import (
+from tests.agent.corrections.meters import (
     ACCOUNT,
     NEW,
     OLD,
     Office,
     declared,
     latest,
-    office,
+    opened,
     recorded,
     site,
     stopped,
@@ -72,11 +72,11 @@ async def test_what_was_booked_on_the_strength_of_a_declaration_becomes_unknown_
     tmp_path: Path, declare: Declare
 ) -> None:
     (tmp_path / "plain").mkdir()
-    async with office(site(tmp_path / "plain")) as rooms:
+    async with opened(site(tmp_path / "plain")) as rooms:
         await _undeclared(rooms)
         plain, unknown = latest(await rooms.records()), await everything(rooms)
         columns = rooms.ledger.books[ACCOUNT].columns.present.tolist()
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         await declare(rooms)
         before = await rooms.records()
         assert await everything(rooms) == round(unknown + (505.0 - 503.0) + (1.2 - 0.2), 6)
@@ -100,7 +100,7 @@ async def test_what_was_booked_on_the_strength_of_a_declaration_becomes_unknown_
 
 @pytest.mark.parametrize("before", [True, False])
 async def test_between_two_polls_what_is_taken_back_was_no_estimate(tmp_path: Path, *, before: bool) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         for second in range(4):
             rooms.read(second, 50_000 + 100 * second)
         if before:
@@ -124,7 +124,7 @@ async def test_between_two_polls_what_is_taken_back_was_no_estimate(tmp_path: Pa
 
 @pytest.mark.parametrize("declare", [_declared_late, _declared_before])
 async def test_after_a_withdrawal_the_right_declaration_is_booked(tmp_path: Path, declare: Declare) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         await declare(rooms)
         wrong = await everything(rooms)
         await rooms.asked(withdrawn(200, *WRONG))
@@ -137,12 +137,12 @@ async def test_after_a_withdrawal_the_right_declaration_is_booked(tmp_path: Path
 
 
 async def test_what_is_withdrawn_stays_so_over_a_restart_and_can_be_declared_again(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         await _declared_late(rooms)
         known = await everything(rooms)
         await rooms.asked(withdrawn(200, *WRONG))
         unknown = await everything(rooms)
-    async with office(site(tmp_path), 500) as rooms:
+    async with opened(site(tmp_path), 500) as rooms:
         await rooms.corrections.turn()
         assert await everything(rooms) == unknown
         again = await rooms.asked(withdrawn(200, *WRONG))
@@ -158,7 +158,7 @@ async def test_what_is_withdrawn_stays_so_over_a_restart_and_can_be_declared_aga
 
 
 async def test_one_that_waits_is_withdrawn_and_explains_nothing_any_more(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         for second, counts in OLD:
             rooms.read(second, counts)
         await rooms.asked(declared(200, *WRONG))
@@ -174,7 +174,7 @@ async def test_one_that_waits_is_withdrawn_and_explains_nothing_any_more(tmp_pat
 
 @pytest.mark.parametrize("late", [True, False])
 async def test_an_initial_reading_is_withdrawn_like_any_other(tmp_path: Path, *, late: bool) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         if not late:
             await rooms.asked(declared(-200, None, 499.0))
         for second, counts in OLD:
@@ -201,13 +201,13 @@ first_reading = 0.2
 reason = "calibration"
 author = "Li Wei"
 """
-    async with office(site(tmp_path, more)) as rooms:
+    async with opened(site(tmp_path, more)) as rooms:
         await _undeclared(rooms)
         found = await rooms.asked(withdrawn(200, *WRONG))
     assert not found["done"]
     assert "remove that table" in found["text"]
 
-    async with office(site(tmp_path), 500) as rooms:
+    async with opened(site(tmp_path), 500) as rooms:
         known = await everything(rooms)
         found = await rooms.asked(withdrawn(200, *WRONG))
         assert found["done"], found
@@ -215,7 +215,7 @@ author = "Li Wei"
 
 
 async def test_intervals_that_are_not_settled_are_waited_for(tmp_path: Path) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         for second, counts in OLD:
             rooms.read(second, counts)
         await rooms.asked(declared(200, *WRONG))
@@ -248,7 +248,7 @@ async def test_intervals_that_are_not_settled_are_waited_for(tmp_path: Path) -> 
 async def test_what_cannot_be_taken_back_stays_and_is_said_to(
     tmp_path: Path, declare: Declare, change: dict[str, float], why: str
 ) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         await declare(rooms)
         records = [each | change for each in await rooms.records()]
         resting = rests_on(declared(200, *WRONG), latest(records))
@@ -262,7 +262,7 @@ async def test_what_cannot_be_taken_back_stays_and_is_said_to(
 async def test_where_some_of_the_intervals_are_gone_nothing_is_taken_from_the_others(
     tmp_path: Path, declare: Declare, gone: int
 ) -> None:
-    async with office(site(tmp_path)) as rooms:
+    async with opened(site(tmp_path)) as rooms:
         await declare(rooms)
         records = await rooms.records()
     every = rests_on(declared(200, *WRONG), latest(records))

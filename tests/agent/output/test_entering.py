@@ -3,7 +3,7 @@
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,11 @@ from typing import Any
 import orjson
 import pytest
 
-from agent.books.bookkeeper import Bookkeeper
 from agent.books.columns import AMOUNT, ESTIMATED, MEASURED_S
-from agent.books.conversions import library_of
-from agent.books.ledger import Ledger
-from agent.config import SiteConfig
-from agent.corrections.desk import Corrections
-from agent.corrections.request import answered, ask
 from agent.metering.history import Moment
 from agent.output.entry import Entry
-from agent.scribe import Scribe
-from agent.store import Store, read_intervals, record_hash
-from agent.timekeeping import Clocks, Timekeeper
+from agent.store import read_intervals, record_hash
+from tests.agent import office
 from tests.agent.frames import SITE, configured
 
 S = 10**9
@@ -48,23 +41,11 @@ length = "15min"
 """
 
 
-@dataclass
-class Office:
-    """The rooms around a real store, at one moment."""
-
-    config: SiteConfig
-    store: Store
-    ledger: Ledger
-    bookkeeper: Bookkeeper
-    corrections: Corrections
-    now_ns: int
+class Office(office.Office):
+    """An office to which people tell what was made."""
 
     async def enters(self, entry: Entry) -> dict[str, Any]:
-        path = self.config.resolve(self.config.store.path)
-        name = ask(path, entry)
-        await self.corrections.turn()
-        found = answered(path, name)
-        assert found is not None
+        found = await self.asked(entry)
         self.bookkeeper.close_due(self.now_ns)
         self.bookkeeper.save()
         await self.store.flush()
@@ -82,27 +63,13 @@ class Office:
 
 
 @asynccontextmanager
-async def office(folder: Path, hour: float) -> AsyncIterator[Office]:
+async def opened(folder: Path, hour: float) -> AsyncIterator[Office]:
     """Open the office so many hours after the start."""
-    config = configured(folder, SITE + ENTERED)
     now_ns = START + round(hour * HOUR * S)
-    keeper = Timekeeper(lambda: Clocks(now_ns, now_ns, 0, True))
-    keeper.look()
-    path = config.resolve(config.store.path)
-    store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
-    await store.open()
-    try:
-        ledger = Ledger(config, library_of(config), start_ns=now_ns)
-        bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
-        corrections = Corrections(path, scribe, bookkeeper)
-        corrections.keep(config, ledger)
-        corrections.restore()
-        ledger.restore(store.load_state)
-        bookkeeper.restore_windows(dict(store.rows()), Moment(now_ns, now_ns, ""), trusted=True)
-        bookkeeper.close_due(now_ns)
-        yield Office(config, store, ledger, bookkeeper, corrections, now_ns)
-    finally:
-        await store.close()
+    async with office.opened(Office, configured(folder, SITE + ENTERED), now_ns) as rooms:
+        rooms.bookkeeper.restore_windows(dict(rooms.store.rows()), Moment(now_ns, now_ns, ""), trusted=True)
+        rooms.bookkeeper.close_due(now_ns)
+        yield rooms
 
 
 def entry(name: str, since: float, until: float, amount: float) -> Entry:
@@ -112,7 +79,7 @@ def entry(name: str, since: float, until: float, amount: float) -> Entry:
 
 
 async def test_an_entry_is_booked_evenly_over_its_time_with_author_and_reason(tmp_path: Path) -> None:
-    async with office(tmp_path, 9) as rooms:
+    async with opened(tmp_path, 9) as rooms:
         assert (await rooms.enters(entry("a", 0, 8, 100.0)))["done"]
         records = rooms.records()
         made = [each for each in records if each["amount"]]
@@ -133,7 +100,7 @@ async def test_an_entry_is_booked_evenly_over_its_time_with_author_and_reason(tm
 
 
 async def test_times_nobody_entered_anything_for_are_not_covered(tmp_path: Path) -> None:
-    async with office(tmp_path, 30) as rooms:
+    async with opened(tmp_path, 30) as rooms:
         await rooms.enters(entry("a", 0, 8, 100.0))
         await rooms.enters(entry("b", 16, 24, 80.0))
         records = rooms.records()
@@ -147,10 +114,10 @@ async def test_times_nobody_entered_anything_for_are_not_covered(tmp_path: Path)
 
 
 async def test_an_entry_taken_twice_or_after_a_restart_is_booked_once(tmp_path: Path) -> None:
-    async with office(tmp_path, 9) as rooms:
+    async with opened(tmp_path, 9) as rooms:
         first = await rooms.enters(entry("a", 0, 8, 100.0))
         again = await rooms.enters(entry("a", 0, 8, 100.0))
-    async with office(tmp_path, 25) as rooms:
+    async with opened(tmp_path, 25) as rooms:
         third = await rooms.enters(entry("a", 0, 8, 100.0))
         await rooms.enters(entry("b", 8, 24, 7.0))
         records = rooms.records()
@@ -161,7 +128,7 @@ async def test_an_entry_taken_twice_or_after_a_restart_is_booked_once(tmp_path: 
 
 
 async def test_what_is_added_later_revises_the_intervals_of_its_time_and_may_take_away(tmp_path: Path) -> None:
-    async with office(tmp_path, 30) as rooms:
+    async with opened(tmp_path, 30) as rooms:
         await rooms.enters(entry("a", 0, 24, 96.0))
         found = await rooms.enters(entry("b", 4, 5, -2.0))
         lines = rooms.records()
@@ -178,7 +145,7 @@ async def test_what_is_added_later_revises_the_intervals_of_its_time_and_may_tak
 
 
 async def test_no_more_is_entered_than_can_be_booked(tmp_path: Path) -> None:
-    async with office(tmp_path, 30) as rooms:
+    async with opened(tmp_path, 30) as rooms:
         first = await rooms.enters(entry("a", 0, 0.25, 9e12))
         added = await rooms.enters(entry("b", 0, 0.25, 9e12))
         behind = await rooms.enters(entry("c", 0.25, 0.5, 1.0))
@@ -192,7 +159,7 @@ async def test_no_more_is_entered_than_can_be_booked(tmp_path: Path) -> None:
 
 
 async def test_a_time_in_between_can_be_entered_later(tmp_path: Path) -> None:
-    async with office(tmp_path, 30) as rooms:
+    async with opened(tmp_path, 30) as rooms:
         await rooms.enters(entry("a", 0, 8, 8.0))
         await rooms.enters(entry("b", 16, 24, 8.0))
         found = await rooms.enters(entry("c", 8, 16, 16.0))
@@ -205,7 +172,7 @@ async def test_a_time_in_between_can_be_entered_later(tmp_path: Path) -> None:
 
 
 async def test_the_windows_have_an_entry_where_it_belongs(tmp_path: Path) -> None:
-    async with office(tmp_path, 10) as rooms:
+    async with opened(tmp_path, 10) as rooms:
         for minute in range(-600, 1):
             rooms.ledger.tick(rooms.now_ns + minute * 60 * S)
         await rooms.enters(entry("a", 0, 9, 90.0))
@@ -236,7 +203,7 @@ async def test_the_windows_have_an_entry_where_it_belongs(tmp_path: Path) -> Non
     ],
 )
 async def test_an_entry_that_cannot_be_booked_says_why(tmp_path: Path, wrong: dict[str, Any], text: str) -> None:
-    async with office(tmp_path, 9) as rooms:
+    async with opened(tmp_path, 9) as rooms:
         found = await rooms.enters(replace(entry("a", 0, 8, 100.0), **wrong))
         records = rooms.records()
 
@@ -246,7 +213,7 @@ async def test_an_entry_that_cannot_be_booked_says_why(tmp_path: Path, wrong: di
 
 
 async def test_an_entry_across_the_end_of_what_was_entered_is_refused(tmp_path: Path) -> None:
-    async with office(tmp_path, 30) as rooms:
+    async with opened(tmp_path, 30) as rooms:
         await rooms.enters(entry("a", 8, 16, 8.0))
         across = await rooms.enters(entry("b", 12, 20, 8.0))
         before = await rooms.enters(entry("c", 4, 12, 8.0))
