@@ -19,6 +19,7 @@ from tests.bench import (
     bench_capture,
     bench_delivery,
     bench_fleet,
+    bench_growth,
     bench_line,
     bench_metering,
     bench_replay,
@@ -64,6 +65,7 @@ def main() -> int:
     rows += [
         *bench_delivery.rows(),
         *bench_fleet.rows(given.fleet),
+        *bench_growth.rows(given.fleet),
         *bench_capture.rows(given.fleet),
         *bench_replay.rows(),
     ]

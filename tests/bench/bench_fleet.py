@@ -30,7 +30,6 @@ FLEETS = {
     "20x20": Fleet(20, 20, telemetry_s=1.0),
     "100_at_once": Fleet(100, 20, telemetry_s=1.0, influx=False, commit_every="4ms"),
 }
-GROWTH = (10, 100, 1000, 3000)
 _UNITS = {"core": "cores", "us": "µs", "ms": "ms", "mib": "MiB", "s": "1/s", "out": "polls"}
 
 
@@ -40,19 +39,24 @@ def bare_reads(seconds: float) -> dict[str, float]:
     fleet.apart()
     with tempfile.TemporaryDirectory() as text, fleet.served(Path(text)) as devices:
         for kind in _BARE:
-            command = [sys.executable, "-m", "tests.bench.bare", kind, str(devices.port)]
-            command += [str(_BARE_DEVICES), str(_REGISTERS)]
-            pinned = fleet.pinned(command, fleet.AGENT_CORE)
-            with rig.running(pinned, Path(text) / f"{kind}.log", stdin=subprocess.PIPE) as process:
-                time.sleep(_CONNECTED_S)
-                time.sleep((1.75 - time.time() % 1) % 1)
-                devices.seen()
-                before = sample(process.pid)
-                time.sleep(seconds)
-                seen, after = devices.seen(), sample(process.pid)
-            assert seen["requests"], f"the bare {kind} client reads nothing"
-            found[kind] = (after.cpu_s - before.cpu_s) / seen["requests"] * 1e6
+            found[kind] = bare_read_us(kind, devices, Path(text), devices=_BARE_DEVICES, seconds=seconds)
     return found
+
+
+def bare_read_us(kind: str, served: fleet.Devices, folder: Path, *, devices: int, seconds: float) -> float:
+    """Return the processor time of one read [µs] of a bare client, each device once a second."""
+    command = [sys.executable, "-m", "tests.bench.bare", kind, str(served.port), str(devices), str(_REGISTERS)]
+    pinned = fleet.pinned(command, fleet.AGENT_CORE)
+    with rig.running(pinned, folder / f"{kind}.log", stdin=subprocess.PIPE) as process:
+        time.sleep(_CONNECTED_S)
+        time.sleep((1.75 - time.time() % 1) % 1)
+        served.seen()
+        before = sample(process.pid)
+        time.sleep(seconds)
+        seen, after = served.seen(), sample(process.pid)
+    assert seen["requests"], f"the bare {kind} client reads nothing"
+    requests: int = seen["requests"]
+    return (after.cpu_s - before.cpu_s) / requests * 1e6
 
 
 def rows(seconds: float) -> list[Row]:
@@ -62,11 +66,6 @@ def rows(seconds: float) -> list[Row]:
     table = [Row(f"bare_{kind.replace('-', '_')}_read_us", cost, "µs") for kind, cost in bare.items()]
     for name, given in FLEETS.items():
         table += _told(name, fleet.run(given, seconds), ceiling)
-    for devices in GROWTH:
-        found = fleet.run(Fleet(devices, 20), seconds)
-        cost_us = found.cpu_per_poll_us / 20
-        table.append(Row(f"growth_{devices}_devices_us_per_point", cost_us, "µs", ceiling / 20, "bare pymodbus"))
-        table.append(Row(f"growth_{devices}_devices_resident_mib", found.resident_mib, "MiB"))
     return table
 
 

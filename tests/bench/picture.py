@@ -5,7 +5,7 @@ import math
 import sys
 from pathlib import Path
 
-from tests.bench.bench_fleet import GROWTH
+from tests.bench.bench_growth import SIZES
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 610, 50, 300
 _ROOM = 35
@@ -16,6 +16,7 @@ _BEFORE_DEVICES, _BEFORE_US = 1000, 13.9
 _TITLE = "processor time per point read [µs] / 每读一个点的处理器时间 [µs]"
 _ACROSS = "devices of 20 points, every second / 设备数 (每台 20 点, 每秒一次)"
 _BEFORE = "before / 此前"
+_BARE = "bare pymodbus, the same reads, on uvloop / 仅 pymodbus"
 
 
 def _text(x: float, y: float, words: object, anchor: str = "middle") -> str:
@@ -26,12 +27,16 @@ def _dot(x: float, y: float, colour: str) -> str:
     return f'<circle cx="{x:.0f}" cy="{y:.0f}" r="4" fill="{colour}"/>'
 
 
-def _drawn(costs: dict[int, float]) -> str:
+def _drawn(costs: dict[int, float], bare: dict[int, float]) -> str:
+    """Return the picture: what a point costs the agent and the bare client [µs], by the number of devices."""
     top_us = max(*costs.values(), _BEFORE_US) * 1.15
     first, width = _LEFT + _ROOM, _RIGHT - _ROOM - (_LEFT + _ROOM)
-    across = {devices: first + width * math.log(devices / GROWTH[0], GROWTH[-1] / GROWTH[0]) for devices in GROWTH}
-    up = {cost_us: _BOTTOM - cost_us / top_us * (_BOTTOM - _TOP) for cost_us in (*costs.values(), _BEFORE_US)}
-    line = " ".join(f"{across[devices]:.0f},{up[cost]:.0f}" for devices, cost in costs.items())
+    across = {devices: first + width * math.log(devices / SIZES[0], SIZES[-1] / SIZES[0]) for devices in SIZES}
+    every = (*costs.values(), *bare.values(), _BEFORE_US)
+    up = {cost_us: _BOTTOM - cost_us / top_us * (_BOTTOM - _TOP) for cost_us in every}
+    line, beside = (
+        " ".join(f"{across[devices]:.0f},{up[cost]:.0f}" for devices, cost in each.items()) for each in (costs, bare)
+    )
     marks = range(0, int(top_us) + 1, _STEP_US)
     before = across[_BEFORE_DEVICES], up[_BEFORE_US]
     parts = [
@@ -41,6 +46,10 @@ def _drawn(costs: dict[int, float]) -> str:
         f'<path d="M{_LEFT},{_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="#999"/>',
         *(_text(_LEFT - 10, _BOTTOM - mark / top_us * (_BOTTOM - _TOP) + 4, mark, "end") for mark in marks),
         f'<polyline points="{line}" fill="none" stroke="#0a7" stroke-width="2.5"/>',
+        f'<polyline points="{beside}" fill="none" stroke="#999" stroke-width="2.5"/>',
+        *(_dot(across[devices], up[cost], "#999") for devices, cost in bare.items()),
+        *(_text(across[devices], up[cost] + 18, f"{cost:.1f}") for devices, cost in bare.items()),
+        _text(across[SIZES[1]], up[bare[SIZES[1]]] - 10, _BARE),
         *(_text(x, _BOTTOM + 22, f"{devices:,}") for devices, x in across.items()),
         *(_dot(across[devices], up[cost], "#0a7") for devices, cost in costs.items()),
         *(_text(across[devices], up[cost] + 22, f"{cost:.1f}") for devices, cost in costs.items()),
@@ -55,8 +64,9 @@ def _drawn(costs: dict[int, float]) -> str:
 def main() -> None:
     """Draw it."""
     figures = json.loads(Path("bench.json").read_text(encoding="utf-8"))["figures"]
-    costs = {devices: figures[f"growth_{devices}_devices_us_per_point"]["value"] for devices in GROWTH}
-    Path(sys.argv[1]).write_text(_drawn(costs), encoding="utf-8")
+    found = {devices: figures[f"growth_{devices}_devices_us_per_point"] for devices in SIZES}
+    costs, bare = ({devices: each[which] for devices, each in found.items()} for which in ("value", "ceiling"))
+    Path(sys.argv[1]).write_text(_drawn(costs, bare), encoding="utf-8")
 
 
 if __name__ == "__main__":
