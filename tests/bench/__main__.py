@@ -65,7 +65,7 @@ def main() -> int:
     rows += [
         *bench_delivery.rows(),
         *bench_fleet.rows(given.fleet),
-        *bench_growth.rows(given.fleet),
+        *bench_growth.rows(bench_growth.MINUTE_S),
         *bench_capture.rows(given.fleet),
         *bench_replay.rows(),
     ]
