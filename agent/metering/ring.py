@@ -129,5 +129,7 @@ def spread(
         rows[:, columns] += growth
         return
     since = np.flatnonzero(times > start_ns)
+    if not since.size:  # most outages are shorter than the rows of the longer windows lie apart
+        return
     shares = np.minimum(1.0, (times[since] - start_ns) / (end_ns - start_ns))
     rows[np.ix_(since, columns)] += np.outer(shares, growth)
