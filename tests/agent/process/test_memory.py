@@ -35,6 +35,18 @@ def test_to_settle_throws_garbage_away_and_keeps_the_rest_out_of_later_searches(
     assert gc.isenabled()
 
 
+def test_a_burst_of_polls_of_many_devices_is_not_searched_for_garbage() -> None:
+    devices = 3000
+    plant = [[Knot() for _ in range(100)] for _ in range(devices)]
+    memory.settle()
+    looks = gc.get_stats()[0]["collections"]
+
+    burst = [[device] for device in plant for _ in range(12)]  # what a poll has under way
+
+    assert gc.get_stats()[0]["collections"] == looks
+    assert len(burst) == 12 * devices
+
+
 async def test_what_a_change_has_made_garbage_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "_SETTLED_AFTER_S", 0.01)
     former = Knot()
