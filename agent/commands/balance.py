@@ -58,7 +58,8 @@ def balance(path: Path, asked: Periods) -> Exit:
     elif records:
         _show(balances, records, config.site.zone)
     else:
-        say(f"no balance of a closed {asked.every} starts between {asked.start} and {asked.end}")
+        shorter = "" if asked.every == "interval" else ": --every interval shows those that are closed by now"
+        say(f"no balance of a closed {asked.every} starts between {asked.start} and {asked.end}{shorter}")
     return Exit.DONE
 
 

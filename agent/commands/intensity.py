@@ -48,7 +48,8 @@ def intensity(path: Path, asked: Periods) -> Exit:
         if any(row.get("unverified") for row in rows):
             print_text(f"\n{UNVERIFIED}")
     else:
-        say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}")
+        shorter = "" if asked.every == "interval" else ": --every interval shows those that are closed by now"
+        say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}{shorter}")
     return Exit.DONE
 
 

@@ -223,5 +223,5 @@ def parser() -> argparse.ArgumentParser:
     schema.add_argument("name", nargs="?", choices=SCHEMAS, default="config", metavar="NAME", help=f"one of: {names}")
     demo = command("demo", _demo, "run a simulated plant, a broker and the agent, and show them live", json=False)
     demo.add_argument("--for", dest="seconds", type=_positive, metavar="S", help="end by itself after S seconds")
-    demo.add_argument("--no-ui", action="store_true", help="without the browser page")
+    demo.add_argument("--no-ui", action="store_true", help="without the browser page; there is none yet")
     return whole

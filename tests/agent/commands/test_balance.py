@@ -99,7 +99,10 @@ def test_what_is_not_there_is_told(path: Path, capsys: pytest.CaptureFixture[str
     assert "did you mean 'site/electricity'" in capsys.readouterr().err
     assert main(["balance", str(path), "--from", "2026-11-20", "--to", "2026-11-19"]) == 2
     assert main(["balance", str(path), *DAY, "--every", "hour"]) == 0
-    assert "no balance of a closed hour" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "no balance of a closed hour starts between 2026-11-20 and 2026-11-21: "
+        "--every interval shows those that are closed by now\n"
+    )
 
 
 def test_a_plant_without_meters_of_levels_learns_how_to_have_balances(

@@ -37,6 +37,7 @@ def test_the_example_is_right_and_shows_its_plan_its_load_and_its_memory(capsys:
     assert out.startswith(f"{EXAMPLE}: no problems found\n")
     for word in ("Lines", "Reads on substation", "Accounts", "boiler-1/natural_gas", "0x0000", "Memory of the rings"):
         assert word in out
+    assert "counter-check  boiler-house/boiler-1" in out, "the account in place of the profile's is checked as that is"
 
 
 def test_the_plan_as_json_has_every_request_and_the_memory(capsys: pytest.CaptureFixture[str]) -> None:
