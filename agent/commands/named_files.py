@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from agent.audit.auditor import CREDENTIALS
+from agent.sections.tables import TABLES
 from drivers.document import Document, Problem
 
 _FILES: Mapping[str, tuple[str, ...]] = {
-    "mqtt": ("password_file", "ca_file", "cert_file", "key_file"),
-    "influx": ("token_file", "ca_file"),
-    "http": ("token_file",),
+    table: tuple(key for key in section.model_fields if key.endswith("_file"))
+    for table, section in TABLES.items()
+    if table != "audit"
 }
 """Keys that name a file, by table; the key of the seals is judged by what it holds."""
 

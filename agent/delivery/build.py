@@ -11,6 +11,7 @@ from agent.board import Board
 from agent.config import SINKS, SiteConfig
 from agent.delivery.forward import Forwarder
 from agent.record import AGENT
+from agent.sinks import Sink
 from agent.sinks.influx import InfluxSink
 from agent.sinks.mqtt import MqttSink
 from agent.store import Store
@@ -19,7 +20,7 @@ from agent.store import Store
 def forwarders(config: SiteConfig, store: Store, board: Board, alarms: AlarmDesk) -> list[Forwarder]:
     """Return what delivers to each sink of a configuration."""
     folder = config.path.parent
-    sinks: list[MqttSink | InfluxSink] = []
+    sinks: list[Sink] = []
     if config.mqtt:
         sinks.append(MqttSink(config.mqtt, site=config.site.name, board=board, folder=folder))
     if config.influx:

@@ -7,6 +7,9 @@ What a sink promises:
   delivered. It raises `SinkRejected` when it refused some for good and has all others, `SinkUnavailable` when it
   cannot take them now; then `accepted_through` says up to where it did, and the rest will be sent again.
 - Records keep their identity (`seq`, time, tags), so that a repeat is recognised or overwrites itself.
+
+Three places outside name each sink: `agent.sections.tables` its table in the file, `agent.config.site` that table and
+the name under which the store knows it, `agent.delivery.build` how it is made.
 """
 
 import asyncio

@@ -27,7 +27,7 @@ from drivers.capture.items import Closed, Removed
 from drivers.capture.stream import Block, CutOff, Pieces, parts
 from drivers.value import frozen
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _PLAIN, _UNFINISHED, _PART = ".pcapng", ".pcapng.zst.part", ".zst.part"
 _SHARE = 8
@@ -246,7 +246,7 @@ def _left(path: Path) -> Finished | None:
         torn = bool(end) and size <= end + _TORN
         if end < size:
             done = "cut off" if torn else "kept as they are: somebody may make sense of them"
-            _LOG.warning("%s: its last %d of %d bytes make no sense, and are %s", path, size - end, size, done)
+            _log.warning("%s: its last %d of %d bytes make no sense, and are %s", path, size - end, size, done)
         if torn and end < size:
             file.truncate(end)
             os.fsync(file.fileno())

@@ -21,7 +21,7 @@ from drivers.capture.items import Closed, Removed
 from drivers.reading import Exchange
 from drivers.value import frozen
 
-_LOG = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 _WAKE_S = 1.0
 _AT_ONCE = 256
@@ -116,7 +116,7 @@ class WriterThread:
         try:
             self._work()
         except Exception:  # noqa: BLE001 - whatever it is, the lines are read on
-            _LOG.exception("%s: the writer of captures has failed", self.files.directory)
+            _log.exception("%s: the writer of captures has failed", self.files.directory)
             self.trouble = "nothing is captured any more: the writer has failed, see the log and start anew"
 
     def _work(self) -> None:
@@ -178,7 +178,7 @@ class WriterThread:
             self._fail(error)
         else:
             if self.trouble:
-                _LOG.warning("%s: captures again", self.files.directory)
+                _log.warning("%s: captures again", self.files.directory)
             self.trouble = ""
             self.removed += len(removed)
             self.gone.extend(removed)
@@ -223,7 +223,7 @@ class WriterThread:
         """Tell of a failing disk, once; close what is open."""
         if not self.trouble:
             self.trouble = f"nothing is captured: {error.strerror or error}"
-            _LOG.error(
+            _log.error(
                 "%s: %s; the lines are read on, and capturing is tried again now and then",
                 self.files.directory,
                 self.trouble,
@@ -240,7 +240,7 @@ class WriterThread:
         except OSError as error:
             self._steps = None
             self._compress_at = time.monotonic() + _COMPRESS_AGAIN_S
-            _LOG.warning(
+            _log.warning(
                 "%s: closed captures stay uncompressed for now: %s", self.files.directory, error.strerror or error
             )
             return
