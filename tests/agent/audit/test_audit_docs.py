@@ -15,7 +15,7 @@ from agent.config import load_config
 from agent.service import Agent
 from agent.store import read_chained
 from tests.agent.audit.ledger_of_records import works
-from tests.agent.audit.test_auditor import site
+from tests.agent.audit.proving import site
 from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
 

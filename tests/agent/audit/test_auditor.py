@@ -1,6 +1,5 @@
 """A running agent proves its records: evidence with its documents, one key, seals that outsiders can check."""
 
-import base64
 import hashlib
 import json
 import stat
@@ -8,90 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rfc8785
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent.audit.documents import Documents, digest_of
 from agent.audit.evidence import of_configuration
 from agent.audit.key_file import KeyFileError
 from agent.books.conversions import library_of
 from agent.cli import main
-from agent.config import SiteConfig
 from agent.service import Agent
-from agent.store import GENESIS, read_chained
+from agent.store import GENESIS
 from drivers.profile import profile_path
-from tests.agent.audit.test_merkle import by_definition
+from tests.agent.audit.proving import SITE, chain, check_by_hand, kind, site
 from tests.agent.frames import configured
 from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
-
-SITE = """[site]
-name = "works"
-electricity_region = "CN-AH"
-
-[store]
-path = "data/store.db"
-max_size = "4MiB"
-commit_every = "50ms"
-
-[[line]]
-name = "hall"
-url = "{url}"
-timeout = "300ms"
-
-[[device]]
-name = "motor-1"
-area = "hall"
-line = "hall"
-unit = 1
-profile = "generic/vfd-motor"
-every = "100ms"
-
-[interval]
-length = "1s"
-
-[capture]
-mode = "full"
-directory = "capture"
-
-[audit]
-seal_every = "1s"
-"""
-
-
-def site(folder: Path, url: str = "tcp://127.0.0.1:1", more: str = "") -> SiteConfig:
-    return configured(folder, SITE.format(url=url) + more)
-
-
-def chain(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(record.payload) for record in read_chained(folder / "data" / "store.db")]
-
-
-def kind(record: dict[str, Any]) -> str:
-    return str(record["schema"]).split("/")[1]
-
-
-def check_by_hand(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Check links, hashes, roots and signatures without the agent's code; return the seals."""
-    previous, seals = GENESIS, []
-    for record in records:
-        content = {key: record[key] for key in record if key not in {"hash", "signature"}}
-        assert record["previous"] == previous
-        assert record["hash"] == "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()
-        previous = record["hash"]
-        if kind(record) == "seal":
-            key = Ed25519PublicKey.from_public_bytes(base64.b64decode(record["public_key"].removeprefix("ed25519:")))
-            key.verify(base64.b64decode(record["signature"]), rfc8785.dumps(content))
-            seals.append(record)
-    last = {"hash": GENESIS, "to_seq": 0}
-    for seal in seals:
-        under = [each for each in records if last["to_seq"] < each["seq"] <= seal["to_seq"]]
-        root = by_definition([bytes.fromhex(each["hash"].removeprefix("sha256:")) for each in under])
-        assert (seal["from_seq"], seal["to_seq"], seal["count"]) == (under[0]["seq"], under[-1]["seq"], len(under))
-        assert (seal["root"], seal["head"]) == (f"sha256:{root.hex()}", under[-1]["hash"])
-        assert seal["previous_seal"] == last["hash"]
-        last = seal
-    return seals
 
 
 @pytest.mark.integration

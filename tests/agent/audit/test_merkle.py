@@ -1,11 +1,11 @@
 """The tree of RFC 6962, 2.1, against its definition and the values published with Certificate Transparency."""
 
-import hashlib
 from collections.abc import Sequence
 
 import pytest
 
 from agent.audit.merkle import Tree
+from tests.agent.audit.proving import by_definition
 
 # https://github.com/google/certificate-transparency, merkle tree test vectors: inputs and roots of 1 to 8 leaves.
 LEAVES = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"]
@@ -26,16 +26,6 @@ def root_of(entries: Sequence[bytes]) -> bytes:
     for entry in entries:
         tree.add(entry)
     return tree.root()
-
-
-def by_definition(entries: Sequence[bytes]) -> bytes:
-    """Return the root as RFC 6962, 2.1 defines it: split at the largest power of two below the number of leaves."""
-    if not entries:
-        return hashlib.sha256(b"").digest()
-    if len(entries) == 1:
-        return hashlib.sha256(b"\x00" + entries[0]).digest()
-    half = 1 << (len(entries) - 1).bit_length() - 1
-    return hashlib.sha256(b"\x01" + by_definition(entries[:half]) + by_definition(entries[half:])).digest()
 
 
 @pytest.mark.parametrize("count", range(1, 9))

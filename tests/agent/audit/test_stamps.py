@@ -13,9 +13,9 @@ from agent.audit.stamps import StampReport, Stamps, given_authorities
 from agent.cli import main
 from agent.record import rfc3339
 from agent.service import Agent
+from tests.agent.audit.authority import Authority, served
 from tests.agent.audit.ledger_of_records import Records
-from tests.agent.audit.test_auditor import chain, site
-from tests.agent.audit.test_timestamp import Authority, served
+from tests.agent.audit.proving import chain, site
 from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
 

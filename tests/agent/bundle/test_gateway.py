@@ -37,7 +37,7 @@ from drivers.capture.files import CaptureFiles
 from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.ledger_of_records import works as ledger
-from tests.agent.audit.test_auditor import site
+from tests.agent.audit.proving import site
 from tests.agent.running import Motor, running, undivided_capture, until
 from tests.modbus_rig import rig
 

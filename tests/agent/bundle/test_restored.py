@@ -16,7 +16,7 @@ from agent.bundle.verify import READINGS, verify
 from agent.cli import main
 from agent.service import Agent
 from agent.store import read_chained
-from tests.agent.audit.test_auditor import site
+from tests.agent.audit.proving import site
 from tests.agent.running import Motor, running, undivided_capture, until
 from tests.modbus_rig import rig
 

@@ -11,8 +11,7 @@ import pytest
 
 from agent.bundle.rolled_up import RolledUp, RollupCheck, by_start, in_force
 from agent.rollup.members import Members
-from tests.agent.rollup.shelf import Works
-from tests.agent.rollup.test_derived import MIDNIGHT, NIGHT_SHIFT, VIRTUAL
+from tests.agent.rollup.shelf import MIDNIGHT, NIGHT_SHIFT, VIRTUAL, Works
 
 Body = dict[str, Any]
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -18,6 +20,27 @@ from tests.agent.frames import DEVICES, SITE, configured
 S = 10**9
 FAN = "fan-1/electricity"
 GAS = "boiler-1/natural_gas"
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+MIDNIGHT = int(datetime(2026, 11, 30, tzinfo=SHANGHAI).timestamp())
+NIGHT_SHIFT = """
+[[shift]]
+name = "night"
+from = "22:00"
+to = "06:00"
+"""
+VIRTUAL = """
+[[virtual]]
+name = "hall/third"
+share = { of = "fan-1/electricity", factor = 0.3333 }
+
+[[virtual]]
+name = "hall/other"
+share = { of = "fan-1/electricity", factor = 0.3333 }
+
+[[virtual]]
+name = "hall/rest"
+share = { of = "fan-1/electricity", factor = 0.3334 }
+"""
 STEAM = "steam"
 QUARTERS = DEVICES.replace('length = "1min"', 'length = "15min"')
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.metering.amount import NS_PER_S
-from tests.agent.metering.test_conservation import COUNT_QUANTA, EVENTS, LENGTH_S, START_NS, Books, Meter
+from tests.agent.metering.meters import COUNT_QUANTA, EVENTS, LENGTH_S, START_NS, Books, Meter
 from tests.agent.rollup.plants import FAN_PROFILE, works
 from tests.agent.rollup.shelf import FAN, Works
 

@@ -2,35 +2,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.agent.rollup.shelf import FAN, GAS, Works
-
-SHANGHAI = ZoneInfo("Asia/Shanghai")
-MIDNIGHT = int(datetime(2026, 11, 30, tzinfo=SHANGHAI).timestamp())
-NIGHT_SHIFT = """
-[[shift]]
-name = "night"
-from = "22:00"
-to = "06:00"
-"""
-VIRTUAL = """
-[[virtual]]
-name = "hall/third"
-share = { of = "fan-1/electricity", factor = 0.3333 }
-
-[[virtual]]
-name = "hall/other"
-share = { of = "fan-1/electricity", factor = 0.3333 }
-
-[[virtual]]
-name = "hall/rest"
-share = { of = "fan-1/electricity", factor = 0.3334 }
-"""
+from tests.agent.rollup.shelf import FAN, GAS, MIDNIGHT, NIGHT_SHIFT, VIRTUAL, Works
 
 
 @pytest.fixture

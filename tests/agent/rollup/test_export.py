@@ -15,8 +15,7 @@ from agent.cli import main
 from agent.record import Record
 from agent.rollup.export import COLUMNS, INSTALL, NoParquetError, csv_text, parquet_bytes
 from agent.store import Store
-from tests.agent.rollup.shelf import FAN, GAS, Works
-from tests.agent.rollup.test_derived import MIDNIGHT, NIGHT_SHIFT, VIRTUAL
+from tests.agent.rollup.shelf import FAN, GAS, MIDNIGHT, NIGHT_SHIFT, VIRTUAL, Works
 
 FROM_TO = {"from": "2026-11-30", "to": "2026-12-01"}
 PLACE = '\n[store]\npath = "store.db"\n'

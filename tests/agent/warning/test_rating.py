@@ -9,7 +9,7 @@ from agent.books.columns import AMOUNT
 from agent.books.ledger import Ledger
 from agent.metering.amount import QUANTA_PER_UNIT
 from agent.warning.rating import rating_alarms
-from tests.agent.books.test_ledger import FAN, START, Fan, ledger_of, rated_fan
+from tests.agent.books.fans import FAN, START, Fan, ledger_of, rated_fan
 
 KEY = "boiler-house/fan-1"
 
