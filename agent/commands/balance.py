@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from agent.commands.arguments import Periods
 from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
+from agent.commands.phrases import shorter
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig, load_config
 from agent.record import ROLLUP
@@ -58,8 +59,7 @@ def balance(path: Path, asked: Periods) -> Exit:
     elif records:
         _show(balances, records, config.site.zone)
     else:
-        shorter = "" if asked.every == "interval" else ": --every interval shows those that are closed by now"
-        say(f"no balance of a closed {asked.every} starts between {asked.start} and {asked.end}{shorter}")
+        say(f"no balance of a closed {asked.every} starts between {asked.start} and {asked.end}{shorter(asked.every)}")
     return Exit.DONE
 
 

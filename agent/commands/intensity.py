@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from agent.commands.arguments import Periods
 from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
-from agent.commands.phrases import UNVERIFIED, marked
+from agent.commands.phrases import UNVERIFIED, marked, shorter
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import load_config
 from agent.intensity.period import intensities
@@ -21,6 +21,7 @@ from drivers.document import nearest
 
 _SUMS = (*ENERGY, *CO2, WATER)
 _HEAD = ("start", "end", "intensity", "output_amount", "output_unit")
+_NO_FIGURE = "no figure where one of those in 'without' has no record, or not all intervals of the period"
 _TAIL = ("coverage", "estimated", "quality", "unverified")
 
 Body = dict[str, Any]
@@ -45,11 +46,12 @@ def intensity(path: Path, asked: Periods) -> Exit:
     elif rows:
         for name in dict.fromkeys(row["intensity"] for row in rows):
             _show(name, [row for row in rows if row["intensity"] == name], config.site.zone)
+        if any("missing" in row for row in rows):
+            print_text(f"\n{_NO_FIGURE}{shorter(asked.every)}")
         if any(row.get("unverified") for row in rows):
             print_text(f"\n{UNVERIFIED}")
     else:
-        shorter = "" if asked.every == "interval" else ": --every interval shows those that are closed by now"
-        say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}{shorter}")
+        say(f"no {asked.every} that is closed starts between {asked.start} and {asked.end}{shorter(asked.every)}")
     return Exit.DONE
 
 

@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from agent.rollup.periods import ONE_INTERVAL
+
 UNVERIFIED = "? rests on a factor that was not checked against its source"
 _MINUTE_S, _HOUR_MIN = 60, 60
 _MOMENT = re.compile(r"(?<!\")\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
@@ -25,6 +27,11 @@ def by_clock_of(zone: ZoneInfo, text: str) -> str:
             return found[0]
 
     return _MOMENT.sub(local, text)
+
+
+def shorter(every: str) -> str:
+    """Return how to see what is closed of a period that is not over; empty for intervals, the shortest."""
+    return "" if every == ONE_INTERVAL else ": --every interval shows those that are closed by now"
 
 
 def clock_text(moment: datetime, now: datetime) -> str:

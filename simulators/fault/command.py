@@ -120,7 +120,10 @@ async def serving(arguments: argparse.Namespace, write: Write | None) -> AsyncIt
             "timeout_s": arguments.timeout,
             "faults": {name: chance for name, chance in chances.items() if chance > 0.0},
         }
-        (_print_json if arguments.json else _print)(body)
+        if arguments.json:
+            _print_json(body)
+        else:
+            _print(body, f"for {arguments.seconds:g} s" if arguments.seconds else "until Ctrl-C")
         yield
 
 
@@ -129,14 +132,14 @@ def _print_json(body: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def _print(body: dict[str, Any]) -> None:
+def _print(body: dict[str, Any], ending: str) -> None:
     faults = ", ".join(f"{name} {chance:.3g}" for name, chance in body["faults"].items())
     units = ", ".join(map(str, body["units"]))
     console = _console()
     console.print(f"{body['url']}  seed {body['seed']}, time-out {body['timeout_s']:g} s", soft_wrap=True)
     console.print(f"units {units}", soft_wrap=True)
     console.print(f"faults: {faults or 'none: name some, or all'}", soft_wrap=True)
-    console.print("serving until Ctrl-C")
+    console.print(f"serving {ending}")
 
 
 def _console() -> Console:

@@ -221,6 +221,17 @@ async def recorded(folder: Path) -> Path:
     return folder / "site.toml"
 
 
+async def test_a_day_of_which_intervals_are_lacking_is_shown_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with office(tmp_path) as rooms:
+        rooms.rolled_up("day", midnight(2, 1), midnight(2, 2), made=1.0, counted=40)
+    config, period = tmp_path / "site.toml", ["--from", "2026-02-01", "--to", "2026-02-03"]
+
+    assert main(["intensity", str(config), *period]) == 0
+    assert "no figure where one of those in 'without' has no record, or not all" in capsys.readouterr().out
+
+
 async def test_the_command_shows_days_and_leaves_out_what_is_not_known(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -238,7 +249,7 @@ async def test_the_command_shows_days_and_leaves_out_what_is_not_known(
     assert main(["intensity", str(config), *period]) == 0
     assert "868.000" in capsys.readouterr().out
     assert main(["intensity", str(config), *period, "--every", "month"]) == 0
-    assert "no month that is closed" in capsys.readouterr().err
+    assert "no month that is closed starts between 2026-02-01 and 2026-02-03: --every" in capsys.readouterr().err
     assert main(["intensity", str(config), *period, "--intensity", "stem"]) == 2
     assert "there is no intensity 'stem'" in capsys.readouterr().err
 

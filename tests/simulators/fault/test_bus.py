@@ -165,6 +165,11 @@ def test_the_command_says_where_it_serves_what(
     assert said == {"units": [1, 2, 3, 17], "seed": 4, "timeout_s": 0.2}
 
 
+def test_the_command_says_how_long_it_serves(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fault", "late", "--for", "0.05"]) == 0
+    assert "serving for 0.05 s" in capsys.readouterr().out
+
+
 def test_each_fault_is_explained_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fault", "--list"]) == 0
 
