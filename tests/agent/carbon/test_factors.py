@@ -296,10 +296,14 @@ def test_the_tables_of_the_documentation_can_stand_in_a_configuration(page: str)
 
 
 @pytest.mark.parametrize("page", ["factors.md", "factors.zh-CN.md"])
-def test_every_packaged_set_stands_in_the_documentation(library: FactorLibrary, page: str) -> None:
-    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8")
+def test_every_packaged_set_stands_in_the_documentation_with_its_counts(library: FactorLibrary, page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text(encoding="utf-8").split("\n## ")[1]
+    told: dict[str, tuple[int, int]] = {}
+    for names, count, unverified in re.findall(r"^\| (`[^|]+) \|[^|]+\|[^|]+\|([^|]+)\|([^|]+)\|$", text, re.MULTILINE):
+        first, *years = re.findall("`([^`]+)`", names)
+        rows = int(re.sub(r"\D", "", count) or 0)  # of each, where one line has several
+        marks = re.findall(r"\d+", re.split("[;；(（]", unverified)[0]) or ["0"]  # noqa: RUF001 -- Chinese punctuation
+        for number, name in enumerate((first, *(first.rpartition("-")[0] + year for year in years))):
+            told[name] = (rows, int(marks[min(number, len(marks) - 1)]))
 
-    for summary in library.sets():
-        year = summary.id.rpartition("-")[2]
-        series = summary.id.removesuffix(year)
-        assert f"`{summary.id}`" in text or (f"`{series}" in text and f"`-{year}`" in text), summary.id
+    assert told == {summary.id: (summary.factors, summary.unverified) for summary in library.sets()}
