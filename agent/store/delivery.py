@@ -153,21 +153,27 @@ class Deliveries:
     ) -> tuple[int, list[Record]]:
         """Return the first records in the file the sink needs, and the number they lie behind; pass over holes."""
         settled, delivered = self.settled[sink][lane], self._from_memory[sink]
-        while True:
-            low, high = settled.hole(after)
+        behind, place, lent = after, after, list[Record]()
+        while len(lent) < limit:
+            low, high = settled.hole(place)
             if through is not None and (high is None or high > through):
                 # What lies behind may have been given ahead; nothing there is settled for want of a record.
                 if low >= through:
-                    return low, []
+                    break
                 high = through
-            found = source.after(lane, low, high, limit)
+            found = source.after(lane, low, high, limit - len(lent))
             if found is None:
-                return low, []
+                break
+            end = found[-1].seq if found else high  # fewer than asked for do not mean that there are no more
             records = [record for record in found if record.seq not in delivered]
             if records:
-                return low, records
-            settled.add(low, found[-1].seq if found else high or source.committed_seq)
-            if found:
-                self.touch()
-            elif high is None:
-                return low, []
+                behind = behind if lent else low
+                lent += records
+            else:
+                settled.add(low, end or source.committed_seq)
+                if found:
+                    self.touch()
+            if end is None:
+                break
+            place = end
+        return behind, lent

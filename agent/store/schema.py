@@ -242,9 +242,7 @@ def read_inventory(connection: sqlite3.Connection) -> Inventory:
 def write_settled(connection: sqlite3.Connection, settled: Mapping[str, Lanes]) -> None:
     """Put what sinks need no more in place of what stood there."""
     rows = [
-        (sink, lane, one.cursor, json.dumps(one.ranges))
-        for sink, lanes in settled.items()
-        for lane, one in lanes.items()
+        (sink, lane, one.cursor, json.dumps(one.kept)) for sink, lanes in settled.items() for lane, one in lanes.items()
     ]
     guarded = [(*row, value_sum("{} {} {}".format(*row), row[3])) for row in rows]
     connection.executemany("REPLACE INTO cursor VALUES (?, ?, ?, ?, ?)", guarded)

@@ -3,14 +3,17 @@
 Invariants:
 - Settled is every number up to `cursor` and every number of `ranges`. Ranges (after, through] are ascending, and
   neither overlap nor touch each other or the cursor: what fills the last hole moves the cursor over all of it.
-- There are at most `MOST_RANGES`. One too many, and the shortest is forgotten, never the one just added: its records
-  are delivered once more, none is ever taken for settled that was not.
+- There are at most `MOST_RANGES`, and `MOST_KEPT` in the file. One too many, and the shortest is forgotten, never the
+  one just added: its records are delivered once more, none is ever taken for settled that was not.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
-MOST_RANGES = 256
+MOST_RANGES = 4096
+"""As many as there may be values ahead of their commit with other records between them, and some."""
+MOST_KEPT = 256
 
 Range = tuple[int, int]
 
@@ -43,28 +46,32 @@ class Settled:
         after = max(after, self.cursor)
         if through <= after:
             return
-        apart = []
-        for low, high in self.ranges:
-            if high < after or low > through:
-                apart.append((low, high))
-            else:
-                after, through = min(low, after), max(high, through)
+        first = bisect_left(self.ranges, after, key=_end)
+        behind = bisect_right(self.ranges, through, key=_start)
+        if first < behind:
+            after, through = min(self.ranges[first][0], after), max(self.ranges[behind - 1][1], through)
+        before, beyond = self.ranges[:first], self.ranges[behind:]
         if after == self.cursor:
-            self.cursor = through
-        else:
-            if len(apart) == MOST_RANGES:
-                apart.remove(min(apart, key=lambda one: one[1] - one[0]))
-            apart = sorted([*apart, (after, through)])
-        self.ranges = apart
+            self.cursor, self.ranges = through, beyond
+            return
+        if len(before) + len(beyond) == MOST_RANGES:
+            shortest = min(before + beyond, key=_length)
+            (before if shortest in before else beyond).remove(shortest)
+        self.ranges = [*before, (after, through), *beyond]
 
     def hole(self, after: int) -> tuple[int, int | None]:
         """Return the first unsettled (low, high] at or behind `after`; `high` is None when it has no end yet."""
         low = max(after, self.cursor)
-        for start, end in self.ranges:
-            if low < start:
-                return low, start
-            low = max(low, end)
-        return low, None
+        next_one = bisect_right(self.ranges, low, key=_end)
+        if next_one < len(self.ranges) and self.ranges[next_one][0] <= low:
+            low = self.ranges[next_one][1]
+            next_one += 1
+        return low, self.ranges[next_one][0] if next_one < len(self.ranges) else None
+
+    @property
+    def kept(self) -> list[Range]:
+        """The ranges that are written to the file: the longest."""
+        return sorted(sorted(self.ranges, key=_length)[-MOST_KEPT:])
 
     def missing(self, through: int) -> int:
         """Return how many numbers up to `through` are not settled."""
@@ -90,7 +97,31 @@ def common(many: Iterable[Settled]) -> list[Range]:
     found: list[Range] | None = None
     for settled in many:
         spans = list(settled.spans())
-        if found is not None:
-            spans = [(max(a, c), min(b, d)) for a, b in found for c, d in spans if max(a, c) < min(b, d)]
-        found = spans
+        found = spans if found is None else _in_both(found, spans)
     return found or []
+
+
+def _in_both(ours: Sequence[Range], others: Sequence[Range]) -> list[Range]:
+    """Return where ascending ranges overlap."""
+    found, at, other = [], 0, 0
+    while at < len(ours) and other < len(others):
+        low, high = max(ours[at][0], others[other][0]), min(ours[at][1], others[other][1])
+        if low < high:
+            found.append((low, high))
+        if ours[at][1] == high:
+            at += 1
+        else:
+            other += 1
+    return found
+
+
+def _start(one: Range) -> int:
+    return one[0]
+
+
+def _end(one: Range) -> int:
+    return one[1]
+
+
+def _length(one: Range) -> int:
+    return one[1] - one[0]

@@ -70,6 +70,21 @@ async def test_what_was_given_ahead_and_committed_is_lent_no_more(tmp_path: Path
         assert store.unsettled("mqtt") == 0
 
 
+async def test_what_stands_between_values_given_ahead_goes_in_one_batch_and_no_value_again(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db") as store:
+        values, booked = [], []
+        for number in range(1000):
+            values += telemetry(store, 1)
+            booked.append(interval(store, number))
+        await store.flush()
+        store.given("mqtt", [record.seq for record in values])
+
+        assert await store.peek("mqtt", 600) == booked[:600]
+        await store.acknowledge("mqtt", booked[299].seq)
+        assert await everything(store) == booked[300:]
+        assert store.unsettled("mqtt") == 0
+
+
 async def test_a_sink_is_lent_nothing_behind_the_bound_it_names_and_later_all_of_it(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
         given = telemetry(store, 10)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.store.schema import create, read_settled, write_settled
-from agent.store.settled import MOST_RANGES, Lane, Settled, common
+from agent.store.settled import MOST_KEPT, MOST_RANGES, Lane, Settled, common
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)).map(lambda pair: (pair[0], sum(pair))), max_size=25)
 
@@ -85,3 +85,14 @@ def test_one_range_too_many_and_the_shortest_is_forgotten_but_never_the_newest()
     settled.add(20, 29)
     assert 11 not in settled
     assert 29 in settled
+
+
+def test_the_file_keeps_the_longest_ranges_in_their_order() -> None:
+    settled = Settled()
+    for number in range(MOST_KEPT + 10):
+        settled.add(1000 + number * 10, 1001 + number * 10 + number % 2)
+
+    assert len(settled.kept) == MOST_KEPT
+    assert settled.kept == sorted(settled.kept)
+    assert set(settled.kept) <= set(settled.ranges)
+    assert sum(high - low == 2 for low, high in settled.kept) == (MOST_KEPT + 10) // 2
