@@ -6,6 +6,7 @@ yet settled: only what the receiver has acknowledged *and* a commit has made saf
 Invariants:
 - A value is handed over without waiting, so that no receiver holds up the poll that brought it. For want of room in
   the connection some wait here, in bounds and until they are committed; what is too much goes the way of all records.
+- No more is under way than the link carries in half a second, so that no alarm and no lane waits long for it.
 - What the receiver refused, or had not acknowledged when the connection ended, goes that way, too.
 - The lanes look no further than what is committed and answered: what is under way here does not go twice.
 """
@@ -16,8 +17,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from agent.delivery.outbox import Outbox
+from agent.delivery.pace import Pace
 from agent.record import Record
 from agent.sinks import PromptSession, Session
 
@@ -44,9 +47,11 @@ class Ahead:
         self._sink = sink
         self._on_answered = on_answered
         self._careful = careful
+        self._pace = Pace(least=2, size=32, most=128)
         self._session: PromptSession | None = None
         self._failed = False
         self._out: dict[int, tuple[Record, asyncio.Future[int]]] = {}
+        self._under_way = 0
         self._waiting: deque[Record] = deque()
         self._unanswered: list[Record] = []
         self._taken: list[int] = []
@@ -69,7 +74,7 @@ class Ahead:
             self._take([each for each in self._out.values() if _answered(each[1])])
             self._out.clear()
             self._waiting.clear()
-            self._session = None
+            self._session, self._under_way = None, 0
 
     def unanswered(self) -> list[Record]:
         """Return, once, what was not answered when the last connection ended."""
@@ -106,14 +111,26 @@ class Ahead:
     def _pour(self) -> None:
         """Send what waits, as far as there is room for it."""
         try:
-            while self._waiting and self._session and (answer := self._session.offer(self._waiting[0])):
+            while self._waiting and self._session and self._under_way < self._pace.size:
+                answer = self._session.offer(self._waiting[0])
+                if answer is None:
+                    break
                 record = self._waiting.popleft()
                 self._out[record.seq] = record, answer
+                self._under_way += 1
                 self.sent_at = time.monotonic()
+                answer.add_done_callback(partial(self._heard, self._session, self._under_way, self.sent_at))
         except Exception:  # noqa: BLE001  # whatever it is
             self._failed = True  # a sink's bug must cost no poll; the lanes meet the record again
             self._waiting.clear()
             _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
+
+    def _heard(self, session: PromptSession, crowd: int, sent_at: float, answer: asyncio.Future[int]) -> None:
+        """Note how long an answer took, and send what waits for it."""
+        if session is self._session and not answer.cancelled():
+            self._under_way -= 1
+            self._pace.answered(crowd, sent_at)
+            self._pour()
 
     def _take(self, answered: Sequence[tuple[Record, asyncio.Future[int]]]) -> None:
         if answered and self._session:

@@ -30,6 +30,7 @@ from functools import partial
 
 from agent.delivery.ahead import Ahead
 from agent.delivery.outbox import Outbox
+from agent.delivery.pace import Pace
 from agent.delivery.suspicion import Suspicion
 from agent.record import ALARM, FIGURE, TELEMETRY, WINDOW, Record
 from agent.sinks import Session, Sink, SinkRejected, SinkUnavailable, together
@@ -40,8 +41,6 @@ _MOST = 1000
 """Records of the largest batch."""
 _LEAST = 8
 """Records of the smallest batch."""
-_TURN_S = 0.5
-"""How long a batch should be under way."""
 _FRESH_S = 5.0
 """Values older than this when they are about to be sent let newer ones pass."""
 _FIRST_PAUSE_S = 0.5
@@ -69,7 +68,7 @@ class Forwarder:
         self._longest_pause_s = longest_pause_s
         self._failures = 0
         self._sent = self._acknowledged = self._errors = self._rejected = 0
-        self._size = 64
+        self._pace = Pace(_LEAST, 64, _MOST)
         self._mean_bytes = 0.0
         self._live_after: int | None = None
         self._suspicion = Suspicion()
@@ -195,7 +194,7 @@ class Forwarder:
     @property
     def _at_once(self) -> int:
         """How many records the next batch may have."""
-        return 1 if self._suspicion.careful else self._size
+        return 1 if self._suspicion.careful else self._pace.size
 
     def _weigh(self, records: Sequence[Record]) -> None:
         if records:
@@ -209,12 +208,12 @@ class Forwarder:
             try:
                 started = self._sent_at = time.monotonic()
                 await session.send(wanted)
-                self._fit(len(batch), time.monotonic() - started)
+                self._pace.answered(len(batch), started)
             except SinkRejected as error:
                 rejected = error.rejected
             except (SinkUnavailable, asyncio.CancelledError):
                 # What was acknowledged before the failure is not sent again; small links get on this way.
-                self._size = max(_LEAST, self._size // 2)
+                self._pace.slower()
                 taken = [record for record in wanted if record.seq <= session.accepted_through]
                 self._under_way = wanted[len(taken) :]
                 self._suspicion.acknowledged(taken)
@@ -232,13 +231,6 @@ class Forwarder:
     async def _settle(self, records: Sequence[Record]) -> None:
         if records:
             await self._store.acknowledge(self.sink.name, records[-1].seq)
-
-    def _fit(self, count: int, took_s: float) -> None:
-        """Choose the size of the next batch by how long one of `count` records was under way."""
-        if took_s > 2 * _TURN_S:
-            self._size = max(_LEAST, self._size // 2)
-        elif took_s < _TURN_S and count == self._size:
-            self._size = min(_MOST, self._size * 2)
 
     async def _refuse(self, record: Record, reason: str) -> None:
         if not self._rejected:

@@ -171,6 +171,20 @@ async def test_what_still_waits_for_room_when_it_is_committed_goes_by_its_lane_a
     assert receiver.received == [1, *range(4, 1501)]
 
 
+async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not_wait_long_for_it() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=1000)
+    async with delivering(shelf, receiver):
+        shelf.append(*records(2, 201))
+        assert receiver.ahead == [*range(2, 34)]
+        receiver.answer()
+        await some_turns()
+        assert receiver.ahead == [*range(2, 98)]  # it was answered quickly: twice as much
+        receiver.answer()
+        await some_turns()
+        assert receiver.ahead == [*range(2, 202)]
+        receiver.answer()
+
+
 async def test_a_sink_that_stumbles_over_a_value_costs_nothing_and_gets_it_by_its_lane(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
