@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import orjson
 
@@ -100,6 +101,20 @@ def unix_ns(moment: datetime) -> int:
 def time_ns(text: str) -> int:
     """Return the time [Unix ns] that `rfc3339` wrote."""
     return unix_ns(datetime.fromisoformat(text))
+
+
+def asked_ns(text: str, zone: ZoneInfo) -> int:
+    """Return a time as people write it [Unix ns], to the second; one without offset is of the site's zone.
+
+    Raises ValueError for what is no time, OverflowError for one that the store cannot hold, with what it can.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=zone)
+    found = round(moment.timestamp()) * NS_PER_S
+    if abs(found) >= 1 << 63:
+        raise OverflowError("up to 2262-04-11" if found > 0 else "from 1677-09-22 on")
+    return found
 
 
 def start_of(body: Mapping[str, Any]) -> int:

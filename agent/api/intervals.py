@@ -5,14 +5,12 @@ wherever it is, and records that are added meanwhile move none.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
-from agent.metering.amount import NS_PER_S
-from agent.record import INTERVAL, OF_ACCOUNT, Record
+from agent.record import INTERVAL, OF_ACCOUNT, Record, asked_ns
 from agent.rollup.export import csv_text, parquet_bytes
 from agent.rollup.periods import ONE_INTERVAL, PERIODS
 from agent.rollup.reading import whole_starts
@@ -144,15 +142,11 @@ def _time_ns(query: Mapping[str, str], name: str, zone: ZoneInfo) -> int:
         raise ValueError(f"{name} is missing: give from and to as times like {_EXAMPLE}")
     text = query[name]
     try:
-        moment = datetime.fromisoformat(text)
+        return asked_ns(text, zone)
     except ValueError as error:
         raise ValueError(f"{name}={text} is no time: write one like {_EXAMPLE}") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    found = round(moment.timestamp()) * NS_PER_S
-    if abs(found) >= _LATEST_NS:
-        raise ValueError(f"{name}={text} is too far away: write a time like {_EXAMPLE}")
-    return found
+    except OverflowError as error:
+        raise ValueError(f"{name}={text} is too far away: write a time like {_EXAMPLE}") from error
 
 
 def content(found: Page, form: str) -> tuple[bytes, str]:

@@ -1,6 +1,5 @@
 """Records of account that the store keeps, for the times in which a command asks for them."""
 
-from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,8 +7,7 @@ import orjson
 
 from agent.commands.outcome import CommandError
 from agent.config import SiteConfig
-from agent.metering.amount import NS_PER_S
-from agent.record import OF_ACCOUNT
+from agent.record import OF_ACCOUNT, asked_ns
 from agent.rollup.periods import ONE_INTERVAL
 from agent.store import StoreError, read_intervals
 
@@ -19,16 +17,11 @@ Body = dict[str, Any]
 def parse_time(text: str, zone: ZoneInfo) -> int:
     """Return a Unix time [ns]; a time without offset is one of the site's zone. Raise CommandError otherwise."""
     try:
-        moment = datetime.fromisoformat(text)
+        return asked_ns(text, zone)
     except ValueError as error:
         raise CommandError(f"'{text}' is no time: write one like 2026-11-20T08:00 or 2026-11-20T08:00:00Z") from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=zone)
-    found = round(moment.timestamp()) * NS_PER_S
-    if abs(found) >= 1 << 63:
-        bound = "up to 2262-04-11" if found > 0 else "from 1677-09-22 on"
-        raise CommandError(f"'{text}' is too far away: the store holds times {bound}")
-    return found
+    except OverflowError as error:
+        raise CommandError(f"'{text}' is too far away: the store holds times {error}") from error
 
 
 def kept(
