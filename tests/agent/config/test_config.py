@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, SiteConfig, load_config
+from agent.config import ConfigError, load_config
 from drivers.profile import profile_path
+from tests.agent.frames import configured
 
 GOOD = """[site]
 name = "hefei-works"
@@ -44,15 +45,9 @@ per = "steam"
 """
 
 
-def load(tmp_path: Path, text: str) -> SiteConfig:
-    path = tmp_path / "site.toml"
-    path.write_text(text, encoding="utf-8")
-    return load_config(path)
-
-
 def complaints(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(tmp_path, text)
+        configured(tmp_path, text)
     return [str(problem).removeprefix(f"{tmp_path}/") for problem in caught.value.problems]
 
 
@@ -61,7 +56,7 @@ def line_of(text: str, fragment: str) -> int:
 
 
 def test_a_right_file_gives_its_tables_and_defaults(tmp_path: Path) -> None:
-    config = load(tmp_path, GOOD)
+    config = configured(tmp_path, GOOD)
 
     assert config.devices[0].every == 5.0
     assert config.devices[0].rated_power == 700.0
@@ -166,7 +161,7 @@ def test_what_a_wrong_profile_would_have_counted_is_not_said_to_be_unknown_as_we
     text = GOOD.replace('profile = "eastron/sdm630"', 'profile = "own.toml"') + USES
     right = profile_path("eastron/sdm630").read_text(encoding="utf-8")
     (tmp_path / "own.toml").write_text(right, encoding="utf-8")
-    load(tmp_path, text)
+    configured(tmp_path, text)
 
     wrong = right.replace('from    = "active_energy_import"', 'from    = "active_energy_imprt"')
     (tmp_path / "own.toml").write_text(wrong, encoding="utf-8")
@@ -203,7 +198,7 @@ def test_an_account_may_take_the_place_of_one_from_the_profile(tmp_path: Path) -
         'carrier = "natural_gas"\nfrom = "gas_flow"\n'
     )
 
-    assert load(tmp_path, text).accounts[0].source == "gas_flow"
+    assert configured(tmp_path, text).accounts[0].source == "gas_flow"
 
 
 def test_a_carrier_nobody_knows_is_shown_where_it_is_chosen(tmp_path: Path) -> None:
@@ -266,7 +261,7 @@ def test_a_span_that_no_memory_would_hold_is_refused(tmp_path: Path) -> None:
     (problem,) = complaints(tmp_path, GOOD + '\n[windows]\nspans = ["1min", "100000000d"]\n')
 
     assert "span '100000000d' is longer than a year" in problem
-    assert load(tmp_path, GOOD + '\n[windows]\nspans = ["366d"]\n').windows.spans_s == {"366d": 366 * 86400.0}
+    assert configured(tmp_path, GOOD + '\n[windows]\nspans = ["366d"]\n').windows.spans_s == {"366d": 366 * 86400.0}
 
 
 def test_a_store_too_small_to_be_used_is_found_before_the_start(tmp_path: Path) -> None:
@@ -325,8 +320,8 @@ def test_a_control_character_in_a_path_is_named_with_its_key(tmp_path: Path) -> 
 
 
 def test_captures_go_beside_the_store_unless_a_folder_is_named(tmp_path: Path) -> None:
-    beside = load(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n')
-    named = load(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n[capture]\ndirectory = "raw"\n')
+    beside = configured(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n')
+    named = configured(tmp_path, GOOD + '\n[store]\npath = "kept/store.db"\n[capture]\ndirectory = "raw"\n')
 
     assert beside.capture_folder == tmp_path / "kept" / "capture"
     assert named.capture_folder == tmp_path / "raw"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, SiteConfig, load_config
+from agent.config import ConfigError
 from agent.tariff.build import tariffs
+from tests.agent.frames import configured
 from tests.agent.tariff.tables import CALENDAR, HUBEI_HEAD
 
 SITE = f"""[site]
@@ -56,20 +57,14 @@ demand = 42
 """
 
 
-def load(tmp_path: Path, text: str) -> SiteConfig:
-    path = tmp_path / "site.toml"
-    path.write_text(text, encoding="utf-8")
-    return load_config(path)
-
-
 def complaints(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        load(tmp_path, text)
+        configured(tmp_path, text)
     return [str(problem).removeprefix(f"{tmp_path}/site.toml:") for problem in caught.value.problems]
 
 
 def test_a_right_tariff_is_taken_with_prices_to_the_last_digit(tmp_path: Path) -> None:
-    config = load(tmp_path, SITE + TARIFF)
+    config = configured(tmp_path, SITE + TARIFF)
 
     (tariff,) = tariffs(config.tariffs, config.calendar, config.site.zone)
     assert [str(price.energy["peak"]) for price in tariff.prices] == ["0.848961", "0.85"]  # type: ignore[index]  # a period is its text
@@ -128,7 +123,7 @@ def test_a_mistake_is_told_in_one_line(tmp_path: Path, right: str, wrong: str, t
     ],
 )
 def test_windows_and_intervals_that_cannot_serve_a_tariff_are_refused(tmp_path: Path, table: str, told: str) -> None:
-    assert load(tmp_path, SITE + table).tariffs == (), "without a tariff they can stand"
+    assert configured(tmp_path, SITE + table).tariffs == (), "without a tariff they can stand"
     assert any(told in each for each in complaints(tmp_path, SITE + TARIFF + table))
 
 
