@@ -1,21 +1,26 @@
 """Listens for callers of the local API and carries their requests and answers, one after another on a connection.
 
-A library would do it: aiohttp takes 9 MB, for a server that only answers GET and HEAD.
+What is said on a connection is h11's: heads, bodies, chunks, whether another request may follow. Around it is what
+asyncio takes to serve; a library that does both takes 9 MB (aiohttp), for a server that only answers GET and HEAD.
 
 Invariants:
 
-- A caller costs little whatever it does: there are `MOST_CALLERS` connections, a head has `_LONGEST_HEAD` bytes, and
-  whoever says or takes nothing for a while is let go.
+- A caller costs little whatever it does: there are `MOST_CALLERS` connections, a head has some `_LONGEST_HEAD` bytes,
+  and whoever says or takes nothing for a while is let go.
 - A request with a body gets its answer, and the connection ends: what follows is never taken for another request.
 """
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing, suppress
+from email.utils import formatdate
 from http import HTTPStatus
 
-from agent.api.request import Answer, Parts, Request, RequestError, error, head_of, parsed
+import h11
+
+from agent.api.request import Answer, Parts, Request, error, parsed
 
 _log = logging.getLogger(__name__)
 
@@ -76,7 +81,7 @@ class Listener:
         try:
             if full:
                 text = f"{MOST_CALLERS} callers are all that are served: come back later"
-                await caller.answer(None, error(HTTPStatus.SERVICE_UNAVAILABLE, text), last=True)
+                await caller.answer(None, error(HTTPStatus.SERVICE_UNAVAILABLE, text))
             else:
                 await self._converse(caller)
         except (ConnectionError, TimeoutError):
@@ -89,23 +94,18 @@ class Listener:
 
     async def _converse(self, caller: "Caller") -> None:
         """Answer one request after another until one is the last."""
-        last = False
-        while not last:
+        while not caller.over:
             caller.busy = False
             try:
                 request = await caller.request()
-            except RequestError as wrong:
-                await caller.answer(None, error(wrong.status, str(wrong)), last=True)
-                await caller.linger()
-                return
-            if request is None:
-                return
-            caller.busy = True
-            answer = await self._answer(request)
-            last = request.ends_connection or not isinstance(answer.body, bytes)
-            await caller.answer(request, answer, last=last)
-            if request.has_body:
-                await caller.linger()
+            except h11.RemoteProtocolError as wrong:
+                await caller.answer(None, error(wrong.error_status_hint, f"the request cannot be read: {wrong}"))
+            else:
+                if request is None:
+                    return
+                caller.busy = True
+                await caller.answer(request, await self._answer(request))
+        await caller.linger()
 
     async def _answer(self, request: Request) -> Answer:
         try:
@@ -120,38 +120,56 @@ class Caller:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        self._protocol = h11.Connection(h11.SERVER, max_incomplete_event_size=_LONGEST_HEAD)
         self.busy = False
         """Whether an answer that ends by itself is under way."""
+        self.over = False
+        """Whether no other request may follow."""
 
     async def request(self) -> Request | None:
-        """Return the next request, None where there is none any more; raise RequestError and TimeoutError."""
-        try:
-            async with asyncio.timeout(_QUIET_S):
-                head = await self._reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError:
+        """Return the next request, None where there is none; raise h11.RemoteProtocolError and TimeoutError."""
+        async with asyncio.timeout(_QUIET_S):
+            while (head := self._protocol.next_event()) is h11.NEED_DATA:
+                await self._hear()
+        if not isinstance(head, h11.Request):
             return None
-        except asyncio.LimitOverrunError as cause:
-            text = f"a head of more than {_LONGEST_HEAD} bytes is not read"
-            raise RequestError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, text) from cause
-        return parsed(head)
+        request = parsed(head)
+        self._protocol.next_event()  # the end of the request, unless it has a body
+        return request
 
-    async def answer(self, request: Request | None, answer: Answer, *, last: bool) -> None:
+    async def _hear(self) -> None:
+        """Hand on what comes, but for empty lines before a request: they may stand there (RFC 9112, 2.2)."""
+        came = await self._reader.read(_LONGEST_HEAD)
+        begun, _ = self._protocol.trailing_data
+        said = came if begun else came.lstrip(b"\r\n")
+        if said or not came:
+            self._protocol.receive_data(said)
+
+    async def answer(self, request: Request | None, answer: Answer) -> None:
         """Send an answer; raise ConnectionError and TimeoutError where nobody takes it."""
-        head = head_of(answer, request, last=last)
+        headers = {"Content-Type": answer.content_type, "Date": formatdate(time.time(), usegmt=True), **answer.headers}
+        if isinstance(answer.body, bytes):
+            headers["Content-Length"] = str(len(answer.body))
+        self.over = request is None or not isinstance(answer.body, bytes) or self._protocol.their_state is not h11.DONE
+        if self.over:
+            headers["Connection"] = "close"
+        status = HTTPStatus(answer.status)
+        await self._send(h11.Response(status_code=status, reason=status.phrase, headers=[*headers.items()]))
         if request and request.method == "HEAD":
-            await self._write(head)
+            await self._send(h11.EndOfMessage())
         elif isinstance(answer.body, bytes):
-            await self._write(head + answer.body[:_AT_ONCE])
-            for start in range(_AT_ONCE, len(answer.body), _AT_ONCE):
-                await self._write(answer.body[start : start + _AT_ONCE])
+            for start in range(0, len(answer.body), _AT_ONCE):
+                await self._send(h11.Data(answer.body[start : start + _AT_ONCE]))
+            await self._send(h11.EndOfMessage())
         else:
-            await self._write(head)
-            await self._stream(answer.body, chunked=request is not None and request.latest)
+            await self._stream(answer.body)
+        if not self.over:
+            self._protocol.start_next_cycle()
 
-    async def _stream(self, parts: Parts, *, chunked: bool) -> None:
+    async def _stream(self, parts: Parts) -> None:
         """Send parts as they come, until there are no more or the caller has gone."""
         self.busy = False
-        sending = asyncio.create_task(self._send(parts, chunked=chunked), name="events of a caller")
+        sending = asyncio.create_task(self._send_all(parts), name="events of a caller")
         going = asyncio.create_task(self._gone(), name="end of a caller")
         try:
             await asyncio.wait((sending, going), return_when=asyncio.FIRST_COMPLETED)
@@ -162,13 +180,12 @@ class Caller:
         if not sending.cancelled():
             sending.result()
 
-    async def _send(self, parts: Parts, *, chunked: bool) -> None:
+    async def _send_all(self, parts: Parts) -> None:
         async with aclosing(parts):
             async for part in parts:
-                await self._write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
+                await self._send(h11.Data(part))
         self.busy = True
-        if chunked:
-            await self._write(b"0\r\n\r\n")
+        await self._send(h11.EndOfMessage())
 
     async def _gone(self) -> None:
         """Return when the caller has ended the connection; what it says meanwhile is of no use."""
@@ -177,15 +194,17 @@ class Caller:
                 pass
 
     async def linger(self) -> None:
-        """Let a body come in for a moment."""
+        """Let come in for a moment what there is of a request that is not read to its end."""
+        if self._protocol.their_state not in {h11.SEND_BODY, h11.ERROR}:
+            return
         if self._writer.can_write_eof():
             self._writer.write_eof()
         with suppress(TimeoutError):
             async with asyncio.timeout(_LINGER_S):
                 await self._gone()
 
-    async def _write(self, part: bytes) -> None:
-        self._writer.write(part)
+    async def _send(self, event: h11.Response | h11.Data | h11.EndOfMessage) -> None:
+        self._writer.write(self._protocol.send(event))
         async with asyncio.timeout(_WRITE_S):
             await self._writer.drain()
 

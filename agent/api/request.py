@@ -1,30 +1,18 @@
-"""A request as it comes over a connection (RFC 9112), and the answer to it; pure, without any connection."""
+"""A request as it came over a connection, and the answer to it; pure, without any connection."""
 
-import re
-import time
 import urllib.parse
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import field
-from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
+import h11
 import orjson
 
 from drivers.value import frozen
 
-_VERSIONS = {"HTTP/1.0", "HTTP/1.1"}
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""Methods and names of headers: RFC 9110, 5.6.2."""
+_VERSIONS = {b"1.0", b"1.1"}
 _MOST_PARAMETERS = 50
-
-
-class RequestError(Exception):
-    """Raised for what is no request; carries the status of the answer to it."""
-
-    def __init__(self, status: HTTPStatus, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
 
 
 @frozen
@@ -37,19 +25,6 @@ class Request:
     """The parameters; of one that is given twice the first."""
     headers: Mapping[str, str]
     """By names in lower case; bytes beyond ASCII as ISO 8859-1."""
-    latest: bool = True
-    """Whether it is of HTTP/1.1, whose answers may come in chunks."""
-
-    @property
-    def has_body(self) -> bool:
-        """Whether something follows the head."""
-        return "transfer-encoding" in self.headers or self.headers.get("content-length", "0") != "0"
-
-    @property
-    def ends_connection(self) -> bool:
-        """Whether no other request may follow on the connection."""
-        said = {word.strip().lower() for word in self.headers.get("connection", "").split(",")}
-        return self.has_body or "close" in said or not (self.latest or "keep-alive" in said)
 
     def again_with(self, **parameters: str) -> str:
         """Return a reference to the same resource with other parameters."""
@@ -79,48 +54,17 @@ def error(status: int, text: str, headers: dict[str, str] | None = None) -> Answ
     return json({"error": text}, status, headers)
 
 
-def parsed(head: bytes) -> Request:
-    """Return the request of a head, the empty line at its end included; raise RequestError where it is none."""
-    first, *lines = head.lstrip(b"\r\n").removesuffix(b"\r\n\r\n").split(b"\r\n")
-    words = first.decode("utf-8", "replace").split(" ")
-    if len(words) != 3 or not _TOKEN.fullmatch(words[0]):  # noqa: PLR2004 -- method, target, version
-        raise RequestError(HTTPStatus.BAD_REQUEST, "this is no HTTP request")
-    method, target, version = words
-    if version not in _VERSIONS:
-        raise RequestError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "only HTTP/1.1 is spoken here")
+def parsed(head: h11.Request) -> Request:
+    """Return what a head asks for; raise h11.RemoteProtocolError where that cannot be understood."""
+    if head.http_version not in _VERSIONS:
+        status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
+        raise h11.RemoteProtocolError("only HTTP/1.1 is spoken here", error_status_hint=status)
     try:
-        parts = urllib.parse.urlsplit(target)
+        parts = urllib.parse.urlsplit(head.target.decode())
         pairs = urllib.parse.parse_qsl(parts.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
     except ValueError as cause:
-        raise RequestError(HTTPStatus.BAD_REQUEST, f"the address cannot be read: {cause}") from cause
-    path = urllib.parse.unquote(parts.path)
-    return Request(method, path, dict(reversed(pairs)), _headers(lines), latest=version != "HTTP/1.0")
-
-
-def _headers(lines: list[bytes]) -> dict[str, str]:
+        raise h11.RemoteProtocolError(f"its address: {cause}") from cause
     headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if not colon or not _TOKEN.fullmatch(name):
-            raise RequestError(HTTPStatus.BAD_REQUEST, "a header cannot be read")
-        name, value = name.lower(), value.strip(" \t")
+    for name, value in ((name.decode(), value.decode("latin-1")) for name, value in head.headers):
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return headers
-
-
-def head_of(answer: Answer, request: Request | None, *, last: bool) -> bytes:
-    """Return the head of an answer; `last` says whether the connection ends with it."""
-    headers = {
-        "Content-Type": answer.content_type,
-        "Date": formatdate(time.time(), usegmt=True),
-        **answer.headers,
-    }
-    if isinstance(answer.body, bytes):
-        headers["Content-Length"] = str(len(answer.body))
-    elif request is not None and request.latest:
-        headers["Transfer-Encoding"] = "chunked"
-    if last:
-        headers["Connection"] = "close"
-    status = HTTPStatus(answer.status)
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}", *(f"{name}: {value}" for name, value in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+    return Request(head.method.decode(), urllib.parse.unquote(parts.path), dict(reversed(pairs)), headers)

@@ -163,7 +163,7 @@ library.fflush(out)
     assert heaps.count("<heap nr=") == 1
 
 
-def test_to_serve_and_to_write_over_http_takes_no_library_but_the_standard_one() -> None:
+def test_to_serve_and_to_write_over_http_takes_no_large_library() -> None:
     program = """if True:
         import sys, agent.commands.run, agent.sinks.mqtt, agent.api.server
         from agent.sinks.influx import library
