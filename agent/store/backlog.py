@@ -60,6 +60,8 @@ class Backlog:
         """The last number of which the file knows that it may have gone ahead."""
         self.seq = 0
         self.states: dict[str, bytes] = {}
+        self.renumbered = 0
+        """The last number given out before records got new ones; those up to it say nothing any more."""
         self.untold = Untold()
         self.dropped: Counter[str] = Counter()
         self.first_ns = 0
@@ -205,7 +207,7 @@ class Backlog:
             self.chain = chain
             waiting = [*self._queue]
             self._queue.hold([])
-            self.seq = max(self.seq, seq)
+            self.seq = self.renumbered = max(self.seq, seq)
             self._live_from = self.seq + 1
             for record in waiting:
                 body = orjson.loads(record.payload)

@@ -88,7 +88,7 @@ class Deliveries:
         """Note that a sink has the records of some numbers, ascending and committed, which it was given ahead."""
         settled = self.settled[sink][Lane.NORMAL]
         first = last = 0
-        for number in (*numbers, 0):
+        for number in (*(number for number in numbers if number > self._backlog.renumbered), 0):
             if number == last + 1:
                 last = number
                 continue

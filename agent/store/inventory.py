@@ -12,6 +12,8 @@ from agent.store.chain import GENESIS
 from agent.store.losses import Losses
 from agent.store.told import Told, Untold
 
+_NOT_CLOSED = "the agent or its machine ended without a last commit; so many records at most"
+
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
@@ -51,6 +53,14 @@ class Inventory:
         untold = self.earlier.copy()
         untold.losses.merge(self.losses)
         return untold
+
+    @property
+    def in_doubt(self) -> Losses:
+        """Numbers that receivers may have seen and that no commit has followed."""
+        losses = Losses()
+        if self.promised > self.seq:
+            losses.add(self.seq + 1, self.promised, {}, _NOT_CLOSED)
+        return losses
 
     def following(self, batch: Batch) -> "Inventory":
         """Return the inventory that the commit of a batch begins with."""

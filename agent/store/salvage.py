@@ -13,7 +13,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -98,8 +98,10 @@ class _Copy:
         """Copy everything from a connection to the damaged file."""
         if self._known is None:
             with suppress(sqlite3.Error, ValueError):
-                self._known = read_inventory(connection)
-                self.found.untold.merge(self._known.untold)
+                known = read_inventory(connection)
+                self.found.untold.merge(known.untold)
+                self.found.untold.merge(Untold(known.in_doubt))
+                self._known = replace(known, seq=known.promised)
         with suppress(sqlite3.Error, ValueError):
             self.found.settled = read_settled(connection)
         self.found.states = {str(name): value for name, value in _values(connection, "state", "name")}

@@ -34,7 +34,6 @@ _ABOVE_ALL = 1 << 40
 """More records than any store ever counts: where a start without a readable file begins at least."""
 FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
-_NOT_CLOSED = "the agent or its machine ended without a last commit; so many records at most"
 _REPLACE_S = 60.0
 """A file that is damaged, or gone, again within this time is not replaced: the disk, or somebody, is the culprit."""
 TROUBLES = (*FILE_ERRORS, OSError, StoreError)
@@ -72,7 +71,7 @@ class Upkeep:
     @property
     def promises(self) -> bool:
         """Whether the file says that numbers behind its last one may be in use."""
-        return self.inventory.promised > self.inventory.seq
+        return bool(self.inventory.in_doubt)
 
     @property
     def set_aside(self) -> str:
@@ -131,31 +130,29 @@ class Upkeep:
         """Go on where a file ended."""
         self.database, self._last = database, database.inventory
         inventory, salvage, backlog = database.inventory, self._file.salvage, self._backlog
-        backlog.seq, backlog.chain, backlog.epoch = inventory.seq, inventory.chain, inventory.epoch
+        backlog.seq, backlog.chain, backlog.epoch = inventory.promised, inventory.chain, inventory.epoch
         backlog.states = database.states | salvage.states
         backlog.untold = inventory.untold.copy()
         self._deliveries.restore(database.settled | salvage.settled)
-        self._report_damage()
         self._look_ahead(inventory)
+        self._report_damage()
 
     def _look_ahead(self, inventory: Inventory) -> None:
-        """Begin a new epoch behind all numbers that receivers may have seen and a file does not know."""
+        """Begin behind all numbers that receivers may have seen; under a new epoch where a file does not know them."""
         noted, backlog = self._file.noted(), self._backlog
+        backlog.keep_untold(Untold(inventory.in_doubt))
+        self._deliveries.settle(inventory.seq, inventory.promised)
         if noted is None:
             backlog.epoch = secrets.token_hex(6)
             return
         epoch, seq = noted
         if epoch == inventory.epoch and seq > inventory.seq:
-            backlog.epoch, backlog.seq = secrets.token_hex(6), seq
+            backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, backlog.seq)
             self._tell_forgotten(inventory.seq, seq)
         elif epoch not in ("", inventory.epoch) and inventory.commits and not self.set_aside:
             # How far that life of the store went nobody knows: another one has been here since.
-            backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, inventory.seq)
+            backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, backlog.seq)
             self._tell_other(inventory.seq)
-        elif inventory.promised > inventory.seq:
-            backlog.seq = inventory.promised
-            self._deliveries.settle(inventory.seq, inventory.promised)
-            self._lose_promised(inventory)
 
     def _begin_reading(self) -> None:
         """Go on where a file that can only be read ended."""
@@ -211,7 +208,7 @@ class Upkeep:
         self._deliveries.begin_with(settled)
         self._deliveries.settle(found.seq, self._first_seq)
         self._backlog.keep_untold(found.untold)
-        self._lose_promised(found)
+        self._backlog.keep_untold(Untold(found.in_doubt))
         noted = self._file.noted()
         if noted and noted[0] == found.epoch and noted[1] > found.seq:
             self._tell_forgotten(found.seq, noted[1])
@@ -283,13 +280,6 @@ class Upkeep:
         lost = f"the store has lost its last commits, records {found + 1} to {noted}"
         text = f"{lost}: check the disk, and whether somebody has put back an older copy"
         self._backlog.report("store_damaged", text)
-
-    def _lose_promised(self, inventory: Inventory) -> None:
-        """Tell of numbers that receivers may have seen and that no commit has followed."""
-        if inventory.promised > inventory.seq:
-            losses = Losses()
-            losses.add(inventory.seq + 1, inventory.promised, {}, _NOT_CLOSED)
-            self._backlog.keep_untold(Untold(losses))
 
     def _tell_other(self, found: int) -> None:
         """Tell of a file that is not the one that was written last in this place."""

@@ -1,12 +1,17 @@
 """Values given to receivers before they are committed: no number is given out for a second record."""
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
 import pytest
 
 from agent.record import Record
+from agent.store import GENESIS, Lane, Store
+from agent.store.backlog import Backlog
+from agent.store.delivery import Deliveries
 from tests.agent.store.stores import FailingDisk, everything, interval, opened, telemetry
 
 _LATER_S = 3600.0
@@ -183,3 +188,56 @@ async def test_the_number_that_a_start_found_stays_the_same_when_records_in_doub
         telemetry(store, 5)
         await store.flush()
         assert store.found_seq == kept[-1].seq
+
+
+async def test_numbers_in_doubt_are_told_once_and_passed_over_where_the_lock_tells_of_lost_commits(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(lambda _: None)
+        kept = telemetry(store, 10)
+        await store.flush()
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+    lock = copy.with_name("copy.db.lock")
+    lock.write_text(f"{store.epoch} {kept[-1].seq + 5:020d}\n")
+
+    async with opened(copy) as store:
+        assert telemetry(store, 1)[0].seq > kept[-1].seq + 100
+        await store.flush()
+        assert await in_doubt(store) == [(kept[-1].seq + 1, kept[-1].seq + 100)]
+
+
+async def test_numbers_in_doubt_of_a_file_that_is_damaged_are_told_and_passed_over(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        store.ahead(lambda _: None)
+        kept = telemetry(store, 10)
+        await store.flush()
+        copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
+    with closing(sqlite3.connect(copy)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    with copy.open("r+b") as file:
+        file.seek(20)
+        file.write(b"\x07")  # bytes reserved on each page, by its header: none are
+
+    async with opened(copy) as store:
+        assert store.status().set_aside
+        assert telemetry(store, 1)[0].seq > kept[-1].seq + 100
+        await store.flush()
+        assert (await in_doubt(store))[0][1] == kept[-1].seq + 100
+
+
+async def in_doubt(store: Store) -> list[tuple[int, int]]:
+    """Take everything; return the ranges that gap records name for want of a last commit."""
+    told = [orjson.loads(record.payload) for record in await everything(store) if record.kind == "gap"]
+    return [(gap["from_seq"], gap["to_seq"]) for gap in told if "without a last commit" in gap["reason"]]
+
+
+def test_numbers_given_ahead_say_nothing_once_their_records_have_got_others() -> None:
+    backlog = Backlog(max_bytes=1 << 20, site="works")
+    deliveries = Deliveries(("mqtt",), backlog)
+    for number in range(3):
+        backlog.append("telemetry", "hall/meter", number, {})
+    backlog.renumber(2, GENESIS)
+    deliveries.given("mqtt", [1, 2, 4])
+
+    assert [number for number in range(1, 7) if number in deliveries.settled["mqtt"][Lane.NORMAL]] == [4]
