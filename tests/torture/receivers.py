@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from agent.record import TELEMETRY
 from tests.servers import Database
 from tests.soak.delivery import time_ns
 from tests.torture.works import SITE
@@ -118,13 +119,13 @@ class Received:
     def out_of_order(self) -> list[Identity]:
         """Return the records that came, for the first time, after a younger one of the same device and class.
 
-        Fresh values may pass a backlog: so there are two rows, each in order, and a record is late only when it
-        fits behind the last of neither.
+        Fresh records may pass a backlog, and values ahead of their commit both: so there are two rows, of values
+        three, each in order, and a record is late only when it fits behind the last of none.
         """
         rows: dict[tuple[str, str, str], list[int]] = {}
         late = []
         for (epoch, seq), arrival in self.arrivals.items():
-            ends = rows.setdefault((epoch, arrival.kind, arrival.key), [0, 0])
+            ends = rows.setdefault((epoch, arrival.kind, arrival.key), [0] * (3 if arrival.kind == TELEMETRY else 2))
             fitting = [end for end in ends if end < seq]
             if fitting:
                 ends[ends.index(max(fitting))] = seq
