@@ -145,6 +145,7 @@ class Backlog:
             self._to_be_kept = False
             self._largest = max(self._largest, len(records))
             promised = self.seq + max(_LEAST_PROMISED, 2 * self._largest) if self.promising else self.seq
+            self.promised = min(self.promised, promised)  # less counts from now on, more once it is committed
             return Batch(self.seq, self.epoch, self.chain, records, states, dropped, rows, self.untold.copy(), promised)
 
     def put_back(self, batch: Batch) -> None:

@@ -63,6 +63,21 @@ async def test_nothing_is_offered_after_the_end_nor_promised(tmp_path: Path) -> 
         assert store.last_seq == 1
 
 
+async def test_nothing_is_offered_that_a_commit_under_way_no_longer_promises(tmp_path: Path) -> None:
+    offered: list[Record] = []
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        end = store.ahead(offered.append)
+        await store.flush()
+        end()
+        batch = store._writer.backlog.take()  # a slow disk writes it while a receiver comes back
+        store.ahead(offered.append)
+        given = telemetry(store, 1)
+
+        assert batch.promised < given[0].seq
+        assert offered == []
+        store._writer.backlog.put_back(batch)
+
+
 async def test_what_was_given_ahead_and_committed_is_lent_no_more(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db") as store:
         given = telemetry(store, 10)
