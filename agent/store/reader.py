@@ -106,7 +106,9 @@ def _status(connection: sqlite3.Connection, path: Path) -> StoreStatus:
 
 def _oldest(connection: sqlite3.Connection, lane: Lane, settled: Settled) -> list[Row]:
     low, high = settled.hole(0)
-    return select_records(connection, lane, low, (1 << 62) if high is None else high, 1)
+    while not (rows := select_records(connection, lane, low, (1 << 62) if high is None else high, 1)) and high:
+        low, high = settled.hole(high)
+    return rows
 
 
 def _reading(path: Path, read: Callable[[sqlite3.Connection], _Result]) -> _Result:

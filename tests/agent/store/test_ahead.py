@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from agent.record import Record
-from agent.store import GENESIS, Lane, Store
+from agent.store import GENESIS, Lane, Store, read_status
 from agent.store.backlog import Backlog
 from agent.store.delivery import Deliveries
-from tests.agent.store.stores import FailingDisk, everything, interval, opened, telemetry
+from tests.agent.store.stores import NOW, FailingDisk, everything, interval, opened, telemetry
 
 _LATER_S = 3600.0
 """A commit that no test waits for."""
@@ -103,6 +103,19 @@ async def test_what_stands_between_values_given_ahead_goes_in_one_batch_and_no_v
         await store.acknowledge("mqtt", booked[299].seq)
         assert await everything(store) == booked[300:]
         assert store.unsettled("mqtt") == 0
+
+
+async def test_what_waits_behind_an_alarm_between_values_given_ahead_is_seen_from_outside(tmp_path: Path) -> None:
+    async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
+        for kind in ("telemetry", "alarm", "telemetry", "telemetry"):
+            store.append(kind, "hall/meter", NOW, {})
+        await store.flush()
+        await store.peek("mqtt", 1, lane=Lane.URGENT)
+        await store.acknowledge("mqtt", 2)
+        store.given("mqtt", [1, 3])
+        await store.flush()
+
+        assert read_status(tmp_path / "store.db").sinks["mqtt"].oldest_seq == 4
 
 
 async def test_a_sink_is_lent_nothing_behind_the_bound_it_names_and_later_all_of_it(tmp_path: Path) -> None:
