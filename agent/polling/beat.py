@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 _NS = 1_000_000_000
 _ROUNDED_S = 0.001
 """A timer of uvloop may be early by so much."""
-_FEW = 4
+_FEW = 2
 _PUNCTUAL_NS = 40_000_000
 """How long after the moment the last may be asked."""
 _ASKING_NS = 40_000
