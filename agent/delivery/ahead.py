@@ -1,7 +1,7 @@
 """Values on their way to a receiver before they are committed: each is sent the moment it has its number.
 
-Whoever watches a plant sees a value milliseconds after its reading, however slow the disk is. What is sent so is not
-yet settled: only what the receiver has acknowledged *and* a commit has made safe needs not be sent again.
+Whoever watches a plant sees a value milliseconds after its reading, while the disk is still at work. What is sent so
+is not yet settled: only what the receiver has acknowledged *and* a commit has made safe needs not be sent again.
 
 Invariants:
 - A value is handed over without waiting, so that no receiver holds up the poll that brought it. For want of room in
