@@ -123,6 +123,8 @@ class StoreFile:
             for suffix in ("", *_BESIDE):  # of an attempt that did not end well
                 self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
             database = self._database()
+            if not self._known:
+                self.note(database.inventory.epoch, 0)  # else it goes on under the epoch that is noted
             self.salvage = salvage(source, database, inventory=self._known)
             source.with_name(source.name + "-shm").unlink(missing_ok=True)  # made by reading the log
             self._keep_few(source)

@@ -5,6 +5,8 @@ Invariants:
 - Intervals come first, then alarms and events, then the rest, each newest first: when time or room runs out, it is
   the oldest values that stay behind.
 - What every sink has is left out, intervals excepted.
+- With each part the new file is told what would be missing if nothing followed, so that a start after a power cut in
+  between, or before the next commit, tells of it. It never ends before a number it holds, or one that was promised.
 """
 
 import sqlite3
@@ -26,10 +28,12 @@ from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
 from agent.store.inventory import Inventory
+from agent.store.losses import Losses
 from agent.store.repair import repaired
 from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_inventory, read_settled, renumbered
 from agent.store.settled import Lanes, common
-from agent.store.told import Untold
+from agent.store.told import Told, Untold
+from agent.store.trouble import damage_text
 
 LONGEST_S = 5.0
 DAMAGED = "store file damaged"
@@ -51,11 +55,12 @@ class Salvage:
     states: dict[str, bytes] = field(default_factory=dict)
     settled: dict[str, Lanes] = field(default_factory=dict)
     untold: Untold = field(default_factory=Untold)
+    """That, and what the damaged file had still to tell; the new one knows it as well."""
 
 
 def salvage(source: Path, into: Database, *, inventory: Inventory | None) -> Salvage:
     """Copy what is readable within `LONGEST_S`; `inventory` is that of the last commit where it is known."""
-    copy = _Copy(into, inventory)
+    copy = _Copy(source, into, inventory)
     into.patient(patient=False)
     if not _copied(source, copy):
         with suppress(OSError), repaired(source) as another:
@@ -85,9 +90,12 @@ def _copied(source: Path, copy: "_Copy") -> bool:
 class _Copy:
     """One salvage."""
 
-    def __init__(self, into: Database, inventory: Inventory | None) -> None:
+    def __init__(self, source: Path, into: Database, inventory: Inventory | None) -> None:
         self.found = Salvage()
+        self._source = source
         self._into = into
+        self._epoch = inventory.epoch if inventory else into.inventory.epoch
+        self._earlier = inventory.untold if inventory else Untold()
         self._known = inventory
         self._deadline = time.monotonic() + LONGEST_S
         self._last_chained: Record | None = None
@@ -116,8 +124,7 @@ class _Copy:
 
     def finish(self) -> None:
         """Let the new file go on where the old one ended, and say what did not come along."""
-        known, lost = self._known, self.found.untold.losses
-        seq = max(self._last_seq, known.seq if known else 0)
+        known, lost, seq = self._known, self.found.untold.losses, self._seq
         chain = known.chain if known else self._into.inventory.chain
         if known is None and self._last_chained:
             chain = orjson.loads(self._last_chained.payload)["hash"]
@@ -128,8 +135,31 @@ class _Copy:
                 floor = 0  # the chain stays for good, so what receivers have can be missing in it as well
             lost.add(min(floor + 1, seq), seq, gone, DAMAGED)
         dropped = Counter({f"{kind}: {DAMAGED}": count for kind, count in gone.items()})
-        batch = Batch(seq, self._into.inventory.epoch, chain, dropped=dropped + (known.dropped if known else Counter()))
+        batch = Batch(seq, self._epoch, chain, dropped=dropped + (known.dropped if known else Counter()))
+        batch.promised, batch.untold = self._promised, self._told(self.found.untold)
         lost.merge(self._into.commit(batch, self.found.settled, ()))
+        self.found.untold.events.append(self._event)
+
+    @property
+    def _seq(self) -> int:
+        """The last number that is known to be taken."""
+        return max(self._last_seq, self._known.seq if self._known else 0)
+
+    @property
+    def _promised(self) -> int:
+        """The last number that may have gone ahead: that of a file found so is taken, and told as in doubt."""
+        return max(self._seq, self._known.promised if self._known else 0)
+
+    @property
+    def _event(self) -> Told:
+        return Told(time.monotonic_ns(), "store_damaged", damage_text(str(self._source), self.found.kept))
+
+    def _told(self, untold: Untold) -> Untold:
+        """Return what the new file is to tell, should nothing follow."""
+        told = self._earlier.copy()
+        told.merge(untold)
+        told.events.append(self._event)
+        return told
 
     def _copy_table(self, connection: sqlite3.Connection, name: str, last_seq: int) -> None:
         spans = common(lanes[LANE_OF[name]] for lanes in self.found.settled.values()) if name != INTERVAL else []
@@ -168,8 +198,11 @@ class _Copy:
         states: Mapping[str, bytes] = MappingProxyType({}),
         rows: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
-        inventory = self._into.inventory
-        batch = Batch(0, inventory.epoch, inventory.chain, list(records), dict(states), rows=dict(rows))
+        inventory, unfinished = self._into.inventory, Losses()
+        if self._seq:
+            unfinished.add(1, self._seq, {}, DAMAGED)
+        batch = Batch(self._seq, self._epoch, inventory.chain, list(records), dict(states), rows=dict(rows))
+        batch.promised, batch.untold = self._promised, self._told(Untold(unfinished))
         self.found.untold.losses.merge(self._into.commit(batch, {}, ()))
         self.found.kept.update(record.kind for record in records)
 

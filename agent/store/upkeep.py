@@ -25,7 +25,6 @@ from agent.store.losses import Losses
 from agent.store.schema import DiskError, StoreError
 from agent.store.settled import Lanes
 from agent.store.told import Untold
-from agent.store.trouble import damage_text
 
 _LOG = logging.getLogger(__name__)
 RETRY_S = 2.0
@@ -135,7 +134,7 @@ class Upkeep:
         backlog.untold = inventory.untold.copy()
         self._deliveries.restore(database.settled | salvage.settled)
         self._look_ahead(inventory)
-        self._report_damage()
+        self._reported = self.set_aside  # a file that took the place of another knows what to tell of it
 
     def _look_ahead(self, inventory: Inventory) -> None:
         """Begin behind all numbers that receivers may have seen; under a new epoch where a file does not know them."""
@@ -193,9 +192,10 @@ class Upkeep:
         if found.commits and not ours:
             salvage = self._file.salvage
             self._join(found, database.settled | salvage.settled, database.states | salvage.states)
+            self._reported = self.set_aside
         else:
             self._keep_states()
-        self._report_damage()
+            self._report_damage()
         return database
 
     def _join(self, found: Inventory, settled: dict[str, Lanes], states: dict[str, bytes]) -> None:
@@ -270,7 +270,6 @@ class Upkeep:
             return
         self._reported = self.set_aside
         self._backlog.keep_untold(self._file.salvage.untold)
-        self._backlog.report("store_damaged", damage_text(self.set_aside, self._file.salvage.kept))
 
     def _tell_forgotten(self, found: int, noted: int) -> None:
         """Tell of numbers that receivers may have seen and the file has forgotten."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import resource
+import shutil
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -44,11 +45,23 @@ async def everything(store: Store, sink: str = "mqtt") -> list[Record]:
     return taken
 
 
+def crashed(path: Path, copy: Path) -> Path:
+    """Return a copy of a store as its disk is at this moment, as if the power failed now."""
+    for suffix in ("", "-wal", ".lock"):
+        shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
+    return copy
+
+
 class FailingDisk:
     """Makes commits fail as a full disk does, or one that says something else, until it is mended."""
 
-    def __init__(self, store: Store, says: str = "database or disk is full") -> None:
-        self._says = says
+    def __init__(
+        self,
+        store: Store,
+        says: str = "database or disk is full",
+        error: type[sqlite3.Error] = sqlite3.OperationalError,
+    ) -> None:
+        self._error = error(says)
         database = store._writer._upkeep.database
         assert database
         self._database = database
@@ -56,7 +69,7 @@ class FailingDisk:
         self._database.commit = self._fail  # type: ignore[assignment]
 
     def _fail(self, *_: object) -> None:
-        raise sqlite3.OperationalError(self._says)
+        raise self._error
 
     def mend(self, store: Store) -> None:
         self._database.commit = self._commit  # type: ignore[method-assign]

@@ -1,6 +1,5 @@
 """Values given to receivers before they are committed: no number is given out for a second record."""
 
-import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,17 +11,10 @@ from agent.record import Record
 from agent.store import GENESIS, Lane, Store, read_status
 from agent.store.backlog import Backlog
 from agent.store.delivery import Deliveries
-from tests.agent.store.stores import NOW, FailingDisk, everything, interval, opened, telemetry
+from tests.agent.store.stores import NOW, FailingDisk, crashed, everything, interval, opened, telemetry
 
 _LATER_S = 3600.0
 """A commit that no test waits for."""
-
-
-def crashed(path: Path, copy: Path) -> Path:
-    """Return a copy of a store as its disk is at this moment, as if the power failed now."""
-    for suffix in ("", "-wal", ".lock"):
-        shutil.copy(path.with_name(path.name + suffix), copy.with_name(copy.name + suffix))
-    return copy
 
 
 async def test_a_value_is_offered_at_once_when_its_number_is_promised(tmp_path: Path) -> None:
