@@ -151,7 +151,7 @@ class Upkeep:
         elif epoch not in ("", inventory.epoch) and inventory.commits and not self.set_aside:
             # How far that life of the store went nobody knows: another one has been here since.
             backlog.epoch, backlog.seq = secrets.token_hex(6), max(seq, backlog.seq)
-            self._tell_other(inventory.seq)
+            self._tell_other(inventory.seq, seq)
 
     def _begin_reading(self) -> None:
         """Go on where a file that can only be read ended."""
@@ -273,17 +273,22 @@ class Upkeep:
 
     def _tell_forgotten(self, found: int, noted: int) -> None:
         """Tell of numbers that receivers may have seen and the file has forgotten."""
-        losses = Losses()
-        losses.add(found + 1, noted, {}, "commits lost by the disk")
-        self._backlog.keep_untold(Untold(losses))
+        self._lose(found, noted, "commits lost by the disk")
         lost = f"the store has lost its last commits, records {found + 1} to {noted}"
         text = f"{lost}: check the disk, and whether somebody has put back an older copy"
         self._backlog.report("store_damaged", text)
 
-    def _tell_other(self, found: int) -> None:
-        """Tell of a file that is not the one that was written last in this place."""
+    def _tell_other(self, found: int, noted: int) -> None:
+        """Tell of a file that is not the one that was written last in this place, or of before its last epoch."""
+        if noted > found:
+            self._lose(found, noted, "not in the file that was found; so many records at most")
         text = (
             f"the store is another one than was used here last: whatever came in it after record {found} is lost; "
             "check whether somebody has put back an older copy, or another file"
         )
         self._backlog.report("store_damaged", text)
+
+    def _lose(self, found: int, noted: int, reason: str) -> None:
+        losses = Losses()
+        losses.add(found + 1, noted, {}, reason)
+        self._backlog.keep_untold(Untold(losses))

@@ -3,6 +3,8 @@
 import shutil
 from pathlib import Path
 
+import orjson
+
 from tests.agent.store.stores import everything, opened, telemetry
 
 _NOTED = b"another one than was used here last"
@@ -39,6 +41,27 @@ async def test_a_copy_of_an_earlier_epoch_gives_out_no_number_again_and_tells_th
     assert [_NOTED in event for event in events] == [True]
     async with opened(path) as store:
         assert store.epoch == epoch
+
+
+async def test_numbers_that_a_log_has_forgotten_together_with_their_epoch_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    async with opened(path) as store:
+        kept = telemetry(store, 10)
+        early = store.epoch
+    shutil.copy(path, tmp_path / "early.db")  # what is left when the log is lost
+    path.with_name("store.db.lock").write_text(f"{early} {20:020d}\n")
+    async with opened(path) as store:
+        last = telemetry(store, 10)[-1].seq
+        await store.flush()
+        assert store.epoch != early
+    (tmp_path / "early.db").replace(path)
+
+    async with opened(path) as store:
+        await store.flush()
+        told = [orjson.loads(record.payload) for record in await everything(store) if record.kind == "gap"]
+
+        assert [gap["from_seq"] for gap in told] == [kept[-1].seq + 1]
+        assert told[0]["to_seq"] >= last
 
 
 async def test_a_store_that_begins_anew_after_its_file_was_removed_tells_of_no_other_one(tmp_path: Path) -> None:
