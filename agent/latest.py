@@ -7,8 +7,9 @@ from typing import Any
 import orjson
 
 from agent.books.troubles import Apart
+from drivers.frame import Frame
 from drivers.profile import Profile
-from drivers.reading import Frame, Quality
+from drivers.reading import Quality
 
 Reading = tuple[float, Quality, int]
 """Value in the canonical unit (NaN where the quality is bad), its quality, and when it was read (wall clock, ns)."""

@@ -23,7 +23,7 @@ from agent.config import SiteConfig
 from agent.figures import Figures, figure_sources
 from agent.intensity.rolling import intensity_window
 from agent.latest import Latest, ManyBodies
-from agent.polling.doubt import reserved
+from agent.polling.doubt import unvouched
 from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.record import AGENT, as_json, event_body, rfc3339
 from agent.rollup.members import worked_out_accounts
@@ -32,12 +32,11 @@ from agent.scribe import Scribe
 from agent.timekeeping.waiting import Held, Waiting
 from agent.warning.accounted import Accounted
 from agent.warning.desk import Warnings
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
 
 _NS = 1_000_000_000
 _AT_ONCE = 64
 """Windows recorded before others have a turn."""
-_NO_VALUE = bytes(range(Quality.COMM_LOST, 256))
 
 
 class Recorder:
@@ -131,11 +130,11 @@ class Recorder:
         if moved:
             frame = replace(frame, time_ns=time_ns)
         if not self._keeper.vouched:
-            frame = reserved(frame, Quality.CLOCK_UNSYNCED)
+            frame = unvouched(frame)
         self._ledger.take(frame)
         self._latest.take(frame, cadence.index)
         self._warnings.frame(frame)
-        valued = _valued(frame)
+        valued = frame.valued
         self._scribe.counts["frames"] += 1
         self._scribe.counts["values"] += valued
         place = (device.name, cadence.index)
@@ -259,8 +258,3 @@ class Recorder:
         now_ns = self._keeper.now_ns()
         head = {"schema": "energy-agent/health/1", "site": self._scribe.site, "time": rfc3339(now_ns)}
         self._scribe.record("health", AGENT, now_ns, head | body)
-
-
-def _valued(frame: Frame) -> int:
-    """Return how many values a frame has."""
-    return len(frame.quality.tobytes().translate(None, _NO_VALUE))

@@ -22,7 +22,6 @@ from agent.api.door import Door
 from agent.audit.auditor import Auditor
 from agent.board import Board
 from agent.books.bookkeeper import Bookkeeper
-from agent.books.conversions import library_of
 from agent.books.ledger import Ledger
 from agent.books.taking_up import take_up
 from agent.capturing import Capturing
@@ -114,7 +113,7 @@ class Agent:
         self._asked = asyncio.Event()
 
     def _ledger(self, config: SiteConfig) -> Ledger:
-        return Ledger(config, library_of(config), start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
+        return Ledger(config, config.library, start_ns=self.keeper.started.wall_ns, boot_id=self._boot)
 
     def _pollers(self, config: SiteConfig, lines: Iterable[LineSection]) -> list[LinePoller]:
         return line_pollers(config, lines, self.recorder, self.alarms, self.store, self.tape)
@@ -209,7 +208,7 @@ class Agent:
 
     async def _take_over(self, config: SiteConfig) -> None:
         """Become an agent of this configuration, or stay that of the former if the API cannot listen."""
-        other_factors = library_of(config).sets() != self.ledger.conversions.library.sets()
+        other_factors = config.library.sets() != self.ledger.conversions.library.sets()
         change = difference(self.config, config, other_factors=other_factors)
         if change.api and not await self.door.move(self.config, config):
             return

@@ -20,12 +20,13 @@ import numpy.typing as npt
 
 from drivers.encoding import encode
 from drivers.errors import GATEWAY_CODES, ExceptionCode, LineError, Refused
+from drivers.frame import Frame
 from drivers.plan import PlannedBlock
 from drivers.point import Point
 from drivers.profile import Profile
 from drivers.quantity import Kind
 from drivers.rawtype import RAW_TYPES, wire_positions
-from drivers.reading import Block, Exchange, Frame, Outcome, Quality
+from drivers.reading import Block, Exchange, Outcome, Quality
 from drivers.scaling import POWERS, Floats, Positions, Qualities, Scaling
 from drivers.value import frozen
 

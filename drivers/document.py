@@ -8,26 +8,16 @@ import difflib
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
-
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
 Key = str | int
-_Model = TypeVar("_Model", bound=BaseModel)
 _MOST_BYTES = 1_000_000
 """Largest file that is read: a configuration of hundreds of devices has a tenth of it."""
 _TELLING = 4
 """Letters from which on the beginning of a word is likelier meant than a word that looks like it."""
-_BOUNDS = {
-    "greater_than_equal": ("ge", "is too little", "{} or more"),
-    "greater_than": ("gt", "is too little", "more than {}"),
-    "less_than_equal": ("le", "is too much", "{} or less"),
-    "less_than": ("lt", "is too much", "less than {}"),
-}
-"""What is said of a number beyond a bound: where pydantic gives the bound, what is wrong, and what is right."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -61,10 +51,10 @@ class Document:
         self.file = file
         self.content = text.encode()
         self.digest = "sha256:" + hashlib.sha256(self.content).hexdigest()
-        text = text.removeprefix("\ufeff")
+        self._text = text = text.removeprefix("\ufeff")
+        self._lines: dict[tuple[Key, ...], int] | None = None
         try:
             self.data: dict[str, Any] = tomllib.loads(text)
-            self._lines = _Locator(text).lines
         except RecursionError as error:
             raise DocumentError(Problem(file, 0, "is nested too deeply", "a few levels are enough")) from error
         except tomllib.TOMLDecodeError as error:
@@ -81,6 +71,11 @@ class Document:
 
     def line(self, *keys: Key) -> int:
         """Return the line of the innermost of `keys` that stands in the file, 1 when none does."""
+        if self._lines is None:  # most files have nothing to be told
+            try:
+                self._lines = _Locator(self._text).lines
+            except RecursionError:  # what could just be read from fewer calls deep
+                self._lines = {}
         for end in range(len(keys), 0, -1):
             if keys[:end] in self._lines:
                 return self._lines[keys[:end]]
@@ -89,37 +84,6 @@ class Document:
     def problem(self, keys: Iterable[Key], what: str, remedy: str = "") -> Problem:
         """Return a problem placed at `keys`."""
         return Problem(self.file, self.line(*keys), what, remedy)
-
-    def check(
-        self, model: type[_Model], data: Any, *keys: Key, context: dict[str, Any] | None = None
-    ) -> tuple[_Model | None, list[Problem]]:
-        """Validate `data`, which stands at `keys`, against a model; return it, or None and every problem."""
-        try:
-            return model.model_validate(data, context=context), []
-        except ValidationError as error:
-            items = error.errors(include_url=False)
-            # A list whose only entry is wrong is not also too short.
-            wrong = {item["loc"][:-1] for item in items if item["loc"]}
-            told = [item for item in items if item["type"] != "too_short" or item["loc"] not in wrong]
-            return None, [self._translate(model, item, keys) for item in told]
-
-    def _translate(self, model: type[BaseModel], item: Mapping[str, Any], keys: tuple[Key, ...]) -> Problem:
-        # pydantic adds the tag of a union's member to the path; such parts stand nowhere in the file.
-        path = (*keys, *item["loc"])
-        name = _dotted(path)
-        where = f" in [{_dotted(path[:-1])}]" if _dotted(path[:-1]) else ""
-        if item["type"] == "extra_forbidden":
-            known = _known_keys(model, item["loc"][:-1])
-            return self.problem(path, f"unknown key '{path[-1]}'{where}", nearest(str(path[-1]), known))
-        if item["type"] == "missing":
-            return self.problem(path[:-1], f"'{path[-1]}' is missing{where}", "add it")
-        if item["type"] in {"model_type", "model_attributes_type", "dict_type"}:
-            return self.problem(path, f"{name}: must be a table", "write { key = value }")
-        if item["type"] in _BOUNDS:
-            bound, wrong, right = _BOUNDS[item["type"]]
-            return self.problem(path, f"{name}: {item['input']} {wrong}", f"use {right.format(item['ctx'][bound])}")
-        what, _, remedy = str(item["msg"]).removeprefix("Value error, ").partition("; ")
-        return self.problem(path, f"{name}: {what[:1].lower()}{what[1:]}" if name else what, remedy)
 
 
 def _syntax(what: str) -> tuple[str, str]:
@@ -156,10 +120,6 @@ def _bounded(path: Path) -> bytes:
     return content
 
 
-def _dotted(path: Iterable[Key]) -> str:
-    return ".".join(part for part in path if isinstance(part, str))
-
-
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return a remedy that names the known words that begin like a wrong one, else the nearest, whatever their case."""
     options = sorted(known)
@@ -172,22 +132,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
     limit = 12
     listed = ", ".join(options[:limit]) + (", …" if len(options) > limit else "")
     return f"known: {listed}" if options else ""
-
-
-def _known_keys(model: type[BaseModel], loc: Iterable[Key]) -> list[str]:
-    """Return the keys allowed at `loc` inside a model, following nested models as far as they are plain."""
-    current: Any = model
-    for part in loc:
-        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
-            fields = {field.alias or name: field for name, field in current.model_fields.items()}
-            current = fields[part].annotation if part in fields else current
-        models = [
-            arg for arg in getattr(current, "__args__", ()) if isinstance(arg, type) and issubclass(arg, BaseModel)
-        ]
-        current = models[0] if models else current
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return [field.alias or name for name, field in current.model_fields.items()]
-    return []
 
 
 class _Locator:

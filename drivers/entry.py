@@ -3,10 +3,9 @@
 import math
 import re
 from fractions import Fraction
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
-
+from drivers.declared import After, Instead, Table, key, rule
 from drivers.document import nearest
 from drivers.rawtype import RAW_TYPES, Order
 from drivers.unit import UNITS, conversion
@@ -64,38 +63,37 @@ def _cadence(value: object) -> float:
     return float(Fraction(found[1]) * conversion(unit, UNITS["s"])[0])
 
 
-Number = Annotated[int | float, PlainValidator(_number)]
-Amount = Annotated[int | float, PlainValidator(_amount)]
+Number = Annotated[int | float, Instead(_number)]
+Amount = Annotated[int | float, Instead(_amount)]
 """A number that can be multiplied with a raw value and stay finite."""
-TypeName = Annotated[str, AfterValidator(_type_name)]
+TypeName = Annotated[str, After(_type_name)]
 
 
-class Entry(BaseModel):
+class Entry(Table):
     """Base of what stands in a profile file: exact types, known keys only."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
+    strict: ClassVar[bool] = True
 
 
 class CounterEntry(Entry):
     """How a counter starts again: behind so many bits of raw count, or behind the largest value it shows."""
 
-    bits: int | None = Field(None, ge=1, le=64)
+    bits: int | None = key(None, ge=1, le=64)
     limit: Amount | None = None
 
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
+    @rule
+    def _one_of_both(self) -> None:
         if (self.bits is None) == (self.limit is None):
             raise ValueError("says not how it wraps; give either bits = 32 or limit = 99999999.9")
-        return self
 
 
 class PointEntry(Entry):
     """A point as it stands in a profile file."""
 
-    address: int = Field(ge=0, lt=ADDRESSES)
+    address: int = key(ge=0, lt=ADDRESSES)
     type: TypeName | None = None
-    bit: int | None = Field(None, ge=0, le=15)
-    length: int | None = Field(None, ge=1, le=MAX_REGISTERS)
+    bit: int | None = key(None, ge=0, le=15)
+    length: int | None = key(None, ge=1, le=MAX_REGISTERS)
     function: Function | None = None
     scale: Amount | None = None
     offset: Amount | None = None
@@ -103,10 +101,10 @@ class PointEntry(Entry):
     word_order: Order | None = None
     byte_order: Order | None = None
     unit: str | None = None
-    missing: list[Number] = []
-    range: list[Amount] | None = Field(None, min_length=2, max_length=2)
+    missing: list[Number] = key([])
+    range: list[Amount] | None = key(None, min_length=2, max_length=2)
     counter: CounterEntry | None = None
-    every: Annotated[float, PlainValidator(_cadence)] | None = None
+    every: Annotated[float, Instead(_cadence)] | None = None
 
 
 def _hex(value: str) -> str:
@@ -125,42 +123,42 @@ def _kind(value: str) -> str:
 class IdentityEntry(Entry):
     """Registers that never change."""
 
-    address: int = Field(ge=0, lt=ADDRESSES)
-    count: int = Field(ge=1, le=MAX_REGISTERS)
+    address: int = key(ge=0, lt=ADDRESSES)
+    count: int = key(ge=1, le=MAX_REGISTERS)
     function: Literal[3, 4] | None = None
-    expect: Annotated[str, AfterValidator(_hex)] | None = None
+    expect: Annotated[str, After(_hex)] | None = None
 
 
 class HoleEntry(Entry):
     """Addresses that must not be read."""
 
-    address: int = Field(ge=0, lt=ADDRESSES)
-    count: int = Field(ge=1, le=ADDRESSES)
+    address: int = key(ge=0, lt=ADDRESSES)
+    count: int = key(ge=1, le=ADDRESSES)
     function: Function | None = None
 
 
 class AccountEntry(Entry):
     """An account of every device of the type."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
-    carrier: str = Field(pattern=r"^[a-z0-9][a-z0-9_]*$")
-    from_: str = Field(alias="from")
+    name: str = key(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    carrier: str = key(pattern=r"^[a-z0-9][a-z0-9_]*$")
+    from_: str = key(alias="from")
     check: str | None = None
 
 
 class ProfileEntry(Entry):
     """A whole file; points and accounts are judged one by one."""
 
-    model: str = Field(min_length=1)
-    kind: Annotated[str, AfterValidator(_kind)]
-    source: str = Field(min_length=1)
+    model: str = key(min_length=1)
+    kind: Annotated[str, After(_kind)]
+    source: str = key(min_length=1)
     function: Function | None = None
     type: TypeName | None = None
     word_order: Order = "big"
     byte_order: Order = "big"
-    max_registers: int = Field(MAX_REGISTERS, ge=1, le=MAX_REGISTERS)
-    max_gap: int = Field(0, ge=0, le=MAX_REGISTERS)
+    max_registers: int = key(MAX_REGISTERS, ge=1, le=MAX_REGISTERS)
+    max_gap: int = key(0, ge=0, le=MAX_REGISTERS)
     identity: IdentityEntry | None = None
-    holes: list[HoleEntry] = Field(default_factory=list)
-    points: dict[str, Any] = Field(min_length=1)
-    accounts: list[Any] = Field(default_factory=list)
+    holes: list[HoleEntry] = key([])
+    points: dict[str, Any] = key(min_length=1)
+    accounts: list[Any] = key([])

@@ -1,12 +1,6 @@
-"""The value types that travel from a line to the accounts."""
+"""What is asked of a device, what came of it, and why a value can be trusted."""
 
-from collections.abc import Mapping
-from dataclasses import field
 from enum import IntEnum, StrEnum
-from types import MappingProxyType
-
-import numpy as np
-import numpy.typing as npt
 
 from drivers.value import frozen, travelling
 
@@ -128,22 +122,3 @@ class Exchange:
     """What the exchanges of one poll of a device share, so that they can be put together again; 0 outside polls."""
     attempt: int = 1
     """Counts the requests for this block within its poll."""
-
-
-@travelling
-@frozen
-class Frame:
-    """What one poll of one device gave, in the order of its profile's points.
-
-    `values` are in canonical units, NaN where `quality` is bad; `time_ns` is the wall clock and
-    `monotonic_ns` the monotonic one at the reception of the last exchange. `raw` holds the register bytes
-    of each counter that was read, by point index: the evidence in interval records.
-    """
-
-    device: str
-    time_ns: int
-    monotonic_ns: int
-    values: npt.NDArray[np.float64]
-    quality: npt.NDArray[np.uint8]
-    raw: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}))
-    texts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from drivers.capture import CaptureError
 from drivers.errors import ProfileError
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from simulators.description import (
     BoilerEntry,
     ConstantEntry,

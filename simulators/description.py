@@ -18,9 +18,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers.checked import check
 from drivers.document import Document, DocumentError, Key, Problem, nearest
 from drivers.errors import ProfileError
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from simulators.boiler import BoilerRating
 from simulators.meter import MeterRating
 from simulators.motor import MotorRating
@@ -144,7 +146,7 @@ class _Check:
         known = ("plant", "line", *_SECTIONS)
         for key in data.keys() - set(known):
             self._report((key,), f"unknown key '{key}'", nearest(key, known))
-        plant, problems = self._document.check(_PlantEntry, data.get("plant", {}), "plant")
+        plant, problems = check(self._document, _PlantEntry, data.get("plant", {}), "plant")
         self._problems += problems
         lines = [entry for entry, place in self._entries("line", LineEntry) if self._is_new(entry.name, place)]
         devices = {
@@ -176,7 +178,7 @@ class _Check:
 
     def _entries(self, section: str, model: type[_Entry]) -> Iterator[tuple[_Entry, tuple[str, int]]]:
         for index, data in self._tables(section):
-            entry, problems = self._document.check(model, data, section, index)
+            entry, problems = check(self._document, model, data, section, index)
             self._problems += problems
             if entry is not None:
                 yield entry, (section, index)

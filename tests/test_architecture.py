@@ -34,14 +34,10 @@ STANDS_ON = {
         "agent.store.FOUND",
     ),
     "agent.config": (
-        *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels"),
-        *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
+        *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels", "agent.process.apart"),
     ),
     "agent.plant": ("agent.sections", "agent.carbon", "agent.metering"),
-    "agent.sections": (
-        *("agent.carbon", "agent.metering", "agent.equipment", "agent.record"),
-        *("agent.sinks.mqtt.MqttConfig", "agent.sinks.influx.InfluxConfig"),
-    ),
+    "agent.sections": (*("agent.carbon", "agent.metering", "agent.equipment", "agent.record"),),
 }
 """All of the agent that a room may need besides itself: none of these reads a device, runs or delivers."""
 FRONT_DOORS = {
@@ -376,7 +372,7 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("agent.commands.run", "try: pass\nexcept OSError: raise ValueError"),
     ),
     sinks_never_see_each_other: (
-        Module("agent.sinks.mqtt", "from agent.sinks.influx import InfluxConfig"),
+        Module("agent.sinks.mqtt", "from agent.sinks.influx import InfluxSink"),
         Module("agent.sinks.mqtt", "from agent.sinks.errors import SinkUnavailable"),
     ),
     lines_know_no_capture: (

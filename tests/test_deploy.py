@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, load_config
+from agent.config import ConfigError
+from agent.config.load import load_config
 from agent.sections.tables import LISTS, TABLES, VARIANTS
 
 ROOT = Path(__file__).parent.parent
@@ -70,7 +71,7 @@ def test_the_example_configuration_has_a_word_on_every_key_of_every_table() -> N
         said[table] = f"{said.get(table, '')}\n{line}"
     # What machines have is told by their kind, in docs/equipment.md.
     models = {name: model for name, model in (TABLES | LISTS).items() if name not in VARIANTS}
-    keys = [(name, field.alias or key) for name, model in models.items() for key, field in model.model_fields.items()]
+    keys = [(name, each.key.alias or key) for name, model in models.items() for key, each in model.declared.items()]
 
     assert [f"{table}.{key}" for table, key in keys if not re.search(rf"\b{key}\b", said.get(table, ""))] == []
 

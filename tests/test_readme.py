@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
-from agent.config import ConfigError, load_config
+from agent.config import ConfigError
+from agent.config.load import load_config
 from agent.demo import view
 from tests.render_picture import page_of, svg
 

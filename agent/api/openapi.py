@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
@@ -54,6 +55,11 @@ class _Path:
     parameters: Sequence[Document] = ()
     errors: Sequence[int] = ()
     headers: Mapping[str, Document] | None = None
+
+
+def encoded() -> bytes:
+    """Return the OpenAPI document of the local API as JSON."""
+    return orjson.dumps(openapi())
 
 
 def openapi() -> Document:

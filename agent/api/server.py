@@ -14,14 +14,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from agent.api.errors import ApiError
 from agent.api.intervals import content, page, question
 from agent.api.listener import Listener
 from agent.api.request import Answer, Request, error, json
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
+from agent.process.apart import Apart, ApartError
 from agent.recorder import Recorder
 from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection
@@ -46,10 +45,9 @@ _OPEN = frozenset({"/healthz"})
 
 @cache
 def _description() -> bytes:
-    # Its models of every message take 4 MB and a quarter of a second; hardly anybody asks for it.
-    from agent.api.openapi import openapi  # noqa: PLC0415
-
-    return orjson.dumps(openapi())
+    # Its models of every message, and pydantic, take 13 MB and half a second; hardly anybody asks for it.
+    described: bytes = Apart("agent.api.openapi", "encoded").result()
+    return described
 
 
 def _token(path: Path) -> str:
@@ -168,7 +166,10 @@ class LocalApi:
         return json(self._snapshot()["alarms"])
 
     async def _openapi(self, _: Request) -> Answer:
-        return Answer(await asyncio.to_thread(_description))
+        try:
+            return Answer(await asyncio.to_thread(_description))
+        except (ApartError, OSError) as cause:
+            return error(HTTPStatus.SERVICE_UNAVAILABLE, f"the process that describes it {cause}: ask again later")
 
     async def _intervals(self, request: Request) -> Answer:
         try:

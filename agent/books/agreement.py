@@ -10,7 +10,8 @@ from agent.metering.agreement import SPAN_S, Agreement
 from agent.metering.amount import Reading
 from agent.plant import integral_of
 from agent.sections.measure import seconds_text
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 from drivers.unit import UNITS
 
 _COMM_LOST = int(Quality.COMM_LOST)

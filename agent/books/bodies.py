@@ -16,9 +16,10 @@ from agent.carbon.emission import Conversion
 from agent.carbon.factors import Factor
 from agent.plant import Account
 from agent.record import rfc3339
+from drivers.frame import Frame
 from drivers.profile import Profile
 from drivers.quantity import Kind
-from drivers.reading import LABELS, Frame, Quality
+from drivers.reading import LABELS, Quality
 
 Body = dict[str, Any]
 Values = Sequence[float] | npt.NDArray[np.float64]

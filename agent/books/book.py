@@ -31,7 +31,8 @@ from agent.metering.pair import IntervalPair
 from agent.metering.totaliser import Totaliser
 from agent.plant import Account
 from agent.saved import UnreadableError, pack, unpack
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.factors import FactorLibrary
 from agent.carbon.steam import SteamReference
 from agent.config import SiteConfig
-from agent.config.own_factors import measured, own_factor_files
+from agent.config.own_factors import measured
 from agent.metering.amount import NS_PER_S
 from agent.plant import Account
 from agent.sections.carbon import Direction
@@ -121,8 +121,3 @@ class Conversions:
         return [
             each.certificate for each in self._pool.contracts if account.name in each.accounts and each.applies(day)
         ]
-
-
-def library_of(config: SiteConfig) -> FactorLibrary:
-    """Return the packaged factor sets and the plant's own; raise FactorFileError with every mistake in them."""
-    return FactorLibrary.load(own_factor_files(config.path.parent, config.carbon.factors))

@@ -7,7 +7,8 @@ from agent.config import SiteConfig
 from agent.metering.amount import Reading
 from agent.plant import Account
 from agent.plant.condition import ConditionReader
-from drivers.reading import LABELS, Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import LABELS, Quality
 
 _COMM_LOST, _NOT_READ = int(Quality.COMM_LOST), int(Quality.NOT_READ)
 

@@ -37,8 +37,8 @@ from agent.record import AGENT
 from agent.saved import UnreadableError, pack, set_aside, unpack
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
+from drivers.frame import Frame
 from drivers.point import Point
-from drivers.reading import Frame
 from drivers.value import frozen
 
 _log = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ from agent import __version__
 from agent.audit.documents import Documents
 from agent.audit.evidence import of_configuration
 from agent.audit.public_key import public_text
-from agent.books.conversions import library_of
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.materials import ground_of, in_force
 from agent.bundle.page import PAGES, page
@@ -162,7 +161,7 @@ def _collect(
 
 
 def _of_today(config: SiteConfig, folder: Path) -> Iterator[Body]:
-    for item in of_configuration(config, library_of(config)):
+    for item in of_configuration(config, config.library):
         if item.content is not None:
             sha256 = hashlib.sha256(item.content).hexdigest()
             (folder / sha256).write_bytes(item.content)

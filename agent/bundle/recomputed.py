@@ -17,7 +17,8 @@ from agent.bundle.gather import CAPTURES
 from agent.bundle.inspect import Inspection
 from agent.bundle.materials import kept_for
 from agent.carbon.errors import FactorFileError
-from agent.config import ConfigError, load_config
+from agent.config import ConfigError
+from agent.config.load import load_config
 from agent.replay.order import in_order
 from agent.replay.published import Published
 from agent.replay.site import Site

@@ -12,29 +12,32 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
 from agent.carbon.errors import FactorFileError
 from agent.carbon.factor_set import COUNTED_UNITS, ROLES, Density, FactorSet, GridRow, Gwp, Region, Role, Row
+from drivers.checked import check
+from drivers.declared import After, Table, Within, key, rule
 from drivers.document import Document, DocumentError, nearest
 from drivers.unit import UNITS
 
 _VERSION_LENGTH = len("sha256:") + 16
-_Text = Annotated[str, Field(min_length=1)]
-_Positive = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
-_NotNegative = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-_Share = Annotated[float, Field(strict=True, gt=0, le=1)]
+_Text = Annotated[str, Within(min_length=1)]
+_Positive = Annotated[float, Within(strict=True, gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Within(strict=True, ge=0, allow_inf_nan=False)]
+_Share = Annotated[float, Within(strict=True, gt=0, le=1)]
 _EnergyUnit = Literal["GJ", "MJ"]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+def _unit_is_known(unit: str) -> str:
+    known = {*COUNTED_UNITS, *UNITS}
+    if unit not in known:
+        raise ValueError(f"unknown unit '{unit}'; {nearest(unit, known)}")
+    return unit
 
 
-class _RowEntry(_Entry):
+class _RowEntry(Table):
     en: _Text
     zh: _Text
-    unit: _Text
+    unit: Annotated[_Text, After(_unit_is_known)]
     ncv: _Positive | None = None
     ncv_unit: _EnergyUnit | None = None
     carbon_content: _NotNegative | None = None
@@ -50,16 +53,8 @@ class _RowEntry(_Entry):
     confidence: _Text
     note: str = ""
 
-    @field_validator("unit")
-    @classmethod
-    def _unit_is_known(cls, unit: str) -> str:
-        known = {*COUNTED_UNITS, *UNITS}
-        if unit not in known:
-            raise ValueError(f"unknown unit '{unit}'; {nearest(unit, known)}")
-        return unit
-
-    @model_validator(mode="after")
-    def _carbon_is_complete(self) -> "_RowEntry":
+    @rule
+    def _carbon_is_complete(self) -> None:
         if (self.carbon_content is None) != (self.oxidation is None):
             raise ValueError("carbon_content and oxidation go together; give both")
         if self.carbon_content is not None and self.ncv is None:
@@ -68,21 +63,20 @@ class _RowEntry(_Entry):
             raise ValueError("both co2_t and carbon_content give the CO2; leave one out")
         if self.ncv is None and not (self.ch4 is None and self.n2o is None):
             raise ValueError("ch4 and n2o are per TJ, but there is no ncv; give ncv")
-        return self
 
 
-class _GridEntry(_Entry):
+class _GridEntry(Table):
     value: _NotNegative
     confidence: _Text
 
 
-class _GwpEntry(_Entry):
+class _GwpEntry(Table):
     ch4: _Positive
     n2o: _Positive
     confidence: _Text
 
 
-class _RegionEntry(_Entry):
+class _RegionEntry(Table):
     en: _Text
     zh: _Text
     within: str | None = None
@@ -90,7 +84,7 @@ class _RegionEntry(_Entry):
     note: str = ""
 
 
-class _SetEntry(_Entry):
+class _SetEntry(Table):
     id: _Text
     title: _Text
     title_zh: _Text
@@ -103,27 +97,25 @@ class _SetEntry(_Entry):
     ncv_unit: _EnergyUnit = "GJ"
     kgce_source: str = ""
     gas_confidence: str = ""
-    year: Annotated[int, Field(strict=True, ge=1990, le=2100)] | None = None
+    year: Annotated[int, Within(strict=True, ge=1990, le=2100)] | None = None
     unit: Literal["tCO2/MWh", "kgCO2e/kWh"] = "tCO2/MWh"
-    fuel: dict[str, _RowEntry] = {}
-    energy: dict[str, _RowEntry] = {}
-    medium: dict[str, _RowEntry] = {}
-    grid: dict[str, dict[str, _GridEntry]] = {}
-    region: dict[str, _RegionEntry] = {}
-    gwp: dict[str, _GwpEntry] = {}
+    fuel: dict[str, _RowEntry] = key({})
+    energy: dict[str, _RowEntry] = key({})
+    medium: dict[str, _RowEntry] = key({})
+    grid: dict[str, dict[str, _GridEntry]] = key({})
+    region: dict[str, _RegionEntry] = key({})
+    gwp: dict[str, _GwpEntry] = key({})
 
-    @model_validator(mode="after")
-    def _grid_has_a_year(self) -> "_SetEntry":
+    @rule
+    def _grid_has_a_year(self) -> None:
         if self.grid and self.year is None:
             raise ValueError("grid factors need the year of their data; give year = 2023 or the like")
-        return self
 
-    @model_validator(mode="after")
-    def _ids_are_unique(self) -> "_SetEntry":
+    @rule
+    def _ids_are_unique(self) -> None:
         twice = (self.fuel.keys() & self.energy) | (self.fuel.keys() & self.medium) | (self.energy.keys() & self.medium)
         if twice:
             raise ValueError(f"{', '.join(sorted(twice))}: in two tables; an id stands once in a file")
-        return self
 
 
 def load_factor_file(path: Path) -> tuple[Document, FactorSet]:
@@ -132,7 +124,7 @@ def load_factor_file(path: Path) -> tuple[Document, FactorSet]:
         document = Document.load(path)
     except DocumentError as error:
         raise FactorFileError([error.problem]) from error
-    entry, problems = document.check(_SetEntry, document.data)
+    entry, problems = check(document, _SetEntry, document.data)
     if entry is None:
         raise FactorFileError(problems)
     return document, _factor_set(entry, document)
@@ -160,7 +152,7 @@ def _factor_set(entry: _SetEntry, document: Document) -> FactorSet:
             for region, row in table.items()
             if entry.year is not None
         ),
-        regions=tuple(Region(code, **region.model_dump()) for code, region in entry.region.items()),
+        regions=tuple(Region(code, **region.values()) for code, region in entry.region.items()),
         gwp=tuple(Gwp(entry.id, name, row.ch4, row.n2o, row.confidence) for name, row in entry.gwp.items()),
     )
 
@@ -173,6 +165,6 @@ def _row(entry: _SetEntry, role: Role, name: str, row: _RowEntry) -> Row:
         "gas_confidence": entry.gas_confidence if row.ch4 is not None else "",
         "ncv_unit": f"{row.ncv_unit or entry.ncv_unit}/{row.unit}" if row.ncv is not None else "",
     }
-    figures = row.model_dump(exclude={"density_t_per_m3"})
+    figures = {name: value for name, value in row.values().items() if name != "density_t_per_m3"}
     density = Density(row.density_t_per_m3, "m3") if row.density_t_per_m3 is not None else None
     return Row(set=entry.id, id=name, role=role, density=density, **{**figures, **taken_over})

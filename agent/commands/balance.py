@@ -11,7 +11,8 @@ from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import shorter
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.record import ROLLUP
 from agent.rollup.balance import Balance
 from agent.rollup.export import csv_text

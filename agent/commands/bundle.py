@@ -19,7 +19,8 @@ from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.store import StoreError
 from drivers.value import frozen
 

@@ -8,7 +8,8 @@ from agent.commands.table import print_table, print_text
 from drivers.document import nearest
 from drivers.errors import ProfileError
 from drivers.point import Point
-from drivers.profile import Profile, catalogue, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.rawtype import RAW_TYPES
 
 _UNSCALED = ("bit", "bool", "string")

@@ -11,12 +11,13 @@ from typing import Any
 from agent.audit.auditor import check_key
 from agent.audit.key_file import KeyFileError
 from agent.books.columns import COLUMNS
-from agent.books.conversions import Conversions, library_of
+from agent.books.conversions import Conversions
 from agent.commands.balance import configured_balances
 from agent.commands.named_files import missing_files
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.table import print_table, print_text
-from agent.config import ConfigError, SiteConfig, load_config
+from agent.config import ConfigError, SiteConfig
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S
 from agent.metering.window import Windows
 from agent.polling.lineload import FULL, HIGH, crowded_hosts, fitting_every_s, request_s
@@ -72,7 +73,7 @@ def memory_of(config: SiteConfig) -> dict[str, Any]:
 def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
     """Return what is accounted for, from which quantity, and with which figures at a time."""
     plant = config.plant()
-    conversions = Conversions(config, library_of(config))
+    conversions = Conversions(config, config.library)
     found = []
     for account in (*plant.accounts, *plant.outputs):
         entry = {

@@ -11,15 +11,16 @@ from typing import Any
 import orjson
 
 from agent.audit.key_file import KeyFileError
-from agent.books.conversions import Conversions, library_of
+from agent.books.conversions import Conversions
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import by_clock_of
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.corrections.amend import Body, in_force, reweighed
-from agent.corrections.check import refusal, unbookable
 from agent.corrections.desk import fingerprint
+from agent.corrections.refusal import refusal, unbookable
 from agent.corrections.request import Request, Revise, Withdrawal, answered, ask, in_use, withdraw
 from agent.metering.amount import Declaration
 from agent.plant import Account
@@ -92,7 +93,7 @@ def revise(path: Path, asked: Period, *, sure: int, as_json: bool) -> Exit:
     if asked.account:
         known_account(config, asked.account)
     reason, author = said(asked.reason, "--reason"), said(asked.author, "--author")
-    library = library_of(config)
+    library = config.library
     changes = list(_changes(config, Conversions(config, library), since_ns, until_ns, asked.account))
     if not as_json or sure < _QUESTIONS:
         show(changes, as_json=as_json)

@@ -5,14 +5,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from agent.books.conversions import library_of
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_set import FactorSet, GridRow, Gwp, Row
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.commands.factor_comparison import differences, only_in
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.table import print_table, print_text
-from agent.config import load_config
+from agent.config.load import load_config
 
 _LEGEND = "? unverified: not, or not wholly, checked against its source"
 
@@ -26,7 +26,7 @@ def factors(
     """
     if name is not None and compare is not None:
         raise CommandError("NAME and --compare: give one of them, and names with spaces in quotes")
-    library = library_of(load_config(config)) if config else FactorLibrary.load()
+    library = load_config(config).library if config else load_library()
     if compare is not None:
         return _compare(library, *compare, as_json=as_json)
     if name is None:

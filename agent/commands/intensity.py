@@ -12,7 +12,7 @@ from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import UNVERIFIED, marked, shorter
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.intensity.period import intensities
 from agent.intensity.ratio import CO2, ENERGY, WATER
 from agent.record import OF_ACCOUNT, ROLLUP

@@ -10,7 +10,8 @@ from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import UNVERIFIED, marked, marked_energy
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.record import INTERVAL, OF_ACCOUNT
 from agent.rollup.export import NoParquetError, csv_text, parquet_bytes
 from agent.rollup.periods import ONE_INTERVAL, PERIODS

@@ -8,7 +8,7 @@ from agent.sections.tables import TABLES
 from drivers.document import Document, Problem
 
 _FILES: Mapping[str, tuple[str, ...]] = {
-    table: tuple(key for key in section.model_fields if key.endswith("_file"))
+    table: tuple(key for key in section.declared if key.endswith("_file"))
     for table, section in TABLES.items()
     if table != "audit"
 }

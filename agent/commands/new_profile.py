@@ -10,7 +10,7 @@ from agent.commissioning.profile_text import NewPoint, skeleton, with_point
 from agent.commissioning.verdicts import Verdict
 from drivers.document import DocumentError, read_document
 from drivers.errors import ProfileError
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 
 _NO_UNIT = frozenset({"1", "count", "word", "bool", "text"})
 _LONGEST_GAP = 16

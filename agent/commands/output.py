@@ -7,7 +7,7 @@ from pathlib import Path
 from agent.commands.correct import hand_over, known_account, said
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S
 from agent.output.entry import Entry, refusal
 from drivers.value import frozen

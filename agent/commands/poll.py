@@ -7,12 +7,13 @@ from typing import Any
 from agent.commands.bench import told
 from drivers.codec import Codec
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
+from drivers.frame import Frame
 from drivers.hint import likely_cause
 from drivers.line import Line
 from drivers.plan import plan
 from drivers.point import Point
 from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.reading import Block, Exchange, Quality
 from drivers.value import frozen
 
 _BIT_FUNCTIONS = (1, 2)

@@ -11,12 +11,13 @@ from agent.commands.bench import check_unit, endpoint_of, refuse_beside_an_agent
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.poll import Answer, Target, poll, silent
 from agent.commands.table import print_table, print_text
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.sections import LineSection
 from drivers.document import nearest
 from drivers.errors import ProfileError
 from drivers.line import Line
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from drivers.value import frozen
 
 _EVERY_S = 1.0

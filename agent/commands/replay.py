@@ -15,7 +15,7 @@ from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import by_clock_of
 from agent.commands.progress import Progress
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.replay.order import configurations, in_order
 from agent.replay.overheard import Overheard
 from agent.replay.published import Published

@@ -10,7 +10,8 @@ from pathlib import Path
 from agent.api.errors import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
-from agent.config import ConfigError, SiteConfig, load_config
+from agent.config import ConfigError, SiteConfig
+from agent.config.apart import Reading, read_apart
 from agent.config.reload import needs_new_start
 from agent.process.memory import keep_settled
 from agent.process.notify import notify
@@ -68,8 +69,7 @@ class Run:
     async def _reload(self) -> None:
         """Take over the file, or say what is wrong with it."""
         try:
-            # In a thread: it takes longer than the pause between two polls.
-            config = await asyncio.to_thread(load_config, self._path)
+            config = await asyncio.to_thread(read_apart, self._path)
         except ConfigError as error:
             _log.error("%s is not taken over, the old configuration stays:", self._path)
             say_problems(error.problems)
@@ -148,11 +148,10 @@ async def run_agent(path: Path, config: SiteConfig, early: Early) -> None:
             signal.signal(signum, signal.SIG_IGN)  # to be asked again changes nothing
 
 
-def run(path: Path) -> Exit:
-    """Run the agent; raises ConfigError, and CommandError when it cannot start."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read as it is
+def run(path: Path, reading: Reading) -> Exit:
+    """Run the agent with the configuration being read; raises ConfigError, and CommandError when it cannot start."""
     early = Early()
-    config = load_config(path)
+    config = reading.config()
     set_up_logging()
     refused: BaseExceptionGroup | None = None
     try:

@@ -13,7 +13,8 @@ from agent.commissioning.sweep import Found, Sweep, identify, one_for_all, sweep
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import LineDown
 from drivers.hint import likely_cause
-from drivers.profile import Profile, catalogue, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.value import frozen
 
 _ALL_UNITS = tuple(range(1, 248))

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import UNVERIFIED, by_clock_of, clock_text, counts_text, marked, marked_energy, span_text
 from agent.commands.table import fixed, print_table, print_text
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S
 from agent.sections.measure import bytes_text
 from drivers.regular_file import read_regular

@@ -14,7 +14,7 @@ import orjson
 from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import print_table, print_text
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S
 from agent.record import rfc3339
 from agent.sections.measure import bytes_text

@@ -16,7 +16,7 @@ from agent.bundle.verify import verify as verified
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.store import StoreError
 from drivers.value import frozen
 

@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from agent.commissioning.usual import weight_of
 from drivers.codec import Codec
 from drivers.errors import LineError, Refused
+from drivers.frame import Frame
 from drivers.plan import PlannedBlock, plan
 from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.reading import Block, Exchange, Quality
 from drivers.value import frozen
 
 _MOST_BLOCKS = 4

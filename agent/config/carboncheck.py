@@ -8,6 +8,7 @@ from agent.carbon.condition import Matter
 from agent.carbon.emission import Choices, conversion
 from agent.carbon.errors import CarbonError, FactorFileError
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.carbon.steam import SteamReference
 from agent.config.kept_documents import KeptDocuments
 from agent.config.own_factors import measured, own_factor_files
@@ -24,8 +25,8 @@ _CODE = "write the code of the province by ISO 3166-2, such as CN-AH for Anhui, 
 
 def check_carbon(
     parsed: Parsed, folder: Path, accounts: Mapping[str, Account | None], kept: KeptDocuments | None
-) -> None:
-    """Note in `parsed.problems` what cannot be weighed, and what is measured or contracted for no account."""
+) -> FactorLibrary:
+    """Note in `parsed.problems` what cannot be weighed, or belongs to no account; return the factors there are."""
     carbon = parsed.table("carbon", CarbonSection) or CarbonSection()
     library = _library(parsed, folder, carbon, kept)
     formed = [account for account in accounts.values() if account is not None]
@@ -34,10 +35,10 @@ def check_carbon(
     _check_references(parsed, carbon, formed)
     site = parsed.table("site", SiteSection)
     if site is None:
-        return
+        return library
     choices = Choices(region=site.electricity_region, fuel_set=site.fuel_parameters, gwp=carbon.gwp)
     if not _check_choices(parsed, library, choices):
-        return
+        return library
     fuels = tuple(parsed.entries("fuel", FuelSection).values())
     for account in formed:
         if account.carrier is None:
@@ -57,20 +58,21 @@ def check_carbon(
             except CarbonError as error:
                 parsed.report(_place_of(parsed, account), f"account '{account.name}': {error.what}", error.remedy)
                 break
+    return library
 
 
 def _library(parsed: Parsed, folder: Path, carbon: CarbonSection, kept: KeptDocuments | None) -> FactorLibrary:
     """Return the factor sets with the plant's own; without those, if any is wrong, after noting why."""
     if kept:
-        return FactorLibrary.load(packaged=kept.factors)
+        return load_library(packaged=kept.factors)
     if carbon.factors is not None and not (folder / carbon.factors).is_dir():
         what = f"there is no folder '{folder / carbon.factors}'"
         parsed.report(("carbon", "factors"), what, "create it, with one file per factor set")
     try:
-        return FactorLibrary.load(own_factor_files(folder, carbon.factors))
+        return load_library(own_factor_files(folder, carbon.factors))
     except FactorFileError as error:
         parsed.problems += error.problems
-        return FactorLibrary.load()
+        return load_library()
 
 
 def _check_choices(parsed: Parsed, library: FactorLibrary, choices: Choices) -> bool:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from agent.carbon.factors import FactorLibrary
 from agent.config.carboncheck import check_carbon
 from agent.config.kept_documents import KeptDocuments
 from agent.corrections.check import check_declared
@@ -19,7 +20,8 @@ from agent.tariff.check import check_tariffs
 from agent.warning.check import check_alarms
 from drivers.document import nearest
 from drivers.errors import ProfileError
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 
 _SERIAL_UNITS = 247
 _NAMED = (
@@ -29,8 +31,8 @@ _NAMED = (
 """Lists whose tables have a name of their own."""
 
 
-def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None) -> dict[str, Profile]:
-    """Note every contradiction in `parsed.problems`; return the profile of each device by the device's name."""
+def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None) -> tuple[dict[str, Profile], FactorLibrary]:
+    """Note every contradiction in `parsed.problems`; return the profile of each device by its name, and the factors."""
     _check_unique(parsed)
     _check_lines(parsed)
     profiles = _load_profiles(parsed, folder, kept)
@@ -39,13 +41,13 @@ def crosscheck(parsed: Parsed, folder: Path, kept: KeptDocuments | None) -> dict
     every = with_worked_out(parsed, accounts)
     check_intensities(parsed, every, profiles)
     check_equipment(parsed, profiles, accounts)
-    check_carbon(parsed, folder, accounts, kept)
+    library = check_carbon(parsed, folder, accounts, kept)
     check_tariffs(parsed, accounts | outputs)
     check_declared(parsed, accounts | outputs)
     named = every.keys() | parsed.names("account") | parsed.names("virtual")
     check_alarms(parsed, profiles, named, [*figures_of(parsed, accounts)])
     check_rollups(parsed, accounts, outputs)
-    return profiles
+    return profiles, library
 
 
 def _check_unique(parsed: Parsed) -> None:

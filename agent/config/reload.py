@@ -8,9 +8,11 @@ from agent.config.site import SINKS, SiteConfig
 from drivers.value import frozen
 
 _NOT_ACCOUNTED = frozenset(
-    {"path", "content", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", *SINKS}
+    {"path", "content", "digest", "store", "lines", "equipment", "alarms", "capture", "audit", "http", "library"}
+    | {*SINKS}
 )
-"""What amounts do not depend on: how they come in and go out, and what is only worked out from them."""
+"""What amounts do not depend on: how they come in and go out, and what is only worked out from them. The factors are
+compared apart."""
 
 
 @frozen

@@ -1,14 +1,10 @@
-"""A site's configuration as a whole: read, validated, cross-checked.
-
-Each table is validated by itself, so that a mistake in one never hides those in another; then the names that
-tables use of each other are checked. Secrets are never in the file, only paths to them.
-"""
+"""A site's configuration as a whole. Secrets are never in it, only paths to them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from agent.config.crosscheck import crosscheck
-from agent.config.kept_documents import KeptDocuments
+from agent.carbon.factors import FactorLibrary
 from agent.plant import Plant, build_plant
 from agent.sections import (
     AccountSection,
@@ -28,15 +24,14 @@ from agent.sections import (
     WindowsSection,
 )
 from agent.sections.equipment import EquipmentSection, FeederSection
+from agent.sections.influx import InfluxConfig
 from agent.sections.meter import InitialReadingSection, ReplacementSection
+from agent.sections.mqtt import MqttConfig
 from agent.sections.output import TargetSection
-from agent.sections.tables import Parsed
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
-from agent.sinks.influx import InfluxConfig
-from agent.sinks.mqtt import MqttConfig
-from drivers.document import Document, DocumentError, Problem
+from drivers.document import Problem
 from drivers.profile import Profile
 from drivers.value import frozen
 
@@ -45,8 +40,12 @@ class ConfigError(Exception):
     """Raised when a configuration cannot be used; carries every problem found, in the order of the file."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(sorted(set(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process with the problems."""
+        return ConfigError, (self.problems,)
 
 
 SINKS = ("mqtt", "influx")
@@ -90,6 +89,8 @@ class SiteConfig:
     audit: AuditSection
     http: HttpSection | None
     profiles: Mapping[str, Profile]
+    library: FactorLibrary
+    """The factor sets it is weighed by: those that come with the program, and the plant's own."""
 
     def resolve(self, path: str) -> Path:
         """Return a path of the file, relative ones taken from the file's own folder."""
@@ -123,59 +124,3 @@ class SiteConfig:
     def telemetry_every_s(self) -> float:
         """Cadence of telemetry records [s]."""
         return self.mqtt.telemetry_every if self.mqtt else 10.0
-
-
-def _build(parsed: Parsed, path: Path, profiles: Mapping[str, Profile]) -> SiteConfig:
-    if parsed.problems:
-        raise ConfigError(parsed.problems)
-    site = parsed.table("site", SiteSection)
-    if site is None:
-        raise ConfigError([parsed.document.problem((), "[site] is missing")])
-    return SiteConfig(
-        path=path,
-        content=parsed.document.content,
-        digest=parsed.document.digest,
-        site=site,
-        store=parsed.table("store", StoreSection) or StoreSection(),
-        lines=tuple(parsed.entries("line", LineSection).values()),
-        devices=tuple(parsed.entries("device", DeviceSection).values()),
-        accounts=tuple(each.on_site(site.atmosphere) for each in parsed.entries("account", AccountSection).values()),
-        carbon=parsed.table("carbon", CarbonSection) or CarbonSection(),
-        fuels=tuple(parsed.entries("fuel", FuelSection).values()),
-        green_power=tuple(parsed.entries("green_power", GreenPowerSection).values()),
-        outputs=tuple(parsed.entries("output", OutputSection).values()),
-        intensities=tuple(parsed.entries("intensity", IntensitySection).values()),
-        targets=tuple(parsed.entries("target", TargetSection).values()),
-        equipment=tuple(parsed.entries("equipment", EquipmentSection).values()),
-        calendar=parsed.table("calendar", CalendarSection) or CalendarSection(),
-        tariffs=tuple(parsed.entries("tariff", TariffSection).values()),
-        replacements=tuple(parsed.entries("replacement", ReplacementSection).values()),
-        initial_readings=tuple(parsed.entries("initial_reading", InitialReadingSection).values()),
-        shifts=tuple(parsed.entries("shift", ShiftSection).values()),
-        virtual=tuple(parsed.entries("virtual", VirtualSection).values()),
-        balances=tuple(parsed.entries("balance", BalanceSection).values()),
-        alarms=tuple(parsed.entries("alarm", AlarmSection).values()),
-        budgets=tuple(parsed.entries("budget", BudgetSection).values()),
-        windows=parsed.table("windows", WindowsSection) or WindowsSection(),
-        interval=parsed.table("interval", IntervalSection) or IntervalSection(),
-        mqtt=parsed.table("mqtt", MqttConfig),
-        influx=parsed.table("influx", InfluxConfig),
-        capture=parsed.table("capture", CaptureSection) or CaptureSection(),
-        audit=parsed.table("audit", AuditSection) or AuditSection(),
-        http=parsed.table("http", HttpSection),
-        profiles=profiles,
-    )
-
-
-def load_config(path: Path, kept: KeptDocuments | None = None) -> SiteConfig:
-    """Read, validate and cross-check a configuration; raise ConfigError with every problem found.
-
-    `kept` are the profiles and factor sets it is to be read with, in place of those installed.
-    """
-    try:
-        document = Document.load(path)
-    except DocumentError as error:
-        raise ConfigError([error.problem]) from error
-    parsed = Parsed(document)
-    profiles = crosscheck(parsed, path.parent, kept)
-    return _build(parsed, path, profiles)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from agent.metering.amount import LARGEST, Declaration, bookable
+from agent.corrections.refusal import refusal
 from agent.plant import Account
 from agent.sections.meter import DeclaredSection, InitialReadingSection, ReplacementSection
 from agent.sections.tables import Parsed
@@ -29,17 +29,3 @@ def check_declared(parsed: Parsed, counted: Mapping[str, Account | None]) -> Non
                 first = parsed.document.line(key, seen[identity])
                 parsed.report((key, index), f"'{entry.account}' has this already (line {first})", "keep one")
             seen.setdefault(identity, index)
-
-
-def unbookable(declared: Declaration) -> str:
-    """Return which reading that is declared can be no counter's, and what to do; empty when both can."""
-    shown = {"last": declared.last, "first": declared.first}
-    wrong = [f"a {which} reading of {value:.15g}" for which, value in shown.items() if not bookable(value or 0.0)]
-    return f"{wrong[0]} cannot be booked: give what the meter showed, within ±{LARGEST:g}" if wrong else ""
-
-
-def refusal(name: str, account: Account | None) -> tuple[str, str] | None:
-    """Return why nothing can be declared of an account, and what to do; None when it can."""
-    if account is None or not account.integrates:
-        return None
-    return f"'{name}' is the integral of {account.source.name}, which has no reading to begin with", "remove this table"

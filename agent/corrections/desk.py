@@ -24,7 +24,7 @@ from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
-from agent.corrections.check import refusal, unbookable
+from agent.corrections.refusal import refusal, unbookable
 from agent.corrections.request import Request, RequestError, Revise, Withdrawal, answer, requests, told
 from agent.corrections.withdrawing import Withdrawing
 from agent.metering.amount import NS_PER_S, Declaration, Reading

@@ -15,7 +15,7 @@ from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Event, Ledger
 from agent.corrections.amend import WITHDRAWN, Body, in_force
 from agent.corrections.amending import Amending
-from agent.corrections.check import refusal
+from agent.corrections.refusal import refusal
 from agent.corrections.request import Withdrawal
 from agent.corrections.taken_back import Resting, counted_as_measured, for_good, rests_on
 from agent.metering.amount import NS_PER_S, QUANTA_PER_UNIT, Declaration

@@ -23,9 +23,10 @@ from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.metering.amount import NS_PER_S, Reading
 from agent.output.message import parse
+from agent.sections.mqtt import MqttConfig
 from agent.sections.output import OutputSection
 from agent.sinks import SinkUnavailable, together
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.mqtt import MqttSink
 from agent.sinks.mqtt.connection import Connection
 from agent.sinks.mqtt.sink import KEEPALIVE_S
 from agent.tape import NO_TAPE, Tape

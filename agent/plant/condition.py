@@ -10,7 +10,7 @@ Invariants:
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agent.carbon.condition import (
     Matter,
@@ -26,9 +26,12 @@ from agent.metering.amount import Condition, condition_of
 from agent.sections.carbon import StateKeys, number_and_unit
 from drivers.profile import Profile
 from drivers.quantity import Quantity
-from drivers.reading import Frame, Quality
+from drivers.reading import Quality
 from drivers.unit import UNITS
 from drivers.value import frozen
+
+if TYPE_CHECKING:
+    from drivers.frame import Frame  # with numpy, which reading a configuration does without
 
 _STALE = Quality.STALE.label
 _FRESH_CADENCES = 3
@@ -157,7 +160,7 @@ class ConditionReader:
         self._seen: dict[str, tuple[float, int]] = {}
         self._latest: Condition | None = None
 
-    def at(self, frame: Frame) -> tuple[Condition, str] | None:
+    def at(self, frame: "Frame") -> tuple[Condition, str] | None:
         """Return the state by which a frame's reading is weighed, and what is in doubt about it; None before any.
 
         Takes every frame of the device: pressure and temperature may be read at another cadence than the counter.
@@ -193,7 +196,7 @@ class ConditionReader:
         self._seen = {str(name): (float(value), int(at_ns)) for name, (value, at_ns) in memory["seen"].items()}
         self._latest = condition_of(memory["latest"]) if memory["latest"] else None
 
-    def _value(self, quantity: Quantity, frame: Frame) -> tuple[float, int] | None:
+    def _value(self, quantity: Quantity, frame: "Frame") -> tuple[float, int] | None:
         """Return the latest value of a quantity and when it was read (monotonic clock, ns)."""
         point = self._index[quantity.name]
         if int(frame.quality[point]) < Quality.COMM_LOST:

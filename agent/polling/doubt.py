@@ -16,9 +16,10 @@ from dataclasses import replace
 import numpy as np
 
 from drivers.errors import LineError
+from drivers.frame import Frame
 from drivers.plan import PlannedBlock
 from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Quality
+from drivers.reading import Block, Exchange, Quality
 
 _RESERVED: dict[Quality, bytes] = {}
 """What becomes of each quality under a reservation: all but the good ones stay."""
@@ -32,6 +33,11 @@ def reserved(frame: Frame, doubt: Quality) -> Frame:
         _RESERVED[doubt] = bytes((doubt, *range(1, 256)))
     quality = np.frombuffer(bytearray(frame.quality.tobytes().translate(_RESERVED[doubt])), np.uint8)
     return Frame(frame.device, frame.time_ns, frame.monotonic_ns, frame.values, quality, frame.raw, frame.texts)
+
+
+def unvouched(frame: Frame) -> Frame:
+    """Return a frame read at the time of a clock for which nobody vouches."""
+    return reserved(frame, Quality.CLOCK_UNSYNCED)
 
 
 def aged(

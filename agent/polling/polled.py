@@ -9,9 +9,10 @@ from agent.polling.breaker import Breaker
 from agent.polling.learning import Learned
 from agent.polling.pacing import Pacing
 from drivers.codec import Codec
+from drivers.frame import Frame
 from drivers.plan import PlannedBlock
 from drivers.profile import Profile
-from drivers.reading import Block, Frame
+from drivers.reading import Block
 
 _NS = 1_000_000_000
 _NAMED = 6

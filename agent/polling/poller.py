@@ -27,8 +27,9 @@ from agent.polling.sparing import Sparing
 from agent.polling.standing import OnState, Standing, costly, nothing_came
 from agent.tape import NO_TAPE, Tape
 from drivers.errors import LineDown, LineError
+from drivers.frame import Frame
 from drivers.line import Line
-from drivers.reading import Exchange, Frame
+from drivers.reading import Exchange
 
 _log = logging.getLogger(__name__)
 

@@ -23,7 +23,8 @@ from agent.replay.verdict import Report
 from agent.tape.notes import Books
 from drivers.capture import Captured, Damage, Note, Section
 from drivers.errors import LineError
-from drivers.reading import Block, Exchange, Frame, Outcome
+from drivers.frame import Frame
+from drivers.reading import Block, Exchange, Outcome
 
 Body = dict[str, Any]
 Item = Section | Captured | Note | Damage

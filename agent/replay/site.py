@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import KeptDocuments, SiteConfig
 from agent.config.own_factors import own_factor_files
 from agent.tape.notes import Books
@@ -19,7 +19,7 @@ class Site:
         """`factor_files` hold sets to use in place of, or beside, those of the configuration or those `kept`."""
         self.config = config
         own = [] if kept else own_factor_files(config.path.parent, config.carbon.factors)
-        self.library = FactorLibrary.load([*own, *factor_files], packaged=kept.factors if kept else None)
+        self.library = load_library([*own, *factor_files], packaged=kept.factors if kept else None)
         self.plant = config.plant()
 
     def ledger(self, start_ns: int, boot: str) -> Ledger:

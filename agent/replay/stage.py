@@ -20,7 +20,7 @@ from agent.corrections.taken_back import rests_on
 from agent.metering.amount import Declaration, Reading
 from agent.output.entry import Entry
 from agent.output.entry_booking import EntryBooking
-from agent.polling.doubt import reserved
+from agent.polling.doubt import unvouched
 from agent.replay.polls import Polls, UnknownPollError
 from agent.replay.shelf import Made
 from agent.replay.site import Site
@@ -44,7 +44,7 @@ from agent.tape.notes import (
     Withdrawn,
 )
 from agent.timekeeping.waiting import Held, Waiting
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
 
 Body = dict[str, Any]
 
@@ -161,7 +161,7 @@ class Stage:
         if time_ns is not None:
             frame = replace(frame, time_ns=time_ns)
         if not self._vouched:
-            frame = reserved(frame, Quality.CLOCK_UNSYNCED)
+            frame = unvouched(frame)
         self.ledger.book(frame)  # the checks book nothing
 
     def unbooked(self) -> Iterator[str]:

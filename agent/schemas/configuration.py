@@ -6,6 +6,7 @@ from pydantic_core import core_schema
 from agent.schemas.message import Document, WireKeys
 from agent.sections.measure import bytes_text, seconds_text
 from agent.sections.tables import LISTS, NEEDED_LISTS, TABLES, VARIANTS
+from drivers.checked import model_of
 
 _AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
 """By title of a measure: its text for a number."""
@@ -26,19 +27,19 @@ class _FileKeys(WireKeys):
 
 def configuration() -> Document:
     """Return the JSON Schema of the site configuration. What tables say about each other only `check` can judge."""
-    models = [model for name, model in (TABLES | LISTS).items() if name not in VARIANTS]
-    models += dict.fromkeys(model for variants in VARIANTS.values() for model in variants.values())
+    models = [each for name, each in (TABLES | LISTS).items() if name not in VARIANTS]
+    models += dict.fromkeys(each for variants in VARIANTS.values() for each in variants.values())
     described, whole = models_json_schema(
-        [(model, "validation") for model in models],
+        [(model_of(each), "validation") for each in models],
         title="Site configuration of energy-agent",
         description="One plant: its lines, its devices, what is accounted for, and where the records go.",
         schema_generator=_FileKeys,
     )
-    tables = {name: described[model, "validation"] for name, model in TABLES.items()}
+    tables = {name: described[model_of(each), "validation"] for name, each in TABLES.items()}
     lists: dict[str, Document] = {}
-    for name, model in LISTS.items():
-        kinds = [described[kind, "validation"] for kind in dict.fromkeys(VARIANTS.get(name, {}).values())]
-        items = {"anyOf": kinds} if kinds else described[model, "validation"]
+    for name, each in LISTS.items():
+        kinds = [described[model_of(kind), "validation"] for kind in dict.fromkeys(VARIANTS.get(name, {}).values())]
+        items = {"anyOf": kinds} if kinds else described[model_of(each), "validation"]
         lists[name] = {"type": "array", "items": items, **_least(name)}
     return {
         "$schema": GenerateJsonSchema.schema_dialect,

@@ -3,10 +3,9 @@
 import urllib.parse
 from typing import Annotated
 
-from pydantic import AfterValidator
-
 from agent.sections.measure import Duration
 from agent.sections.section import Section
+from drivers.declared import After
 
 _DAY_S = 86400
 
@@ -28,5 +27,5 @@ class AuditSection(Section):
     """`[audit]`: the key of the seals, how often one is made, and who stamps the time on them."""
 
     key_file: str | None = None
-    seal_every: Annotated[Duration, AfterValidator(_rhythm)] = 3600.0
-    timestamp_url: Annotated[str, AfterValidator(_server)] | None = None
+    seal_every: Annotated[Duration, After(_rhythm)] = 3600.0
+    timestamp_url: Annotated[str, After(_server)] | None = None

@@ -6,13 +6,13 @@ from datetime import date
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
-
 from agent.carbon.factor_set import COUNTED_UNITS, Density
 from agent.carbon.steam import SteamReference
 from agent.sections.section import AccountName, Section
+from drivers.declared import After, Before, Within, Written, key, rule
 from drivers.document import nearest
 from drivers.unit import UNITS
+from drivers.value import frozen
 
 STANDARD_ATMOSPHERE = "101.325 kPa"
 
@@ -43,10 +43,9 @@ def number_and_unit(text: object, example: str) -> tuple[Fraction, str]:
     return Fraction(found[1]), found[2]
 
 
-class CalorificValue(BaseModel):
+@frozen
+class CalorificValue:
     """A calorific value: heat [MJ] per `unit`, which may count several, as `1e4Nm3` does."""
-
-    model_config = ConfigDict(frozen=True)
 
     mj: float
     unit: str
@@ -100,31 +99,29 @@ def _pressure(value: str) -> str:
 
 
 _CalorificValue = Annotated[
-    CalorificValue, BeforeValidator(_calorific_value), WithJsonSchema({"type": "string", "examples": ["36.2 MJ/Nm3"]})
+    CalorificValue, Before(_calorific_value), Written({"type": "string", "examples": ["36.2 MJ/Nm3"]})
 ]
 _Density = Annotated[
     Density,
-    BeforeValidator(_density),
-    WithJsonSchema({"type": "string", "examples": ["0.84 t/m3", "0.75 kg/Nm3"]}),
+    Before(_density),
+    Written({"type": "string", "examples": ["0.84 t/m3", "0.75 kg/Nm3"]}),
 ]
 _Energy = Annotated[
     float,
-    BeforeValidator(lambda value: _in(value, "energy", "500 MWh")),
-    WithJsonSchema({"type": "string", "examples": ["500 MWh"]}),
+    Before(lambda value: _in(value, "energy", "500 MWh")),
+    Written({"type": "string", "examples": ["500 MWh"]}),
 ]
-Pressure = Annotated[str, AfterValidator(_pressure)]
-_Reference = Annotated[
-    SteamReference, WithJsonSchema({"type": "string", "enum": [str(each) for each in SteamReference]})
-]
-_Text = Annotated[str, Field(min_length=1)]
-_Share = Annotated[float, Field(gt=0, le=1)]
+Pressure = Annotated[str, After(_pressure)]
+_Reference = Annotated[SteamReference, Written({"type": "string", "enum": [str(each) for each in SteamReference]})]
+_Text = Annotated[str, Within(min_length=1)]
+_Share = Annotated[float, Within(gt=0, le=1)]
 
 
 class CoalRate(Section):
     """`[[carbon.coal_rate]]`: standard coal per kWh generated in a year, for the equivalent value of the next."""
 
-    year: int = Field(ge=1990, le=2100, strict=True)
-    kgce_per_kwh: float = Field(gt=0.1229, lt=1)
+    year: int = key(ge=1990, le=2100, strict=True)
+    kgce_per_kwh: float = key(gt=0.1229, lt=1)
     document: _Text
 
 
@@ -138,7 +135,7 @@ class CarbonSection(Section):
 
 
 class _Period(Section):
-    since: date = Field(alias="from")
+    since: date = key(alias="from")
 
     def applies(self, day: date) -> bool:
         """Whether a day lies within the period."""
@@ -152,29 +149,27 @@ class FuelSection(_Period):
     carrier: str
     accounts: tuple[AccountName, ...] = ()
     ncv: _CalorificValue | None = None
-    carbon_content: float | None = Field(default=None, ge=0)
-    oxidation: float | None = Field(default=None, gt=0)
+    carbon_content: float | None = key(None, ge=0)
+    oxidation: float | None = key(None, gt=0)
     density: _Density | None = None
-    co2_per_gj: float | None = Field(default=None, ge=0, lt=1)
+    co2_per_gj: float | None = key(None, ge=0, lt=1)
     to: date | None = None
     by: _Text
     document: _Text
 
-    @model_validator(mode="after")
-    def _shares_are_no_percentages(self) -> "FuelSection":
+    @rule
+    def _shares_are_no_percentages(self) -> None:
         if (self.carbon_content or 0) >= _MOST_CARBON:
             raise ValueError("carbon_content is tC/GJ, like 0.0253; divide the carbon by mass by the calorific value")
         if (self.oxidation or 0) > 1:
             raise ValueError("oxidation is a share, like 0.99; divide percent by 100")
-        return self
 
-    @model_validator(mode="after")
-    def _something_is_measured(self) -> "FuelSection":
-        if not {"ncv", "carbon_content", "oxidation", "density", "co2_per_gj"} & self.model_fields_set:
+    @rule
+    def _something_is_measured(self) -> None:
+        if not {"ncv", "carbon_content", "oxidation", "density", "co2_per_gj"} & self.given:
             raise ValueError("nothing is measured; give ncv, carbon_content, oxidation or density; co2_per_gj of heat")
         if self.to is not None and self.to < self.since:
             raise ValueError("'to' lies before 'from'; correct one of them")
-        return self
 
 
 class GreenPowerSection(_Period):
@@ -182,18 +177,17 @@ class GreenPowerSection(_Period):
 
     certificate: _Text
     contract: _Text
-    accounts: tuple[AccountName, ...] = Field(min_length=1)
+    accounts: tuple[AccountName, ...] = key(min_length=1)
     amount: _Energy | None = None
     share: _Share | None = None
     to: date
 
-    @model_validator(mode="after")
-    def _amount_or_share(self) -> "GreenPowerSection":
+    @rule
+    def _amount_or_share(self) -> None:
         if (self.amount is None) == (self.share is None):
             raise ValueError('give either amount, like "500 MWh", or share, like 0.3')
         if self.to < self.since:
             raise ValueError("'to' lies before 'from'; correct one of them")
-        return self
 
 
 class StateKeys(Section):
@@ -206,7 +200,7 @@ class StateKeys(Section):
     return_temperature: str | None = None
     meter_in: Literal["supply", "return"] | None = None
     atmosphere: Pressure = STANDARD_ATMOSPHERE
-    compressibility: float = Field(default=1.0, gt=0.1, lt=3)
+    compressibility: float = key(1.0, gt=0.1, lt=3)
 
     @property
     def atmosphere_kpa(self) -> float:
@@ -215,5 +209,5 @@ class StateKeys(Section):
 
     def on_site(self, atmosphere: str) -> Self:
         """Return the keys with the atmosphere of the site where they give none of their own."""
-        given = "atmosphere" in self.model_fields_set
-        return self if given else self.model_copy(update={"atmosphere": atmosphere})
+        given = "atmosphere" in self.given
+        return self if given else self.with_(atmosphere=atmosphere)

@@ -5,17 +5,16 @@ then says what is missing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
-
-from pydantic import ConfigDict, Field, model_validator
+from typing import Annotated, ClassVar, Literal
 
 from agent.equipment.motor import Motor
 from agent.equipment.tables import MOTORS, TRANSFORMERS, motor_efficiency_percent, transformer_losses_kw
 from agent.equipment.transformer import Transformer
 from agent.sections.measure import Capacity, Power
 from agent.sections.section import Name, Section
+from drivers.declared import Within, key, rule
 
-Percent = Annotated[float, Field(ge=0, le=100)]
+Percent = Annotated[float, Within(ge=0, le=100)]
 Grade = Literal[1, 2, 3]
 Alternatives = Sequence[tuple[str, ...]]
 """Groups of quantities, one of which is enough."""
@@ -26,7 +25,7 @@ _INDIRECT = ("flue_gas_m", "flue_gas_n", "q3", "q4", "q5", "q6")
 class EquipmentSection(Section):
     """What every kind of equipment declares: its kind, and over which of the `[windows] spans` its figures go."""
 
-    model_config = ConfigDict(extra="ignore")
+    open: ClassVar[bool] = True
 
     kind: Literal["boiler", "motor", "transformer", "compressor", "pump", "fan", "feeder", "server_room"]
     device: str = ""
@@ -44,7 +43,7 @@ class EquipmentSection(Section):
 
 
 class _Declared(EquipmentSection):
-    model_config = ConfigDict(extra="forbid")
+    open: ClassVar[bool] = False
 
 
 class BoilerSection(_Declared):
@@ -57,15 +56,15 @@ class BoilerSection(_Declared):
     steam_state: Literal["saturated", "superheated"] | None = None
     steam_moisture: Percent | None = None
     heat: str | None = None
-    flue_gas_m: float | None = Field(None, ge=0, le=5)
-    flue_gas_n: float | None = Field(None, ge=0, le=10)
+    flue_gas_m: float | None = key(None, ge=0, le=5)
+    flue_gas_n: float | None = key(None, ge=0, le=10)
     q3: Percent | None = None
     q4: Percent | None = None
     q5: Percent | None = None
     q6: Percent | None = None
 
-    @model_validator(mode="after")
-    def _together(self) -> "BoilerSection":
+    @rule
+    def _together(self) -> None:
         if self.steam and self.heat:
             raise ValueError("give either steam, or the heat of hot water; remove one")
         if self.steam and not self.steam_state:
@@ -80,7 +79,6 @@ class BoilerSection(_Declared):
             raise ValueError(f"the indirect efficiency also needs {missing}; add them, 0 where there is no such loss")
         if not given and not self.fuel:
             raise ValueError("nothing to work out; add fuel and steam, or flue_gas_m, flue_gas_n and q3 to q6")
-        return self
 
     @property
     def accounts(self) -> Mapping[str, tuple[str, ...]]:
@@ -124,13 +122,13 @@ class MotorSection(_Driven):
 
     kind: Literal["motor"]
     rated_power: Power
-    rated_efficiency: float | None = Field(None, gt=0, lt=100)
+    rated_efficiency: float | None = key(None, gt=0, lt=100)
     efficiency_grade: Grade | None = None
     poles: Literal[2, 4, 6, 8] | None = None
     no_load_power: Power | None = None
 
-    @model_validator(mode="after")
-    def _efficient(self) -> "MotorSection":
+    @rule
+    def _efficient(self) -> None:
         if self.rated_efficiency is None:
             if self.efficiency_grade is None or self.poles is None:
                 raise ValueError("give rated_efficiency, or efficiency_grade and poles; both stand on the nameplate")
@@ -146,7 +144,6 @@ class MotorSection(_Driven):
             raise ValueError(
                 f"no_load_power is more than all losses at rated power, {motor.rated_losses_kw:.3g} kW; correct it"
             )
-        return self
 
     @property
     def efficiency_percent(self) -> float:
@@ -171,10 +168,10 @@ class TransformerSection(_Declared):
     no_load_loss: Power | None = None
     load_loss: Power | None = None
     efficiency_grade: Grade | None = None
-    load_fluctuation: float = Field(1.0, ge=1, le=10)
+    load_fluctuation: float = key(1.0, ge=1, le=10)
 
-    @model_validator(mode="after")
-    def _lossy(self) -> "TransformerSection":
+    @rule
+    def _lossy(self) -> None:
         declared = (self.no_load_loss is not None, self.load_loss is not None)
         if self.efficiency_grade is None and not all(declared):
             raise ValueError("give no_load_loss and load_loss, or efficiency_grade; they stand in the test report")
@@ -186,7 +183,6 @@ class TransformerSection(_Declared):
                 raise ValueError(
                     f"the table of GB 20052 has no {self.capacity:g} kVA ({known}); give no_load_loss and load_loss"
                 )
-        return self
 
     @property
     def readings(self) -> Sequence[Alternatives]:
@@ -236,8 +232,8 @@ class ServerRoomSection(_Declared):
 
     kind: Literal["server_room"]
     area: Name
-    total: tuple[str, ...] = Field(min_length=1)
-    computers: tuple[str, ...] = Field(min_length=1)
+    total: tuple[str, ...] = key(min_length=1)
+    computers: tuple[str, ...] = key(min_length=1)
 
     @property
     def accounts(self) -> Mapping[str, tuple[str, ...]]:

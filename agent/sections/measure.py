@@ -4,7 +4,7 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from drivers.declared import Before, Written
 
 _SECONDS = {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _SHORTEST_S = 1e-3
@@ -74,24 +74,22 @@ def _capacity(value: object) -> float:
     return capacity
 
 
-def _schema(title: str, units: dict[str, float], *examples: str, above_zero: bool = False) -> WithJsonSchema:
+def _schema(title: str, units: dict[str, float], *examples: str, above_zero: bool = False) -> Written:
     """Return what JSON Schema says of a measure: a text, although it becomes a number here."""
     digit = "(?=[0-9.]*[1-9])" if above_zero else ""
     pattern = rf"^\s*{digit}[0-9]+(\.[0-9]+)?\s*({'|'.join(units)})\s*$"
-    return WithJsonSchema({"type": "string", "title": title, "pattern": pattern, "examples": list(examples)})
+    return Written({"type": "string", "title": title, "pattern": pattern, "examples": list(examples)})
 
 
-Duration = Annotated[
-    float, BeforeValidator(_positive_seconds), _schema("duration", _SECONDS, "1s", "15min", above_zero=True)
-]
+Duration = Annotated[float, Before(_positive_seconds), _schema("duration", _SECONDS, "1s", "15min", above_zero=True)]
 """A duration [s], above zero."""
-Pause = Annotated[float, BeforeValidator(seconds), _schema("duration", _SECONDS, "0ms", "20ms")]
+Pause = Annotated[float, Before(seconds), _schema("duration", _SECONDS, "0ms", "20ms")]
 """A duration [s], zero allowed."""
-Size = Annotated[int, BeforeValidator(_size), _schema("size", _BYTES, "1GiB", "500MB")]
+Size = Annotated[int, Before(_size), _schema("size", _BYTES, "1GiB", "500MB")]
 """A size [bytes]."""
-Power = Annotated[float, BeforeValidator(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW", above_zero=True)]
+Power = Annotated[float, Before(_power), _schema("power", _KILOWATTS, "700 kW", "1.5 MW", above_zero=True)]
 """A power [kW], above zero."""
 Capacity = Annotated[
-    float, BeforeValidator(_capacity), _schema("capacity", _KILOVOLTAMPERES, "1000 kVA", "2.5 MVA", above_zero=True)
+    float, Before(_capacity), _schema("capacity", _KILOVOLTAMPERES, "1000 kVA", "2.5 MVA", above_zero=True)
 ]
 """A capacity of transformers [kVA], above zero."""

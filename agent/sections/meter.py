@@ -4,14 +4,13 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import Field
-
 from agent.metering.amount import LARGEST, Declaration
 from agent.record import unix_ns
 from agent.sections.section import Section
+from drivers.declared import Within
 
-Said = Annotated[str, Field(min_length=1, max_length=500)]
-Shown = Annotated[float, Field(ge=0.0, le=LARGEST, allow_inf_nan=False)]
+Said = Annotated[str, Within(min_length=1, max_length=500)]
+Shown = Annotated[float, Within(ge=0.0, le=LARGEST, allow_inf_nan=False)]
 
 
 class DeclaredSection(Section):

@@ -3,10 +3,9 @@
 import math
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
-
 from agent.sections.measure import Duration
 from agent.sections.section import Name, Section
+from drivers.declared import After, Before, Written, key, rule
 
 UNIT_KEYS = {
     "t": "t",
@@ -40,25 +39,25 @@ class OutputSection(Section):
 
     name: Name
     device: str | None = None
-    source: str | None = Field(default=None, alias="from")
-    topic: Annotated[str, AfterValidator(_topic)] | None = None
-    entered: bool = Field(default=False, strict=True)
-    unit: Annotated[str, AfterValidator(_unit)] | None = None
+    source: str | None = key(None, alias="from")
+    topic: Annotated[str, After(_topic)] | None = None
+    entered: bool = key(False, strict=True)
+    unit: Annotated[str, After(_unit)] | None = None
     area: Name = "output"
     counts: Literal["total", "increment"] = "total"
     value: str | None = None
     time: str | None = None
     every: Duration = 300.0
 
-    @model_validator(mode="after")
-    def _from_one_place(self) -> "OutputSection":
+    @rule
+    def _from_one_place(self) -> None:
         ways = [key for key in ("device", "topic", "entered") if getattr(self, key)]
         if len(ways) != 1:
             what = f"'{ways[0]}' and '{ways[1]}'" if ways else "none of 'device', 'topic', 'entered'"
             raise ValueError(f"{what}; say with one of them where the amount comes from")
         if bool(self.device) != bool(self.source):
             raise ValueError("'device' and 'from' belong together; name the device and the quantity read from it")
-        own = self.model_fields_set
+        own = self.given
         foreign = {"unit", "area"} if self.device else set()
         foreign |= set() if self.topic else {"counts", "value", "time", "every"}
         if wrong := sorted(own & foreign):
@@ -67,14 +66,13 @@ class OutputSection(Section):
             raise ValueError(f"'unit' is missing; {_NEEDED_BY_TOPIC}")
         if self.time and not self.value:
             raise ValueError("'time' without 'value'; name the JSON key of the number, too")
-        return self
 
 
 class IntensitySection(Section):
     """`[[intensity]]`: accounts per output."""
 
     name: Name
-    accounts: tuple[str, ...] = Field(min_length=1)
+    accounts: tuple[str, ...] = key(min_length=1)
     water: tuple[str, ...] = ()
     per: str
 
@@ -91,24 +89,24 @@ def _change(value: object) -> float:
     return share
 
 
-Change = Annotated[float, BeforeValidator(_change), WithJsonSchema({"type": "string", "examples": ["-13.5%"]})]
+Change = Annotated[float, Before(_change), Written({"type": "string", "examples": ["-13.5%"]})]
 
 
 class TargetSection(Section):
     """`[[target]]`: by how much an intensity is to change against a year that was."""
 
     intensity: str
-    base_year: int = Field(ge=1990, le=2100, strict=True)
-    by: int = Field(ge=1990, le=2100, strict=True)
-    base_energy_kwh: float | None = Field(default=None, gt=0)
-    base_kgce: float | None = Field(default=None, gt=0)
-    base_co2_kg: float | None = Field(default=None, gt=0)
+    base_year: int = key(ge=1990, le=2100, strict=True)
+    by: int = key(ge=1990, le=2100, strict=True)
+    base_energy_kwh: float | None = key(None, gt=0)
+    base_kgce: float | None = key(None, gt=0)
+    base_co2_kg: float | None = key(None, gt=0)
     energy: Change | None = None
     co2: Change | None = None
     source: str = ""
 
-    @model_validator(mode="after")
-    def _with_what_it_is_held_to(self) -> "TargetSection":
+    @rule
+    def _with_what_it_is_held_to(self) -> None:
         if self.energy is None and self.co2 is None:
             raise ValueError("neither 'energy' nor 'co2'; say by how much one of them is to change, like '-13.5%'")
         if self.energy is not None and (self.base_energy_kwh is None) == (self.base_kgce is None):
@@ -119,4 +117,3 @@ class TargetSection(Section):
             raise ValueError("'co2' needs 'base_co2_kg'; write what a unit emitted in that year")
         if self.by <= self.base_year:
             raise ValueError(f"'by' {self.by} is not after 'base_year' {self.base_year}; swap them")
-        return self

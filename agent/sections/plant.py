@@ -2,13 +2,12 @@
 
 import re
 from datetime import date
-from typing import Annotated, Any, Self
-
-from pydantic import AfterValidator, Field, model_validator
+from typing import Annotated, Any
 
 from agent.sections.carbon import StateKeys
 from agent.sections.measure import Duration, Pause, Power
 from agent.sections.section import AccountName, Name, Section
+from drivers.declared import After, Within, key, rule
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import EndpointError
 
@@ -27,9 +26,9 @@ def _accuracy_class(value: str) -> str:
     return value
 
 
-Level = Annotated[str, Field(min_length=1)]
+Level = Annotated[str, Within(min_length=1)]
 """What a meter measures all of: `site`, an area, or a device; `none` keeps it out of the balances."""
-Accuracy = Annotated[float, Field(gt=0, lt=1)]
+Accuracy = Annotated[float, Within(gt=0, lt=1)]
 """Share by which a meter may be wrong: 0.01 for class 1."""
 
 
@@ -37,7 +36,7 @@ class LineSection(Section):
     """`[[line]]`: one Modbus connection or serial port."""
 
     name: Name
-    url: Annotated[str, AfterValidator(_endpoint)]
+    url: Annotated[str, After(_endpoint)]
     timeout: Duration = 1.0
     pause: Pause | None = None
 
@@ -56,18 +55,17 @@ class LineSection(Section):
 class CalibrationSection(Section):
     """`[[device.calibration]]`: a certificate of the meter; a meter calibrated again has one more."""
 
-    certificate: Annotated[str, Field(min_length=1, max_length=200)]
-    by: Annotated[str, Field(min_length=1, max_length=200)]
-    accuracy_class: Annotated[str, AfterValidator(_accuracy_class)]
+    certificate: Annotated[str, Within(min_length=1, max_length=200)]
+    by: Annotated[str, Within(min_length=1, max_length=200)]
+    accuracy_class: Annotated[str, After(_accuracy_class)]
     """As on the plate: IEC 62053 for electricity, GB 17167 asks for one of every meter."""
     calibrated: date | None = None
     valid_until: date
 
-    @model_validator(mode="after")
-    def _valid_after_it_was_made(self) -> Self:
+    @rule
+    def _valid_after_it_was_made(self) -> None:
         if self.calibrated and self.valid_until <= self.calibrated:
             raise ValueError("valid_until is not after calibrated; correct one of them")
-        return self
 
     def valid(self, day: date) -> bool:
         """Return whether it holds on a day."""
@@ -75,7 +73,13 @@ class CalibrationSection(Section):
 
     def said(self) -> dict[str, Any]:
         """Return it as messages have it."""
-        return self.model_dump(mode="json", exclude_none=True)
+        days = {"calibrated": self.calibrated, "valid_until": self.valid_until}
+        return {
+            "certificate": self.certificate,
+            "by": self.by,
+            "accuracy_class": self.accuracy_class,
+            **{name: day.isoformat() for name, day in days.items() if day},
+        }
 
 
 class DeviceSection(Section):
@@ -84,7 +88,7 @@ class DeviceSection(Section):
     name: Name
     area: Name
     line: str
-    unit: int = Field(ge=1, le=255, strict=True)
+    unit: int = key(ge=1, le=255, strict=True)
     profile: str
     every: Duration = 1.0
     rated_power: Power | None = None
@@ -99,6 +103,6 @@ class AccountSection(StateKeys):
     name: AccountName
     device: str
     carrier: str
-    source: str = Field(alias="from")
+    source: str = key(alias="from")
     check: str | None = None
     meters: Level | None = None

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, model_validator
-
 from agent.sections.carbon import STANDARD_ATMOSPHERE, Pressure, kpa
 from agent.sections.measure import Duration, Size, seconds
 from agent.sections.section import Name, Section
+from drivers.declared import After, rule
 
 _DAY_S = 86400
 _SMALLEST_STORE = 512 << 10
@@ -49,7 +48,7 @@ class SiteSection(Section):
     """`[site]`: which plant this is."""
 
     name: Name
-    timezone: Annotated[str, AfterValidator(_zone)] = "Asia/Shanghai"
+    timezone: Annotated[str, After(_zone)] = "Asia/Shanghai"
     electricity_region: str = "CN"
     fuel_parameters: str = "GB/T 32151.34-2024"
     atmosphere: Pressure = STANDARD_ATMOSPHERE
@@ -69,7 +68,7 @@ class StoreSection(Section):
     """`[store]`: where records are kept until they are delivered, and as evidence afterwards."""
 
     path: str = "/var/lib/energy-agent/store.db"
-    max_size: Annotated[Size, AfterValidator(_store_size)] = 2**30
+    max_size: Annotated[Size, After(_store_size)] = 2**30
     commit_every: Duration = 1.0
 
 
@@ -80,8 +79,8 @@ class WindowsSection(Section):
     tick: Duration = 1.0
     publish: Duration = 10.0
 
-    @model_validator(mode="after")
-    def _spans_are_longer_than_a_tick(self) -> "WindowsSection":
+    @rule
+    def _spans_are_longer_than_a_tick(self) -> None:
         if not self.spans:
             raise ValueError("no span is named; name at least one, such as '1min'")
         for span in self.spans:
@@ -91,7 +90,6 @@ class WindowsSection(Section):
                 raise ValueError(f"span '{span}' is longer than a year; for that add up intervals")
         if len({seconds(span) for span in self.spans}) < len(self.spans):
             raise ValueError("the same span stands twice; remove one")
-        return self
 
     @property
     def spans_s(self) -> dict[str, float]:
@@ -104,11 +102,10 @@ class IntervalSection(Section):
 
     length: Duration = 900.0
 
-    @model_validator(mode="after")
-    def _length_divides_a_day(self) -> "IntervalSection":
+    @rule
+    def _length_divides_a_day(self) -> None:
         if self.length < 1 or self.length != int(self.length) or _DAY_S % self.length:
             raise ValueError("the length must be whole seconds and divide a day; use for example '15min'")
-        return self
 
 
 class CaptureSection(Section):
@@ -116,7 +113,7 @@ class CaptureSection(Section):
 
     mode: Literal["off", "full"] = "off"
     directory: str | None = None
-    max_size: Annotated[Size, AfterValidator(_capture_size)] = 4 * 2**30
+    max_size: Annotated[Size, After(_capture_size)] = 4 * 2**30
 
     def folder(self, store: StoreSection) -> str:
         """Return where captures go, relative to the file like every path: unless it is said, `capture` by the store."""
@@ -126,7 +123,7 @@ class CaptureSection(Section):
 class HttpSection(Section):
     """`[http]`: the local API."""
 
-    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:8081"
+    listen: Annotated[str, After(_listen)] = "127.0.0.1:8081"
     token_file: str | None = None
 
     @property
@@ -139,8 +136,8 @@ class HttpSection(Section):
         """Port to bind; 0 takes a free one."""
         return int(self.listen.rpartition(":")[2])
 
-    @model_validator(mode="after")
-    def _open_only_with_a_token(self) -> "HttpSection":
+    @rule
+    def _open_only_with_a_token(self) -> None:
         if self.host != "localhost" and not self.token_file:
             try:
                 loopback = ipaddress.ip_address(self.host).is_loopback
@@ -148,4 +145,3 @@ class HttpSection(Section):
                 loopback = False
             if not loopback:
                 raise ValueError(f"'{self.listen}' can be reached from outside; give a token_file, or use 127.0.0.1")
-        return self

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from agent.sections import (
     AccountSection,
@@ -23,16 +23,18 @@ from agent.sections import (
     WindowsSection,
 )
 from agent.sections.equipment import EQUIPMENT, EquipmentSection
+from agent.sections.influx import InfluxConfig
 from agent.sections.meter import InitialReadingSection, ReplacementSection
+from agent.sections.mqtt import MqttConfig
 from agent.sections.output import TargetSection
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
-from agent.sinks.influx import InfluxConfig
-from agent.sinks.mqtt import MqttConfig
+from drivers.checked import check, validated
+from drivers.declared import Table
 from drivers.document import Document, Problem, nearest
 
-TABLES: dict[str, type[BaseModel]] = {
+TABLES: dict[str, type[Table]] = {
     "site": SiteSection,
     "store": StoreSection,
     "windows": WindowsSection,
@@ -45,7 +47,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "http": HttpSection,
     "calendar": CalendarSection,
 }
-LISTS: dict[str, type[BaseModel]] = {
+LISTS: dict[str, type[Table]] = {
     "line": LineSection,
     "device": DeviceSection,
     "account": AccountSection,
@@ -64,12 +66,12 @@ LISTS: dict[str, type[BaseModel]] = {
     "virtual": VirtualSection,
     "balance": BalanceSection,
 }
-VARIANTS: dict[str, Mapping[str, type[BaseModel]]] = {"equipment": EQUIPMENT}
+VARIANTS: dict[str, Mapping[str, type[Table]]] = {"equipment": EQUIPMENT}
 """By name of a list: what its tables are by their `kind`; one of an unknown kind is held to what all have."""
 _STAND_INS: dict[str, dict[str, Any]] = {"device": {"area": "unknown", "unit": 1}, "site": {"name": "unknown"}}
 """Values that let a table with a mistake in these keys still be cross-checked."""
 NEEDED_LISTS = ("line", "device")
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model", bound=Table)
 
 
 class Parsed:
@@ -79,8 +81,8 @@ class Parsed:
         self.document = document
         self.problems: list[Problem] = []
         self.mended: set[tuple[str | int, ...]] = set()
-        self._tables: dict[str, BaseModel] = {}
-        self._lists: dict[str, dict[int, BaseModel]] = {name: {} for name in LISTS}
+        self._tables: dict[str, Table] = {}
+        self._lists: dict[str, dict[int, Table]] = {name: {} for name in LISTS}
         for key, value in document.data.items():
             self._take(key, value)
         if "site" not in document.data:
@@ -106,8 +108,8 @@ class Parsed:
         else:
             self.report((key,), f"unknown table '{key}'", nearest(key, [*TABLES, *LISTS]))
 
-    def _check(self, model: type[BaseModel], value: dict[str, Any], *keys: str | int) -> BaseModel | None:
-        found, problems = self.document.check(model, value, *keys)
+    def _check(self, model: type[Table], value: dict[str, Any], *keys: str | int) -> Table | None:
+        found, problems = check(self.document, model, value, *keys)
         self.problems += problems
         if found is not None:
             return found
@@ -115,7 +117,7 @@ class Parsed:
         self.mended.add(keys)
         wrong = {error["loc"][0] for error in _errors(model, value) if error["loc"]}
         kept = {key: entry for key, entry in value.items() if key not in wrong}
-        return self.document.check(model, _STAND_INS.get(str(keys[0]), {}) | kept, *keys)[0]
+        return check(self.document, model, _STAND_INS.get(str(keys[0]), {}) | kept, *keys)[0]
 
     def report(self, keys: Sequence[str | int], what: str, remedy: str = "") -> None:
         """Note a problem at the place of `keys`."""
@@ -140,9 +142,9 @@ class Parsed:
         return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
 
 
-def _errors(model: type[BaseModel], value: dict[str, Any]) -> list[Any]:
+def _errors(model: type[Table], value: dict[str, Any]) -> list[Any]:
     try:
-        model.model_validate(value)
+        validated(model, value)
     except ValidationError as error:
         return list(error.errors())
     return []

@@ -7,10 +7,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
-
 from agent.sections.measure import Capacity, Power
 from agent.sections.section import AccountName, Name, Section
+from drivers.declared import After, Before, Written, key, rule
 
 PERIODS = ("sharp", "peak", "flat", "valley", "deep_valley")
 _DAY_MIN = 24 * 60
@@ -86,11 +85,11 @@ def _date(value: object) -> date:
         raise ValueError(f"'{value}' is no day; write it like 2026-01-31") from error
 
 
-Days = Annotated[str, AfterValidator(_checked(days_of, "'2026-05-01' or '2026-10-01/2026-10-07'"))]
-SeasonText = Annotated[str, AfterValidator(_checked(season_of, "'07-01/08-31', month and day"))]
-HoursText = Annotated[str, AfterValidator(_checked(hours_of, "'08:00-11:30' or '23:00-07:00'"))]
-Money = Annotated[Decimal, BeforeValidator(_money), WithJsonSchema({"type": "number", "title": "money [CNY]"})]
-Day = Annotated[date, BeforeValidator(_date), WithJsonSchema({"type": "string", "format": "date"})]
+Days = Annotated[str, After(_checked(days_of, "'2026-05-01' or '2026-10-01/2026-10-07'"))]
+SeasonText = Annotated[str, After(_checked(season_of, "'07-01/08-31', month and day"))]
+HoursText = Annotated[str, After(_checked(hours_of, "'08:00-11:30' or '23:00-07:00'"))]
+Money = Annotated[Decimal, Before(_money), Written({"type": "number", "title": "money [CNY]"})]
+Day = Annotated[date, Before(_date), Written({"type": "string", "format": "date"})]
 
 
 class CalendarSection(Section):
@@ -109,11 +108,10 @@ class CalendarSection(Section):
         """Every make-up workday."""
         return frozenset[date]().union(*map(days_of, self.workdays))
 
-    @model_validator(mode="after")
-    def _no_day_is_both(self) -> "CalendarSection":
+    @rule
+    def _no_day_is_both(self) -> None:
         if both := self.holiday_dates & self.workday_dates:
             raise ValueError(f"{min(both)} is both a holiday and a workday; keep one")
-        return self
 
 
 class HoursSection(Section):
@@ -140,15 +138,14 @@ class HoursSection(Section):
             for begin, end in hours_of(text)
         )
 
-    @model_validator(mode="after")
-    def _they_cover_the_day_once(self) -> "HoursSection":
+    @rule
+    def _they_cover_the_day_once(self) -> None:
         at = 0
         for begin, end, _ in [*self.minutes, (_DAY_MIN, _DAY_MIN, "")]:
             if begin != at:
                 what = "no period" if begin > at else "two periods"
                 raise ValueError(f"{_clock(min(at, begin))} to {_clock(max(at, begin))} has {what}; give it one")
             at = end
-        return self
 
 
 def _clock(minute: int) -> str:
@@ -166,7 +163,7 @@ class TariffDaySection(Section):
 class TariffPriceSection(Section):
     """`[[tariff.price]]`: what a kWh costs in each period, from a day to another, both included."""
 
-    first: Day = Field(alias="from")
+    first: Day = key(alias="from")
     until: Day | None = None
     sharp: Money | None = None
     peak: Money | None = None
@@ -177,11 +174,10 @@ class TariffPriceSection(Section):
     demand: Money | None = None
     capacity: Money | None = None
 
-    @model_validator(mode="after")
-    def _it_begins_before_it_ends(self) -> "TariffPriceSection":
+    @rule
+    def _it_begins_before_it_ends(self) -> None:
         if self.until is not None and self.until < self.first:
             raise ValueError(f"'until' {self.until} lies before 'from' {self.first}; swap them")
-        return self
 
     @property
     def by_period(self) -> Mapping[str, Decimal]:
@@ -201,19 +197,19 @@ class TariffSection(Section):
     capacity: Capacity | None = None
     contract_demand: Power | None = None
     source: str = ""
-    day: tuple[TariffDaySection, ...] = Field(min_length=1)
-    price: tuple[TariffPriceSection, ...] = Field(min_length=1)
+    day: tuple[TariffDaySection, ...] = key(min_length=1)
+    price: tuple[TariffPriceSection, ...] = key(min_length=1)
 
-    @model_validator(mode="before")
     @classmethod
-    def _lists_are_lists(cls, value: Any) -> Any:
-        for key in ("day", "price"):
-            if isinstance(value, dict) and isinstance(value.get(key), dict):
-                raise ValueError(f"'{key}' is one table; write it as [[tariff.{key}]]")  # noqa: TRY004  # pydantic reports only ValueError
-        return value
+    def prepared(cls, data: Any) -> Any:
+        """Refuse a list that is one table."""
+        for name in ("day", "price"):
+            if isinstance(data, dict) and isinstance(data.get(name), dict):
+                raise ValueError(f"'{name}' is one table; write it as [[tariff.{name}]]")  # noqa: TRY004  # what tables raise
+        return data
 
-    @model_validator(mode="after")
-    def _what_is_charged_has_a_price(self) -> "TariffSection":
+    @rule
+    def _what_is_charged_has_a_price(self) -> None:
         used = {period for day in self.day for period in day.hours.by_period}
         for price in self.price:
             lacking = [period for period in PERIODS if period in used and period not in price.by_period]
@@ -225,13 +221,11 @@ class TariffSection(Section):
             raise ValueError("a tariff by capacity needs 'capacity'; add that of the transformers, like '1000 kVA'")
         if self.power_factor is not None and not self.reactive:
             raise ValueError("'power_factor' needs 'reactive'; name the accounts of reactive energy")
-        return self
 
-    @model_validator(mode="after")
-    def _one_price_at_a_time(self) -> "TariffSection":
+    @rule
+    def _one_price_at_a_time(self) -> None:
         ordered = sorted(self.price, key=lambda price: price.first)
         for earlier, later in itertools.pairwise(ordered):
             if earlier.until is None or earlier.until >= later.first:
                 what = f"the prices from {earlier.first} and from {later.first} on overlap"
                 raise ValueError(f"{what}; let the first end with 'until'")
-        return self

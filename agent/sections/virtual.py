@@ -3,9 +3,8 @@
 from datetime import time
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
-
 from agent.sections.section import AccountName, Name, Section
+from drivers.declared import Before, Written, key, rule
 
 _FORM = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 
@@ -17,22 +16,22 @@ def _clock(value: Any) -> Any:
         raise ValueError(f"'{value}' is no time of the day; write one like '22:00'") from error
 
 
-_Clock = Annotated[time, BeforeValidator(_clock), WithJsonSchema({"type": "string", "pattern": _FORM})]
+_Clock = Annotated[time, Before(_clock), Written({"type": "string", "pattern": _FORM})]
 
 
 class ShiftSection(Section):
     """`[[shift]]`: a shift on each day, by the site's wall clock; one may end on the next day."""
 
     name: Name
-    begin: _Clock = Field(alias="from")
-    end: _Clock = Field(alias="to")
+    begin: _Clock = key(alias="from")
+    end: _Clock = key(alias="to")
 
 
 class ShareSection(Section):
     """`share` of a `[[virtual]]`: a fixed part of an account."""
 
     of: AccountName
-    factor: float = Field(gt=0, le=1)
+    factor: float = key(gt=0, le=1)
 
 
 class VirtualSection(Section):
@@ -44,11 +43,10 @@ class VirtualSection(Section):
     minus: tuple[AccountName, ...] = ()
     share: ShareSection | None = None
 
-    @model_validator(mode="after")
-    def _sum_or_share(self) -> "VirtualSection":
+    @rule
+    def _sum_or_share(self) -> None:
         if bool(self.sum) == bool(self.share) or (self.share and self.minus):
             raise ValueError("give either sum (and minus), or share")
-        return self
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -61,7 +59,7 @@ class BalanceSection(Section):
 
     name: Name
     area: Name | None = None
-    incoming: tuple[AccountName, ...] = Field(min_length=1)
+    incoming: tuple[AccountName, ...] = key(min_length=1)
     metered: tuple[AccountName, ...] = ()
-    accuracy: float = Field(default=0.02, gt=0, lt=1)
+    accuracy: float = key(0.02, gt=0, lt=1)
     """Share by which each meter may be wrong: 0.01 for class 1."""

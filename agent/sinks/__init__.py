@@ -1,4 +1,4 @@
-"""Where records go. Each sink is whole in one module or package: its configuration, its encoding, its sending.
+"""Where records go. Each sink is whole in one module or package: its encoding, its sending.
 
 What a sink promises:
 
@@ -8,8 +8,8 @@ What a sink promises:
   cannot take them now; then `accepted_through` says up to where it did, and the rest will be sent again.
 - Records keep their identity (`seq`, time, tags), so that a repeat is recognised or overwrites itself.
 
-Three places outside name each sink: `agent.sections.tables` its table in the file, `agent.config.site` that table and
-the name under which the store knows it, `agent.delivery.build` how it is made.
+Three places outside name each sink: `agent.sections` its table in the file, `agent.config.site` that table and the name
+under which the store knows it, `agent.delivery.build` how it is made.
 """
 
 import asyncio

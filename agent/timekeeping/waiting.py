@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Container
 
 from agent.polling.polled import Cadence, PolledDevice
-from drivers.reading import Frame
+from drivers.frame import Frame
 from drivers.value import frozen
 
 _MOST = 10_000

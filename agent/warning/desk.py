@@ -25,7 +25,8 @@ from agent.warning.build import watches
 from agent.warning.rule import Sample, State, evaluate
 from agent.warning.series import Change, Reference
 from agent.warning.watch import Value, Watch
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 
 _log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.record import Record
@@ -23,7 +23,7 @@ from tests.agent.frames import frame, frame_at, lost_frame
 
 S = 10**9
 START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 MQTT = '\n[mqtt]\nurl = "mqtt://127.0.0.1:1"\ntelemetry_every = "10s"\n'
 
 

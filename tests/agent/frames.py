@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from drivers.codec import Codec
 from drivers.errors import LineError, NoReply
+from drivers.frame import Frame
 from drivers.plan import plan
 from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Outcome
+from drivers.reading import Block, Exchange, Outcome
 
 SITE = """[site]
 name = "works"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from agent.books.bookkeeper import Bookkeeper
-from agent.books.conversions import library_of
 from agent.books.ledger import Ledger
 from agent.config import SiteConfig
 from agent.corrections.desk import Corrections
@@ -48,7 +47,7 @@ async def opened(rooms: type[Rooms], config: SiteConfig, now_ns: int) -> AsyncIt
     store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=[])
     await store.open()
     try:
-        ledger = Ledger(config, library_of(config), start_ns=now_ns)
+        ledger = Ledger(config, config.library, start_ns=now_ns)
         bookkeeper = Bookkeeper(ledger, scribe := Scribe(store, site="works", keeper=keeper))
         corrections = Corrections(path, scribe, bookkeeper)
         corrections.keep(config, ledger)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.api.errors import ApiError
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.sections import HttpSection
 from agent.service import Agent
 from tests.agent.api_desk import Shelf, serving

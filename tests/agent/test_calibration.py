@@ -8,8 +8,9 @@ import pytest
 
 from agent.board import Board
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
-from agent.config import ConfigError, load_config
+from agent.carbon.library import load_library
+from agent.config import ConfigError
+from agent.config.load import load_config
 from agent.presence import post_meta
 
 NOW = 1_790_000_000 * 10**9
@@ -59,7 +60,7 @@ def test_a_meter_has_one_certificate_after_the_other(tmp_path: Path) -> None:
 def test_meta_tells_the_certificates_of_a_meter(tmp_path: Path) -> None:
     config = load_config(_write(tmp_path, TEXT))
     board = Board()
-    post_meta(board, config, Ledger(config, FactorLibrary.load(), start_ns=NOW), NOW)
+    post_meta(board, config, Ledger(config, load_library(), start_ns=NOW), NOW)
     payload = board.get("substation/main-meter/meta")
     assert payload
     told = orjson.loads(payload)["calibration"]

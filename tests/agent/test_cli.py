@@ -141,7 +141,7 @@ def test_a_mistake_in_a_factor_file_is_said_with_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "own.toml").write_text('id = "own"\ntitel = "wrong key"\n', encoding="utf-8")
-    monkeypatch.setattr("agent.carbon.factors._PACKAGED", tmp_path)
+    monkeypatch.setattr("agent.carbon.library._PACKAGED", tmp_path)
 
     assert ended("factors") == Exit.USAGE
 

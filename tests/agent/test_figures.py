@@ -13,7 +13,8 @@ from agent.latest import Latest
 from agent.record import FIGURE, WINDOW
 from agent.store.schema import lane_of, table
 from agent.store.settled import Lane
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 

@@ -20,7 +20,7 @@ from jsonschema import Draft202012Validator
 from agent import service
 from agent.cli import main
 from agent.commands.parser import SCHEMAS
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.figure import NOW, Figure
 from agent.figures import Figures
 from agent.polling.polled import DeviceState
@@ -34,7 +34,8 @@ from agent.state import snapshot
 from agent.store import record_hash
 from agent.store.losses import Losses
 from agent.timekeeping import Clocks, Timekeeper
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 
 START_NS = 1_795_161_601_250_000_000
 """Not long after a full minute."""

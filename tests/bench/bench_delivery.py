@@ -12,7 +12,8 @@ import zstandard
 
 from agent.board import Board
 from agent.delivery.forward import Forwarder
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sections.mqtt import MqttConfig
+from agent.sinks.mqtt import MqttSink
 from agent.store import Store
 from tests.bench.row import Row
 from tests.servers import running_mosquitto

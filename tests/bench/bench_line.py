@@ -16,7 +16,7 @@ from drivers.codec import Codec
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
 from drivers.plan import plan
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from tests.soak import rig
 
 _ROUNDS = 21

@@ -14,8 +14,8 @@ import numpy as np
 
 from agent.books import rows
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
-from agent.config import load_config
+from agent.carbon.library import load_library
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S, Reading
 from agent.metering.counter import Counter
 from agent.metering.history import Moment
@@ -100,7 +100,7 @@ def restart() -> dict[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         fleet = Fleet(_ACCOUNTS, 20, telemetry_s=None)
         config = load_config(configure(Path(folder), fleet, devices_port=502, ports={}))
-    ledger = Ledger(config, FactorLibrary.load(), start_ns=_START_NS)
+    ledger = Ledger(config, load_library(), start_ns=_START_NS)
     ledger.layouts_state()
     now = Moment(_START_NS, _START_NS, "")
     layout = rows.digest(ledger.names)

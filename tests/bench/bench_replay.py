@@ -5,7 +5,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.replay.published import Published
 from agent.replay.site import Site
 from agent.replay.verdict import Report

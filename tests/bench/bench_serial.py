@@ -9,7 +9,7 @@ import time
 from drivers.endpoint import parse_endpoint
 from drivers.line import Line
 from drivers.plan import plan
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 
 _PROFILE = "eastron/sdm630"
 _TIMEOUT_S = 0.5

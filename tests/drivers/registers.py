@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from drivers.codec import Codec
 from drivers.document import Document
 from drivers.errors import LineError
+from drivers.frame import Frame
 from drivers.plan import plan
-from drivers.profile import Profile, _Loader
-from drivers.reading import Block, Exchange, Frame, Outcome
+from drivers.profile import Profile
+from drivers.profile_file import _Loader
+from drivers.reading import Block, Exchange, Outcome
 
 HEAD = 'model = "M"\nkind = "plc"\nsource = "manual"\nfunction = 3\ntype = "uint16"\nmax_gap = 9\n'
 

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from drivers.codec import Codec, encode
+from drivers.frame import Frame
 from drivers.guard import crc16
 from drivers.plan import plan
 from drivers.point import Point
-from drivers.profile import Profile, catalogue, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.quantity import VOCABULARY
-from drivers.reading import Block, Exchange, Frame, Outcome, Quality
+from drivers.reading import Block, Exchange, Outcome, Quality
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "drivers" / "catalogue"

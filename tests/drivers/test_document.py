@@ -1,10 +1,13 @@
 import hashlib
+import inspect
 import os
+import sys
 from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from drivers.checked import check
 from drivers.document import Document, DocumentError, nearest
 
 TEXT = """\
@@ -162,7 +165,7 @@ class Outer(BaseModel):
 def test_a_model_shows_every_problem_at_its_place() -> None:
     document = Document("f.toml", "nam = 'x'\n[inner]\ndepht = 1\n[[many]]\ndepth = -1\n")
 
-    _, problems = document.check(Outer, document.data)
+    _, problems = check(document, Outer, document.data)
 
     assert sorted(str(problem) for problem in problems) == [
         "f.toml:1: 'name' is missing: add it",
@@ -176,7 +179,7 @@ def test_a_model_shows_every_problem_at_its_place() -> None:
 def test_a_part_of_a_document_is_checked_at_its_place() -> None:
     document = Document("f.toml", "[[device]]\nname = 'a'\n[[device]]\nname = 'b'\ncolour = 1\ninner = 5\n")
 
-    _, problems = document.check(Outer, document.data["device"][1], "device", 1)
+    _, problems = check(document, Outer, document.data["device"][1], "device", 1)
 
     assert sorted(str(problem) for problem in problems) == [
         "f.toml:5: unknown key 'colour' in [device]: known: inner, many, name",
@@ -191,3 +194,12 @@ def test_the_nearest_words_are_named_whatever_their_case() -> None:
 def test_without_a_near_word_the_known_ones_are_listed() -> None:
     assert nearest("zzz", ["b", "a"]) == "known: a, b"
     assert nearest("zzz", []) == ""
+
+
+def test_lines_of_what_is_nested_too_deeply_to_be_found_again_are_the_first() -> None:
+    document = Document("a.toml", f"\nkey = {'[' * 90}{']' * 90}\n")
+
+    def asked_from(depth: int) -> int:
+        return asked_from(depth - 1) if depth else document.line("key")
+
+    assert asked_from(sys.getrecursionlimit() - len(inspect.stack()) - 60) == 1

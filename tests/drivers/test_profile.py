@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from drivers.errors import ProfileError
-from drivers.profile import AccountSpec, Identity, Profile, catalogue, load_profile
+from drivers.profile import AccountSpec, Identity, Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.reading import Block
 
 HEAD = 'model = "M"\nkind = "plc"\nsource = "manual"\nfunction = 3\ntype = "uint16"\n'
@@ -94,6 +95,11 @@ def test_scale_and_unit_combine_exactly(
     assert point.offset * denominator == offset * point.denominator
     assert point.numerator.is_integer()
     assert point.denominator.is_integer()
+
+
+def test_what_is_said_of_the_source_may_take_several_lines(tmp_path: Path) -> None:
+    head = HEAD.replace('source = "manual"', 'source = """\nmanual,\ntable 3"""')
+    assert profile(tmp_path, "active_power = { address = 0, unit = 'W' }", head).source == "manual,\ntable 3"
 
 
 def test_a_factor_too_long_for_exact_integers_becomes_the_nearest_float(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from agent.audit.key_file import KeyFileError, load_key, own_key
 from agent.board import Board
 from agent.bundle.inspect import is_bundle
 from agent.bundle.places import sha256_of
+from agent.sections.influx import InfluxConfig
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable
-from agent.sinks.influx import InfluxConfig, InfluxSink
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.influx import InfluxSink
+from agent.sinks.mqtt import MqttSink
 from drivers.capture import CaptureError, CaptureWriter, read_capture
 from drivers.endpoint import parse_endpoint
 from drivers.errors import LineDown

@@ -19,7 +19,7 @@ from drivers.codec import Codec
 from drivers.endpoint import parse_endpoint
 from drivers.guard import Asked, Verdict
 from drivers.plan import plan
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block, Exchange, Outcome, Quality
 from drivers.wire import Wire
 

@@ -6,7 +6,8 @@ import pytest
 
 from drivers.codec import Codec
 from drivers.plan import plan
-from drivers.profile import Profile, catalogue, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.quantity import Kind
 from drivers.reading import Block, Exchange, Outcome
 from simulators.registers import Refusal, Registers

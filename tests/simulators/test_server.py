@@ -16,7 +16,7 @@ from modbus_tk.modbus_rtu import RtuMaster
 from modbus_tk.modbus_rtu_over_tcp import RtuOverTcpMaster
 from modbus_tk.modbus_tcp import TcpMaster
 
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block
 from simulators.description import LineEntry
 from simulators.framing import crc16

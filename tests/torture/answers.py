@@ -16,9 +16,11 @@ from typing import Any
 
 from agent.board import Board
 from agent.delivery.forward import Forwarder
+from agent.sections.influx import InfluxConfig
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import Sink
-from agent.sinks.influx import InfluxConfig, InfluxSink
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.influx import InfluxSink
+from agent.sinks.mqtt import MqttSink
 from agent.store import Store
 from tests.soak.finding import Finding
 from tests.torture.fakes import Answer, FakeBroker, FakeDatabase, in_thread

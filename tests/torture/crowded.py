@@ -15,9 +15,11 @@ from agent.polling.asking import Memory
 from agent.polling.polled import Cadence, PolledDevice
 from agent.polling.poller import LinePoller
 from drivers.endpoint import parse_endpoint
+from drivers.frame import Frame
 from drivers.line import Line
-from drivers.profile import Profile, load_profile
-from drivers.reading import Frame, Quality
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
+from drivers.reading import Quality
 from tests.modbus_rig import Chunk, Request, Rig, honest, rig
 from tests.soak.finding import Finding
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from agent.board import Board
 from agent.delivery.forward import Forwarder
 from agent.record import rfc3339
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sections.mqtt import MqttConfig
+from agent.sinks.mqtt import MqttSink
 from agent.store import Store
 from tests.torture.works import SITE
 

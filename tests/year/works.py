@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 import orjson
 
-from agent.books.conversions import library_of
 from agent.books.interval_body import interval_body
 from agent.books.ledger import Ledger
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.metering.amount import Declaration, quanta
 from agent.plant import Account
 from drivers.codec import Codec
@@ -123,7 +123,7 @@ class Works:
         self.course = course
         self.plant = SimulatedPlant(load_plant(PLANT), seed=7, step_s=course.step_s)
         self.config = self._config(folder)
-        self._library = library_of(self.config)
+        self._library = self.config.library
         self._declared: list[Declaration] = []
         self.ledger = self._ledger(course.start_ns)
         profiles = self.config.profiles

@@ -1,6 +1,5 @@
 """InfluxDB: records as line protocol through the v2 write API, as VictoriaMetrics and InfluxDB 3 take it too."""
 
-from agent.sinks.influx.config import InfluxConfig
 from agent.sinks.influx.sink import InfluxSink
 
-__all__ = ["InfluxConfig", "InfluxSink"]
+__all__ = ["InfluxSink"]

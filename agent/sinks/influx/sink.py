@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.record import Record
+from agent.sections.influx import InfluxConfig
 from agent.sinks import SinkRejected, SinkUnavailable, file_marks
 from agent.sinks.influx import library
-from agent.sinks.influx.config import InfluxConfig
 from agent.sinks.influx.lines import KINDS, line
 from agent.sinks.influx.transport import Transport
 from drivers.regular_file import expect_regular, read_regular

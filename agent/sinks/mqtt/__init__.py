@@ -5,7 +5,6 @@ so that an old one delivered late cannot stand where a new one belongs: what is 
 An alarm record goes to the topic of its alarm, `…/alarm/{name}`, beside the retained message of the same name.
 """
 
-from agent.sinks.mqtt.config import MqttConfig
 from agent.sinks.mqtt.sink import MqttSink
 
-__all__ = ["MqttConfig", "MqttSink"]
+__all__ = ["MqttSink"]

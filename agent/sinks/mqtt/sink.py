@@ -17,8 +17,8 @@ from paho.mqtt.properties import Properties
 
 from agent.board import Board
 from agent.record import Record
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable, file_marks
-from agent.sinks.mqtt.config import MqttConfig
 from agent.sinks.mqtt.connection import ClosingSocket, Connection
 from agent.sinks.mqtt.reasons import cause_of, explain, refusal
 from agent.sinks.mqtt.rivals import Rivals

@@ -11,7 +11,7 @@ import pytest
 from agent.audit.outside import outside_seals
 from agent.audit.trusted import Trusted
 from agent.bundle.gateway import verify_gateway
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.service import Agent
 from agent.store import read_chained
 from tests.agent.audit.ledger_of_records import works

@@ -11,11 +11,10 @@ import pytest
 from agent.audit.documents import Documents, digest_of
 from agent.audit.evidence import of_configuration
 from agent.audit.key_file import KeyFileError
-from agent.books.conversions import library_of
 from agent.cli import main
 from agent.service import Agent
 from agent.store import GENESIS
-from drivers.profile import profile_path
+from drivers.profile_file import profile_path
 from tests.agent.audit.proving import SITE, chain, check_by_hand, kind, site
 from tests.agent.frames import configured
 from tests.agent.running import Motor, running, until
@@ -126,7 +125,7 @@ def test_what_was_loaded_is_what_is_kept_whatever_the_files_have_become_meanwhil
         (tmp_path / name).write_bytes(content)
     config = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:1").replace("generic/vfd-motor", "meter.toml"))
     files["site.toml"] = config.path.read_bytes()
-    library = library_of(config)
+    library = config.library
     for name in files:
         (tmp_path / name).write_text("another by now", encoding="utf-8")
     found = {item.name: item for item in of_configuration(config, library)}

@@ -4,11 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
 
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 S = 10**9
 START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
 ENERGY, POWER = 0x0010, 0x0020

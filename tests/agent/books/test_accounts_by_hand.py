@@ -18,7 +18,7 @@ import pytest
 
 from agent.books.interval_body import interval_body
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from tests.agent.frames import SITE, configured, frame
 
 LENGTH = timedelta(minutes=15)
@@ -224,7 +224,7 @@ def booked(tmp_path: Path, case: Case, *, site: str = SITE) -> dict[str, Any]:
     config = configured(tmp_path, site + case.config)
     opened = datetime(case.year, 11, 20, 8, tzinfo=UTC)
     times_ns = [int(moment.timestamp()) * 10**9 for moment in (opened, opened + LENGTH)]
-    ledger = Ledger(config, FactorLibrary.load(), start_ns=times_ns[0])
+    ledger = Ledger(config, load_library(), start_ns=times_ns[0])
     device = case.account.partition("/")[0]
     for time_ns, registers in zip(times_ns, (case.opened, case.closed), strict=True):
         ledger.take(frame(device, config.profiles[device], {case.address: registers}, time_ns))

@@ -12,19 +12,20 @@ from agent.books.conversions import Conversions
 from agent.books.interval_body import interval_body
 from agent.books.ledger import Ledger, WindowFigures
 from agent.carbon.emission import Conversion
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.intensity.rolling import intensity_window
 from agent.metering.amount import Reading
 from agent.metering.interval import ClosedInterval
 from agent.plant import Account
 from agent.store import record_hash
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 from tests.agent.frames import DEVICES, SITE, configured, frame, lost_frame
 
 S = 10**9
 NOW = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 
 
 @pytest.fixture

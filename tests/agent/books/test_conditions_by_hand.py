@@ -12,7 +12,6 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from agent.books.columns import AMOUNT, CO2_KG, CO2_MARKET_KG
-from agent.books.conversions import library_of
 from agent.books.interval_body import interval_body
 from agent.books.ledger import Ledger
 from agent.carbon.condition import State, steam_gj_per_t
@@ -103,7 +102,7 @@ class Desk:
     def __init__(self, folder: Path, text: str, start_ns: int = EIGHT, boot_id: str = "", *, site: str = SITE) -> None:
         (folder / "meters.toml").write_text(GAS_METER, encoding="utf-8")
         self.config: SiteConfig = configured(folder, site + text)
-        self.ledger = Ledger(self.config, library_of(self.config), start_ns=start_ns, boot_id=boot_id)
+        self.ledger = Ledger(self.config, self.config.library, start_ns=start_ns, boot_id=boot_id)
 
     def steam(self, time_ns: int, counts: int, pressure: int = 899, temperature: int = 2000) -> None:
         """Read the boiler: steam in kg, pressure in kPa above the atmosphere, temperature in tenths of °C."""
@@ -417,7 +416,7 @@ def test_a_set_beside_the_configuration_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "meters.toml").write_text(GAS_METER, encoding="utf-8")
     config = configured(tmp_path, SITE.replace("[[line]]", 'fuel_parameters = "works"\n[[line]]') + METER + GAS)
 
-    assert library_of(config).row("works", "natural_gas").ncv == 36.0
+    assert config.library.row("works", "natural_gas").ncv == 36.0
 
 
 @pytest.mark.parametrize(

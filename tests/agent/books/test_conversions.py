@@ -8,7 +8,7 @@ import pytest
 
 from agent.books.conversions import Conversions
 from agent.carbon.emission import conversion
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from tests.agent.frames import DEVICES, SITE, configured
 
 S = 1_000_000_000
@@ -28,7 +28,7 @@ def test_the_day_of_a_time_is_the_local_one_whatever_was_asked_before(
     tmp_path: Path, zone: str, around: tuple[int, int, int]
 ) -> None:
     site = SITE.replace('name = "works"', f'name = "works"\ntimezone = "{zone}"')
-    conversions = Conversions(configured(tmp_path, site + DEVICES), FactorLibrary.load())
+    conversions = Conversions(configured(tmp_path, site + DEVICES), load_library())
 
     for time_ns in moments(*around):
         assert conversions.day(time_ns) == datetime.fromtimestamp(time_ns // S, ZoneInfo(zone)).date()
@@ -38,7 +38,7 @@ def test_accounts_of_one_kind_share_what_they_weigh_however_many_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configured(tmp_path, SITE + DEVICES)
-    conversions, look_up = Conversions(config, FactorLibrary.load()), Mock(wraps=conversion)
+    conversions, look_up = Conversions(config, load_library()), Mock(wraps=conversion)
     monkeypatch.setattr("agent.books.conversions._MOST_CONVERSIONS", 10)
     monkeypatch.setattr("agent.books.conversions.conversion", look_up)
     fan = config.plant().accounts[0]
@@ -61,7 +61,7 @@ by = "lab"
 document = "1"
 """
     config = configured(tmp_path, SITE + DEVICES + fuel)
-    conversions = Conversions(config, FactorLibrary.load())
+    conversions = Conversions(config, load_library())
     boiler = next(each for each in config.plant().accounts if each.carrier == "natural_gas")
     other = replace(boiler, name="boiler-2/natural_gas")
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from agent.books.columns import AMOUNT, CO2_KG, ESTIMATED, MEASURED_S
 from agent.books.ledger import LAYOUTS, Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.metering.history import Moment
 from tests.agent.frames import DEVICES, SITE, configured, frame_at
 
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 S = 10**9
 START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * S
 FAN, STEAM = "fan-1/electricity", "steam"

@@ -10,7 +10,7 @@ import pytest
 from agent.books.interval_body import weighed_body
 from agent.carbon.conversion import Conversion, mean_of
 from agent.carbon.emission import Choices, conversion
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import DEVICES, SITE, configured
 
@@ -90,7 +90,7 @@ def test_the_efficiency_of_a_boiler_takes_the_same_heat_of_its_fuel(desk: Desk) 
 
 def electricity(day: date) -> Conversion:
     choices = Choices(region="CN-AH", fuel_set="GB/T 32151.34-2024", coal_rates={2025: (0.3, "Document 7")})
-    return conversion(FactorLibrary.load(), carrier="electricity", unit="kWh", when=day, choices=choices)
+    return conversion(load_library(), carrier="electricity", unit="kWh", when=day, choices=choices)
 
 
 def test_what_one_part_does_not_have_the_mean_does_not_have() -> None:

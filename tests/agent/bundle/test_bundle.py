@@ -85,8 +85,8 @@ def test_every_part_of_an_untouched_bundle_holds(works: Works) -> None:
 def test_the_documents_of_the_bundle_count_and_not_those_of_the_program(
     works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.profile._CATALOGUE", tmp_path)
-    monkeypatch.setattr("agent.carbon.factors._PACKAGED", tmp_path)
+    monkeypatch.setattr("drivers.profile_file._CATALOGUE", tmp_path)
+    monkeypatch.setattr("agent.carbon.library._PACKAGED", tmp_path)
     verdict = verify(works.bundle, NOTHING)
     assert verdict.right, verdict.checks
     assert {State.HOLDS} == _states(verdict)[READINGS]

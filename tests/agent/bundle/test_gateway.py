@@ -24,7 +24,8 @@ from agent.bundle.rollups import SUMS
 from agent.bundle.verdict import State, Verdict
 from agent.bundle.verify import verify
 from agent.cli import main
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.metering.amount import NS_PER_S
 from agent.record import Record, end_of, start_of
 from agent.rollup.periods import Span

@@ -7,6 +7,7 @@ import pytest
 from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 
 WHEN = date(2026, 11, 20)
 CHOICES = Choices("CN-AH", "GB/T 32151.34-2024")
@@ -14,7 +15,7 @@ CHOICES = Choices("CN-AH", "GB/T 32151.34-2024")
 
 @pytest.fixture(scope="module")
 def library() -> FactorLibrary:
-    return FactorLibrary.load()
+    return load_library()
 
 
 def electricity(library: FactorLibrary, direction: str, choices: Choices = CHOICES, when: date = WHEN) -> Conversion:

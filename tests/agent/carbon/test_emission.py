@@ -7,6 +7,7 @@ import pytest
 from agent.carbon.emission import Choices, Conversion, carriers, conversion
 from agent.carbon.errors import CarbonError
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 
 WHEN = date(2026, 11, 20)
 A = "GB/T 32151.34-2024"
@@ -15,7 +16,7 @@ B = "NDRC-2015-other-industry"
 
 @pytest.fixture(scope="module")
 def library() -> FactorLibrary:
-    return FactorLibrary.load()
+    return load_library()
 
 
 def convert(

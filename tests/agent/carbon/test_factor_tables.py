@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 
 # id | NCV [GJ/unit], CC [tC/GJ], OF and tCO2/unit of set A | NCV and tCO2/unit of set B
 FUELS = """
@@ -134,7 +135,7 @@ def table(text: str) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def library() -> FactorLibrary:
-    return FactorLibrary.load()
+    return load_library()
 
 
 @pytest.mark.parametrize(("fuel", "set_a"), [(row[0], row[1]) for row in table(FUELS)])

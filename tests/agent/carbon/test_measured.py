@@ -10,6 +10,7 @@ from agent.carbon.emission import Choices, Conversion, conversion
 from agent.carbon.errors import CarbonError
 from agent.carbon.factor_set import Density
 from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.carbon.measured import Measured
 
 WHEN = date(2026, 11, 20)
@@ -18,7 +19,7 @@ A = "GB/T 32151.34-2024"
 
 @pytest.fixture(scope="module")
 def library() -> FactorLibrary:
-    return FactorLibrary.load()
+    return load_library()
 
 
 def analysis(
@@ -99,7 +100,7 @@ def test_methane_of_an_unverified_table_stays_marked_whatever_else_was_measured(
         'id = "own"\ntitle = "g"\ntitle_zh = "g"\nissuer = "works"\nsource = "AR6, read by us"\n'
         '[gwp]\nown = { ch4 = 27.9, n2o = 273, confidence = "verified(print)" }\n'
     )
-    own = FactorLibrary.load([tmp_path / "own.toml"])
+    own = load_library([tmp_path / "own.toml"])
     found = conversion(
         own,
         carrier=carrier,

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from agent.cli import main
-from drivers.profile import catalogue, load_profile
+from drivers.profile_file import catalogue, load_profile
 
 
 def test_every_profile_is_listed_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from agent.cli import main
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from tests.agent.commands.terminal import on_terminal
 from tests.modbus_rig import Chunk, Request, Script, rig
 from tests.servers import free_port

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from agent.cli import main
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.metering.amount import Reading
 from agent.metering.counter import Counter
 from agent.replay.order import in_order

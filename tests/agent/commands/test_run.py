@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -22,9 +23,10 @@ from urllib.request import urlopen
 import orjson
 import pytest
 
-from agent.commands import run as module
 from agent.commands.outcome import Exit
-from agent.config import SiteConfig, load_config
+from agent.commands.run import run
+from agent.config import SiteConfig
+from agent.config.apart import Reading
 from agent.store import read_chained, read_intervals, record_hash
 from tests.agent.running import Motor
 from tests.modbus_rig import Chunk, Request, rig
@@ -477,20 +479,42 @@ async def test_a_table_that_takes_a_new_start_gets_one_and_the_windows_go_on(tmp
     assert_conserved(tmp_path, motor)
 
 
+def mapped_by(process_id: int) -> str:
+    return Path(f"/proc/{process_id}/maps").read_text(encoding="utf-8")
+
+
+async def test_what_reads_files_and_describes_the_api_does_not_stay_in_the_memory_of_the_agent(tmp_path: Path) -> None:
+    motor = Motor()
+    port = free_port()
+    async with rig("tcp", motor) as device:
+        path = configured(tmp_path, device.url, more=f'[http]\nlisten = "127.0.0.1:{port}"\n')
+        async with running(path) as program:
+            await program.until(lambda: len(motor.served) > 5)
+            path.write_text(path.read_text(encoding="utf-8").replace("300ms", "400ms"), encoding="utf-8")
+            program.process.send_signal(signal.SIGHUP)
+            await program.says("is taken over")
+            described = await asyncio.to_thread(urlopen, f"http://127.0.0.1:{port}/api/v1/openapi.json")
+            described.close()
+            mapped = mapped_by(program.process.pid)
+            assert await program.end() == 0
+
+    assert described.status == HTTPStatus.OK
+    assert "numpy" in mapped
+    assert "pydantic" not in mapped
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_to_be_asked_to_end_before_anything_runs_is_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
-) -> None:
+def test_to_be_asked_to_end_before_anything_runs_is_no_failure(tmp_path: Path, number: signal.Signals) -> None:
     before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     path = configured(tmp_path, "tcp://127.0.0.1:1")
 
-    def ended_while_reading(given: Path) -> SiteConfig:
-        os.kill(os.getpid(), number)
-        return load_config(given)
+    class EndedMeanwhile(Reading):
+        def config(self) -> SiteConfig:
+            os.kill(os.getpid(), number)
+            return super().config()
 
-    monkeypatch.setattr(module, "load_config", ended_while_reading)
     try:
-        code = module.run(path)
+        code = run(path, EndedMeanwhile(path))
     finally:
         for signum, handler in before.items():
             signal.signal(signum, handler)

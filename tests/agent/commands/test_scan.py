@@ -9,11 +9,11 @@ import pytest
 
 from agent.cli import main
 from agent.commands import scan as command
-from agent.config import load_config
+from agent.config.load import load_config
 from drivers.codec import encode
 from drivers.endpoint import Endpoint
 from drivers.errors import LineDown
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from tests.agent.commands.terminal import on_terminal
 from tests.modbus_rig import Chunk, Request, Script, rig
 from tests.servers import free_port

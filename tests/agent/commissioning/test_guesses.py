@@ -8,7 +8,8 @@ from agent.commissioning.guesses import Guess
 from agent.commissioning.sweep import Found, identify
 from drivers.codec import encode
 from drivers.errors import NoReply, Refused
-from drivers.profile import Profile, catalogue, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import catalogue, load_profile
 from drivers.reading import Block, Exchange, Outcome
 
 USUAL = {

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.commissioning.profile_text import NewPoint, skeleton, with_point
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 
 VOLTAGE = NewPoint(
     name="voltage_l1", function=4, address=0x10, unit="V", keys={"type": "float32", "word_order": "little"},

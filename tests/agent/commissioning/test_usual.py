@@ -6,7 +6,7 @@ import pytest
 
 from agent.commissioning.usual import weight_of
 from drivers.point import Point
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 
 TEXT = """
 model = "m"

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import ConfigError, load_config
-from drivers.profile import profile_path
+from agent.config import ConfigError
+from agent.config.load import load_config
+from drivers.profile_file import profile_path
 from tests.agent.frames import configured
 
 GOOD = """[site]

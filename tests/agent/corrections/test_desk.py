@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.commands.correct import Period, Replaced, replace_meter, revise
 from agent.commands.outcome import CommandError, Exit
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.corrections.desk import fingerprint
 from agent.corrections.request import Revise
 from agent.store import record_hash
@@ -27,7 +27,7 @@ from tests.agent.corrections.meters import (
 )
 from tests.agent.desk import START, S
 
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 
 
 async def test_a_replacement_declared_afterwards_revises_the_intervals_it_happened_in(tmp_path: Path) -> None:

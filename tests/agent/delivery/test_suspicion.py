@@ -14,7 +14,8 @@ from agent.delivery import suspicion as module
 from agent.delivery.forward import Forwarder
 from agent.delivery.suspicion import Suspicion
 from agent.record import Record
-from agent.sinks.mqtt import MqttConfig, MqttSink, rivals
+from agent.sections.mqtt import MqttConfig
+from agent.sinks.mqtt import MqttSink, rivals
 from agent.store import Store, read_dead_letters
 from tests.servers import running_mosquitto
 from tests.torture.proxy import Link, proxied
@@ -122,7 +123,7 @@ def test_no_link_however_bad_convicts_a_good_record(life_s: float, answer_s: flo
 
 @asynccontextmanager
 async def forwarding(store: Store, url: str, folder: Path, version: str) -> AsyncIterator[Forwarder]:
-    config = MqttConfig.model_validate({"url": url, "version": version})
+    config = MqttConfig.from_file({"url": url, "version": version})
     forwarder = Forwarder(
         store, MqttSink(config, site="works", board=Board(), folder=folder), first_pause_s=0.01, longest_pause_s=0.05
     )

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.demo import config
 from agent.rollup.tree import balances_of
 from simulators.plant import load_plant

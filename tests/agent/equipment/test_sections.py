@@ -90,6 +90,6 @@ def test_a_server_room_names_accounts_that_exist(tmp_path: Path) -> None:
 
 def test_the_losses_of_a_transformer_are_those_declared() -> None:
     declared = {"kind": "transformer", "device": "meter", "capacity": "1600 kVA"}
-    section = TransformerSection.model_validate(declared | {"no_load_loss": "1.2 kW", "load_loss": "14.5 kW"})
+    section = TransformerSection.from_file(declared | {"no_load_loss": "1.2 kW", "load_loss": "14.5 kW"})
 
     assert (section.nameplate.no_load_kw, section.nameplate.load_kw) == (1.2, 14.5)

@@ -11,7 +11,8 @@ from agent.equipment.source import Equipment, span_of
 from agent.figure import Figure
 from agent.latest import Latest
 from agent.sections.equipment import FeederSection, MoverSection
-from drivers.reading import Frame, Quality
+from drivers.frame import Frame
+from drivers.reading import Quality
 from tests.agent.desk import START, Desk, S
 from tests.agent.frames import SITE, configured
 
@@ -426,7 +427,7 @@ def test_figures_go_over_about_a_quarter_of_an_hour_and_the_load_factor_over_the
     feeder = FeederSection(kind="feeder", device="meter")
 
     assert (span_of(pump, spans), span_of(feeder, spans)) == expected
-    assert span_of(pump.model_copy(update={"span": "1h"}), spans) == "1h"
+    assert span_of(pump.with_(span="1h"), spans) == "1h"
 
 
 def test_one_demand_period_is_enough_for_a_load_factor(tmp_path: Path) -> None:

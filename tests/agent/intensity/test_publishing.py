@@ -10,7 +10,6 @@ import orjson
 import pytest
 
 from agent.books.bookkeeper import Bookkeeper
-from agent.books.conversions import library_of
 from agent.books.ledger import Ledger
 from agent.cli import main
 from agent.intensity.publishing import Intensities
@@ -52,7 +51,7 @@ class Office:
         path = self.config.resolve(self.config.store.path)
         self.store = Store(path, max_size=1 << 24, commit_every_s=1.0, site="works", stamp=keeper.stamp, sinks=["mqtt"])
         config = self.config
-        ledger = Ledger(config, library_of(config), start_ns=NOW)
+        ledger = Ledger(config, config.library, start_ns=NOW)
         self.scribe = Scribe(self.store, site="works", keeper=keeper)
         self.bookkeeper = Bookkeeper(ledger, self.scribe)
         self.intensities = Intensities(self.scribe, self.bookkeeper.latest_intervals)

@@ -11,7 +11,7 @@ import pytest
 from agent.board import Board
 from agent.books.columns import AMOUNT
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.output.listening import Listener
 from agent.timekeeping import Timekeeper
@@ -19,7 +19,7 @@ from agent.timekeeping.clock import look
 from tests.agent.frames import DEVICES, SITE, configured
 from tests.servers import running_mosquitto
 
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 COUNT, PALLETS = "mes/line-1/count", "mes/line-1/pallets"
 TOPICS = f"""
 [[output]]

@@ -11,7 +11,7 @@ NOON = int(datetime(2026, 11, 20, 12, tzinfo=UTC).timestamp()) * 10**9
 
 
 def told(**keys: str) -> OutputSection:
-    return OutputSection.model_validate({"name": "bricks", "topic": "mes/line-1/count", "unit": "count", **keys})
+    return OutputSection.from_file({"name": "bricks", "topic": "mes/line-1/count", "unit": "count", **keys})
 
 
 @pytest.mark.parametrize(("payload", "value"), [(b"17", 17.0), (b"17.25", 17.25), (b' "17" ', 17.0), (b"1e3", 1000.0)])

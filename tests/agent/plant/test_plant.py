@@ -50,7 +50,7 @@ def built(config: SiteConfig) -> Plant:
 
 
 def added(config: SiteConfig, source: str, name: str = "heat-1/x") -> AccountSection:
-    return AccountSection.model_validate(
+    return AccountSection.from_file(
         {"name": name, "device": config.devices[0].name, "carrier": "steam", "from": source}
     )
 
@@ -117,7 +117,7 @@ def test_an_added_account_takes_the_place_of_the_one_with_its_name(folder: Path)
 
 def test_an_output_carries_nothing(folder: Path) -> None:
     config = configured(folder, SITE + DEVICE)
-    section = OutputSection.model_validate({"name": "heat", "device": "heat-1", "from": "heat_energy"})
+    section = OutputSection.from_file({"name": "heat", "device": "heat-1", "from": "heat_energy"})
 
     made = output(section, config.devices[0], config.profiles["heat-1"])
 

@@ -12,10 +12,11 @@ from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.polling.poller import LinePoller
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineError, NoReply, Refused
+from drivers.frame import Frame
 from drivers.hint import LineEvidence
 from drivers.linestats import LineStats
 from drivers.profile import Profile
-from drivers.reading import Block, Exchange, Frame, Outcome
+from drivers.reading import Block, Exchange, Outcome
 
 PROFILE = """
 model = "two blocks"

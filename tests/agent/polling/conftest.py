@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from agent.polling import breaker
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from tests.agent.polling.bench import IDENTITY, PROFILE
 
 

@@ -5,7 +5,7 @@ from agent.polling import alike
 from agent.polling.alike import codec_of
 from agent.polling.learning import Learned
 from agent.polling.polled import PolledDevice
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block
 
 METER = load_profile("eastron/sdm630")

@@ -9,7 +9,8 @@ import pytest
 from agent.polling import asking
 from agent.polling.polled import DeviceState
 from drivers.errors import LineDown, LineError
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block, Quality
 from tests.agent.polling.bench import PROFILE, Bench, ScriptedLine, refusal, silence
 

@@ -9,7 +9,8 @@ from agent.polling.doubt import aged, reserved, stranger
 from drivers.codec import Codec
 from drivers.errors import LineError, NoReply
 from drivers.plan import plan
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block, Exchange, Outcome, Quality
 
 _PROFILE = """

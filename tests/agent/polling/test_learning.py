@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from agent.polling.learning import Learned, search
 from drivers.errors import NoReply
 from drivers.plan import plan
-from drivers.profile import Profile, load_profile
+from drivers.profile import Profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block
 
 METER = load_profile("eastron/sdm630")

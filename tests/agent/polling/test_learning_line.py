@@ -14,10 +14,11 @@ from agent.polling.learning import Learned
 from agent.polling.polled import Cadence, DeviceState, PolledDevice
 from agent.polling.poller import LinePoller
 from drivers.endpoint import parse_endpoint
+from drivers.frame import Frame
 from drivers.line import Line
 from drivers.plan import plan
-from drivers.profile import load_profile
-from drivers.reading import Block, Frame, Quality
+from drivers.profile_file import load_profile
+from drivers.reading import Block, Quality
 from tests.modbus_rig import Chunk, Request, Rig, honest, rig
 
 pytestmark = pytest.mark.integration

@@ -5,7 +5,7 @@ import pytest
 from agent.polling.lineload import fitting_every_s, load, request_s
 from agent.sections import DeviceSection, LineSection
 from drivers.plan import PlannedBlock, plan
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 from drivers.reading import Block
 
 METER = load_profile("eastron/sdm630")
@@ -17,7 +17,9 @@ def line(url: str) -> LineSection:
 
 def meters(count: int, every: str) -> list[DeviceSection]:
     return [
-        DeviceSection(name=f"m-{n}", area="a", line="bus", unit=n + 1, profile="eastron/sdm630", every=every)
+        DeviceSection.from_file(
+            {"name": f"m-{n}", "area": "a", "line": "bus", "unit": n + 1, "profile": "eastron/sdm630", "every": every}
+        )
         for n in range(count)
     ]
 

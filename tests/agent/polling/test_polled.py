@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.polling.polled import Cadence, Lateness, PolledDevice
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 
 METER = load_profile("eastron/sdm630")
 

@@ -2,7 +2,7 @@ import time
 
 from agent.polling.polled import PolledDevice
 from agent.polling.schedule import Schedule
-from drivers.profile import load_profile
+from drivers.profile_file import load_profile
 
 MOTOR = load_profile("generic/vfd-motor")
 

@@ -20,9 +20,9 @@ import orjson
 from agent.alarms.desk import AlarmDesk
 from agent.board import Board
 from agent.books.bookkeeper import Bookkeeper
-from agent.books.conversions import library_of
 from agent.books.ledger import Ledger
-from agent.config import SiteConfig, load_config
+from agent.config import SiteConfig
+from agent.config.load import load_config
 from agent.corrections.desk import Corrections
 from agent.corrections.request import Request, answered, ask
 from agent.metering.amount import Reading
@@ -295,7 +295,7 @@ class Works:
 
     def _ledger(self, config: SiteConfig) -> Ledger:
         start_ns = self.keeper.started.wall_ns
-        return Ledger(config, library_of(config), start_ns=start_ns, boot_id=self.boot)
+        return Ledger(config, config.library, start_ns=start_ns, boot_id=self.boot)
 
     def _build_devices(self) -> None:
         self.devices: dict[str, PolledDevice] = {}

@@ -104,7 +104,7 @@ class Works:
     def cut(self, length_s: int) -> None:
         """Go on with intervals of another length."""
         self.length_s = length_s
-        self.config = replace(self.config, interval=IntervalSection(length=f"{length_s}s"))
+        self.config = replace(self.config, interval=IntervalSection.from_file({"length": f"{length_s}s"}))
         self.derived.keep(self.config, self.desk.ledger)
 
     def interval(self, start_s: int, quanta: int, account: str = FAN, **keys: Any) -> None:

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from agent.sections.measure import Duration, Pause, Power, Size, bytes_text, seconds, seconds_text
+from drivers.checked import type_of
 
-DURATION, PAUSE = TypeAdapter[float](Duration), TypeAdapter[float](Pause)
-SIZE, POWER = TypeAdapter[int](Size), TypeAdapter[float](Power)
+DURATION, PAUSE = TypeAdapter[float](type_of(Duration)), TypeAdapter[float](type_of(Pause))
+SIZE, POWER = TypeAdapter[int](type_of(Size)), TypeAdapter[float](type_of(Power))
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,40 @@
 """What all tables of a configuration have in common."""
 
-from agent.sections import LineSection
+import pickle
+
+import pytest
+
+from agent.sections import LineSection, WindowsSection
 
 
-def test_tables_with_the_same_keys_share_what_says_so() -> None:
-    lines = [LineSection(name=f"line-{number}", url="tcp://127.0.0.1") for number in range(2)]
-    paused = LineSection.model_validate({"name": "line-9", "url": "tcp://127.0.0.1", "pause": "1s"})
+def test_a_table_knows_which_keys_were_given_and_has_the_defaults_of_the_others() -> None:
+    line = LineSection.from_file({"name": "line-9", "url": "tcp://127.0.0.1", "pause": "1s"})
 
-    assert lines[0].model_fields_set is lines[1].model_fields_set
-    assert lines[0].model_fields_set == {"name", "url"}
-    assert paused.model_fields_set == {"name", "url", "pause"}
+    assert line.given == {"name", "url", "pause"}
+    assert (line.pause, line.timeout) == (1.0, 1.0)
+    assert line == LineSection.from_file({"name": "line-9", "url": "tcp://127.0.0.1", "pause": "1s", "timeout": "1s"})
 
 
 def test_a_table_that_is_copied_with_another_key_leaves_the_others_alone() -> None:
     line = LineSection(name="line-1", url="tcp://127.0.0.1")
-    copied = line.model_copy(update={"timeout": 2.0})
+    copied = line.with_(timeout=2.0)
 
-    assert copied.model_fields_set == {"name", "url", "timeout"}
-    assert line.model_fields_set == {"name", "url"}
+    assert (copied.given, copied.timeout) == (frozenset({"name", "url", "timeout"}), 2.0)
+    assert (line.given, line.timeout) == (frozenset({"name", "url"}), 1.0)
+
+
+def test_a_table_that_travels_to_another_process_is_the_same_there() -> None:
+    line = LineSection(name="line-1", url="tcp://127.0.0.1")
+
+    there = pickle.loads(pickle.dumps(line))  # noqa: S301  # made on the same line
+
+    assert there == line
+    assert there.given == line.given
+
+
+def test_a_table_made_by_hand_is_held_to_its_bounds_and_rules_like_one_of_a_file() -> None:
+    with pytest.raises(ValueError, match="name"):
+        LineSection(url="tcp://127.0.0.1")  # type: ignore[call-arg]
+    with pytest.raises(ValueError, match="shorter than the tick"):
+        WindowsSection(spans=("1s",), tick="2s")  # type: ignore[arg-type]
+    assert WindowsSection().spans == ("1min", "15min", "1h", "24h")

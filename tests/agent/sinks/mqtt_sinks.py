@@ -10,8 +10,9 @@ import pytest
 
 from agent.board import Board
 from agent.record import Record
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.mqtt import MqttSink
 from agent.sinks.mqtt.session import MqttSession
 from tests.agent.sinks.broker_stub import StubBroker
 
@@ -21,7 +22,7 @@ def record(seq: int, kind: str = "telemetry", key: str = "hall/meter", **body: o
 
 
 def sink_of(url: str, folder: Path, board: Board | None = None, **settings: str) -> MqttSink:
-    config = MqttConfig.model_validate({"url": url, **settings})
+    config = MqttConfig.from_file({"url": url, **settings})
     return MqttSink(config, site="works", board=board or Board(), folder=folder)
 
 

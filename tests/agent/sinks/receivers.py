@@ -11,9 +11,11 @@ import pytest
 
 from agent.board import Board
 from agent.record import Record
+from agent.sections.influx import InfluxConfig
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import Session, Sink, SinkUnavailable
-from agent.sinks.influx import InfluxConfig, InfluxSink
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.influx import InfluxSink
+from agent.sinks.mqtt import MqttSink
 from tests.servers import Subscriber, mosquitto, victoria_metrics
 
 Values = dict[int, list[float]]

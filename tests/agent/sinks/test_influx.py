@@ -19,8 +19,9 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from agent.record import Record
+from agent.sections.influx import InfluxConfig
 from agent.sinks import SinkRejected, SinkUnavailable
-from agent.sinks.influx import InfluxConfig, InfluxSink
+from agent.sinks.influx import InfluxSink
 from agent.sinks.influx import sink as of_influx
 from agent.sinks.influx.sink import InfluxSession
 from tests.agent.sinks.influx_records import SEAL, record
@@ -41,7 +42,7 @@ from tests.servers import Database, running_victoria_metrics
 )
 def test_a_wrong_configuration_names_what_is_wrong(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        InfluxConfig.model_validate(settings)
+        InfluxConfig.from_file(settings)
 
 
 def test_the_library_is_loaded_only_when_a_session_begins() -> None:

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from agent.board import Board
 from agent.record import Record
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import PromptSession, SinkRejected, SinkUnavailable
-from agent.sinks.mqtt import MqttConfig, connection
+from agent.sinks.mqtt import connection
 from agent.sinks.mqtt.reasons import refusal as translated
 from tests.agent.sinks.broker_stub import StubBroker, serving
 from tests.agent.sinks.mqtt_sinks import record, refusal, sink_of, stub_sink, watched
@@ -39,7 +40,7 @@ from tests.agent.sinks.mqtt_sinks import record, refusal, sink_of, stub_sink, wa
 )
 def test_a_wrong_configuration_names_what_is_wrong(settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
-        MqttConfig.model_validate(settings)
+        MqttConfig.from_file(settings)
 
 
 @pytest.mark.parametrize(

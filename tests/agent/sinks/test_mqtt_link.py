@@ -11,8 +11,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from agent.board import Board
+from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable, together
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sinks.mqtt import MqttSink
 from agent.sinks.mqtt import sink as broker_of
 from agent.sinks.mqtt.reasons import TAKEN_OVER
 from agent.sinks.mqtt.rivals import Rivals
@@ -23,7 +24,7 @@ from tests.servers import Broker, running_mosquitto
 
 
 def sink_of(url: str, folder: Path, **settings: str) -> MqttSink:
-    config = MqttConfig.model_validate({"url": url, **settings})
+    config = MqttConfig.from_file({"url": url, **settings})
     return MqttSink(config, site="works", board=Board(), folder=folder)
 
 

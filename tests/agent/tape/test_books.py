@@ -12,7 +12,7 @@ import pytest
 
 from agent.books.interval_body import interval_body
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.metering.amount import Declaration, Reading
 from agent.tape.books import copied, put
@@ -21,7 +21,7 @@ from tests.agent.frames import DEVICES, SITE, configured, frame_at, lost_frame
 
 NS = 10**9
 START = int(datetime(2026, 11, 20, 8, tzinfo=UTC).timestamp()) * NS
-LIBRARY = FactorLibrary.load()
+LIBRARY = load_library()
 MORE = """
 [[account]]
 name = "boiler-1/steam"

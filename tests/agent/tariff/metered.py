@@ -4,7 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from agent.books.ledger import Ledger
-from agent.carbon.factors import FactorLibrary
+from agent.carbon.library import load_library
 from agent.config import SiteConfig
 from agent.tariff.book import TariffBooks
 from agent.tariff.build import tariffs
@@ -64,7 +64,7 @@ class Works:
         self.config: SiteConfig = configured(folder, CONFIGURATION.replace(WINDOWS, windows))
         config = self.config
         self.now_ns = clock(start)
-        self.ledger = Ledger(config, FactorLibrary.load(), start_ns=self.now_ns)
+        self.ledger = Ledger(config, load_library(), start_ns=self.now_ns)
         self.books = books or TariffBooks(tariffs(config.tariffs, config.calendar, config.site.zone))
         self.source = TariffFigures(self.ledger, self.books.books.values())
         self.kwh = 1000.0

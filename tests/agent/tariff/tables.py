@@ -110,6 +110,6 @@ deep_valley = 0.24
 
 def tariff_of(text: str, *, calendar: str = CALENDAR, zone: ZoneInfo = SHANGHAI) -> Tariff:
     """Return the tariff a table describes."""
-    section = TariffSection.model_validate(tomllib.loads(text))
-    (found,) = tariffs([section], CalendarSection.model_validate(tomllib.loads(calendar)), zone)
+    section = TariffSection.from_file(tomllib.loads(text))
+    (found,) = tariffs([section], CalendarSection.from_file(tomllib.loads(calendar)), zone)
     return found

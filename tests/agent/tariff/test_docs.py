@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.tariff.bill import bill
 from agent.tariff.build import tariffs
 from agent.tariff.power_factor import STANDARDS

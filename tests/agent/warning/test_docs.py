@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.config import load_config
+from agent.config.load import load_config
 from agent.warning.build import watches
 from tests.agent.tariff.test_docs import PLANT
 

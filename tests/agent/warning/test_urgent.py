@@ -14,7 +14,8 @@ from agent.board import Board
 from agent.delivery.forward import Forwarder
 from agent.figure import Figure
 from agent.scribe import Scribe
-from agent.sinks.mqtt import MqttConfig, MqttSink
+from agent.sections.mqtt import MqttConfig
+from agent.sinks.mqtt import MqttSink
 from agent.store import Store
 from agent.timekeeping import Clocks, Timekeeper
 from agent.warning.desk import Warnings

@@ -3,9 +3,9 @@
 import urllib.parse
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
-
 from agent.sections.measure import Duration
+from agent.sections.section import Section
+from drivers.declared import After, Within, rule
 
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 
@@ -25,31 +25,28 @@ def _broker(url: str) -> str:
     return url
 
 
-class MqttConfig(BaseModel):
+class MqttConfig(Section):
     """`[mqtt]`: which broker, how to be known there, and where in its topics this site stands."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-    url: Annotated[str, AfterValidator(_broker)]
+    url: Annotated[str, After(_broker)]
     username: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
-    root: Annotated[str, StringConstraints(pattern=r"^[^/+#$\s]+(/[^/+#\s]+)*$")] = "energy"
+    root: Annotated[str, Within(pattern=r"^[^/+#$\s]+(/[^/+#\s]+)*$")] = "energy"
     telemetry_every: Duration = 10.0
     version: Literal["5", "3.1.1"] = "5"
     client_id: str | None = None
 
-    @model_validator(mode="after")
-    def _complete(self) -> "MqttConfig":
+    @rule
+    def _complete(self) -> None:
         if self.password_file and not self.username:
             raise ValueError("password_file without username; add username")
         if self.key_file and not self.cert_file:
             raise ValueError("key_file without cert_file; add cert_file")
         if (self.ca_file or self.cert_file) and not self.tls:
             raise ValueError("certificates without TLS; begin url with mqtts://")
-        return self
 
     @property
     def tls(self) -> bool:

@@ -3,7 +3,8 @@
 import urllib.parse
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from agent.sections.section import Section
+from drivers.declared import After
 
 
 def _server(url: str) -> str:
@@ -19,12 +20,10 @@ def _server(url: str) -> str:
     return url.rstrip("/")
 
 
-class InfluxConfig(BaseModel):
+class InfluxConfig(Section):
     """`[influx]`: which database, and where in it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-    url: Annotated[str, AfterValidator(_server)]
+    url: Annotated[str, After(_server)]
     org: str = ""
     bucket: str = "energy"
     token_file: str | None = None
