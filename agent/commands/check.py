@@ -26,6 +26,9 @@ from agent.warning.build import watches
 from drivers.document import Document, DocumentError, Problem
 from drivers.plan import plan
 
+_NAMED = 5
+"""Accounts without a rating that are told by name."""
+
 
 def plan_of(config: SiteConfig) -> list[dict[str, Any]]:
     """Return, per line, its requests, the share of time they take, and the cadence that would leave room."""
@@ -82,6 +85,7 @@ def accounts_of(config: SiteConfig, time_ns: int) -> list[dict[str, Any]]:
             "direction": account.direction,
             "from": account.source.name,
             "unit": account.unit,
+            "rated_power_kw": account.rated_kw,
         }
         weight = conversions.at(account, time_ns)
         found.append(entry if weight is None else entry | asdict(weight))
@@ -222,6 +226,14 @@ def _show_accounts(accounts: list[dict[str, Any]]) -> None:
         for account in accounts
     ]
     print_table("\nAccounts", columns, rows)
+    unrated = [
+        account["account"]
+        for account in accounts
+        if account["rated_power_kw"] is None and account.get("physical_kwh_per_unit")
+    ]
+    if unrated:
+        named = ", ".join(unrated[:_NAMED]) + (f" and {len(unrated) - _NAMED} more" if len(unrated) > _NAMED else "")
+        print_text(f"without rated_power a wrong scale or word order may be booked: {named}", "  ")
 
 
 def _show_balances(balances: list[dict[str, Any]]) -> None:

@@ -140,6 +140,22 @@ def test_a_factor_that_stands_in_for_another_says_so_and_one_that_was_not_checke
     assert "? a factor behind it was not checked against its source" in out
 
 
+def test_accounts_that_nothing_holds_against_a_rating_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = SITE + DEVICES
+    rated = text.replace('profile = "generic/', 'rated_power = "500 kW"\nprofile = "generic/')
+    assert text.count('profile = "generic/') == 2
+    told = []
+    for each in (text, rated):
+        assert main(["check", str(configured(tmp_path, each).path)]) == 0
+        told += [
+            re.findall(r"without rated_power a wrong scale or word order may be booked: (.*)", capsys.readouterr().out)
+        ]
+
+    assert told == [["fan-1/electricity, boiler-1/natural_gas"], []]
+
+
 def test_ten_mistakes_are_ten_lines_a_count_and_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = SITE + DEVICES
     for right, wrong in (
