@@ -100,7 +100,7 @@ async def clients(endpoints: Mapping[str, tuple[str, int]]) -> AsyncIterator[dic
 
 
 async def test_an_independent_client_reads_the_same_totals_over_every_kind_of_line(plant: SimulatedPlant) -> None:
-    plant.advance(3600)
+    plant.advance(600)
     async with plant.serving() as endpoints, clients(endpoints) as opened:
         energy = await read(opened["motor-1"], 11, ENERGY)
         gas = await read(opened["boiler-1"], 12, GAS)
@@ -256,7 +256,7 @@ async def test_a_unit_that_is_not_there_is_reported_by_tcp_and_silent_on_rtu(pla
 async def test_a_silenced_device_does_not_answer_counts_on_and_comes_back(
     plant: SimulatedPlant, device: str, block: Block
 ) -> None:
-    plant.advance(3600)
+    plant.advance(60)
     async with plant.serving() as endpoints:
         url, unit = endpoints[device]
         client = master(url)
@@ -268,7 +268,7 @@ async def test_a_silenced_device_does_not_answer_counts_on_and_comes_back(
         with pytest.raises((TimeoutError, ModbusInvalidResponseError)):
             await read(deaf, unit, block)
         deaf.close()
-        plant.advance(3600)
+        plant.advance(60)
 
         plant.silence(device, False)
         client = master(url)

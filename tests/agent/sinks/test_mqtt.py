@@ -153,8 +153,18 @@ async def test_nothing_is_offered_to_a_connection_that_is_lost(tmp_path: Path) -
     broker = StubBroker()
     async with serving(broker), stub_sink(broker, tmp_path).session() as session:
         assert isinstance(session, PromptSession)
+        broker.cut()
+        async with asyncio.timeout(5):
+            await asyncio.wait((session._connection.lost,))
+
+        assert session.offer(record(1)) is None
+
+
+async def test_nothing_is_offered_to_a_socket_that_was_closed(tmp_path: Path) -> None:
+    broker = StubBroker()
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session:
+        assert isinstance(session, PromptSession)
         session._connection.abandon()
-        await asyncio.wait((session._connection.lost,), timeout=5)
 
         assert session.offer(record(1)) is None
 

@@ -198,8 +198,8 @@ async def stalling(port: int, stalled: asyncio.Event) -> AsyncIterator[int]:
 async def test_a_half_open_link_is_noticed_within_the_keep_alive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, busy: bool
 ) -> None:
-    monkeypatch.setattr(broker_of, "KEEPALIVE_S", 6 if not busy else 60)
-    monkeypatch.setattr(connection, "ANSWER_S", 4.0)
+    monkeypatch.setattr(broker_of, "KEEPALIVE_S", 4 if not busy else 60)
+    monkeypatch.setattr(connection, "ANSWER_S", 2.0)
     stalled = asyncio.Event()
     with running_mosquitto(tmp_path) as broker:
         async with (
@@ -211,7 +211,7 @@ async def test_a_half_open_link_is_noticed_within_the_keep_alive(
             stalled.set()
             sending = asyncio.create_task(session.send([record(2)])) if busy else None
             with pytest.raises(SinkUnavailable):
-                async with asyncio.timeout(7):
+                async with asyncio.timeout(5):
                     await watching
 
             assert session.accepted_through == (0 if busy else 1)
