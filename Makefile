@@ -11,6 +11,9 @@ WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH:/usr/sbin:/sbin"
 # A machine without a time server would have the agent wait ten minutes after a boot before it records.
 export ENERGY_AGENT_CLOCK_WAIT_S := 0
 
+# Tests and trials start the commands hundreds of times; without bytecode each start compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test year bench check fuzz lock soak torture clean
 
 demo: $(VENV)/.demo
