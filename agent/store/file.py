@@ -2,11 +2,13 @@
 
 import contextlib
 import fcntl
+import glob
 import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from agent.store.database import Database
@@ -15,6 +17,7 @@ from agent.store.inventory import Inventory
 from agent.store.place import inode, lock, lock_of, made, sync
 from agent.store.salvage import Salvage, salvage
 from agent.store.schema import APPLICATION_ID, DiskError, StoreError
+from agent.store.trouble import damage_text
 
 _LOG = logging.getLogger(__name__)
 _MOST_ASIDE = 3
@@ -24,6 +27,8 @@ FILE_ERRORS = (sqlite3.Error, UnicodeDecodeError)
 # https://www.sqlite.org/fileformat.html, 1.3: WAL, no reserved bytes, the fixed fractions, schema format 4, UTF-8.
 _HEADER = {18: 2, 19: 2, 20: 0, 21: 64, 22: 32, 23: 32, 44: 0, 45: 0, 46: 0, 47: 4, 56: 0, 57: 0, 58: 0, 59: 1}
 _BESIDE = ("-wal", "-shm")
+_UNREAD = "-unread"
+"""Behind the name of a damaged file of which nothing was kept yet: whoever starts next must know."""
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -50,6 +55,7 @@ class StoreFile:
         try:
             self.path = made(self._given)
             self._take_lock()
+            self._unread = self._unread or self._left_unread()
             if self._unread:
                 return self._refill(self._unread)
             self._check_header()
@@ -108,39 +114,56 @@ class StoreFile:
         `inventory` is that of the last commit, where it is known.
         """
         target = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns() // 1_000_000}")
+        unread = target.with_name(target.name + _UNREAD)
         try:
-            _rename(self.path, target)
+            _rename(self.path, unread)
         except OSError as error:
             raise DiskError(self.path, f"damaged, and cannot be renamed ({error.strerror})") from error
-        self.set_aside, self._unread, self._known, self._broken = str(target), target, inventory, None
+        self.set_aside, self._unread, self._known, self._broken = str(target), unread, inventory, None
         _LOG.error("%s: damaged (%s); set aside as %s, a new store is started", self.path, cause, target)
-        return self._refill(target)
+        return self._refill(unread)
+
+    def _left_unread(self) -> Path | None:
+        """Return the damaged file of which an agent that ended meanwhile had kept nothing yet, if there is one."""
+        left = sorted(self.path.parent.glob(f"{glob.escape(self.path.name)}.damaged-*{_UNREAD}"))
+        if self.path.exists():
+            for file in left:  # it was read, and only its name is left to be changed
+                _rename(file, _read(file))
+        elif left:
+            self.set_aside = str(_read(left[-1]))
+            return left[-1]
+        return None
 
     def _refill(self, source: Path) -> Database:
-        """Return a fresh file with what is readable of a damaged one; raise DiskError when it cannot be made."""
-        database: Database | None = None
+        """Return a fresh file with what is readable of a damaged one; raise DiskError when it cannot be made.
+
+        It gets its place when it is whole: whoever starts after a power cut finds either none, or all of it.
+        """
+        fresh, aside = self.path.with_name(self.path.name + ".refilled"), Path(self.set_aside)
         try:
-            for suffix in ("", *_BESIDE):  # of an attempt that did not end well
-                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-            database = self._database()
-            if not self._known:
-                self.note(database.inventory.epoch, 0)  # else it goes on under the epoch that is noted
-            self.salvage = salvage(source, database, inventory=self._known)
-            source.with_name(source.name + "-shm").unlink(missing_ok=True)  # made by reading the log
-            self._keep_few(source)
+            for file in (fresh, self.path):  # of an attempt that did not end well
+                _remove(file)
+            with contextlib.closing(Database(fresh, max_size=self._max_size)) as database:
+                if not self._known:
+                    self.note(database.inventory.epoch, 0)  # else it goes on under the epoch that is noted
+                text = partial(damage_text, self.set_aside)
+                self.salvage = salvage(source, database, inventory=self._known, text=text)
+            if fresh.with_name(fresh.name + "-wal").exists():
+                raise DiskError(self.path, "the log of a new file could not be merged")
+            fresh.rename(self.path)
+            sync(self.path.parent)
+            self._unread = None
+            _rename(source, aside)
+            self._keep_few(aside)
+            return self._database()
         except (*FILE_ERRORS, OSError) as error:
-            if database:
-                database.close()
             raise DiskError(self.path, reason_of(error)) from error
-        self._unread = None
-        return database
 
     def _keep_few(self, newest: Path) -> None:
         """Delete the smallest damaged files when there are too many: a failing disk must not fill itself."""
         aside = [file for file in self.path.parent.glob(f"{self.path.name}.damaged-*") if file.name[-1].isdigit()]
         for file in sorted(aside, key=lambda file: (file != newest, -file.stat().st_size))[_MOST_ASIDE:]:
-            for suffix in ("", *_BESIDE):
-                file.with_name(file.name + suffix).unlink(missing_ok=True)
+            _remove(file)
 
     def note(self, epoch: str, seq: int) -> None:
         """Note what was committed beside the file, for a file that forgets its last commits does not know it."""
@@ -228,6 +251,17 @@ def reason_of(error: Exception) -> str:
     """Return what to tell the operator."""
     told = error.strerror if isinstance(error, OSError) else str(error)
     return told or type(error).__name__
+
+
+def _read(unread: Path) -> Path:
+    """Return the name of a damaged file of which everything was kept that could be."""
+    return unread.with_name(unread.name.removesuffix(_UNREAD))
+
+
+def _remove(file: Path) -> None:
+    """Delete a file together with its log."""
+    for suffix in ("", *_BESIDE):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _rename(source: Path, target: Path, *, with_log: bool = True) -> None:

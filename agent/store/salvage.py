@@ -5,8 +5,7 @@ Invariants:
 - Intervals come first, then alarms and events, then the rest, each newest first: when time or room runs out, it is
   the oldest values that stay behind.
 - What every sink has is left out, intervals excepted.
-- With each part the new file is told what would be missing if nothing followed, so that a start after a power cut in
-  between, or before the next commit, tells of it. It never ends before a number it holds, or one that was promised.
+- The new file knows what is to be told, and up to which number values went ahead: nobody else does after a power cut.
 """
 
 import sqlite3
@@ -28,12 +27,10 @@ from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.guard import value_sum
 from agent.store.inventory import Inventory
-from agent.store.losses import Losses
 from agent.store.repair import repaired
 from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_inventory, read_settled, renumbered
 from agent.store.settled import Lanes, common
 from agent.store.told import Told, Untold
-from agent.store.trouble import damage_text
 
 LONGEST_S = 5.0
 DAMAGED = "store file damaged"
@@ -58,9 +55,14 @@ class Salvage:
     """That, and what the damaged file had still to tell; the new one knows it as well."""
 
 
-def salvage(source: Path, into: Database, *, inventory: Inventory | None) -> Salvage:
-    """Copy what is readable within `LONGEST_S`; `inventory` is that of the last commit where it is known."""
-    copy = _Copy(source, into, inventory)
+def salvage(
+    source: Path, into: Database, *, inventory: Inventory | None, text: Callable[[Counter[str]], str]
+) -> Salvage:
+    """Copy what is readable within `LONGEST_S`; `inventory` is that of the last commit where it is known.
+
+    `text` tells of the damage in an event, given what was kept.
+    """
+    copy = _Copy(into, inventory, text)
     into.patient(patient=False)
     if not _copied(source, copy):
         with suppress(OSError), repaired(source) as another:
@@ -90,9 +92,9 @@ def _copied(source: Path, copy: "_Copy") -> bool:
 class _Copy:
     """One salvage."""
 
-    def __init__(self, source: Path, into: Database, inventory: Inventory | None) -> None:
+    def __init__(self, into: Database, inventory: Inventory | None, text: Callable[[Counter[str]], str]) -> None:
         self.found = Salvage()
-        self._source = source
+        self._text = text
         self._into = into
         self._epoch = inventory.epoch if inventory else into.inventory.epoch
         self._earlier = inventory.untold if inventory else Untold()
@@ -124,7 +126,8 @@ class _Copy:
 
     def finish(self) -> None:
         """Let the new file go on where the old one ended, and say what did not come along."""
-        known, lost, seq = self._known, self.found.untold.losses, self._seq
+        known, lost = self._known, self.found.untold.losses
+        seq = max(self._last_seq, known.seq if known else 0)
         chain = known.chain if known else self._into.inventory.chain
         if known is None and self._last_chained:
             chain = orjson.loads(self._last_chained.payload)["hash"]
@@ -136,30 +139,11 @@ class _Copy:
             lost.add(min(floor + 1, seq), seq, gone, DAMAGED)
         dropped = Counter({f"{kind}: {DAMAGED}": count for kind, count in gone.items()})
         batch = Batch(seq, self._epoch, chain, dropped=dropped + (known.dropped if known else Counter()))
-        batch.promised, batch.untold = self._promised, self._told(self.found.untold)
+        batch.promised = max(seq, known.promised if known else 0)
+        self.found.untold.events.append(Told(time.monotonic_ns(), "store_damaged", self._text(self.found.kept)))
+        batch.untold = self._earlier.copy()
+        batch.untold.merge(self.found.untold)
         lost.merge(self._into.commit(batch, self.found.settled, ()))
-        self.found.untold.events.append(self._event)
-
-    @property
-    def _seq(self) -> int:
-        """The last number that is known to be taken."""
-        return max(self._last_seq, self._known.seq if self._known else 0)
-
-    @property
-    def _promised(self) -> int:
-        """The last number that may have gone ahead: that of a file found so is taken, and told as in doubt."""
-        return max(self._seq, self._known.promised if self._known else 0)
-
-    @property
-    def _event(self) -> Told:
-        return Told(time.monotonic_ns(), "store_damaged", damage_text(str(self._source), self.found.kept))
-
-    def _told(self, untold: Untold) -> Untold:
-        """Return what the new file is to tell, should nothing follow."""
-        told = self._earlier.copy()
-        told.merge(untold)
-        told.events.append(self._event)
-        return told
 
     def _copy_table(self, connection: sqlite3.Connection, name: str, last_seq: int) -> None:
         spans = common(lanes[LANE_OF[name]] for lanes in self.found.settled.values()) if name != INTERVAL else []
@@ -198,11 +182,8 @@ class _Copy:
         states: Mapping[str, bytes] = MappingProxyType({}),
         rows: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
-        inventory, unfinished = self._into.inventory, Losses()
-        if self._seq:
-            unfinished.add(1, self._seq, {}, DAMAGED)
-        batch = Batch(self._seq, self._epoch, inventory.chain, list(records), dict(states), rows=dict(rows))
-        batch.promised, batch.untold = self._promised, self._told(Untold(unfinished))
+        inventory = self._into.inventory
+        batch = Batch(0, inventory.epoch, inventory.chain, list(records), dict(states), rows=dict(rows))
         self.found.untold.losses.merge(self._into.commit(batch, {}, ()))
         self.found.kept.update(record.kind for record in records)
 

@@ -4,7 +4,7 @@ import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,11 +15,10 @@ import pytest
 
 from agent.audit.verify import verify_chain
 from agent.record import Record
-from agent.store import DeadLetter, Lane, Store, StoreError
+from agent.store import Lane, Store, StoreError
 from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.losses import Losses
-from agent.store.settled import Lanes
 from tests.agent.store import stores
 
 _NOW = 1_795_162_800_000_000_000
@@ -337,32 +336,40 @@ async def test_a_store_has_the_pages_its_sums_are_made_for_whatever_sqlite_makes
         assert len([record for record in await everything(store) if record.seq <= 200]) == 110
 
 
-async def test_what_a_damaged_file_has_lost_is_told_once_although_the_power_fails_before_the_next_commit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kept", ["nothing", "a part", "all"])
+async def test_what_a_damaged_file_held_is_kept_and_told_once_although_the_power_fails_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: str
 ) -> None:
-    path, copy = tmp_path / "store.db", tmp_path / "copy.db"
+    path, copy = tmp_path / "disk" / "store.db", tmp_path / "copy" / "store.db"
+    path.parent.mkdir()
     await filled(path)
-    zero(path, root(path, "telemetry_record"))
-    with power_cut(monkeypatch, path, copy, lambda _, settled: bool(settled)):  # the last of the salvage tells of it
+    zero(path, root(path, "window_record"))
+    moments: dict[str, Callable[[Batch], bool]] = {
+        "nothing": lambda _: True,
+        "a part": lambda batch: any(record.kind == "telemetry" for record in batch.records),
+        "all": lambda _: path.exists(),
+    }
+    with power_cut(monkeypatch, path.parent, copy.parent, moments[kept]):
         async with opened(path) as store:
-            set_aside, epoch = store.status().set_aside, store.epoch
             await store.flush()
-            lost = told(await everything(store), "gap")
-    assert lost
+            expected = await everything(store)
+    assert told(expected, "gap")
 
     async with opened(copy) as store:
         await store.flush()
         found = await everything(store)
 
-        assert [gap["kinds"] for gap in told(found, "gap")] == [gap["kinds"] for gap in lost]
-        assert [set_aside in event["text"] for event in told(found, "event")] == [True]
-        assert store.epoch == epoch
+        assert [record.seq for record in found] == [record.seq for record in expected]
+        assert [gap["kinds"] for gap in told(found, "gap")] == [gap["kinds"] for gap in told(expected, "gap")]
+        assert [aside(path.parent)[0].name in event["text"] for event in told(found, "event")] == [True]
+        assert [file.name for file in aside(copy.parent)] == [file.name for file in aside(path.parent)]
 
 
 async def test_numbers_in_doubt_are_told_when_the_power_fails_right_after_damage_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, copy = tmp_path / "store.db", tmp_path / "copy.db"
+    path, copy = tmp_path / "disk" / "store.db", tmp_path / "copy" / "store.db"
+    path.parent.mkdir()
     offered: list[Record] = []
     async with opened(path) as store:
         store.ahead(offered.append)
@@ -370,9 +377,9 @@ async def test_numbers_in_doubt_are_told_when_the_power_fails_right_after_damage
         await store.flush()
         stores.telemetry(store, 20)
         stores.FailingDisk(store, "database disk image is malformed", sqlite3.DatabaseError)
-        with power_cut(monkeypatch, path, copy, lambda _, settled: bool(settled)):
+        with power_cut(monkeypatch, path.parent, copy.parent, lambda _: path.exists()):
             store._writer.submit(store._writer._commit).result()
-        set_aside = store.status().set_aside
+            await store.flush()
     assert offered
 
     async with opened(copy) as store:
@@ -381,44 +388,19 @@ async def test_numbers_in_doubt_are_told_when_the_power_fails_right_after_damage
         found = await everything(store)
 
         assert new[0].seq > offered[-1].seq
-        assert [(gap["from_seq"], gap["to_seq"]) for gap in told(found, "gap")] == [(kept[-1].seq + 1, 110)]
-        assert [set_aside in event["text"] for event in told(found, "event")] == [True]
-
-
-async def test_what_was_not_taken_over_yet_when_the_power_failed_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path, copy = tmp_path / "store.db", tmp_path / "copy.db"
-    await filled(path)
-    zero(path, root(path, "telemetry_record"))
-    with power_cut(monkeypatch, path, copy, lambda batch, _: bool(batch.records)):
-        async with opened(path):
-            pass
-
-    async with opened(copy) as store:
-        new = stores.telemetry(store, 1)
-        await store.flush()
-        lost = told(await everything(store), "gap")
-
-        assert new[0].seq > 2000
-        assert [(gap["from_seq"], gap["to_seq"]) for gap in lost] == [(1, 2000)]
-        assert "damaged" in lost[0]["reason"]
+        assert (kept[-1].seq + 1, 110) in [(gap["from_seq"], gap["to_seq"]) for gap in told(found, "gap")]
+        assert ["damaged" in event["text"] for event in told(found, "event")] == [True]
 
 
 @contextmanager
-def power_cut(
-    monkeypatch: pytest.MonkeyPatch, path: Path, copy: Path, now: Callable[[Batch, Mapping[str, Lanes]], bool]
-) -> Iterator[None]:
-    """Copy a store as its disk is right after the first commit that `now` chooses."""
+def power_cut(monkeypatch: pytest.MonkeyPatch, disk: Path, copy: Path, now: Callable[[Batch], bool]) -> Iterator[None]:
+    """Copy a folder as it is right before the first commit that `now` chooses."""
     commit = Database.commit
 
-    def watched(
-        database: Database, batch: Batch, settled: Mapping[str, Lanes], refused: Sequence[DeadLetter]
-    ) -> Losses:
-        losses = commit(database, batch, settled, refused)
-        if now(batch, settled) and not copy.exists():
-            stores.crashed(path, copy)
-        return losses
+    def watched(database: Database, batch: Batch, *rest: Any) -> Losses:
+        if now(batch) and not copy.exists():
+            shutil.copytree(disk, copy)
+        return commit(database, batch, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(Database, "commit", watched)
