@@ -3,10 +3,14 @@
 A store that could not be read at the start may be readable later. By then this run has books of its own, which go on;
 those of the run before are only read. What they had in no interval yet, and what the counter went on by between their
 last reading and the first of the books that go on, is booked as estimated with the next reading, so nothing is lost.
+
+Should several runs have ended before they could do that, each has left the books that it found beside its own, deeper
+by one: what the oldest left goes to those that followed, and so on to the books that go on.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 from agent.books.book import AccountBook
 from agent.books.ledger import Ledger
@@ -25,32 +29,85 @@ _ACCOUNT = f"{FOUND}account/"
 _UNUSABLE = (UnreadableError, KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
 
 
+class _Former(NamedTuple):
+    """Books of an earlier run, where they are kept, and as which state."""
+
+    place: str
+    state: bytes
+    book: AccountBook
+
+
 def take_up(store: Shelf, ledger: Ledger, empty: Callable[[], Ledger], tape: Tape = NO_TAPE) -> list[str]:
     """Book what the found states of accounts left, and forget them; return the names of these accounts.
 
     `empty` gives an empty ledger of the same configuration. A state of which nothing can be told yet
     stays where it is; one that cannot be read is set aside and told of.
     """
-    states = {name.removeprefix(_ACCOUNT): state for name, state in store.load_states(_ACCOUNT).items() if state}
-    known = {name: state for name, state in states.items() if name in ledger.books}
-    if not known:
+    states = {name: state for name, state in store.load_states(FOUND).items() if state}
+    found = {name: chain for name in ledger.books if states and (chain := _chain(states, name))}
+    if not found:
         return []
-    taken, scratch = [], empty()
+    scratch = [empty() for _ in range(max(map(len, found.values())))]
     with store.transaction():
-        for name, state in known.items():
-            book, delta = ledger.books[name], None
-            try:
-                scratch.books[name].restore(state)
-                delta = _left(book, scratch.books[name])
-            except _UNUSABLE as error:
-                _leave(store, ledger, name, state, error)
-            if delta:
-                tape.note(Found(name, state.decode()))
-                store.save_state(f"{_ACCOUNT}{name}", b"")  # first: whatever fails now, it is booked no second time
-                _book(ledger, book, delta)
-                store.save_state(*ledger.state(name))
-                taken.append(name)
-    return taken
+        return [name for name, chain in found.items() if _taken(store, ledger, name, chain, scratch, tape)]
+
+
+def _chain(states: Mapping[str, bytes], name: str) -> list[tuple[str, bytes]]:
+    """Return the found states of an account with their names, the newest first."""
+    chain, found = [], f"{_ACCOUNT}{name}"
+    while state := states.get(found):
+        chain.append((found, state))
+        found = f"{FOUND}{found}"
+    return chain
+
+
+def _taken(
+    store: Shelf, ledger: Ledger, name: str, chain: list[tuple[str, bytes]], scratch: list[Ledger], tape: Tape
+) -> bool:
+    """Let each found state of an account go to the books that followed it; whether its own got something."""
+    found = _restored(store, ledger, name, chain, scratch)
+    for depth in reversed(range(len(found))):
+        place, state, former = found[depth]
+        heir = found[depth - 1].book if depth else ledger.books[name]
+        try:
+            delta = _left(heir, former)
+        except _UNUSABLE as error:
+            _leave(store, ledger, name, place, state, error)
+            continue
+        if delta is None:
+            continue
+        store.save_state(place, b"")  # first: whatever fails now, it is booked no second time
+        if depth:
+            heir.intervals.add(delta)
+            found[depth - 1] = found[depth - 1]._replace(state=heir.state())
+            store.save_state(*found[depth - 1][:2])
+            continue
+        tape.note(Found(name, state.decode()))
+        _book(ledger, heir, delta)
+        store.save_state(*ledger.state(name))
+        return True
+    return False
+
+
+def _restored(
+    store: Shelf, ledger: Ledger, name: str, chain: list[tuple[str, bytes]], scratch: list[Ledger]
+) -> list[_Former]:
+    """Return the books of found states; those of a run that has read nothing make room for the ones before."""
+    kept: list[tuple[bytes, AccountBook]] = []
+    places: list[str] = []
+    for (place, state), each in zip(chain, scratch, strict=False):
+        book = each.books[name]
+        try:
+            book.restore(state)
+        except _UNUSABLE as error:
+            _leave(store, ledger, name, place, state, error)
+            break
+        places.append(place)
+        if book.source.last:
+            kept.append((state, book))
+    for at, place in enumerate(places if len(kept) < len(places) else ()):
+        store.save_state(place, kept[at][0] if at < len(kept) else b"")
+    return [_Former(places[at], *each) for at, each in enumerate(kept)]
 
 
 def _left(book: AccountBook, former: AccountBook) -> Delta | None:
@@ -67,8 +124,7 @@ def _left(book: AccountBook, former: AccountBook) -> Delta | None:
     return Delta(last, first, quanta, measured=False, rule=Rule.GAP)
 
 
-def _leave(store: Shelf, ledger: Ledger, name: str, state: bytes, error: Exception) -> None:
-    found = f"{_ACCOUNT}{name}"
+def _leave(store: Shelf, ledger: Ledger, name: str, found: str, state: bytes, error: Exception) -> None:
     if not isinstance(error, UnreadableError):
         error = UnreadableError(f"it holds something else ({error!r})")
     store.save_state(f"{ASIDE}{found}", set_aside(state, error))

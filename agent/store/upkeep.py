@@ -13,7 +13,7 @@ Invariants:
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from agent.store.backlog import Backlog
@@ -33,6 +33,8 @@ _ABOVE_ALL = 1 << 40
 """More records than any store ever counts: where a start without a readable file begins at least."""
 FOUND = "found/"
 """Before the names of states that another start has left and this one could not go on with."""
+_TAKEN_UP = "account/"
+"""States that somebody waits for where they were found, so that they must not make room for such as are found later."""
 _REPLACE_S = 60.0
 """A file that is damaged, or gone, again within this time is not replaced: the disk, or somebody, is the culprit."""
 TROUBLES = (*FILE_ERRORS, OSError, StoreError)
@@ -215,7 +217,9 @@ class Upkeep:
         with self._backlog.changed:
             mine = set(self._backlog.states)
             for name, value in states.items():
-                self._backlog.save(f"{FOUND}{name}" if name in mine else name, value)
+                target = _beside(name, mine)
+                if target and (value or states.get(target)):
+                    self._backlog.save(target, value)
         if mine & states.keys():
             text = (
                 "the store could not be read at the start, and can be now: the books go on as of this start; what it "
@@ -292,3 +296,13 @@ class Upkeep:
         losses = Losses()
         losses.add(found + 1, noted, {}, reason)
         self._backlog.keep_untold(Untold(losses))
+
+
+def _beside(name: str, mine: Collection[str]) -> str:
+    """Return where a state of a found file goes beside those of this start, "" where nobody wants it."""
+    bare = name
+    while bare.startswith(FOUND):
+        bare = bare.removeprefix(FOUND)
+    if bare not in mine:
+        return name
+    return f"{FOUND}{name}" if name == bare or bare.startswith(_TAKEN_UP) else ""

@@ -60,6 +60,32 @@ def test_what_was_left_open_and_counted_between_is_booked_as_estimated(before: D
     assert any("books of the run before were found: 4.4 kWh" in text for text in told)
 
 
+@pytest.mark.parametrize("order", ["between, before", "idle, between, before", "between, idle, before"])
+def test_what_was_found_by_a_run_that_ended_before_it_could_be_booked_is_not_lost(before: Desk, order: str) -> None:
+    between = later(before)
+    between.bookkeeper.close_due(START + 540 * S)
+    between.bookkeeper.save()
+    after = Desk(before.config)
+    for after_s in range(900, 960, 10):
+        after.polled(after_s, 1000 + after_s)
+    idle = Desk(before.config)  # has begun and ended before it read anything
+    idle.bookkeeper.save()
+    runs = {"before": before, "idle": idle, "between": between}
+    for depth, run in enumerate(order.split(", ")):
+        after.store.states[FOUND * depth + SAVED] = runs[run].store.states[f"account/{NAME}"]
+    taken = take_up(after.store, after.ledger, lambda: Desk(before.config).ledger)  # type: ignore[arg-type]  # stands in for a Store
+    for after_s in range(960, 1100, 10):
+        after.polled(after_s, 1000 + after_s)
+    after.bookkeeper.close_due(START + 1080 * S)
+    pending = after.ledger.books[NAME].intervals.pending_quanta
+
+    assert taken == [NAME]
+    assert not any(state for place, state in after.store.states.items() if place.startswith(FOUND))
+    booked = amounts(before) + amounts(between) + amounts(after)
+    assert amounts(between) > 0
+    assert booked + pending / QUANTA_PER_UNIT * 100 == pytest.approx(1090, abs=1e-6)
+
+
 def test_it_is_taken_up_once(before: Desk) -> None:
     after = later(before)
     after.store.states[SAVED] = before.store.states[f"account/{NAME}"]

@@ -239,6 +239,39 @@ async def test_a_file_that_could_not_be_read_at_the_start_is_joined_and_its_book
         assert store.append("telemetry", "hall/meter", NOW, {}).seq > after.seq
 
 
+async def test_books_that_wait_where_they_were_found_do_not_make_room_for_such_as_are_found_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.db"
+    await filled(path)
+    trouble = Unreadable(monkeypatch)
+
+    async def found_by(run: bytes) -> None:
+        trouble.well = False
+        async with opened(path) as store:
+            for name in ("account/a", "windows"):
+                store.save_state(name, run)
+            trouble.well = True
+            await until(store, lambda status: not status.degraded)
+
+    await found_by(b"second")
+    await found_by(b"third")
+    async with opened(path) as store:
+        assert store.load_states("found/found/") == {"found/found/account/a": b"earlier"}
+        assert store.load_state("found/account/a") == b"second"
+        store.save_state("found/account/a", b"")  # taken up
+    await found_by(b"fourth")
+    async with opened(path) as store:
+        assert store.load_states("") == {
+            "account/a": b"fourth",
+            "found/account/a": b"third",
+            "found/found/account/a": b"",
+            "found/found/found/account/a": b"earlier",
+            "windows": b"fourth",
+            "found/windows": b"third",
+        }
+
+
 async def test_numbers_a_file_has_used_up_are_given_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "store.db"
     with monkeypatch.context() as patched:
