@@ -1,6 +1,7 @@
 """Values given to receivers before they are committed: no number is given out for a second record."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from agent.record import Record
 from agent.store import GENESIS, Lane, Store, read_status
 from agent.store.backlog import Backlog
 from agent.store.delivery import Deliveries
+from agent.store.settled import MOST_RANGES
 from tests.agent.store.stores import NOW, FailingDisk, crashed, everything, interval, opened, telemetry
 
 _LATER_S = 3600.0
 """A commit that no test waits for."""
+_LONG_S = 2.0
+"""Ten times what it takes; it took half a minute where each range was held against each."""
 
 
 async def test_a_value_is_offered_at_once_when_its_number_is_promised(tmp_path: Path) -> None:
@@ -95,6 +99,25 @@ async def test_what_stands_between_values_given_ahead_goes_in_one_batch_and_no_v
         await store.acknowledge("mqtt", booked[299].seq)
         assert await everything(store) == booked[300:]
         assert store.unsettled("mqtt") == 0
+
+
+async def test_no_commit_to_a_full_store_takes_long_however_many_values_went_ahead_between_records_that_wait(
+    tmp_path: Path,
+) -> None:
+    async with opened(tmp_path / "store.db", max_size=2 << 20, commit_every_s=_LATER_S) as store:
+        for number in range(MOST_RANGES):
+            value = telemetry(store, 1)[0]
+            interval(store, number)
+            if number % 500 == 0:
+                await store.flush()
+            store.given("mqtt", [value.seq])
+        await store.flush()
+        assert store.status().records["telemetry"] < MOST_RANGES  # it is full: what is delivered makes room
+        began = time.monotonic()
+        telemetry(store, 1)
+        await store.flush()
+
+        assert time.monotonic() - began < _LONG_S
 
 
 async def test_what_waits_behind_an_alarm_between_values_given_ahead_is_seen_from_outside(tmp_path: Path) -> None:

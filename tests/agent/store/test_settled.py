@@ -18,13 +18,13 @@ def of(spans: list[tuple[int, int]]) -> Settled:
     return Settled(0, spans)
 
 
-@given(SPANS)
-def test_it_holds_what_was_added_and_nothing_else(spans: list[tuple[int, int]]) -> None:
+@given(SPANS, st.integers(0, 75), st.integers(0, 75))
+def test_it_holds_what_was_added_and_nothing_else(spans: list[tuple[int, int]], low: int, high: int) -> None:
     settled, expected = of(spans), numbers(spans)
 
     assert {number for number in range(1, 80) if number in settled} == expected
     assert settled.missing(80) == 80 - len(expected)
-    assert settled.within(20, 40) == len(expected & set(range(21, 41)))
+    assert settled.within(low, high) == len(expected & set(range(low + 1, high + 1)))
 
 
 @given(SPANS)
