@@ -5,6 +5,8 @@ given tables that were checked elsewhere, as the running agent is, is spared its
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import FrozenInstanceError
+from inspect import get_annotations
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from drivers.value import frozen
@@ -97,7 +99,7 @@ class Table:
 
     def __init_subclass__(cls) -> None:
         """Note what is declared."""
-        own = {name: kind for name, kind in cls.__annotations__.items() if _is_key(kind)} if _annotated(cls) else {}
+        own = {name: kind for name, kind in get_annotations(cls).items() if _is_key(kind)}
         declared = dict(cls.declared)
         for name, annotation in own.items():
             given = vars(cls).get(name, REQUIRED)
@@ -152,6 +154,9 @@ class Table:
         """Return every value, given or by default, by attribute."""
         return {name: getattr(self, name) for name in self.declared}
 
+    def __setattr__(self, name: str, value: object) -> None:
+        raise FrozenInstanceError(f"{name} cannot be changed")
+
     def __eq__(self, other: object) -> bool:
         return self.values() == other.values() if isinstance(other, type(self)) else NotImplemented
 
@@ -160,10 +165,6 @@ class Table:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.values().items())})"
-
-
-def _annotated(cls: type) -> bool:
-    return "__annotations__" in vars(cls)
 
 
 def _is_key(annotation: Any) -> bool:

@@ -1,6 +1,7 @@
 """What all tables of a configuration have in common."""
 
 import pickle
+from dataclasses import FrozenInstanceError
 
 import pytest
 
@@ -30,6 +31,13 @@ def test_a_table_that_travels_to_another_process_is_the_same_there() -> None:
 
     assert there == line
     assert there.given == line.given
+
+
+def test_a_table_cannot_be_changed() -> None:
+    line = LineSection(name="line-1", url="tcp://127.0.0.1")
+
+    with pytest.raises(FrozenInstanceError, match="timeout cannot be changed"):
+        line.timeout = 2.0  # type: ignore[misc]
 
 
 def test_a_table_made_by_hand_is_held_to_its_bounds_and_rules_like_one_of_a_file() -> None:
