@@ -9,7 +9,6 @@ from typing import Any
 from agent.bundle.form import BundleError
 from agent.bundle.summary import Ground
 from agent.carbon.errors import FactorFileError
-from agent.carbon.library import load_library
 from agent.config import ConfigError, KeptDocuments
 from agent.config.load import load_config
 
@@ -60,11 +59,10 @@ def ground(path: Path, kept: KeptDocuments) -> Ground:
     """Return what a configuration comes to with documents that were kept; raise BundleError when it does not load."""
     try:
         config = load_config(path, kept)
-        library = load_library(packaged=kept.factors)
     except (ConfigError, FactorFileError) as error:
         raise BundleError(f"the configuration cannot be read with this program: {error.problems[0]}") from error
     plant = config.plant()
-    return Ground(config, library, (*plant.accounts, *plant.outputs))
+    return Ground(config, config.library, (*plant.accounts, *plant.outputs))
 
 
 def kept_for(
