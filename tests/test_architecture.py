@@ -34,7 +34,8 @@ STANDS_ON = {
         "agent.store.FOUND",
     ),
     "agent.config": (
-        *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels", "agent.process.apart"),
+        *("agent.sections", "agent.plant", "agent.carbon", *_CHECKS, "agent.rollup.levels"),
+        *("agent.process.worker", "agent.__version__"),
     ),
     "agent.plant": ("agent.sections", "agent.carbon", "agent.metering"),
     "agent.sections": (*("agent.carbon", "agent.metering", "agent.equipment", "agent.record"),),

@@ -20,7 +20,7 @@ from agent.api.listener import Listener
 from agent.api.request import Answer, Request, error, json
 from agent.api.stream import EVENTS, Stream, Wish
 from agent.board import Board
-from agent.process.apart import Apart, ApartError
+from agent.process.worker import Worker, WorkerError
 from agent.recorder import Recorder
 from agent.rollup.export import NoParquetError
 from agent.sections import HttpSection
@@ -46,7 +46,7 @@ _OPEN = frozenset({"/healthz"})
 @cache
 def _description() -> bytes:
     # Its models of every message, and pydantic, take 13 MB and half a second; hardly anybody asks for it.
-    described: bytes = Apart("agent.api.openapi", "encoded").result()
+    described: bytes = Worker("agent.api.openapi", "encoded").result()
     return described
 
 
@@ -91,6 +91,8 @@ class LocalApi:
         self._token_path = folder / section.token_file if section.token_file else None
         self.port = section.port
         self._listener = Listener(self._respond)
+        self._describing = asyncio.Lock()
+        """One process at a time, however many ask."""
 
     def _resources(self) -> dict[str, Callable[[Request], Answer | Awaitable[Answer]]]:
         return {
@@ -167,8 +169,9 @@ class LocalApi:
 
     async def _openapi(self, _: Request) -> Answer:
         try:
-            return Answer(await asyncio.to_thread(_description))
-        except (ApartError, OSError) as cause:
+            async with self._describing:
+                return Answer(await asyncio.to_thread(_description))
+        except WorkerError as cause:
             return error(HTTPStatus.SERVICE_UNAVAILABLE, f"the process that describes it {cause}: ask again later")
 
     async def _intervals(self, request: Request) -> Answer:

@@ -10,8 +10,9 @@ from pathlib import Path
 from agent.api.errors import ApiError
 from agent.audit.key_file import KeyFileError
 from agent.commands.outcome import CommandError, Exit, say_problems
+from agent.commands.start import ENDING, Early
 from agent.config import ConfigError, SiteConfig
-from agent.config.apart import Reading, read_apart
+from agent.config.loading import Loading, load_apart
 from agent.config.reload import needs_new_start
 from agent.process.memory import keep_settled
 from agent.process.notify import notify
@@ -20,7 +21,6 @@ from agent.service import Agent
 from agent.store import StoreError
 
 _log = logging.getLogger("agent")
-_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def set_up_logging() -> None:
@@ -69,8 +69,10 @@ class Run:
     async def _reload(self) -> None:
         """Take over the file, or say what is wrong with it."""
         try:
-            config = await asyncio.to_thread(read_apart, self._path)
+            config = await asyncio.to_thread(load_apart, self._path)
         except ConfigError as error:
+            if self._end.is_set():
+                return  # the service manager ends all processes, also the one that reads
             _log.error("%s is not taken over, the old configuration stays:", self._path)
             say_problems(error.problems)
             notify("READY=1")
@@ -118,40 +120,30 @@ class Run:
             self._stop.clear()
 
 
-class Early:
-    """Takes the signals that come before there is anything to end."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        """Whether the program was asked to end."""
-        for signum in _ENDING:
-            signal.signal(signum, self)
-
-    def __call__(self, *_: object) -> None:
-        """Note that the program is to end."""
-        self.asked = True
-
-
 async def run_agent(path: Path, config: SiteConfig, early: Early) -> None:
     """Run the agent until SIGTERM or SIGINT."""
     loop = asyncio.get_running_loop()
     run = Run(path, config)
-    for signum in _ENDING:
+    for signum in ENDING:
         loop.add_signal_handler(signum, run.finish)
     loop.add_signal_handler(signal.SIGHUP, run.reload)
     try:
         if not early.asked:
             await run.until_ended()
     finally:
-        for signum in _ENDING:
+        for signum in ENDING:
             loop.remove_signal_handler(signum)
             signal.signal(signum, signal.SIG_IGN)  # to be asked again changes nothing
 
 
-def run(path: Path, reading: Reading) -> Exit:
-    """Run the agent with the configuration being read; raises ConfigError, and CommandError when it cannot start."""
-    early = Early()
-    config = reading.config()
+def run(path: Path, loading: Loading, early: Early) -> Exit:
+    """Run the agent with the configuration being loaded; raises ConfigError, and CommandError when it cannot start."""
+    try:
+        config = loading.config()
+    except ConfigError:
+        if early.asked:
+            return Exit.DONE
+        raise
     set_up_logging()
     refused: BaseExceptionGroup | None = None
     try:

@@ -2,7 +2,7 @@
 
 In: the file with its tables (`agent.sections`), the profiles of its devices and the factors it chooses, installed or
 kept. Out: a `SiteConfig` that is whole and checked, or a `ConfigError` with all that is wrong (`agent.config.load`, or
-in a process of its own `agent.config.apart`); and what lies between two configurations (`agent.config.reload`).
+in a process of its own `agent.config.loading`); and what lies between two configurations (`agent.config.reload`).
 Nothing here runs, measures or writes.
 """
 

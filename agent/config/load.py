@@ -7,6 +7,7 @@ tables use of each other are checked.
 from collections.abc import Mapping
 from pathlib import Path
 
+from agent import __version__
 from agent.carbon.factors import FactorLibrary
 from agent.config.crosscheck import crosscheck
 from agent.config.kept_documents import KeptDocuments
@@ -37,7 +38,7 @@ from agent.sections.tables import Parsed
 from agent.sections.tariff import CalendarSection, TariffSection
 from agent.sections.virtual import BalanceSection, ShiftSection, VirtualSection
 from agent.sections.warning import AlarmSection, BudgetSection
-from drivers.document import Document, DocumentError
+from drivers.document import Document, DocumentError, Problem
 from drivers.profile import Profile
 
 
@@ -98,6 +99,10 @@ def load_config(path: Path, kept: KeptDocuments | None = None) -> SiteConfig:
     return _build(parsed, path, profiles, library)
 
 
-def load_from(path: str) -> SiteConfig:
-    """Do as `load_config` for another process."""
+def load_for(version: str, path: str) -> SiteConfig:
+    """Do as `load_config` for another process, which must run the same version of the program."""
+    if version != __version__:
+        # An update has taken this one's place on the disk: its tables may have other keys than those of the other.
+        what = f"cannot be read: energy-agent {version} runs, and {__version__} is installed by now"
+        raise ConfigError([Problem(path, 0, what, "restart the agent")])
     return load_config(Path(path))

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from agent.api.errors import ApiError
+from agent.api.server import _description
 from agent.config.load import load_config
+from agent.process.worker import WorkerError
 from agent.sections import HttpSection
 from agent.service import Agent
 from tests.agent.api_desk import Shelf, serving
@@ -64,6 +67,54 @@ async def test_every_resource_gives_its_headers_alone(state: dict[str, Any], tmp
         assert int(length) == len((await caller.ask("/api/v1/windows")).body)
         assert (await caller.ask("/api/v1/stream", method="HEAD")).headers["Content-Type"] == "text/event-stream"
         assert (await caller.ask("/nothing", method="HEAD")).status == 404
+
+
+class Describing:
+    """Stands in for the process that describes the API."""
+
+    begun = 0
+    fails = False
+
+    def __init__(self, *_: str) -> None:
+        type(self).begun += 1
+
+    def result(self) -> bytes:
+        time.sleep(0.2)
+        if self.fails:
+            raise WorkerError("was ended by SIGKILL")
+        return b"{}"
+
+
+@pytest.fixture
+def describing(monkeypatch: pytest.MonkeyPatch) -> Iterable[type[Describing]]:
+    class Counted(Describing):
+        pass
+
+    monkeypatch.setattr("agent.api.server.Worker", Counted)
+    _description.cache_clear()
+    yield Counted
+    _description.cache_clear()
+
+
+async def test_many_who_ask_for_the_description_at_once_begin_one_process(
+    describing: type[Describing], tmp_path: Path
+) -> None:
+    async with serving({}, tmp_path) as caller:
+        answers = await asyncio.gather(*(caller.get("/api/v1/openapi.json") for _ in range(20)))
+
+    assert answers == [(200, {})] * 20
+    assert describing.begun == 1
+
+
+async def test_a_description_that_could_not_be_made_is_made_when_somebody_asks_again(
+    describing: type[Describing], tmp_path: Path
+) -> None:
+    async with serving({}, tmp_path) as caller:
+        describing.fails = True
+        said = "the process that describes it was ended by SIGKILL: ask again later"
+        assert await caller.get("/api/v1/openapi.json") == (503, {"error": said})
+        describing.fails = False
+        assert await caller.get("/api/v1/openapi.json") == (200, {})
 
 
 async def test_an_agent_that_is_stuck_or_cannot_write_says_why(tmp_path: Path) -> None:

@@ -25,8 +25,10 @@ import pytest
 
 from agent.commands.outcome import Exit
 from agent.commands.run import run
+from agent.commands.start import Early
 from agent.config import SiteConfig
-from agent.config.apart import Reading
+from agent.config.loading import Loading
+from agent.process.worker import Worker
 from agent.store import read_chained, read_intervals, record_hash
 from tests.agent.running import Motor
 from tests.modbus_rig import Chunk, Request, rig
@@ -503,21 +505,62 @@ async def test_what_reads_files_and_describes_the_api_does_not_stay_in_the_memor
     assert "pydantic" not in mapped
 
 
+@pytest.fixture
+def signals_as_before() -> Iterable[None]:
+    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    yield
+    for signum, handler in before.items():
+        signal.signal(signum, handler)
+
+
+@pytest.mark.usefixtures("signals_as_before")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_to_be_asked_to_end_before_anything_runs_is_no_failure(tmp_path: Path, number: signal.Signals) -> None:
-    before = {signum: signal.getsignal(signum) for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     path = configured(tmp_path, "tcp://127.0.0.1:1")
 
-    class EndedMeanwhile(Reading):
+    class EndedMeanwhile(Loading):
         def config(self) -> SiteConfig:
             os.kill(os.getpid(), number)
             return super().config()
 
-    try:
-        code = run(path, EndedMeanwhile(path))
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)
+    code = run(path, EndedMeanwhile(path), Early())
 
     assert code == Exit.DONE
     assert not (tmp_path / "store.db").exists()
+
+
+@pytest.mark.usefixtures("signals_as_before")
+def test_to_be_asked_to_end_does_not_wait_for_a_configuration_that_takes_its_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = configured(tmp_path, "tcp://127.0.0.1:1")
+    monkeypatch.setattr("agent.config.loading.Worker", lambda *_: Worker(__name__, "take_a_minute"))
+    early = Early()
+    early.loading = loading = Loading(path)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    began = time.monotonic()
+    assert run(path, loading, early) == Exit.DONE
+    assert time.monotonic() - began < 5
+
+
+def take_a_minute() -> None:
+    time.sleep(60)
+
+
+def children(process_id: int) -> list[int]:
+    text = Path(f"/proc/{process_id}/task/{process_id}/children").read_text(encoding="ascii")
+    return [int(child) for child in text.split()]
+
+
+async def test_a_service_manager_that_ends_all_processes_at_once_finds_no_failure(tmp_path: Path) -> None:
+    path = configured(tmp_path, "tcp://127.0.0.1:1")
+    async with running(path) as program:
+        await program.until(lambda: bool(children(program.process.pid)))
+        reader = children(program.process.pid)
+        program.process.send_signal(signal.SIGTERM)
+        for each in reader:
+            os.kill(each, signal.SIGTERM)
+        assert await program.end() == 0
+
+    assert program.said == []

@@ -1,15 +1,17 @@
-"""A configuration read in a process of its own."""
+"""A configuration loaded in a process of its own."""
 
 import os
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
+from agent import __version__
 from agent.config import ConfigError
-from agent.config.apart import Reading, read_apart
 from agent.config.load import load_config
-from agent.process.apart import Apart
+from agent.config.loading import Loading, load_apart
+from agent.process.worker import Worker
 
 SITE = """
 [site]
@@ -47,7 +49,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_it_is_the_same_as_one_read_here(path: Path) -> None:
-    apart, here = read_apart(path), load_config(path)
+    apart, here = load_apart(path), load_config(path)
 
     different = [name for name in here.__dataclass_fields__ if getattr(apart, name) != getattr(here, name)]
     assert different == ["library"], "which is not compared"
@@ -64,7 +66,7 @@ def test_every_problem_of_it_comes_back_with_its_place(path: Path) -> None:
     with pytest.raises(ConfigError) as here:
         load_config(path)
     with pytest.raises(ConfigError) as apart:
-        read_apart(path)
+        load_apart(path)
 
     assert len(apart.value.problems) == 2
     assert apart.value.problems == here.value.problems
@@ -78,15 +80,25 @@ def killed(_: str) -> None:
 def test_a_process_that_is_killed_while_it_reads_is_one_clear_problem(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.config.apart.Apart", lambda *call: Apart(__name__, "killed", call[-1]))
-    reading = Reading(path)
+    monkeypatch.setattr("agent.config.loading.Worker", lambda *call: Worker(__name__, "killed", call[-1]))
+    loading = Loading(path)
 
     with pytest.raises(ConfigError, match=r"could not be read: the process for it was ended by SIGKILL: look in"):
-        reading.config()
+        loading.config()
 
 
 def test_where_no_process_can_be_had_that_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.executable", os.fspath(path.parent / "gone"))
 
-    with pytest.raises(ConfigError, match="No such file or directory"):
-        Reading(path)
+    with pytest.raises(ConfigError, match=r"the process for it could not begin \(No such file or directory\)"):
+        Loading(path)
+
+
+def test_after_an_update_that_is_not_running_yet_a_restart_is_asked_for(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.config.loading.__version__", "0.0.9")
+
+    said = f"{path}: cannot be read: energy-agent 0.0.9 runs, and {__version__} is installed by now: restart the agent"
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_apart(path)
