@@ -19,9 +19,21 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.demo
 	@exec $(BIN)/energy-agent demo $(ARGS)
 
+# What talks to servers, lines and processes depends on the time that others take: it has the machine to itself.
+# The rest runs on two cores, a module in one process, the modules in their order, so that no long one is left over.
+PYTEST := $(WITH_TOOLS) $(BIN)/python -m pytest
+SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
 test: check
 	@deploy/setup.sh servers
-	@$(WITH_TOOLS) $(BIN)/python -m pytest $(ARGS)
+ifeq ($(strip $(ARGS)),)
+	@failed=; \
+	$(PYTEST) -m "not integration" $(SIDE_BY_SIDE) || failed=yes; \
+	$(PYTEST) -m integration || failed=yes; \
+	[ -z "$$failed" ]
+else
+	@$(PYTEST) $(ARGS)
+endif
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

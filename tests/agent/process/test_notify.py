@@ -72,6 +72,7 @@ def test_a_service_manager_that_does_not_listen_is_a_warning_and_no_end(
 @pytest.mark.parametrize(
     ("microseconds", "owner", "interval_s"),
     [("30000000", "", 15.0), ("30000000", str(os.getpid()), 15.0), ("30000000", "1", None), ("", "", None)],
+    ids=["anybody's", "its own", "another's", "none"],
 )
 def test_the_watchdog_wants_a_sign_twice_within_its_time_out(
     monkeypatch: pytest.MonkeyPatch, microseconds: str, owner: str, interval_s: float | None
