@@ -1,10 +1,11 @@
 """Rolling windows over cumulative amounts: one subtraction per window, for all accounts at once.
 
 A window ends with the newest row. It begins with the row nearest to where its span begins, of rows whose **grain**
-(the time from one to the next) is fine enough for the span: the coarsest of 1 s, 10 s, 1 min, 5 min and 1 h that is no
-shorter than the tick and at most a sixtieth of the span; the tick itself where there is none. So a minute reads rows
-of a second, a quarter of an hour rows of 10 s, an hour rows of a minute, a day rows of 5 minutes. There is one ring of
-rows for each grain in use, as long as the longest span that reads it, and one of ticks, at least of the newest two.
+(the time from one to the next) is fine enough for the span: the coarsest of 1 s, 10 s, 1 min, 5 min, 15 min and 1 h
+that is no shorter than the tick and at most a sixtieth of the span; the tick itself where there is none. So a minute
+reads rows of a second, a quarter of an hour rows of 10 s, an hour rows of a minute, a day rows of 15 minutes. There is
+one ring of rows for each grain in use, as long as the longest span that reads it, and one of ticks, at least of the
+newest two.
 
 A row is kept in the first tick of its grain. So a window begins within half a grain, and half a tick, of where its
 span does; after missed ticks (the process was paused) with the last row before that; while history is shorter than
@@ -33,7 +34,7 @@ from agent.metering.ring import CumulativeRing, one_each_grain
 
 MINUTE_NS = 60 * NS_PER_S
 """Time between two of the rows that outlive a run [ns]."""
-_GRAINS_NS = tuple(seconds * NS_PER_S for seconds in (1, 10, 60, 300, 3600))
+_GRAINS_NS = tuple(seconds * NS_PER_S for seconds in (1, 10, 60, 300, 900, 3600))
 _GRAINS_PER_SPAN = 60
 _SPARE_SLOTS = 2
 

@@ -49,7 +49,7 @@ def test_the_plan_as_json_has_every_request_and_the_memory(capsys: pytest.Captur
     assert {line["line"] for line in plan["lines"]} == {"boiler-house", "substation"}
     assert plan["memory"]["columns"] == 5 * (len(plan["memory"]["accounts"]) + len(plan["memory"]["outputs"]))
     columns = plan["memory"]["columns"]
-    assert plan["memory"]["ring_bytes"] == 506 * 8 * (columns + 1) + 4 * 8 * columns
+    assert plan["memory"]["ring_bytes"] == 314 * 8 * (columns + 1) + 4 * 8 * columns
     assert all(0 < line["load_percent"] < 100 for line in plan["lines"])
 
 

@@ -86,7 +86,7 @@ def test_the_rows_of_a_window_are_as_far_apart_as_a_sixtieth_of_its_span_allows(
     def grain_s(span_s: float, tick_s: float = 1.0) -> float:
         return grain_ns(round(span_s * second_ns), round(tick_s * second_ns)) / second_ns
 
-    assert [grain_s(span_s) for span_s in (60, 599, 600, 900, 3600, 86400, 7 * 86400)] == [1, 1, 10, 10, 60, 300, 3600]
+    assert [grain_s(span_s) for span_s in (60, 599, 600, 900, 3600, 86400, 7 * 86400)] == [1, 1, 10, 10, 60, 900, 3600]
     assert grain_s(59.0) == 1.0, "no shorter than the tick"
     assert grain_s(30.0, tick_s=0.1) == 0.1
     assert grain_s(60.0, tick_s=0.1) == 1.0
@@ -100,7 +100,7 @@ def test_every_window_touches_two_rows_whatever_its_span() -> None:
         windows.tick(START_NS + second * NS_PER_S, row(1.0, 2.0, float(second)))
     newest = windows._ticks
     kept = {grain: ring.rows.copy() for grain, ring in windows._rings.items()}
-    for span_s, grain_s in zip(SPANS_S, (1, 10, 60, 300), strict=True):
+    for span_s, grain_s in zip(SPANS_S, (1, 10, 60, 900), strict=True):
         ring = windows._rings[grain_s * NS_PER_S]
         start = ring.at_or_before(newest.newest_ns - round((span_s - grain_s / 2) * NS_PER_S))
         kept_newest, kept_start = newest.rows[newest.newest].copy(), ring.rows[start].copy()
@@ -118,7 +118,7 @@ def test_the_memory_is_what_the_spans_need() -> None:
     columns = 100
     windows = Windows(columns, tick_s=1.0, spans_s=SPANS_S, by_minute=[7])
 
-    rows = (60 + 2) + (90 + 2) + (60 + 2) + (288 + 2)
+    rows = (60 + 2) + (90 + 2) + (60 + 2) + (96 + 2)
     results, by_minute = len(SPANS_S) * columns * 8, (1440 + 2) * 2 * 8
     assert windows.nbytes == rows * (columns + 1) * 8 + results + by_minute
 
@@ -151,7 +151,7 @@ def test_the_time_asked_for_is_cut_from_the_finest_rows_that_reach_so_far() -> N
     for second, amount in enumerate(steps):
         windows.tick(START_NS + second * NS_PER_S, row(float(amount)))
 
-    for span_s, grain_s in ((37, 1), (60, 1), (95, 10), (901, 10), (1234, 60), (3600, 60), (4000, 300), (86_400, 300)):
+    for span_s, grain_s in ((37, 1), (60, 1), (95, 10), (901, 10), (1234, 60), (3600, 60), (4000, 900), (86_400, 900)):
         elapsed_s, grown = windows.grown(float(span_s))
         second = len(steps) - 1 - span_s
         before = (START_NS // NS_PER_S + second) // grain_s * grain_s - START_NS // NS_PER_S
