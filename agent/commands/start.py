@@ -1,7 +1,9 @@
 """The start of `energy-agent run`: what must be settled before anything large is loaded."""
 
 import gc
+import os
 import signal
+import sys
 from pathlib import Path
 
 from agent.commands.outcome import Exit
@@ -28,8 +30,23 @@ class Early:
             self.loading.end()
 
 
+def _open_standard_streams() -> None:
+    """Open what the caller has closed of standard input, output and error, before a store or a capture takes its place.
+
+    uvloop ends the process where a number of theirs is free.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115  # open until the end
+
+
 def start(path: Path) -> Exit:
     """Run the agent; raises as `agent.commands.run.run` does."""
+    _open_standard_streams()
     gc.disable()  # until the agent has settled: of what is loaded next to nothing is garbage
     begin_frugally()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read as it is

@@ -481,6 +481,21 @@ async def test_a_table_that_takes_a_new_start_gets_one_and_the_windows_go_on(tmp
     assert_conserved(tmp_path, motor)
 
 
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- >&- 2>&-"])
+async def test_an_agent_whose_caller_has_closed_standard_streams_runs_all_the_same(tmp_path: Path, closed: str) -> None:
+    motor = Motor()
+    async with rig("tcp", motor) as device:
+        command = f'exec "$0" -m agent run "$1" {closed}'
+        process = await asyncio.create_subprocess_exec(
+            "/bin/sh", "-c", command, sys.executable, str(configured(tmp_path, device.url))
+        )
+        program = Program(process)
+        await program.until(lambda: len(motor.served) > 5)
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(ENOUGH_S):
+            assert await process.wait() == 0
+
+
 def mapped_by(process_id: int) -> str:
     return Path(f"/proc/{process_id}/maps").read_text(encoding="utf-8")
 
