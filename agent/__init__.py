@@ -1,5 +1,3 @@
 """What we do with what devices say: accounts of energy and carbon, kept and delivered."""
 
-from importlib.metadata import version
-
-__version__ = version("energy-agent")
+__version__ = "0.1.0"
