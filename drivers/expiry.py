@@ -27,13 +27,14 @@ class Expiry:
         self._due: dict[Waiter, float] = {}
         self._ringing = False
 
-    def begin(self, waiter: Waiter) -> None:
-        """End the wait of somebody after the time of all [s], unless `cancel` is called before."""
+    def begin(self, waiter: Waiter) -> float:
+        """End the wait of somebody after the time of all [s], unless `cancel` is called before; return when."""
         self._due.pop(waiter, None)
-        self._due[waiter] = time.monotonic() + self.after_s
+        due = self._due[waiter] = time.monotonic() + self.after_s
         if not self._ringing:
             self._ringing = True
             self._ring_after(self.after_s)
+        return due
 
     def cancel(self, waiter: Waiter) -> None:
         """Let somebody wait no more, or have been let go already."""

@@ -11,18 +11,20 @@ Invariants:
    connection with RTU frames that was just opened is in the same doubt: a process before this one may have asked.
    Over Modbus/TCP and TLS mere silence is no doubt: a late reply is known by its number and dropped. A connection
    that stays silent again and again is made anew all the same, for the other end may have forgotten it.
-5. What came before a request went out never answers it, not even if it was still in the system's buffer.
+5. What came before a request went out never answers it, not even if it was still in the system's buffer. A request
+   goes out at once or not at all, and what is due is counted from then on, however long this process stood still.
 6. Pause and silence are kept by the monotonic clock. A reply is stamped when its last byte was taken.
 7. A peer that babbles costs neither memory nor time: a connection that brings much unasked is closed.
 8. Transaction numbers are drawn at random: what a confused device counts up or down to is not the next request's.
-9. An RTU reply that `drivers.repeats` takes for a possible answer to a request before (the first of the shape of a
-   read that failed; the same bytes as lately; sooner than ever; one of a long row of reads of one shape without
-   a rest) is accepted only if no other follows within twice the time the unit has taken of late.
+9. An RTU reply that `drivers.repeats` takes for a possible answer to a request before (the same bytes as lately;
+   sooner than ever; one of a long row of reads of one shape without a rest) is accepted only if no other follows
+   within twice the time the unit has taken of late; the first of the shape of a read that failed only if it comes
+   within that time, and no other in a time-out behind it. Where this process stands still meanwhile, it listens anew.
 
 What this cannot exclude: RTU replies carry no number and no address.
-- A reply later than the time-out *and* the silence after it, just while a request of the same unit, function and
-  length waits, whose own reply then takes more than twice the usual time. So a device should answer within
-  twice the line's time-out: set that to more than half of the longest delay ever seen.
+- A reply later than the time-out *and* the silence after it, just when the one to a request of the same unit,
+  function and length is due, if that one never comes, or more than a time-out behind it. So a device should answer
+  within twice the line's time-out: set that to more than half of the longest delay ever seen.
 - A second reply to one request with *other* data, just when the reply to the next one of the same shape is due. The
   read gets it; those behind it get the reply of the one before until one is sooner than ever, the line rests for as
   long as a reply takes, or another shape is read: 16 reads at most.
@@ -42,10 +44,11 @@ from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, che
 from drivers.hint import LineEvidence, PortErrors, evidence
 from drivers.identifying import identified
 from drivers.linestats import LineStats
+from drivers.listening import STALL_S, another_comes
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange, Outcome
 from drivers.recent import Recent
-from drivers.remedy import place
+from drivers.remedy import for_silence, place
 from drivers.repeats import Repeats
 from drivers.transaction import Transactions
 from drivers.wire import Wire, connect
@@ -58,6 +61,8 @@ _LULL_S = 0.05
 _ROUNDS = 10
 _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
+_LATE = "the reply that came may be the one missed before: if this goes on, raise the line's timeout"
+_TWICE = "two replies came: look for a device or converter that repeats"
 _SILENCES = 3
 """Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
 
@@ -121,7 +126,7 @@ class Line:
             if wire is None or not self._quiet(wire, began_ns):
                 wire = await self._ready()
             sent_ns = time.monotonic_ns()
-            asked, pending, timeout_s = self._ask(wire, unit, block)
+            asked, pending, due = self._ask(wire, unit, block)
             verdict = None
             try:
                 found = await pending
@@ -129,7 +134,7 @@ class Line:
                     found = await self._looked_at(wire, asked, found, sent_ns / _NS)
                 verdict = found
             finally:
-                self._settle(wire, asked, verdict, sent_ns / _NS + timeout_s)
+                self._settle(wire, asked, verdict, due)
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
@@ -197,13 +202,21 @@ class Line:
             if self._wire is None:
                 continue
             if time.monotonic() < self.free_at:
-                await sleep_until(self.free_at)
+                await self._wait(self.free_at)
             elif wire.waiting:
                 await asyncio.sleep(0)  # the loop has yet to hand on what came: it is no answer to what follows
             else:
                 return wire
         self.stats.bad_replies += 1
         raise BadReply(f"{self.name}: bytes come unasked all the time: look for a second master or a babbling device")
+
+    async def _wait(self, until: float) -> None:
+        """Wait for the end [s, monotonic] of pause and silence; if all stood still then, what was due may yet come."""
+        await sleep_until(until)
+        now = time.monotonic()
+        if until == self._silent_until and now > until + STALL_S:
+            self._silent_until = now + _LULL_S
+            await sleep_until(self._silent_until)
 
     async def _open(self) -> Wire:
         if self._left is not None:
@@ -249,7 +262,7 @@ class Line:
             self._silent_until = max(self._silent_until, since + self.timeout_s)
 
     def _ask(self, wire: Wire, unit: int, block: Block) -> tuple[Asked, asyncio.Future[Verdict | None], float]:
-        """Send one request; return it, the future of its verdict, and within which time [s] that must come."""
+        """Send one request; return it, the future of its verdict, and by which monotonic time [s] that must come."""
         self._transaction = self._transactions.draw()
         asked, pending = wire.ask(unit, block, self._transaction)
         self.stats.requests += 1
@@ -259,8 +272,7 @@ class Line:
         expiry = wire.expiry
         if expiry is None or expiry.after_s != timeout_s:
             expiry = wire.expiry = expiry_after(wire.loop, timeout_s)
-        expiry.begin(wire)
-        return asked, pending, timeout_s
+        return asked, pending, expiry.begin(wire)
 
     def _settle(self, wire: Wire, asked: Asked, verdict: Verdict | None, due: float) -> None:
         """End the wait for a reply, which was due by a monotonic time [s]; without one the line is in doubt."""
@@ -283,30 +295,20 @@ class Line:
             wire.stamp()
             if wire.received:
                 return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
-            reason = f"no reply within {self.timeout_s:g} s: {self._silence_remedy()}"
+            reason = f"no reply within {self.timeout_s:g} s: {for_silence(self.endpoint)}"
             return Verdict(Outcome.NO_REPLY, b"", reason=reason)
         return await self._only(wire, asked, verdict, sent_s) if verdict.outcome in _ANSWERS else verdict
 
     async def _only(self, wire: Wire, asked: Asked, verdict: Verdict, sent_s: float) -> Verdict:
         """Return the verdict on an RTU reply; where it may answer the request before, once no other follows."""
-        listen_s = self._repeats.listen_s(asked, verdict.frame, sent_s, wire.received_ns / 1e9)
-        if not listen_s:
+        listen_s = self._repeats.listen_s(asked, verdict.frame, sent_s, wire.received_ns / _NS, self.timeout_s)
+        if listen_s is None:
+            return Verdict(Outcome.BAD_REPLY, verdict.frame, reason=_LATE)
+        if not listen_s or not await another_comes(wire, listen_s):
             return verdict
-        await sleep_until(sent_s + min(listen_s, self.timeout_s))
-        if not wire.lost and wire.waiting:
-            await asyncio.sleep(0)
         if wire.lost:
             return Verdict(Outcome.LINE_DOWN, verdict.frame, reason=f"{place(self.endpoint)}: closed within a reply")
-        if wire.unasked < SHORTEST_RTU_FRAME:
-            return verdict
-        return Verdict(
-            Outcome.BAD_REPLY, verdict.frame, reason="two replies came: look for a device or converter that repeats"
-        )
-
-    def _silence_remedy(self) -> str:
-        if self.endpoint.device:
-            return "check power, wiring, unit number, baud rate and parity"
-        return "check the unit number, and that the device is on"
+        return Verdict(Outcome.BAD_REPLY, verdict.frame, reason=_TWICE)
 
     def _failure(self, exchange: Exchange, reason: str) -> LineError:
         """Return the error for an exchange without an accepted reply."""

@@ -101,3 +101,10 @@ def bad_file(endpoint: Endpoint, key: str, file: str | None, error: OSError) -> 
     reason = error.reason.lower().replace("_", " ") if isinstance(error, ssl.SSLError) and error.reason else None
     reason = reason or error.strerror or str(error)
     return f"{place(endpoint)}: {file} cannot be used ({reason}): correct {key} in the URL, or the file and its rights"
+
+
+def for_silence(endpoint: Endpoint) -> str:
+    """Return what to do where a unit gives no reply."""
+    if endpoint.device:
+        return "check power, wiring, unit number, baud rate and parity"
+    return "check the unit number, and that the device is on"

@@ -3,9 +3,11 @@
 Replies carry no number. A second reply to one request that lands behind the next request of the same shape
 looks like the answer to it; the real answer then comes for the request after that, and so on. What gives such a
 reply away is that the real one is still to come. So a reply that may be a second one is believed only when none
-follows it in the time the unit usually takes; so is one behind a failed read of the same shape, whose own reply
-may come even after the silence. Listening costs time, so it is done only where such a reply is likely, and now
-and then in a long row of reads of one shape without a rest, in which a shift would not show.
+follows it in the time the unit usually takes. One behind a failed read of the same shape, whose own reply may come
+even after the silence, is believed when it takes no longer than usual and none follows for a time-out: a unit or a
+machine that has just stood still may take so long for the next one, or lose it. Listening costs time, so it is done
+only where such a reply is likely, and now and then in a long row of reads of one shape without a rest, in which a
+shift would not show.
 """
 
 from collections import deque
@@ -49,29 +51,35 @@ class Repeats:
         """Start anew, behind a silence in which a second reply would have come."""
         self._frames, self._shape, self._row = (), None, 0
 
-    def listen_s(self, asked: Asked, frame: bytes, sent_s: float, received_s: float) -> float:
-        """Return for how long after its request [s] to listen for another reply before this one is believed.
+    def listen_s(self, asked: Asked, frame: bytes, sent_s: float, received_s: float, timeout_s: float) -> float | None:
+        """Return for how long after its reply [s] to listen for another one before it is believed.
 
         `frame` answers a request that was sent at one time and answered at another [s, monotonic]; 0 when there
-        is no reason to wait.
+        is no reason to wait, None when it is not to be believed. A time-out [s] is enough behind any.
         """
         shape = _shape(asked)
         answers = self._answers.setdefault(shape, deque(maxlen=_REMEMBERED))
         answer_s = received_s - sent_s
-        usual_s = _SLACK * max(answers, default=0.0) + _LUMP_S
+        longest_s = max(answers, default=0.0)
+        usual_s = _SLACK * longest_s + _LUMP_S
         if sent_s - self._ended_s >= usual_s:
             self.forget()  # a reply on its way would have come in this rest, and been noticed
         self._row = self._row + 1 if shape == self._shape else 0
         early = self._row and answer_s < _EARLY * min(answers)
-        doubted = early or frame in self._frames or self._row >= _LONGEST_ROW or shape in self._failed
+        failed = shape in self._failed
+        late = failed and bool(answers) and answer_s > usual_s
+        doubted = early or frame in self._frames or self._row >= _LONGEST_ROW or failed
         self._frames = (*self._frames, frame)[-_OVERTAKEN:]
         self._shape, self._ended_s = shape, received_s
         answers.append(answer_s)
         if not doubted:
             return 0.0
         self._row = 0
+        if late:
+            return None  # once: from now on so long is usual
         self._failed -= {shape}
-        return usual_s
+        # A unit that was late with the reply to another request has only now begun with this one.
+        return timeout_s if failed else min(max(usual_s - answer_s, longest_s + _LUMP_S), timeout_s)
 
 
 def _shape(asked: Asked) -> _Shape:

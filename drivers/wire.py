@@ -5,9 +5,7 @@ matching of replies is not used: it takes a late RTU reply for the answer to the
 byte counts, and its client would put the writing functions within reach. What a reply is worth, `drivers.guard` says.
 """
 
-import array
 import asyncio
-import fcntl
 import logging
 import termios
 import time
@@ -27,6 +25,7 @@ from drivers.expiry import Expiry
 from drivers.guard import Asked, Judge, Verdict, check_frame, data_bytes, judge_mbap, judge_rtu
 from drivers.hint import PortErrors
 from drivers.overdue import Overdue
+from drivers.port import counted, waiting, write_now
 from drivers.reading import Block, Outcome
 from drivers.remedy import closed_by_the_device, explain, place
 from drivers.tls import tls_context
@@ -43,7 +42,6 @@ _REQUESTS = {
     3: ReadHoldingRegistersRequest,
     4: ReadInputRegistersRequest,
 }
-_TIOCGICOUNT, _ICOUNTER_INTS = 0x545D, 20  # struct serial_icounter_struct of linux/serial.h
 _FLOOD = 1 << 14
 """Bytes that may come unasked before the connection is closed; a second master sends as many in seconds."""
 _READING_NS = 2000
@@ -115,14 +113,7 @@ class Wire(ModbusProtocol):
     @property
     def waiting(self) -> bool:
         """Whether bytes have come that the loop has yet to hand on. For RTU frames; over TLS they are not seen."""
-        if not self._serial:
-            return False  # their transaction number tells old replies
-        count = array.array("i", [0])
-        try:
-            fcntl.ioctl(self._descriptor(), termios.FIONREAD, count)
-        except OSError:
-            return False  # broken: the request will find out
-        return count[0] > 0
+        return self._serial and waiting(self._descriptor())  # over Modbus/TCP the numbers tell old replies
 
     def _descriptor(self) -> int:
         port = getattr(self.transport, "sync_serial", None) or self.transport.get_extra_info("socket")
@@ -138,13 +129,7 @@ class Wire(ModbusProtocol):
     def _counted(self) -> tuple[int, int, int]:
         if self.lost or not self._endpoint.device:
             return (0, 0, 0)
-        counters = array.array("i", [0] * _ICOUNTER_INTS)
-        try:
-            fcntl.ioctl(self._descriptor(), _TIOCGICOUNT, counters)
-        except OSError:  # pseudo-terminals and some adapters do not count
-            return (0, 0, 0)
-        _cts, _dsr, _ring, _carrier, _received, _sent, framing, _overrun, parity, breaks, *_ = counters
-        return framing, parity, breaks
+        return counted(self._descriptor())
 
     async def open(self) -> None:
         """Connect; raise what the transport raises.
@@ -205,7 +190,8 @@ class Wire(ModbusProtocol):
     def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:  # noqa: ARG002 - its signature
         """Send bytes if they are one request that reads; raise ValueError for all others."""
         check_frame(data, serial=self._serial)
-        if self.is_active():
+        # To a serial port pymodbus writes in the loop's next round: what comes until then would pass for an answer.
+        if self.is_active() and not (self._endpoint.device and write_now(self._descriptor(), data)):
             self.transport.write(data)  # type: ignore[attr-defined]  # pymodbus declares the base of all transports
 
     def data_received(self, data: bytes) -> None:

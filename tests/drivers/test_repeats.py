@@ -4,11 +4,12 @@ from drivers.guard import Asked
 from drivers.repeats import Repeats
 
 ANSWER_S = 0.03
+TIMEOUT_S = 0.4
 USUAL_S = 2 * ANSWER_S + 0.02
 
 
 class Talk:
-    """Reads of a line, one after the other, each with its reply; tells how long to listen after it."""
+    """Reads of a line, one after the other, each with its reply; tells how long after its request listening ends."""
 
     def __init__(self) -> None:
         self.repeats = Repeats()
@@ -24,12 +25,13 @@ class Talk:
         size: int = 4,
         answer_s: float = ANSWER_S,
         rest_s: float = 0.001,
-    ) -> float:
+    ) -> float | None:
         self._number += 1
         asked = Asked(b"", unit, function, size)
         sent = self._now + rest_s
         self._now = sent + answer_s
-        return self.repeats.listen_s(asked, frame or b"%d" % self._number, sent, self._now)
+        listen_s = self.repeats.listen_s(asked, frame or b"%d" % self._number, sent, self._now, TIMEOUT_S)
+        return answer_s + listen_s if listen_s else listen_s
 
 
 def test_the_first_reply_and_those_with_other_bytes_are_believed_at_once() -> None:
@@ -110,8 +112,39 @@ def test_the_next_reply_to_a_request_like_one_that_failed_is_doubted_once() -> N
     talk.repeats.forget()
 
     assert talk.read(unit=2, rest_s=0.2) == 0
-    assert talk.read(rest_s=0.2) == pytest.approx(USUAL_S)
+    assert talk.read(rest_s=0.2) == pytest.approx(ANSWER_S + TIMEOUT_S)
     assert talk.read() == 0
+
+
+def test_a_reply_that_takes_longer_than_usual_behind_a_failed_read_of_its_shape_is_not_believed_once() -> None:
+    talk = Talk()
+    talk.read()
+    talk.repeats.failed(Asked(b"", 1, 3, 4))
+
+    assert talk.read(answer_s=1.1 * USUAL_S) is None
+    assert talk.read(answer_s=1.1 * USUAL_S) == pytest.approx(1.1 * USUAL_S + TIMEOUT_S)
+    assert talk.read(answer_s=1.1 * USUAL_S) == 0
+
+
+def test_a_first_reply_ever_behind_a_failed_read_takes_as_long_as_it_likes() -> None:
+    talk = Talk()
+    talk.repeats.failed(Asked(b"", 1, 3, 4))
+
+    assert talk.read(answer_s=0.9 * TIMEOUT_S) == pytest.approx(1.9 * TIMEOUT_S)
+
+
+def test_behind_a_reply_later_than_ever_the_next_one_is_waited_for_as_long_as_one_has_taken() -> None:
+    talk = Talk()
+    talk.read(b"same")
+
+    assert talk.read(b"same", answer_s=5 * ANSWER_S) == pytest.approx(5 * ANSWER_S + ANSWER_S + 0.02)
+
+
+def test_no_reply_is_listened_behind_for_longer_than_a_time_out() -> None:
+    talk = Talk()
+    talk.read(b"same", answer_s=0.9 * TIMEOUT_S)
+
+    assert talk.read(b"same", answer_s=ANSWER_S) == pytest.approx(ANSWER_S + TIMEOUT_S)
 
 
 def test_in_a_long_row_of_one_shape_one_read_of_sixteen_is_listened_behind() -> None:

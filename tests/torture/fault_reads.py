@@ -89,6 +89,13 @@ def _request(rng: random.Random, last: tuple[int, Block]) -> tuple[int, Block]:
     return unit, Block(function, 16 * rng.randrange(4000), rng.choice((64, 65, 96, 160, 500)))
 
 
+def _told(answers: list[Answer]) -> str:
+    """Say which faults struck the answer to a read, as far as the simulator has come."""
+    if not answers:
+        return "not yet heard by the simulator"
+    return f"struck by {'+'.join(answers[-1].faults) or UNHARMED}"
+
+
 async def _read(kind: Literal["tcp", "rtu+tcp", "serial"], seed: int, reads: int, tally: Tally) -> None:
     rng = random.Random(seed)  # noqa: S311 - reads are to be repeatable, not secret
     answers: list[Answer] = []
@@ -97,6 +104,7 @@ async def _read(kind: Literal["tcp", "rtu+tcp", "serial"], seed: int, reads: int
         line = Line(f"{kind}-{seed}", parse_endpoint(url), timeout_s=_TIMEOUT_S, pause_s=0.0)
         began = time.monotonic()
         last = (_UNITS[0], Block(3, 0, 4))
+        before = ""
         for _ in range(reads):
             unit, block = last = _request(rng, last)
             answers.clear()
@@ -109,12 +117,16 @@ async def _read(kind: Literal["tcp", "rtu+tcp", "serial"], seed: int, reads: int
             else:
                 tally.accepted += 1
                 if problem := doubt(unit, block, exchange.data, exchange.sent_ns, exchange.received_ns):
-                    faults = answers[-1].faults if answers else ()
-                    tally.wrong.append(f"{line.name}, read {tally.reads}, {faults}: {problem}")
+                    late_ms = (exchange.received_ns - exchange.sent_ns) / 1e6
+                    tally.wrong.append(
+                        f"{line.name}, read {tally.reads}, after {late_ms:.1f} ms: {problem}; "
+                        f"{_told(answers)}; the read before: {before}"
+                    )
             done = exchange if error is None else error.exchange
             if done:
                 tally.waited_s += (done.sent_ns - called_ns) / 1e9
             tally.check(answers, error)
+            before = f"{error or 'accepted'}, {_told(answers)}"
         tally.taken_s += time.monotonic() - began
         await line.close()
 
