@@ -314,6 +314,7 @@ def test_what_is_watched_as_json_is_one_line_a_round(capsys: pytest.CaptureFixtu
 async def test_watching_goes_on_until_interrupted_and_ends_well(tmp_path: Path) -> None:
     async with rig("tcp") as device:
         process = await asyncio.create_subprocess_exec(
+            "env", "--default-signal=INT",  # the tests may run in the background, where it is ignored
             sys.executable, "-m", "agent", "read", str(written(tmp_path, device.url)), "--watch",
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
