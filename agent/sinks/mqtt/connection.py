@@ -5,7 +5,7 @@ import logging
 import ssl
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiomqtt
 from paho.mqtt.packettypes import PacketTypes
@@ -16,6 +16,9 @@ from agent.sinks import SinkUnavailable
 from agent.sinks.mqtt.reading import Reading
 from agent.sinks.mqtt.reasons import ABOUT_A_MESSAGE, ending
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
 ANSWER_S = 20.0
 """Longest wait for the acknowledgement of one message."""
 WINDOW = 100
@@ -24,16 +27,38 @@ _OVERHEAD = 32
 """Bytes of a message beside topic and payload: headers 9 at most, properties 20."""
 
 
-class ClosingSocket(ssl.SSLSocket):
-    """A socket that does not stay open behind a failed handshake, as paho leaves it."""
+class TlsSocket(ssl.SSLSocket):
+    """A socket that is closed behind a failed handshake, and ends with the broker's word where it gave one."""
 
     def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002  # the standard library's signature
-        """Shake hands; close the socket when that fails."""
+        """Shake hands; close the socket when that fails, which paho leaves open."""
         try:
             super().do_handshake(block)
         except BaseException:
             self.close()
             raise
+
+    def send(self, data: "ReadableBuffer", flags: int = 0) -> int:
+        """Send; raise what the broker said before it closed, where it did.
+
+        With TLS 1.3 a client is done before the broker has looked at its certificate: a refusal waits to be read while
+        the first message is already written to a closed connection, of which the system knows nothing but its end.
+        """
+        try:
+            return super().send(data, flags)
+        except ssl.SSLEOFError:
+            self._hear()
+            raise
+
+    def _hear(self) -> None:
+        """Raise the alert that the broker sent, if there is one to read."""
+        try:
+            super().recv(1)
+        except ssl.SSLError as said:
+            if "ALERT" in (said.reason or ""):
+                raise
+        except OSError:  # the connection was reset: there is nothing to read
+            return
 
 
 class _Errors(logging.Handler):

@@ -19,7 +19,7 @@ from agent.board import Board
 from agent.record import Record
 from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable, file_marks
-from agent.sinks.mqtt.connection import ClosingSocket, Connection
+from agent.sinks.mqtt.connection import Connection, TlsSocket
 from agent.sinks.mqtt.reasons import cause_of, explain, refusal
 from agent.sinks.mqtt.rivals import Rivals
 from agent.sinks.mqtt.session import MqttSession
@@ -137,7 +137,7 @@ class MqttSink:
             expect_regular(authorities)
             context = ssl.create_default_context(cafile=authorities)
             context.minimum_version = ssl.TLSVersion.TLSv1_2
-            context.sslsocket_class = ClosingSocket
+            context.sslsocket_class = TlsSocket
             if config.cert_file:
                 file = f"cert_file {config.cert_file} with its key"
                 key = self._folder / config.key_file if config.key_file else None

@@ -1,11 +1,16 @@
 """The sink of MQTT over TLS: who is trusted, and what is said where nobody is."""
 
+import socket
+import ssl
+import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import orjson
 import pytest
 
+from agent.sinks.mqtt.connection import TlsSocket
 from tests.agent.sinks.mqtt_sinks import record, refusal, sink_of
 from tests.certificates import Authority
 from tests.servers import Broker, running_mosquitto
@@ -51,6 +56,39 @@ async def test_a_client_without_certificate_is_told_what_to_set(tmp_path: Path, 
     error = await refusal(sink_of(secure.url, tmp_path, ca_file=certificates(secure)["ca_file"]))
 
     assert "asks for a client certificate it knows: check cert_file and key_file" in error.reason
+
+
+def test_a_refusal_that_came_before_the_first_message_was_sent_is_heard(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    asking = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=authority.file)
+    pair = authority.issue("127.0.0.1")
+    asking.load_cert_chain(pair.cert, pair.key)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    trusting = ssl.create_default_context(cafile=authority.file)
+    trusting.sslsocket_class = TlsSocket
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as broker:
+        refused = broker.submit(refuse, listening, asking)
+        with trusting.wrap_socket(
+            socket.create_connection(listening.getsockname()), server_hostname="127.0.0.1"
+        ) as client:
+            assert refused.result(10) == "PEER_DID_NOT_RETURN_A_CERTIFICATE"
+            with pytest.raises(ssl.SSLError, match="CERTIFICATE_REQUIRED"):
+                send_until_closed(client)
+
+
+def refuse(listening: socket.socket, asking: ssl.SSLContext) -> str:
+    """Take one connection, and close it because of its certificate; return why."""
+    connection, _ = listening.accept()
+    with connection, pytest.raises(ssl.SSLError) as caught:
+        asking.wrap_socket(connection, server_side=True)
+    return caught.value.reason
+
+
+def send_until_closed(client: ssl.SSLSocket) -> None:
+    """Send until the system has noticed that the other side is gone; the first bytes may still be taken."""
+    for _ in range(100):
+        client.send(b"CONNECT")
+        time.sleep(0.01)
 
 
 @pytest.mark.integration
