@@ -1,7 +1,7 @@
 """Values that travel: frozen dataclasses, of some of which several are made for each poll."""
 
 from collections.abc import Callable
-from dataclasses import MISSING, Field, FrozenInstanceError, dataclass, field, fields, make_dataclass
+from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
 from functools import partial
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform, overload
@@ -19,24 +19,60 @@ def frozen(*, kw_only: bool = False) -> Callable[[_Class], _Class]: ...
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def frozen(cls: Any = None, /, *, kw_only: bool = False) -> Any:
-    """Make a class what `dataclass(frozen=True, slots=True)` makes of it, in 7 kB instead of 15.
+    """Make a class what `dataclass(frozen=True, slots=True)` makes of it, in 6 kB instead of 15, and ten times as fast.
 
     That one writes six methods for each class, and two of them keep the class it was made from. Here all classes share
-    what is not their own.
+    what is not their own, and `__init__` is written when it is first called. A field that is none of its arguments
+    (`init=False`) has no default: `__post_init__` sets it.
     """
     return partial(_made, kw_only=kw_only) if cls is None else _made(cls)
 
 
 def _made(cls: Any, *, kw_only: bool = False) -> Any:
     own = vars(cls)
-    made: Any = dataclass(frozen=True, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
+    made: Any = dataclass(init=False, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
     compared = [each.name for each in fields(made) if each.compare]
     shared = {"_compared": staticmethod(_getter(compared)), "__repr__": _repr, "__eq__": _eq, "__hash__": _hash}
+    shared |= {"__getstate__": _state, "__setstate__": _set_state}
     for name, method in shared.items():
         # A class that says how it is compared and not how it is hashed has None for the latter, written by Python.
         if own.get(name) is None:
             setattr(made, name, method)
+    made.__init__ = _written_when_called(made)
     made.__setattr__, made.__delattr__ = _refuse, _refuse
+    return made
+
+
+def _written_when_called(cls: Any) -> Callable[..., None]:
+    """Return an `__init__` that puts the true one in its place: writing it takes longer than all else of a class."""
+
+    def __init__(self: Any, *args: Any, **given: Any) -> None:  # noqa: N807  # it is one
+        cls.__init__ = made = _init(cls)
+        made(self, *args, **given)
+
+    return __init__
+
+
+def _init(cls: Any) -> Any:
+    """Write the `__init__` of a class by its fields, as `dataclass` does."""
+    refuses = cls.__setattr__ is _refuse
+    known: dict[str, Any] = {"set_": object.__setattr__, "MISSING": MISSING}
+    plain, named, lines = ["self"], ["*"], []
+    for each in (each for each in fields(cls) if each.init):
+        name, value, default = each.name, each.name, ""
+        if each.default_factory is not MISSING:
+            known[f"make_{name}"] = each.default_factory
+            value, default = f"make_{name}() if {name} is MISSING else {name}", "=MISSING"
+        elif each.default is not MISSING:
+            known[f"default_{name}"] = each.default
+            default = f"=default_{name}"
+        (named if each.kw_only else plain).append(name + default)
+        lines.append(f" set_(self, {name!r}, {value})" if refuses else f" self.{name} = {value}")
+    lines.append(" self.__post_init__()" if hasattr(cls, "__post_init__") else " return")
+    taken = plain + named if len(named) > 1 else plain
+    exec("\n".join((f"def __init__({', '.join(taken)}):", *lines)), known)  # noqa: S102  # of names alone
+    made = known.pop("__init__")
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
     return made
 
 
@@ -64,19 +100,20 @@ def _repr(self: Any) -> str:
     return f"{self.__class__.__qualname__}({shown})"
 
 
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, each.name) for each in fields(self)]
+
+
+def _set_state(self: Any, state: list[Any]) -> None:
+    for each, value in zip(fields(self), state, strict=True):
+        object.__setattr__(self, each.name, value)
+
+
 def travelling(cls: _Class) -> _Class:
-    """Let a frozen dataclass be made as fast as one that is not: 0.1 instead of 0.7 us.
+    """Let a frozen class be made as fast as one that is not: 0.1 instead of 0.7 us.
 
     Nothing keeps it from being changed but the type checker, which sees it as frozen all the same.
     """
-    plain: Any = make_dataclass(cls.__name__, [(each.name, each.type, _declared(each)) for each in fields(cls)])
-    setattr(cls, "__init__", plain.__init__)  # noqa: B010  # mypy takes no assignment
     for guard in ("__setattr__", "__delattr__"):
         delattr(cls, guard)
     return cls
-
-
-def _declared(each: Field[Any]) -> Any:
-    return (
-        field(default=each.default) if each.default_factory is MISSING else field(default_factory=each.default_factory)
-    )

@@ -1,4 +1,6 @@
+import copy
 import gc
+import pickle
 import weakref
 from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
@@ -99,6 +101,74 @@ def test_nothing_keeps_the_class_that_a_frozen_one_was_made_from() -> None:
     gc.collect()
 
     assert draft() is None
+
+
+@frozen
+class Kinds:
+    """All kinds of arguments there are."""
+
+    first: int
+    second: list[int] = field(default_factory=list)
+    third: int = field(default=3, kw_only=True)
+    fourth: int = field(kw_only=True)
+
+
+def test_every_kind_of_argument_is_taken_as_the_standard_library_takes_it() -> None:
+    assert repr(Kinds(1, fourth=4)) == "Kinds(first=1, second=[], third=3, fourth=4)"
+    assert Kinds(fourth=4, third=0, first=1) == Kinds(1, [], third=0, fourth=4)
+    assert Kinds(1, fourth=4).second is not Kinds(1, fourth=4).second
+
+
+@frozen
+class Derived:
+    """As others are that work out a field of their own."""
+
+    numbers: tuple[int, ...]
+    largest: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "largest", max(self.numbers))
+
+
+def test_a_field_may_be_worked_out_of_the_others() -> None:
+    assert Derived((1, 3, 2)).largest == 3
+    assert replace(Derived((1,)), numbers=(4, 5)).largest == 5
+
+
+def test_wrong_arguments_are_refused_also_by_a_class_that_none_was_made_of() -> None:
+    @frozen
+    class Fresh:
+        x: float
+
+    for _ in range(2):
+        with pytest.raises(TypeError, match=r"Fresh\.__init__\(\) missing 1 required positional argument: 'x'"):
+            Fresh()  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match=r"Fresh\.__init__\(\) got an unexpected keyword argument 'y'"):
+            Fresh(1.0, y=2.0)  # type: ignore[call-arg]
+    assert Fresh(1.0).x == 1.0
+
+
+def test_a_class_that_inherits_is_made_of_all_fields_whichever_class_is_called_first() -> None:
+    @frozen
+    class Point:
+        x: float
+
+    @frozen
+    class Labelled(Point):
+        label: str = ""
+
+    class Known(Point):
+        """Not a dataclass of its own."""
+
+    known, labelled, point = Known(1.0), Labelled(1.0, "a"), Point(1.0)
+
+    assert (known.x, labelled.x, labelled.label, point.x) == (1.0, 1.0, "a", 1.0)
+
+
+@pytest.mark.parametrize("value", [Place(1.0, 2.0, "a"), Sample(1, "b", {"c": 1}), Own(number=5)])
+def test_values_are_copied_and_travel_to_another_process(value: Place | Sample | Own) -> None:
+    assert copy.copy(value) == copy.deepcopy(value) == pickle.loads(pickle.dumps(value)) == value  # noqa: S301
+    assert type(copy.copy(value)) is type(value)
 
 
 def test_a_class_that_says_itself_how_it_is_compared_is_left_so() -> None:
