@@ -17,7 +17,6 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 from agent.delivery.outbox import Outbox
 from agent.delivery.pace import Pace
@@ -51,7 +50,8 @@ class Ahead:
         self._session: PromptSession | None = None
         self._failed = False
         self._out: dict[int, tuple[Record, asyncio.Future[int]]] = {}
-        self._under_way = 0
+        self._under_way: deque[tuple[asyncio.Future[int], int, float]] = deque()
+        """What was not answered when it was looked at last: how many were under way with it, and when it was sent."""
         self._waiting: deque[Record] = deque()
         self._unanswered: list[Record] = []
         self._taken: list[int] = []
@@ -74,7 +74,8 @@ class Ahead:
             self._take([each for each in self._out.values() if _answered(each[1])])
             self._out.clear()
             self._waiting.clear()
-            self._session, self._under_way = None, 0
+            self._under_way.clear()
+            self._session = None
 
     def unanswered(self) -> list[Record]:
         """Return, once, what was not answered when the last connection ended."""
@@ -105,32 +106,30 @@ class Ahead:
         if self._session is None or self._failed or self._careful() or len(self._waiting) == _MOST:
             return
         self._waiting.append(record)
-        if len(self._waiting) == 1:
-            self._pour()
+        self._pour()
 
     def _pour(self) -> None:
         """Send what waits, as far as there is room for it."""
         try:
-            while self._waiting and self._session and self._under_way < self._pace.size:
+            while self._waiting and self._session and self._has_room():
                 answer = self._session.offer(self._waiting[0])
                 if answer is None:
                     break
                 record = self._waiting.popleft()
                 self._out[record.seq] = record, answer
-                self._under_way += 1
                 self.sent_at = time.monotonic()
-                answer.add_done_callback(partial(self._heard, self._session, self._under_way, self.sent_at))
+                self._under_way.append((answer, len(self._under_way) + 1, self.sent_at))
         except Exception:  # noqa: BLE001  # whatever it is
             self._failed = True  # a sink's bug must cost no poll; the lanes meet the record again
             self._waiting.clear()
             _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
 
-    def _heard(self, session: PromptSession, crowd: int, sent_at: float, answer: asyncio.Future[int]) -> None:
-        """Note how long an answer took, and send what waits for it."""
-        if session is self._session and not answer.cancelled():
-            self._under_way -= 1
+    def _has_room(self) -> bool:
+        """Whether more may be under way; note how long answers took that have come, which they do in order."""
+        while self._under_way and self._under_way[0][0].done():
+            _, crowd, sent_at = self._under_way.popleft()
             self._pace.answered(crowd, sent_at)
-            self._pour()
+        return len(self._under_way) < self._pace.size
 
     def _take(self, answered: Sequence[tuple[Record, asyncio.Future[int]]]) -> None:
         if answered and self._session:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
@@ -15,6 +17,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from agent.sinks import SinkUnavailable
 from agent.sinks.mqtt.reading import Reading
 from agent.sinks.mqtt.reasons import ABOUT_A_MESSAGE, ending
+from agent.sinks.mqtt.writing import Writing
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -74,17 +77,14 @@ class _Errors(logging.Handler):
         self.last = found[-1] if found else self.last
 
 
-class _PackedOnce:
-    """The properties of every message; paho would pack its own anew for each."""
-
-    def __init__(self) -> None:
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it in part
-        properties.ContentType = "application/json"
-        self._packed: bytes = properties.pack()  # type: ignore[no-untyped-call]  # the same
-
-    def pack(self) -> bytes:
-        """Return the properties as they go over the line."""
-        return self._packed
+def _properties(protocol: aiomqtt.ProtocolVersion) -> bytes:
+    """Return the properties of every message as they go over the line; before MQTT 5 there are none."""
+    if protocol != aiomqtt.ProtocolVersion.V5:
+        return b""
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho types it in part
+    properties.ContentType = "application/json"
+    packed: bytes = properties.pack()  # type: ignore[no-untyped-call]  # the same
+    return packed
 
 
 class _Window(asyncio.Semaphore):
@@ -118,8 +118,8 @@ class Connection(aiomqtt.Client):
         self._room_told = True
         self._largest = 0
         self._let_go = False
-        self._properties_out = _PackedOnce() if options["protocol"] == aiomqtt.ProtocolVersion.V5 else None
-        Reading(self._client)
+        self._writing = Writing(self._client, _properties(options["protocol"]))
+        Reading(self._client, self._answered)
 
     @property
     def lost(self) -> asyncio.Future[None]:
@@ -131,24 +131,35 @@ class Connection(aiomqtt.Client):
         return not self._largest or len(topic.encode()) + len(payload) + _OVERHEAD <= self._largest
 
     async def publish(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:  # type: ignore[override]  # on purpose: see the class
-        """Send a message when there is room in the window; return the future of its reason code."""
+        """Send a message when there is room in the window; return the future of its reason code.
+
+        What is sent in one step of the loop goes to the broker together.
+        """
         await self._room.acquire()
-        answer = self._sent(topic, payload, retain=retain)
-        if answer is None:
+        if self._client.socket() is None:
             raise SinkUnavailable("the connection to the broker is lost", unsaid=self.ended_with in ABOUT_A_MESSAGE)
-        return answer
+        if not self._writing.waits:
+            self._loop.call_soon(self._carefully, self._writing.write)
+        return self._sent(topic, payload, retain=retain)
 
     def offer(self, topic: str, payload: bytes) -> asyncio.Future[int] | None:
-        """Send a message if there is room in the window; return the future of its reason code, else None."""
-        return self._sent(topic, payload, retain=False) if not self.lost.done() and self._room.take() else None
-
-    def _sent(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int] | None:
-        """Send a message; return the future of its reason code, None where the connection is lost."""
-        sent = self._client.publish(topic, payload, 1, retain, self._properties_out)  # type: ignore[arg-type]  # it packs them, no more
-        if sent.rc:
+        """Send a message at once if there is room in the window; return the future of its reason code, else None."""
+        if not self._room.take():
+            # Answers that have come make room: the loop may be long at something else before it looks for them.
+            self._carefully(self._client.loop_read)
+            if not self._room.take():
+                return None
+        if self.lost.done() or self._client.socket() is None:
             return None
+        answer = self._sent(topic, payload, retain=False)
+        self._carefully(self._writing.write)
+        return answer
+
+    def _sent(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:
+        """Hand a message to what writes; return the future of its reason code."""
+        number = self._writing.add(topic, payload, retain=retain)
         answer: asyncio.Future[int] = self._loop.create_future()
-        self._answers[sent.mid] = (answer, time.monotonic())
+        self._answers[number] = (answer, time.monotonic())
         return answer
 
     @property
@@ -231,26 +242,34 @@ class Connection(aiomqtt.Client):
 
     def _watch(self, client: Any, sock: Any) -> None:
         if sock.fileno() >= 0:
-            self._loop.add_writer(sock.fileno(), self._write, client)
+            self._loop.add_writer(sock.fileno(), self._carefully, client.loop_write)
 
-    def _write(self, client: Any) -> None:
+    def _carefully(self, job: Callable[[], object]) -> None:
+        """Read or write; whatever goes wrong, this connection is over."""
         try:
-            client.loop_write()
-        except Exception as error:  # noqa: BLE001  # whatever it is, this connection is over
+            job()
+        except Exception as error:  # noqa: BLE001  # whatever it is
             if not self.lost.done():
                 self.lost.set_exception(error)
 
     def _tell_room(self) -> None:
         self._room_told = True
         self.on_room()
+        sock: Any = self._client.socket()
+        if self._answers and sock is not None and not self._writing.waits:
+            # Nothing goes to the broker with which the kernel would say at once that answers have come; without that
+            # the broker's holds the next ones back (Nagle's algorithm), for 40 ms.
+            self._carefully(partial(sock.setsockopt, socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1))
 
-    def _on_publish(self, client: Any, userdata: Any, mid: int, reason_code: Any, properties: Any) -> None:
+    def _answered(self, number: int, code: int) -> None:
+        """Take the reason code of a message."""
+        found = self._answers.pop(number, None)
+        if found is None:
+            return  # nobody has sent it
         self._room.release()
         if self._room_told:
             self._room_told = False
             self._loop.call_soon(self._tell_room)
-        if mid in self._answers:
-            answer, _ = self._answers.pop(mid)
-            if not answer.done():
-                answer.set_result(reason_code.value)
-        super()._on_publish(client, userdata, mid, reason_code, properties)
+        answer, _ = found
+        if not answer.done():
+            answer.set_result(code)
