@@ -6,7 +6,7 @@ Invariants:
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,34 +30,25 @@ _LONGEST_NOTE = 128 << 20
 """Characters; more than the books of ten thousand accounts take."""
 _MOST_DESCRIBED = 16 << 20
 """Bytes that describe the interfaces of a section; more than ten thousand lines take."""
+_PACKET_HEADS = {order: struct.Struct(f"{order}IIII") for order in "><"}
 Item = Section | Captured | Note
+_Request = tuple[int, int, bytes, int, Asked]
+"""A request whose reply is the next packet: number of the interface, time [ns], frame, unit and what it asks for."""
 
 
 @dataclass(slots=True)
 class _Interface:
     link: int
+    serial: bool
+    """Whether frames are RTU."""
+    frame_at: int
+    """Where in our own packets the frame begins."""
     name: str = ""
     url: str = ""
     unit_ns: tuple[int, int] = (1000, 1)
     """Numerator and denominator of the nanoseconds in a unit of time."""
     offset_ns: int = 0
     polls: dict[int, int] = field(default_factory=dict)
-
-    @property
-    def serial(self) -> bool:
-        """Whether frames are RTU."""
-        return self.link == pcapng.LINK_UPPER_PDU
-
-
-@dataclass(slots=True)
-class _Request:
-    """A request whose reply is the next packet."""
-
-    interface: int
-    time_ns: int
-    frame: bytes
-    unit: int
-    block: Asked
 
 
 class Decoder:
@@ -78,14 +69,19 @@ class Decoder:
         self._length = 0
         self._assembler = Assembler()
 
-    def take(self, part: Block | Packet) -> Iterator[Item]:
-        """Yield what a block adds: mostly one item or none."""
+    def take(self, part: Block | Packet) -> Iterable[Item]:
+        """Return what a block adds: mostly one item or none."""
+        if self._begun and isinstance(part, Block) and part.kind == pcapng.PACKET:
+            return self._packet(part)
+        return self._beginning(part)
+
+    def _beginning(self, part: Block | Packet) -> Iterator[Item]:
+        """Yield what a block adds with which items may begin, or which is none of a packet."""
         if isinstance(part, Packet):
             yield from self._begin()
             yield from self._foreign(part.link, part.time_ns, part.data)
         elif part.kind == pcapng.PACKET:
-            if not self._begun:
-                yield from self._begin()
+            yield from self._begin()
             yield from self._packet(part)
         elif part.kind == pcapng.SECTION_HEADER:
             self._head(part)
@@ -135,26 +131,24 @@ class Decoder:
             lines={line.name: line.url for line in self._interfaces},
         )
 
-    def _packet(self, part: Block) -> Iterator[Item]:
-        number, high, low, size = struct.unpack_from(f"{part.order}IIII", part.body)
+    def _packet(self, part: Block) -> Iterable[Item]:
+        body = part.body
+        number, high, low, size = _PACKET_HEADS[part.order].unpack_from(body)
         if number >= len(self._interfaces):
             raise CutOff(0, f"a packet of interface {number}, which is not described")
         interface = self._interfaces[number]
         end = 20 + size
-        data = part.body[20:end]
         beside = None
         if self._section:
-            rest = part.body[end + (-size & 3) :]
+            rest = body[end + (-size & 3) :]
             beside = self._beside[rest] if rest in self._beside else self._remember(rest, part.order)
         if beside is None:
             numerator, denominator = interface.unit_ns
             time_ns = interface.offset_ns + (high << 32 | low) * numerator // denominator
-            yield from self._foreign(interface.link, time_ns, data)
-            return
+            return self._foreign(interface.link, time_ns, body[20:end])
         remarks, outbound = beside
-        captured = self._own(number, high << 32 | low, data, remarks, outbound=outbound)
-        if captured:
-            yield captured
+        captured = self._own(number, high << 32 | low, body[20 + interface.frame_at : end], remarks, outbound=outbound)
+        return (captured,) if captured else ()
 
     def _remember(self, rest: bytes, order: str) -> tuple[Remarks, bool] | None:
         """Return what stands beside a packet, and whether it was sent; None if it is not one of ours."""
@@ -169,36 +163,35 @@ class Decoder:
         beside = self._beside[rest] = (remarks, outbound) if remarks else None
         return beside
 
-    def _own(self, number: int, time_ns: int, data: bytes, remarks: Remarks, *, outbound: bool) -> Captured | None:
-        """Take a packet of our own; return the exchange if it is complete."""
+    def _own(self, number: int, time_ns: int, frame: bytes, remarks: Remarks, *, outbound: bool) -> Captured | None:
+        """Take a frame in a packet of our own; return the exchange if it is complete."""
         interface = self._interfaces[number]
-        frame = data[_TAGS if interface.serial else packets.TCP_AT :]
+        behind_ns = remarks.behind_ns
         if outbound:
             unit, block = self._what(frame, serial=interface.serial)
-            request = _Request(number, time_ns, frame, unit, block)
             if remarks.failed is None:
-                self._request = request
+                self._request = (number, time_ns, frame, unit, block)
                 return None
-            sent_ns = time_ns - remarks.behind_ns
+            request, sent_ns = frame, time_ns - behind_ns
             received_ns = sent_ns + remarks.after_ns
-            ended_ns, reply, result = received_ns + remarks.behind_ns, remarks.received, (remarks.failed, b"", 0)
+            ended_ns, reply, result = received_ns + behind_ns, remarks.received, (remarks.failed, b"", 0)
         else:
-            if self._request is None or self._request.interface != number:
+            if self._request is None or self._request[0] != number:
                 raise CutOff(0, "a reply stands behind no request")
-            request, self._request = self._request, None
-            sent_ns, received_ns = request.time_ns - remarks.behind_ns, time_ns - remarks.behind_ns
+            (_, asked_ns, request, unit, block), self._request = self._request, None
+            sent_ns, received_ns = asked_ns - behind_ns, time_ns - behind_ns
             ended_ns, reply, result = time_ns, frame, answer(body_of(frame, serial=interface.serial))
         poll = remarks.poll
         if remarks.relative:
-            poll += interface.polls.get(request.unit, 0)
+            poll += interface.polls.get(unit, 0)
         if poll:
-            interface.polls[request.unit] = poll
+            interface.polls[unit] = poll
         outcome, payload, exception = result
         exchange = Exchange(
             interface.name,
-            request.unit,
-            request.block,
-            request.frame,
+            unit,
+            block,
+            request,
             reply,
             payload,
             sent_ns,
@@ -273,7 +266,9 @@ class Decoder:
 
 
 def _interface(part: Block) -> _Interface:
-    found = _Interface(struct.unpack_from(f"{part.order}H", part.body)[0])
+    link = struct.unpack_from(f"{part.order}H", part.body)[0]
+    serial = link == pcapng.LINK_UPPER_PDU
+    found = _Interface(link, serial, _TAGS if serial else packets.TCP_AT)
     for code, value in pcapng.read_options(part.body[8:], part.order):
         if code == pcapng.INTERFACE_NAME:
             found.name = value.decode("utf-8", "replace")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from drivers.reading import Exchange
-from drivers.value import frozen
+from drivers.value import frozen, travelling
 
 
 @frozen
@@ -39,6 +39,7 @@ class Section:
     lines: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
 
+@travelling
 @frozen
 class Captured:
     """One exchange of a capture, with what the writer knew besides; `number` counts the exchanges of a file from 1.

@@ -9,7 +9,7 @@ import zstandard
 
 from drivers.capture import pcapng
 from drivers.regular_file import open_regular
-from drivers.value import frozen
+from drivers.value import frozen, travelling
 
 COMPRESSED = b"\x28\xb5\x2f\xfd"
 _FRAME_HEAD = 18
@@ -35,6 +35,7 @@ class CutOff(Exception):
         self.reason = reason
 
 
+@travelling
 @frozen
 class Block:
     """One block: its kind, byte order and body."""
@@ -54,11 +55,12 @@ class Packet:
 
 
 class Pieces:
-    """The bytes of a file one after the other, as long as there are any."""
+    """The bytes of a file one after the other, as long as there are any: the next stands in `buffer` at `at`."""
 
     def __init__(self, path: Path) -> None:
-        self.offset = 0
-        self._path = path
+        self.buffer = b""
+        self.at = 0
+        self._before = 0  # bytes of the file before those of the buffer
         self._file = open_regular(path)
         self._expected = 0
         self._source: BinaryIO = self._file
@@ -67,9 +69,12 @@ class Pieces:
         if head[:4] == COMPRESSED:
             self._expected = _content_size(head)
             self._source = zstandard.ZstdDecompressor().stream_reader(self._file, read_across_frames=True)
-        self._buffer = b""
-        self._at = 0
         self._read = 0
+
+    @property
+    def offset(self) -> int:
+        """How many bytes of the file, uncompressed, were taken."""
+        return self._before + self.at
 
     def close(self) -> None:
         """Close the file."""
@@ -78,22 +83,19 @@ class Pieces:
 
     def peek(self, size: int) -> bytes:
         """Return the next bytes without taking them, fewer at the end."""
-        self._fill(size)
-        return self._buffer[self._at : self._at + size]
+        self.fill(size)
+        return self.buffer[self.at : self.at + size]
 
     def take(self, size: int, what: str) -> bytes:
         """Return the next bytes; raise CutOff if the file has no more as many."""
-        self._fill(size)
-        end = self._at + size
-        if end > len(self._buffer):
+        if self.fill(size) < size:
             raise CutOff(self.offset, f"the file ends within {what}")
-        taken = self._buffer[self._at : end]
-        self._at = end
-        self.offset += size
-        return taken
+        self.at += size
+        return self.buffer[self.at - size : self.at]
 
-    def _fill(self, size: int) -> None:
-        while self._at + size > len(self._buffer):
+    def fill(self, size: int) -> int:
+        """See to it that so many bytes are in the buffer, fewer at the end of the file; return how many are."""
+        while self.at + size > len(self.buffer):
             try:
                 piece = self._source.read(_PIECE)
             except (zstandard.ZstdError, OSError) as error:
@@ -101,10 +103,12 @@ class Pieces:
             if not piece:
                 if self._read < self._expected:
                     raise CutOff(self.offset, "the compressed file is cut off")
-                return
+                break
             self._read += len(piece)
-            self._buffer = self._buffer[self._at :] + piece
-            self._at = 0
+            self.buffer = self.buffer[self.at :] + piece
+            self._before += self.at
+            self.at = 0
+        return len(self.buffer) - self.at
 
 
 def _content_size(head: bytes) -> int:
@@ -131,22 +135,29 @@ def parts(pieces: Pieces) -> Iterator[Block | Packet]:
 def _blocks(pieces: Pieces) -> Iterator[Block]:
     order = ">"
     head = struct.Struct(">II")
-    while start := pieces.peek(_SHORTEST_BLOCK):
-        if len(start) < _SHORTEST_BLOCK:
+    while True:
+        left = len(pieces.buffer) - pieces.at
+        if left < _SHORTEST_BLOCK and (left := pieces.fill(_SHORTEST_BLOCK)) < _SHORTEST_BLOCK:
+            if not left:
+                return
             raise CutOff(pieces.offset, "the file ends within a block")
-        if start[:4] == b"\x0a\x0d\x0d\x0a":
-            order = pcapng.byte_order(start)
+        kind, size = head.unpack_from(pieces.buffer, pieces.at)
+        if kind == pcapng.SECTION_HEADER:  # the same in either order
+            order = pcapng.byte_order(pieces.peek(_SHORTEST_BLOCK))
             if not order:
                 raise CutOff(pieces.offset, "a section begins that makes no sense")
             head = struct.Struct(f"{order}II")
-        kind, size = head.unpack_from(start)
-        if size < _SHORTEST_BLOCK or size % 4 or size > pcapng.LONGEST_BLOCK:
+            kind, size = head.unpack_from(pieces.buffer, pieces.at)
+        if size < _SHORTEST_BLOCK or size & 3 or size > pcapng.LONGEST_BLOCK:
             raise CutOff(pieces.offset, f"a block of {size} bytes, which none has")
-        offset = pieces.offset
-        taken = pieces.take(size, "a block")
-        if taken[-4:] != taken[4:8]:
-            raise CutOff(offset, "a block whose two lengths differ")
-        yield Block(kind, order, taken[8:-4])
+        if left < size and pieces.fill(size) < size:
+            raise CutOff(pieces.offset, "the file ends within a block")
+        buffer, start = pieces.buffer, pieces.at
+        end = start + size
+        if buffer[end - 4 : end] != buffer[start + 4 : start + 8]:
+            raise CutOff(pieces.offset, "a block whose two lengths differ")
+        pieces.at = end
+        yield Block(kind, order, buffer[start + 8 : end - 4])
 
 
 def _packets(pieces: Pieces, order: str, unit_ns: int) -> Iterator[Packet]:
