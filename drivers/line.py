@@ -32,39 +32,55 @@ Over Modbus/TCP and TLS the transaction number excludes both, as far as a gatewa
 side to the right request: a gateway's time-out should be longer than its devices' longest delay.
 """
 
-import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any
 
+from drivers.connection import Connection
 from drivers.endpoint import Endpoint
 from drivers.errors import BadReply, LineDown, LineError, NoReply, Refused
 from drivers.expiry import expiry_after
-from drivers.guard import SHORTEST_RTU_FRAME, Asked, Verdict, check_request, check_unit, unfinished
+from drivers.guard import Asked, Verdict, check_request, check_unit, unfinished
 from drivers.hint import LineEvidence, PortErrors, evidence
 from drivers.identifying import identified
 from drivers.linestats import LineStats
-from drivers.listening import STALL_S, another_comes
-from drivers.pause import sleep_until
+from drivers.listening import another_comes
 from drivers.reading import Block, Exchange, Outcome
 from drivers.recent import Recent
 from drivers.remedy import for_silence, place
 from drivers.repeats import Repeats
-from drivers.transaction import Transactions
-from drivers.wire import Wire, connect
+from drivers.request import Requests
+from drivers.wire import Pending, Wire
 
-_CONNECT_S = 3.0
-"""Least time for a connection: a TLS handshake takes small devices seconds, and nobody else waits for it."""
 _NS = 1e9
-_LULL_S = 0.05
-"""Silence that ends a late reply still trickling in; adapters hand on bytes in lumps up to 20 ms apart."""
-_ROUNDS = 10
 _RTU_OVERHEAD = 5
 _ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
 _LATE = "the reply that came may be the one missed before: if this goes on, raise the line's timeout"
 _TWICE = "two replies came: look for a device or converter that repeats"
-_SILENCES = 3
-"""Requests in a row without a byte in return after which a Modbus/TCP connection may be dead."""
+
+
+@dataclass(slots=True, eq=False)
+class Prepared:
+    """A read whose request has only to be sent."""
+
+    unit: int
+    block: Block
+    poll: int
+    attempt: int
+    asked: Asked
+
+
+@dataclass(slots=True, eq=False)
+class _UnderWay:
+    """A request that was sent at a monotonic time [ns], and by when [s] its verdict must come."""
+
+    wire: Wire
+    asked: Asked
+    pending: Pending
+    sent_ns: int
+    due: float
+    prepared: Prepared | None = None
 
 
 class Line:
@@ -85,27 +101,47 @@ class Line:
         self.stats = LineStats()
         self._serial = endpoint.serial
         self.timeout_s = timeout_s
-        self._pause_s = max(pause_s, endpoint.gap_seconds)
         self._on_exchange = on_exchange
-        self._wire: Wire | None = None
-        self._left: Wire | None = None
-        self._opened = False
         self._reading = False
-        self._free_at = 0.0
-        self._silent_until = 0.0
+        self._begun: _UnderWay | None = None
         self._recent = Recent()
-        self._transactions = Transactions()
-        self._transaction = 0
+        self._requests = Requests(serial=endpoint.serial)
         self._repeats = Repeats()
+        self._connection = Connection(
+            name, endpoint, timeout_s=timeout_s, pause_s=pause_s, stats=self.stats, repeats=self._repeats
+        )
 
     def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Coroutine[Any, Any, Exchange]:
-        """Read one block of one unit; `poll` and `attempt` go into the exchange.
+        """Read one block of one unit; `poll` and `attempt` go into the exchange. One that was begun is gone on with.
 
         Raises ValueError at once for a request that must not be sent; awaited, LineDown, NoReply, BadReply or Refused,
         each with its `exchange` if the request went out.
         """
         check_request(unit, block, serial=self._serial)
         return self._turn(unit, block, poll, attempt)
+
+    def prepared(self, unit: int, block: Block, *, poll: int, attempt: int = 1) -> Prepared:
+        """Return a read that can be begun, once; raise ValueError for a request that must not be sent."""
+        check_request(unit, block, serial=self._serial)
+        return Prepared(unit, block, poll, attempt, self._requests.make(unit, block))
+
+    def begin(self, prepared: Prepared, pending: Pending) -> bool:
+        """Send the request of a read if that can be done at once; return whether it was.
+
+        If so, `pending` is done when there is something to be made of it, and the same read is to be awaited then.
+        """
+        wire = None if self._reading else self._connection.at_once(time.monotonic_ns())
+        if wire is None:
+            return False
+        self._begun = self._ask(wire, prepared.asked, pending)
+        self._begun.prepared = prepared
+        self._reading = True
+        return True
+
+    @property
+    def begun_at(self) -> float | None:
+        """Monotonic time [s] at which the read was begun that is to be awaited, None when none was."""
+        return None if self._begun is None else self._begun.sent_ns / _NS
 
     async def identification(self, unit: int) -> dict[int, str]:
         """Ask a unit who it is; return the text of each object that it gives, see `drivers.identifying`.
@@ -117,24 +153,23 @@ class Line:
 
     async def _turn(self, unit: int, block: Block, poll: int = 0, attempt: int = 1) -> Exchange:
         """Send one request and wait for its verdict; return the exchange, or raise why it failed."""
-        if self._reading:
+        under_way = self._taken_up(unit, block, poll, attempt)
+        if self._reading and under_way is None:
             raise RuntimeError(f"line {self.name} is being read: one task reads a line")
         self._reading = True
-        began_ns = time.monotonic_ns()
+        began_ns = under_way.sent_ns if under_way else time.monotonic_ns()
         try:
-            wire = self._wire
-            if wire is None or not self._quiet(wire, began_ns):
-                wire = await self._ready()
-            sent_ns = time.monotonic_ns()
-            asked, pending, due = self._ask(wire, unit, block)
+            if under_way is None:
+                wire = self._connection.at_once(began_ns) or await self._connection.ready()
+                under_way = self._ask(wire, self._requests.make(unit, block), wire.loop.create_future())
             verdict = None
             try:
-                found = await pending
+                found = await under_way.pending
                 if found is None or self._serial:
-                    found = await self._looked_at(wire, asked, found, sent_ns / _NS)
+                    found = await self._looked_at(under_way, found)
                 verdict = found
             finally:
-                self._settle(wire, asked, verdict, due)
+                self._settle(under_way, verdict)
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
@@ -142,12 +177,12 @@ class Line:
             self.name,
             unit,
             block,
-            asked.request,
+            under_way.asked.request,
             verdict.frame,
             verdict.data,
-            sent_ns,
-            wire.received_ns,
-            wire.time_ns,
+            under_way.sent_ns,
+            under_way.wire.received_ns,
+            under_way.wire.time_ns,
             verdict.outcome,
             verdict.exception,
             poll,
@@ -158,6 +193,20 @@ class Line:
             return exchange
         raise self._failure(exchange, verdict.reason)
 
+    def _taken_up(self, unit: int, block: Block, poll: int, attempt: int) -> _UnderWay | None:
+        """Return what was begun of a read; another one that was begun is given up."""
+        under_way = self._begun
+        if under_way is None:
+            return None
+        self._begun = None
+        begun = under_way.prepared
+        same = begun and (begun.unit, begun.block, begun.poll, begun.attempt) == (unit, block, poll, attempt)
+        if same and not under_way.pending.cancelled():
+            return under_way
+        self._reading = False
+        self._settle(under_way, None)
+        return None
+
     def _note(self, exchange: Exchange) -> None:
         self.stats.count(exchange.outcome)
         self._recent.add(exchange)
@@ -167,13 +216,13 @@ class Line:
     @property
     def evidence(self) -> LineEvidence:
         """What the last exchanges were like: `drivers.hint.likely_cause` says what may be wrong."""
-        port = self._wire.port_errors if self._wire is not None else PortErrors()
-        return evidence(self.endpoint.scheme, self._recent, port)
+        wire = self._connection.wire
+        return evidence(self.endpoint.scheme, self._recent, wire.port_errors if wire is not None else PortErrors())
 
     @property
     def free_at(self) -> float:
         """Monotonic time [s] before which no request goes out: pause and silence are over then."""
-        return max(self._free_at, self._silent_until)
+        return self._connection.free_at
 
     @property
     def silence_s(self) -> float:
@@ -182,122 +231,47 @@ class Line:
 
     async def close(self) -> None:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
-        wire, self._wire = self._wire, None
-        if wire is not None:
-            wire.abort()
-            await asyncio.wait({wire.gone}, timeout=1)
+        await self._connection.close()
 
-    def _quiet(self, wire: Wire, now_ns: int) -> bool:
-        """Whether a request may go out at once: nothing has come unasked, and pause and silence are over."""
-        free = now_ns >= self.free_at * _NS
-        return free and not (wire.unasked or wire.lost or wire.waiting)
-
-    async def _ready(self) -> Wire:
-        """Return a connection that has been silent for as long as it must; raise LineDown or BadReply."""
-        for _ in range(_ROUNDS):
-            wire = self._wire
-            if wire is None or wire.lost:
-                wire = await self._open()
-            self._drop_unasked(wire)
-            if self._wire is None:
-                continue
-            if time.monotonic() < self.free_at:
-                await self._wait(self.free_at)
-            elif wire.waiting:
-                await asyncio.sleep(0)  # the loop has yet to hand on what came: it is no answer to what follows
-            else:
-                return wire
-        self.stats.bad_replies += 1
-        raise BadReply(f"{self.name}: bytes come unasked all the time: look for a second master or a babbling device")
-
-    async def _wait(self, until: float) -> None:
-        """Wait for the end [s, monotonic] of pause and silence; if all stood still then, what was due may yet come."""
-        await sleep_until(until)
-        now = time.monotonic()
-        if until == self._silent_until and now > until + STALL_S:
-            self._silent_until = now + _LULL_S
-            await sleep_until(self._silent_until)
-
-    async def _open(self) -> Wire:
-        if self._left is not None:
-            await asyncio.wait({self._left.gone}, timeout=1)  # a device may allow no second connection
-        self._wire = self._left = None
-        if self._opened:
-            self.stats.reconnects += 1
-        wire = self._wire = await connect(self.endpoint, max(self.timeout_s, _CONNECT_S))
-        self._opened = True
-        self._keep_silent(time.monotonic())
-        return wire
-
-    def _drop_unasked(self, wire: Wire) -> None:
-        """Judge what came while nothing was asked: expected during a silence, else noise or a reason for doubt."""
-        if not wire.unasked:
-            return
-        count, at = wire.unasked, wire.unasked_at
-        wire.unasked = 0
-        self.stats.bytes_received += count
-        if self._serial and at <= self._silent_until:
-            self._silent_until = max(self._silent_until, at + _LULL_S)
-        elif count >= SHORTEST_RTU_FRAME or not self._serial:
-            self._distrust(at)
-
-    def _distrust(self, since: float) -> None:
-        """Make sure that nothing sent before now can answer the next request."""
-        self._keep_silent(since)
-        if not self.endpoint.device and self._wire is not None:
-            self._wire.abort()
-            self._left, self._wire = self._wire, None
-
-    def _give_up(self, wire: Wire, transaction: int, since: float) -> None:
-        """Make sure that the reply to the last request, should it still come, answers no other."""
-        if not self._serial and not wire.received:
-            wire.give_up(transaction)
-            if wire.silences < _SILENCES:
-                return
-        self._distrust(since)
-
-    def _keep_silent(self, since: float) -> None:
-        if self._serial:
-            self._repeats.forget()
-            self._silent_until = max(self._silent_until, since + self.timeout_s)
-
-    def _ask(self, wire: Wire, unit: int, block: Block) -> tuple[Asked, asyncio.Future[Verdict | None], float]:
-        """Send one request; return it, the future of its verdict, and by which monotonic time [s] that must come."""
-        self._transaction = self._transactions.draw()
-        asked, pending = wire.ask(unit, block, self._transaction)
+    def _ask(self, wire: Wire, asked: Asked, pending: Pending) -> _UnderWay:
+        """Send one request, whose verdict `pending` gets."""
+        sent_ns = time.monotonic_ns()
+        wire.ask(asked, pending)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
-        transfer_s = self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
-        timeout_s = self.timeout_s + transfer_s
+        timeout_s = self.timeout_s
+        if self._serial:
+            timeout_s += self.endpoint.transfer_seconds(len(asked.request), asked.data_bytes + _RTU_OVERHEAD)
         expiry = wire.expiry
         if expiry is None or expiry.after_s != timeout_s:
             expiry = wire.expiry = expiry_after(wire.loop, timeout_s)
-        return asked, pending, expiry.begin(wire)
+        return _UnderWay(wire, asked, pending, sent_ns, expiry.begin(wire))
 
-    def _settle(self, wire: Wire, asked: Asked, verdict: Verdict | None, due: float) -> None:
-        """End the wait for a reply, which was due by a monotonic time [s]; without one the line is in doubt."""
+    def _settle(self, under_way: _UnderWay, verdict: Verdict | None) -> None:
+        """End the wait for a reply; without one the line is in doubt."""
+        wire = under_way.wire
         if wire.expiry is not None:
             wire.expiry.cancel(wire)
         self.stats.bytes_received += len(wire.received) + wire.late
         wire.late = 0
         if verdict is not None and verdict.outcome in _ANSWERS:
-            self._free_at = wire.received_ns / _NS + self._pause_s
+            self._connection.answered(wire.received_ns / _NS)
             return
-        now = time.monotonic()
-        self._free_at = now + self._pause_s
-        self._repeats.failed(asked)
-        # However soon it failed, the device's reply may come as late as after a time-out.
-        self._give_up(wire, self._transaction, max(now, due))
+        self._repeats.failed(under_way.asked)
+        self._connection.failed(wire, under_way.asked, under_way.due)
 
-    async def _looked_at(self, wire: Wire, asked: Asked, verdict: Verdict | None, sent_s: float) -> Verdict:
+    async def _looked_at(self, under_way: _UnderWay, verdict: Verdict | None) -> Verdict:
         """Return what is to be made of a reply that did not come in time, or that came on a line with RTU frames."""
+        wire, asked = under_way.wire, under_way.asked
         if verdict is None:
             wire.stamp()
             if wire.received:
                 return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
             reason = f"no reply within {self.timeout_s:g} s: {for_silence(self.endpoint)}"
             return Verdict(Outcome.NO_REPLY, b"", reason=reason)
-        return await self._only(wire, asked, verdict, sent_s) if verdict.outcome in _ANSWERS else verdict
+        return (
+            await self._only(wire, asked, verdict, under_way.sent_ns / _NS) if verdict.outcome in _ANSWERS else verdict
+        )
 
     async def _only(self, wire: Wire, asked: Asked, verdict: Verdict, sent_s: float) -> Verdict:
         """Return the verdict on an RTU reply; where it may answer the request before, once no other follows."""

@@ -1,6 +1,6 @@
-"""One connection to an endpoint: bytes out, judged replies in. The only importer of pymodbus's client side.
+"""One connection to an endpoint: bytes out, judged replies in. The only importer of pymodbus's transports.
 
-pymodbus opens the transport (socket, TLS, serial port), encodes the reading requests and frames them. Its
+pymodbus opens the transport (socket, TLS, serial port); `drivers.request` has it encode what is asked. Its
 matching of replies is not used: it takes a late RTU reply for the answer to the next request and does not compare
 byte counts, and its client would put the writing functions within reach. What a reply is worth, `drivers.guard` says.
 """
@@ -11,45 +11,31 @@ import termios
 import time
 from contextlib import suppress
 
-from pymodbus.framer import FramerRTU, FramerSocket
-from pymodbus.pdu import DecodePDU, ModbusPDU
-from pymodbus.pdu.bit_message import ReadCoilsRequest, ReadDiscreteInputsRequest
-from pymodbus.pdu.mei_message import ReadDeviceInformationRequest
-from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
 from pymodbus.transport import CommParams, CommType, ModbusProtocol
 
-from drivers import identification
 from drivers.endpoint import Endpoint
 from drivers.errors import LineDown
 from drivers.expiry import Expiry
-from drivers.guard import Asked, Judge, Verdict, check_frame, data_bytes, judge_mbap, judge_rtu
+from drivers.guard import Asked, Judge, Verdict, check_frame, judge_mbap, judge_rtu
 from drivers.hint import PortErrors
 from drivers.overdue import Overdue
 from drivers.port import counted, waiting, write_now
-from drivers.reading import Block, Outcome
+from drivers.reading import Outcome
 from drivers.remedy import closed_by_the_device, explain, place
+from drivers.request import number_of
 from drivers.tls import tls_context
 
 # pymodbus logs what it also reports; the user learns of it once, through the errors of this package.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
 
-_DECODER = DecodePDU(is_server=False)
-_FRAMER = {True: FramerRTU(_DECODER), False: FramerSocket(_DECODER)}
-"""By whether frames are those of a serial line; they build frames and keep nothing."""
-_REQUESTS = {
-    1: ReadCoilsRequest,
-    2: ReadDiscreteInputsRequest,
-    3: ReadHoldingRegistersRequest,
-    4: ReadInputRegistersRequest,
-}
 _FLOOD = 1 << 14
 """Bytes that may come unasked before the connection is closed; a second master sends as many in seconds."""
 _READING_NS = 2000
 """Time that may pass between the readings of two clocks; it comes in captures, where it is noise."""
-_NUMBER_BYTES = 2
-"""At the head of a frame with MBAP header stands its transaction number; the rest of a request is always the same."""
-_MOST_KNOWN = 1024
-"""Requests that are kept encoded; a scan of a line asks for more than come again."""
+
+
+Pending = asyncio.Future[Verdict | None]
+"""What is made of the reply to a request; None when it did not come in time."""
 
 
 class Wire(ModbusProtocol):
@@ -66,7 +52,6 @@ class Wire(ModbusProtocol):
         "_counted_before",
         "_endpoint",
         "_judge",
-        "_known",
         "_made",
         "_overdue",
         "_pending",
@@ -88,8 +73,7 @@ class Wire(ModbusProtocol):
         self._serial = endpoint.serial
         self._judge: Judge = judge_rtu if self._serial else judge_mbap
         self._asked: Asked | None = None
-        self._pending: asyncio.Future[Verdict | None] | None = None
-        self._known: dict[tuple[int, Block], Asked] = {}
+        self._pending: Pending | None = None
         self.expiry: Expiry | None = None
         """What ends the wait for the last reply, unless told that it is over."""
         self._made: asyncio.Future[None] = self.loop.create_future()
@@ -155,37 +139,23 @@ class Wire(ModbusProtocol):
         if self._endpoint.device:
             self._mark_gone()  # only sockets call back when closed from this side
 
-    def ask(self, unit: int, block: Block, transaction: int) -> tuple[Asked, asyncio.Future[Verdict | None]]:
-        """Send one request; return it with the future of its verdict, None when it expires before."""
-        asked = self._asked = self._encoded(unit, block, transaction)
-        pending = self._pending = self.loop.create_future()
-        self._overdue.forget(transaction)
+    def ask(self, asked: Asked, pending: Pending) -> None:
+        """Send one request; `pending` gets its verdict, None when it expires before."""
+        self._asked, self._pending = asked, pending
+        if not self._serial:
+            self._overdue.forget(number_of(asked))
         self.received = b""
         self.send(asked.request)
-        return asked, pending
-
-    def _encoded(self, unit: int, block: Block, transaction: int) -> Asked:
-        """Return a request as pymodbus encodes it; of one that was sent before only its number is new."""
-        known = self._known.get((unit, block))
-        if known is None:
-            frame = _FRAMER[self._serial].buildFrame(_pdu(unit, block, transaction))
-            known = Asked(frame, unit, block.function, data_bytes(block))
-            if len(self._known) < _MOST_KNOWN:
-                self._known[unit, block] = known
-        if self._serial:
-            return known
-        number = transaction.to_bytes(_NUMBER_BYTES, "big")
-        return Asked(number + known.request[_NUMBER_BYTES:], unit, block.function, known.data_bytes)
 
     def expire(self) -> None:
         """End the wait for a reply."""
         if self._pending is not None and not self._pending.done():
             self._pending.set_result(None)
 
-    def give_up(self, transaction: int) -> None:
+    def give_up(self, asked: Asked) -> None:
         """Drop the reply to a request with MBAP header should it still come: its number tells it from all others."""
         self.silences += 1
-        self._overdue.add(transaction)
+        self._overdue.add(number_of(asked))
 
     def send(self, data: bytes, addr: tuple[str, int] | None = None) -> None:  # noqa: ARG002 - its signature
         """Send bytes if they are one request that reads; raise ValueError for all others."""
@@ -263,14 +233,6 @@ class Wire(ModbusProtocol):
     def _mark_gone(self) -> None:
         if not self.gone.done():
             self.gone.set_result(None)
-
-
-def _pdu(unit: int, block: Block, transaction: int) -> ModbusPDU:
-    if block.function == identification.FUNCTION:
-        return ReadDeviceInformationRequest(
-            read_code=block.count, object_id=block.address, dev_id=unit, transaction_id=transaction
-        )
-    return _REQUESTS[block.function](dev_id=unit, transaction_id=transaction, address=block.address, count=block.count)
 
 
 async def connect(endpoint: Endpoint, timeout_s: float) -> Wire:

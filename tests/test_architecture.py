@@ -170,9 +170,9 @@ def _rank(name: str) -> int | None:
     return DRIVER_RANKS.get(parts[1]) if parts[0] == "drivers" and len(parts) > 1 else None
 
 
-def only_the_wire_knows_pymodbus(module: Module) -> Iterator[Finding]:
-    if module.name != "drivers.wire":
-        yield from _refuse(module, "only drivers/wire.py may", "pymodbus")
+def only_wire_and_request_know_pymodbus(module: Module) -> Iterator[Finding]:
+    if module.name not in {"drivers.wire", "drivers.request"}:
+        yield from _refuse(module, "only drivers/wire.py and drivers/request.py may", "pymodbus")
 
 
 def nothing_writes_to_a_device(module: Module) -> Iterator[Finding]:
@@ -360,9 +360,9 @@ EXAMPLES: dict[Rule, tuple[Module, Module]] = {
         Module("drivers.profile", "from . import codec"),
         Module("drivers.codec", "from . import profile"),
     ),
-    only_the_wire_knows_pymodbus: (
+    only_wire_and_request_know_pymodbus: (
         Module("drivers.line", "from pymodbus.framer import FramerRTU"),
-        Module("drivers.wire", "from pymodbus.framer import FramerRTU"),
+        Module("drivers.request", "from pymodbus.framer import FramerRTU"),
     ),
     nothing_writes_to_a_device: (
         Module("drivers.wire", "from pymodbus.pdu.register_message import WriteSingleRegisterRequest"),

@@ -21,7 +21,7 @@ from agent.polling.polled import Cadence, PolledDevice
 from agent.polling.results import Muted, Results, at_rest, illegal, is_over, left_of, silent
 from drivers.entry import MAX_REGISTERS
 from drivers.errors import ExceptionCode, LineError, NoReply, Refused
-from drivers.line import Line
+from drivers.line import Line, Prepared
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 from drivers.value import frozen
@@ -72,6 +72,13 @@ class Asker:
         self._poll = 0
         self._asked: dict[Block, int] = {}
 
+    def prepared(self, cadence: Cadence) -> Prepared | None:
+        """Return the first request of the next poll, made ready; None where something else has to come before it."""
+        device = cadence.device
+        if device.muted or device.pacing.pause_s or self.must_identify(device):
+            return None
+        return self._line.prepared(device.unit, cadence.blocks[0], poll=device.polls + 1)
+
     async def read(self, cadence: Cadence) -> Results:
         """Read what is due together; learn what the device refuses, so that all it has arrives in this very poll."""
         device = cadence.device
@@ -82,7 +89,9 @@ class Asker:
                 if device.muted and at_rest(device, block):
                     results[block] = Muted("not asked for a while")
                     continue
-                asked_at = await self._rested(device) if device.pacing.pause_s else time.monotonic()
+                asked_at = self._line.begun_at
+                if asked_at is None:
+                    asked_at = await self._rested(device) if device.pacing.pause_s else time.monotonic()
                 try:
                     exchange = await self._read(device, block, asked_at)
                 except LineError as error:

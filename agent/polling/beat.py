@@ -2,11 +2,14 @@
 
 They are woken a few at a time, so that replies which have come by then are not left lying while others are still to be
 asked. But a thousand lines would take turns so with the replies of those before them, and the last be asked late: once
-only asking all the rest keeps them punctual, they are woken at once.
+only asking all the rest keeps them punctual, they are woken at once. Who has prepared what it is about to ask has it
+asked for it, without being woken before there is an answer.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
+from typing import Any
 from weakref import WeakKeyDictionary
 
 _NS = 1_000_000_000
@@ -18,14 +21,20 @@ _PUNCTUAL_NS = 40_000_000
 _ASKING_NS = 40_000
 """What it takes to ask one, roughly."""
 
-_Waiting = dict[int, list[asyncio.Future[None]]]
+Begin = Callable[[asyncio.Future[Any]], bool]
+"""Begins what is due and returns True, then the future is done when that is; returns False where it cannot."""
+_Sleeper = tuple[asyncio.Future[Any], Begin | None]
+_Waiting = dict[int, list[_Sleeper]]
 
 _waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = WeakKeyDictionary()
 """Of each event loop, who waits for which time of the wall clock [Unix, ns]."""
 
 
-def beat(due_ns: int) -> asyncio.Future[None]:
-    """Return a future of a time of the wall clock [Unix, ns], as it goes now: if it is set meanwhile, look again."""
+def beat(due_ns: int, begin: Begin | None = None) -> asyncio.Future[Any]:
+    """Return a future of a time of the wall clock [Unix, ns], as it goes now: if it is set meanwhile, look again.
+
+    Where `begin` is given and can begin something then, the future is done when that is.
+    """
     loop = asyncio.get_running_loop()
     woken = loop.create_future()
     waiting = _waiting.get(loop)
@@ -35,7 +44,7 @@ def beat(due_ns: int) -> asyncio.Future[None]:
     if together is None:
         together = waiting[due_ns] = []
         loop.call_later((due_ns - time.time_ns()) / _NS + _ROUNDED_S, _wake, waiting, due_ns)
-    together.append(woken)
+    together.append((woken, begin))
     return woken
 
 
@@ -43,12 +52,12 @@ def _wake(waiting: _Waiting, due_ns: int) -> None:
     _wake_few(waiting.pop(due_ns), 0, time.monotonic_ns() + _PUNCTUAL_NS)
 
 
-def _wake_few(sleepers: list[asyncio.Future[None]], first: int, until_ns: int) -> None:
+def _wake_few(sleepers: list[_Sleeper], first: int, until_ns: int) -> None:
     """Wake the next few, then let the loop look at what has come; all the rest where they would be late else."""
     left = len(sleepers) - first
     behind = first + (left if time.monotonic_ns() + left * _ASKING_NS > until_ns else _FEW)
-    for woken in sleepers[first:behind]:
-        if not woken.done():
+    for woken, begin in sleepers[first:behind]:
+        if not woken.done() and not (begin is not None and begin(woken)):
             woken.set_result(None)
     if behind < len(sleepers):
         asyncio.get_running_loop().call_soon(_wake_few, sleepers, behind, until_ns)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from agent.polling import doubt
 from agent.polling.asking import Asker, Memory, Stranger
 from agent.polling.beat import beat
+from agent.polling.beginning import Beginning
 from agent.polling.overload import Overload
 from agent.polling.polled import Cadence, Lateness, PolledDevice
 from agent.polling.results import Results
@@ -67,6 +68,7 @@ class LinePoller:
         self._tape = tape
         self._schedule = Schedule(devices)
         self._asker = Asker(line, devices, memory)
+        self._beginning = Beginning(line, self._asker)
         self._standing = Standing(line, devices, on_state)
         self._sparing = Sparing(line, devices, self.overload, pause_s)
         self._on_frame = on_frame
@@ -160,8 +162,8 @@ class LinePoller:
             if cadence is None or left_s > most_s:
                 await asyncio.sleep(most_s)
                 return
-            await beat(cadence.due_ns)  # one moment for all lines
-            if self._schedule.realigned() or cadence.left_s() > 0:
+            await beat(cadence.due_ns, self._beginning.of(cadence))  # one moment for all lines
+            if not self._beginning.begun and (self._schedule.realigned() or cadence.left_s() > 0):
                 return
         if cadence is not None:
             await self._keep_time(cadence)
@@ -172,8 +174,8 @@ class LinePoller:
         return min(doubtful, key=PolledDevice.turn) if doubtful else None
 
     async def _keep_time(self, cadence: Cadence) -> None:
-        """Make a poll that is due."""
-        self.lateness.add(-cadence.left_s())
+        """Make a poll that is due, or go on with it."""
+        self.lateness.add(self._beginning.late_s(cadence))
         await self._poll(cadence)
         # That of a device which failed stays due: it is made up for when the device answers.
         if not self._schedule.realigned() and not cadence.device.breaker.failures_in_row:
@@ -228,11 +230,12 @@ class LinePoller:
     async def _poll(self, cadence: Cadence) -> None:
         device, asker = cadence.device, self._asker
         device.polls += 1
-        began = time.monotonic()
+        begun_at = self.line.begun_at
+        began = time.monotonic() if begun_at is None else begun_at
         results: Results = {}
         try:
             try:
-                stranger = await asker.identify(device) if asker.must_identify(device) else None
+                stranger = await asker.identify(device) if begun_at is None and asker.must_identify(device) else None
                 if not stranger:
                     results = await asker.read(cadence)
                     # Again, if they came over a new connection.

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from agent.polling.polled import Cadence, PolledDevice
 
 _NS = 1_000_000_000
-_STEP_NS = 200_000_000
+STEP_S = 0.2
 """The wall clock may drift from the monotonic one by this much between two looks; more is a step."""
 
 
@@ -39,7 +39,7 @@ class Schedule:
     def realigned(self) -> bool:
         """Align every cadence anew if the wall clock was set; return whether it was."""
         clock_ns = time.time_ns() - time.monotonic_ns()
-        if abs(clock_ns - self._clock_ns) <= _STEP_NS:
+        if abs(clock_ns - self._clock_ns) <= STEP_S * _NS:
             self._clock_ns = clock_ns
             return False
         self.align()

@@ -252,9 +252,9 @@ async def test_a_connection_that_brings_much_unasked_is_no_longer_read(transport
                 await asyncio.sleep(0)
 
         await babble()
-        assert line._wire is not None
-        assert line._wire.lost
-        assert line._wire.unasked < 1 << 20
+        assert line._connection.wire is not None
+        assert line._connection.wire.lost
+        assert line._connection.wire.unasked < 1 << 20
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -280,7 +280,7 @@ async def test_the_old_connection_is_gone_before_a_new_one_is_made(
         wires.append(await connect(endpoint, timeout_s))
         return wires[-1]
 
-    monkeypatch.setattr("drivers.line.connect", one_by_one)
+    monkeypatch.setattr("drivers.connection.connect", one_by_one)
     async with device(transport, authority, lambda r: [(0, r.reply([1]))]) as there, opened(there.url) as line:
         for _ in range(3):
             with pytest.raises(BadReply):

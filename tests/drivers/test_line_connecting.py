@@ -214,7 +214,7 @@ async def test_where_no_thread_can_be_had_to_look_up_a_name_the_line_is_down_unt
 async def test_a_host_that_accepts_and_says_nothing_is_given_up(
     authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("drivers.line._CONNECT_S", 0.1)
+    monkeypatch.setattr("drivers.connection._CONNECT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         async with opened(f"tls://127.0.0.1:{port}?ca={authority.file}", timeout_s=0.1) as line:

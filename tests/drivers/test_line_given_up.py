@@ -133,7 +133,7 @@ async def test_a_cancel_in_the_moment_of_the_reply_is_not_swallowed(
         await follow_up(line, reads=1)
         read = asyncio.create_task(line.read(1, Block(3, 0, 2)))
         await asyncio.sleep(0)
-        wire = line._wire
+        wire = line._connection.wire
         assert wire is not None
         settle = wire._settle
 

@@ -21,6 +21,7 @@ from drivers.guard import Asked, Verdict
 from drivers.plan import plan
 from drivers.profile_file import load_profile
 from drivers.reading import Block, Exchange, Outcome, Quality
+from drivers.request import encoded
 from drivers.wire import Wire
 
 UNIT, TRANSACTION = 1, 0x0102
@@ -136,7 +137,8 @@ async def feed_wire(data: bytes, tally: Tally, *, rtu: bool) -> None:
     number, sizes, reply = parsed(data)
     wire = Wire(_ENDPOINTS[rtu])
     wire.transport = _Away()
-    asked, pending = wire.ask(UNIT, REQUESTS[number], TRANSACTION)
+    asked, pending = encoded(UNIT, REQUESTS[number], serial=rtu, number=TRANSACTION), wire.loop.create_future()
+    wire.ask(asked, pending)
     received = b""
     for size in [*sizes, len(reply)]:
         piece, reply = reply[:size], reply[size:]

@@ -13,10 +13,13 @@ from agent.polling.poller import LinePoller
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import BadReply, LineError, NoReply, Refused
 from drivers.frame import Frame
+from drivers.guard import Asked
 from drivers.hint import LineEvidence
+from drivers.line import Prepared
 from drivers.linestats import LineStats
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Outcome
+from drivers.wire import Pending
 
 PROFILE = """
 model = "two blocks"
@@ -64,7 +67,28 @@ class ScriptedLine:
     evidence: LineEvidence = field(default_factory=LineEvidence)
     wait: Callable[[int], Awaitable[None]] | None = None
 
+    begun_at: float | None = None
+    _begun: asyncio.Task[Exchange] | None = None
+
+    def prepared(self, unit: int, block: Block, *, poll: int) -> Prepared:
+        return Prepared(unit, block, poll, 1, Asked(b"?", unit, block.function, 2 * block.count))
+
+    def begin(self, prepared: Prepared, pending: Pending) -> bool:
+        if self.reading:
+            return False
+        self.begun_at = time.monotonic()
+        self._begun = asyncio.create_task(self._read(prepared.unit, prepared.block, prepared.poll, prepared.attempt))
+        self._begun.add_done_callback(lambda _: None if pending.done() else pending.set_result(None))
+        return True
+
     async def read(self, unit: int, block: Block, *, poll: int, attempt: int) -> Exchange:
+        begun, self._begun, self.begun_at = self._begun, None, None
+        if begun is None:
+            return await self._read(unit, block, poll, attempt)
+        assert self.numbers[-1] == (unit, poll, block.address, attempt), "what was begun is gone on with"
+        return await begun
+
+    async def _read(self, unit: int, block: Block, poll: int, attempt: int) -> Exchange:
         assert not self.reading, "requests of one line must not overlap"
         self.numbers.append((unit, poll, block.address, attempt))
         self.reading = True
@@ -82,6 +106,8 @@ class ScriptedLine:
 
     async def close(self) -> None:
         self.closed = True
+        if self._begun is not None:
+            self._begun.cancel()
 
     def polls(self, unit: int) -> int:
         return sum(1 for asked in self.asked if asked == (unit, 0))

@@ -60,6 +60,27 @@ def test_who_is_cancelled_takes_nobody_along(runner: asyncio.Runner) -> None:
         assert runner.run(two())
 
 
+def test_who_can_begin_something_is_not_woken_before_it_is_done(runner: asyncio.Runner) -> None:
+    begun: list[asyncio.Future[object]] = []
+
+    def begin(woken: asyncio.Future[object]) -> bool:
+        begun.append(woken)
+        return True
+
+    async def three() -> tuple[bool, bool]:
+        due_ns = time.time_ns() + S // 50
+        gone, begins, cannot = beat(due_ns, begin), beat(due_ns, begin), beat(due_ns, lambda _: False)
+        gone.cancel()
+        await cannot
+        woken_before = begins.done()
+        assert begun == [begins]
+        begun[0].set_result("an answer")
+        return woken_before, await begins == "an answer"
+
+    with runner:
+        assert runner.run(three()) == (False, True)
+
+
 def test_a_moment_that_has_passed_is_not_waited_for(runner: asyncio.Runner) -> None:
     async def passed() -> None:
         await asyncio.wait_for(beat(time.time_ns() - 3 * S), 1.0)
