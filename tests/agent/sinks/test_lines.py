@@ -125,3 +125,29 @@ def test_no_name_breaks_a_line(values: dict[str, float], account: str) -> None:
     assert "\n" not in text
     assert len(re.split(r"(?<!\\) ", text)) == 3
     assert len(re.split(r"(?<!\\),", re.split(r"(?<!\\) ", text)[1])) == len(values) + 1
+
+
+@given(
+    st.dictionaries(
+        st.one_of(st.text(min_size=1), st.sampled_from(["seq", "count", "50%", "%s", "a b"])),
+        st.one_of(
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.floats(-1e-3, 1e-3),
+            st.integers(-(2**53), 2**53),
+            st.booleans(),
+        ),
+        min_size=1,
+    )
+)
+def test_each_number_is_written_as_it_would_be_alone(values: dict[str, float]) -> None:
+    together = re.split(r"(?<!\\) ", line(record(1, values=values)) or "")[1]
+    alone = [re.split(r"(?<!\\) ", line(record(1, values={key: values[key]})) or "")[1] for key in values]
+
+    assert together == ",".join(["seq=1i", *[each.removeprefix("seq=1i,") for each in alone]])
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
+def test_numbers_are_spelt_as_python_does(values: list[float]) -> None:
+    written = re.split(r"(?<!\\) ", line(record(1, values={f"x{at}": each for at, each in enumerate(values)})) or "")[1]
+
+    assert written == ",".join(["seq=1i", *[f"x{at}={each!r}" for at, each in enumerate(values)]])
