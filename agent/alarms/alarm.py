@@ -51,14 +51,18 @@ class AlarmBook:
         """Return the state of an alarm, None of one that was never active."""
         return self._alarms.get((key, name))
 
-    def set(self, alarm: Alarm) -> bool:
-        """Take a state in; return whether it is news: active or not, known or not, or told at a later time."""
+    def is_news(self, alarm: Alarm) -> bool:
+        """Whether a state differs from the latest: active or not, known or not, or told at a later time."""
         before = self._alarms.get((alarm.key, alarm.name))
         same = alarm.active == (before is not None and before.active)
-        if same and (before is None or not alarm.active or _as_told(alarm, before)):
-            return False
-        self._alarms[alarm.key, alarm.name] = alarm
-        return True
+        return not (same and (before is None or not alarm.active or _as_told(alarm, before)))
+
+    def set(self, alarm: Alarm) -> bool:
+        """Take a state in; return whether it is news."""
+        news = self.is_news(alarm)
+        if news:
+            self._alarms[alarm.key, alarm.name] = alarm
+        return news
 
     def forget(self, alarm: Alarm) -> None:
         """Forget the state of an alarm whose place is no more."""

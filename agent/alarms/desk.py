@@ -54,6 +54,8 @@ class AlarmDesk:
         While the time is not known, it waits.
         """
         keeper = self._scribe.keeper
+        if keeper.believed and not self._alarms.is_news(alarm):
+            return  # most are said again each second
         since_ns = keeper.monotonic_of(alarm.since_ns)
         if keeper.believed:
             self.tell(replace(alarm, since_ns=keeper.resolve(since_ns, alarm.since_ns)))

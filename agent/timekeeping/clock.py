@@ -69,4 +69,4 @@ def timekeeper() -> Timekeeper:
         wait_s = float(os.environ[WAIT_VARIABLE])
     except (KeyError, ValueError):
         wait_s = WAIT_S
-    return Timekeeper(look, boot=boot_id(), wait_s=wait_s)
+    return Timekeeper(look, monotonic_ns=time.monotonic_ns, boot=boot_id(), wait_s=wait_s)

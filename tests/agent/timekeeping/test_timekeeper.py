@@ -217,3 +217,11 @@ def test_a_mark_says_boot_monotonic_time_and_whether_the_clock_is_synchronised()
 
     machine.synchronised = None
     assert Timekeeper(machine.look).mark(1_234_567) == {"monotonic_us": 1234}
+
+
+def test_what_time_it_is_is_asked_of_the_shorter_way_where_there_is_one() -> None:
+    machine = Machine(synchronised=True)
+    keeper = Timekeeper(machine.look, monotonic_ns=lambda: machine.monotonic_ns + 5)
+    keeper.look()
+
+    assert keeper.now_ns() == machine.right_ns() + 5
