@@ -1,31 +1,27 @@
 """Tables checked by pydantic: what stands in a file becomes a declared table, or every mistake in it is told.
 
-Only reading files needs this module: see `drivers.declared`.
+Only reading files needs this module: see `drivers.declared`. It needs pydantic's core alone, which is given what
+pydantic would make of a model: that takes a tenth of the time. `drivers.modelled` has the models, for descriptions.
 """
 
-import types
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from datetime import date, datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    WithJsonSchema,
-    create_model,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticUndefined
+from pydantic_core import SchemaValidator, ValidationError
 
-from drivers.declared import REQUIRED, After, Before, Declared, Instead, Table, Within, Written
+from drivers.declared import REQUIRED, After, Before, Declared, Instead, Table, Within
 from drivers.document import Document, Key, Problem, nearest
 
-_Checked = TypeVar("_Checked", bound=Table | BaseModel)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+_Checked = TypeVar("_Checked", bound="Table | BaseModel")
+_Schema = dict[str, Any]
+"""What pydantic's core is given, see `pydantic_core.core_schema`."""
 _BOUNDS = {
     "greater_than_equal": ("ge", "is too little", "{} or more"),
     "greater_than": ("gt", "is too little", "more than {}"),
@@ -53,7 +49,7 @@ def _translated(document: Document, kind: type[Any], item: Mapping[str, Any], ke
     name = _dotted(path)
     where = f" in [{_dotted(path[:-1])}]" if _dotted(path[:-1]) else ""
     if item["type"] == "extra_forbidden":
-        known = _known_keys(model_of(kind), item["loc"][:-1])
+        known = _known_keys(kind, item["loc"][:-1])
         return document.problem(path, f"unknown key '{path[-1]}'{where}", nearest(str(path[-1]), known))
     if item["type"] == "missing":
         return document.problem(path[:-1], f"'{path[-1]}' is missing{where}", "add it")
@@ -70,96 +66,164 @@ def _dotted(path: Iterable[Key]) -> str:
     return ".".join(part for part in path if isinstance(part, str))
 
 
-def _known_keys(model: type[BaseModel], loc: Iterable[Key]) -> list[str]:
-    """Return the keys allowed at `loc` inside a model, following nested models as far as they are plain."""
-    current: Any = model
+def _known_keys(kind: type[Any], loc: Iterable[Key]) -> list[str]:
+    """Return the keys allowed at `loc` inside a table, following nested tables as far as they are plain."""
+    current: Any = kind
     for part in loc:
-        if isinstance(part, str) and isinstance(current, type) and issubclass(current, BaseModel):
-            fields = {field.alias or name: field for name, field in current.model_fields.items()}
-            current = fields[part].annotation if part in fields else current
-        models = [
-            arg for arg in getattr(current, "__args__", ()) if isinstance(arg, type) and issubclass(arg, BaseModel)
-        ]
-        current = models[0] if models else current
-    if isinstance(current, type) and issubclass(current, BaseModel):
-        return [field.alias or name for name, field in current.model_fields.items()]
-    return []
+        if isinstance(part, str):
+            current = _keys(current).get(part, current)
+        tables = [each for each in get_args(current) if _keys(each)]
+        current = tables[0] if tables else current
+    return [*_keys(current)]
+
+
+def _keys(kind: Any) -> dict[str, Any]:
+    """Return the keys of a table, as a file calls them, and their types; none for another type."""
+    if _is_table(kind):
+        return {each.key.alias or name: each.annotation for name, each in kind.declared.items()}
+    fields = getattr(kind, "model_fields", {})
+    return {field.alias or name: field.annotation for name, field in fields.items()}
+
+
+def _is_table(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Table)
 
 
 def validated(kind: type[_Checked], data: Any) -> _Checked:
-    """Return what `data` says as a table; raise pydantic's ValidationError with every mistake."""
-    # The model's outermost validator makes the table.
-    checked: Any = model_of(kind).model_validate(data)
-    return checked  # type: ignore[no-any-return]
+    """Return what `data` says as a table; raise pydantic's ValidationError with every mistake.
 
-
-_MODELS: dict[type[Table], type[BaseModel]] = {}
-
-
-def model_of(kind: type[Any]) -> type[BaseModel]:
-    """Return the pydantic model by which a table is checked; models of pydantic's own stand for themselves."""
+    Models of pydantic's own stand for themselves.
+    """
     if not issubclass(kind, Table):
-        return kind
-    if kind not in _MODELS:
-        _MODELS[kind] = _model(kind)
-    return _MODELS[kind]
+        return kind.model_validate(data)
+    if kind not in _VALIDATORS:
+        _VALIDATORS[kind] = SchemaValidator(schema_of(kind))
+    checked: _Checked = _VALIDATORS[kind].validate_python(data)
+    return checked
 
 
-def _model(kind: type[Table]) -> type[BaseModel]:
-    fields: dict[str, Any] = {name: _field(each) for name, each in kind.declared.items()}
-    validators: dict[str, Any] = {"becomes_a_table": model_validator(mode="wrap")(_becoming(kind))}
-    if kind.printable:
-        validators["printable"] = field_validator("*", mode="before")(_printable)
-    return create_model(
-        kind.__name__,
-        __config__=ConfigDict(extra="ignore" if kind.open else "forbid", strict=kind.strict, defer_build=True),
-        __module__=kind.__module__,
-        __doc__=kind.__doc__,
-        __validators__=validators,
-        **fields,
-    )
+_VALIDATORS: dict[type[Table], SchemaValidator] = {}
 
 
-def _becoming(kind: type[Table]) -> Any:
-    def become(_: Any, data: Any, handler: Callable[[Any], Any]) -> Any:
+class _Read:
+    """What stands in a file of a table, right key by key: pydantic's core writes these attributes."""
+
+    __slots__ = ("__dict__", "__pydantic_extra__", "__pydantic_fields_set__", "__pydantic_private__")
+
+
+def _table(kind: type[Table]) -> _Schema:
+    read = {
+        "type": "model",
+        "cls": type(kind.__name__, (_Read,), {}),
+        "config": {
+            "title": kind.__name__,
+            "extra_fields_behavior": "ignore" if kind.open else "forbid",
+            "strict": kind.strict,
+        },
+        "schema": {
+            "type": "model-fields",
+            "model_name": kind.__name__,
+            "fields": {name: _field(each, named=kind.printable) for name, each in kind.declared.items()},
+        },
+    }
+    return _judged("function-wrap", _becoming(kind), read)
+
+
+def _becoming(kind: type[Table]) -> Callable[[Any, Callable[[Any], Any]], Table]:
+    def become(data: Any, handler: Callable[[Any], Any]) -> Table:
         if isinstance(data, kind):
             return data
-        model = handler(kind.prepared(data))
-        return kind.made({name: getattr(model, name) for name in kind.declared if name in model.model_fields_set})
+        read = handler(kind.prepared(data))
+        return kind.made({name: value for name, value in vars(read).items() if name in read.__pydantic_fields_set__})
 
-    return classmethod(become)
+    return become
 
 
-def _printable(value: object) -> object:
+def _field(each: Declared, *, named: bool) -> _Schema:
+    schema = schema_of(each.annotation)
+    if each.key.bounds:
+        schema = _bounded(schema, each.key.bounds)
+    if named:
+        schema = _judged("function-before", printable, schema)
+    if each.key.default is not REQUIRED:
+        schema = {"type": "default", "schema": schema, "default": each.key.default}
+    alias = {"validation_alias": each.key.alias} if each.key.alias else {}
+    return {"type": "model-field", "schema": schema, **alias}
+
+
+def printable(value: object) -> object:
+    """Return a value; raise ValueError for a text with control characters."""
     # Deep in the system, where such a path or name fails, nobody can say which key it was.
     if isinstance(value, str) and any(character < " " for character in value):
         raise ValueError(f"holds a control character: {value!r}")
     return value
 
 
-def _field(each: Declared) -> tuple[Any, Any]:
-    default = PydanticUndefined if each.key.default is REQUIRED else each.key.default
-    return type_of(each.annotation), Field(default, alias=each.key.alias, **each.key.bounds)
+_PLAIN: Mapping[Any, _Schema] = {
+    Any: {"type": "any"},
+    bool: {"type": "bool"},
+    date: {"type": "date"},
+    datetime: {"type": "datetime", "microseconds_precision": "truncate"},
+    Decimal: {"type": "decimal"},
+    float: {"type": "float"},
+    int: {"type": "int"},
+    str: {"type": "str"},
+    time: {"type": "time", "microseconds_precision": "truncate"},
+}
 
 
-def type_of(annotation: Any) -> Any:
-    """Return a declared type as pydantic knows it."""
-    if isinstance(annotation, type) and issubclass(annotation, Table):
-        return model_of(annotation)
-    if get_origin(annotation) is Annotated:
-        kind, *parts = get_args(annotation)
-        return Annotated[(type_of(kind), *map(_part, parts))]
-    if get_origin(annotation) in {Union, types.UnionType}:
-        return Union[tuple(map(type_of, get_args(annotation)))]  # noqa: UP007  # made of types that are known only now
-    if get_origin(annotation) in {tuple, list, dict}:
-        return get_origin(annotation)[tuple(map(type_of, get_args(annotation)))]
-    return annotation
+def schema_of(annotation: Any) -> _Schema:
+    """Return a declared type as pydantic's core knows it; raise TypeError for a type that no table has yet."""
+    if _is_table(annotation):
+        return _table(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
+        return {"type": "enum", "cls": annotation, "members": [*annotation], "sub_type": "str"}
+    found = _PLAIN.get(annotation) or _made_of(get_origin(annotation), get_args(annotation))
+    if not found:
+        raise TypeError(f"{annotation} is no type of a key")
+    return found
 
 
-def _part(part: Any) -> Any:
-    if isinstance(part, Within):
-        return Field(**part.bounds)
-    if isinstance(part, Written):
-        return WithJsonSchema(dict(part.schema))
-    kinds: dict[type, Any] = {Before: BeforeValidator, After: AfterValidator, Instead: PlainValidator}
-    return kinds[type(part)](part.judge)
+def _made_of(origin: Any, parts: tuple[Any, ...]) -> _Schema | None:
+    """Return a type that is made of others, None for one that is not known."""
+    made: _Schema | None = None
+    if origin is Annotated:
+        made = _annotated(*parts)
+    elif origin is Literal:
+        made = {"type": "literal", "expected": [*parts]}
+    elif origin in {Union, UnionType} and parts[1:] == (NoneType,):
+        made = {"type": "nullable", "schema": schema_of(parts[0])}
+    elif origin is tuple and parts[-1] is ...:
+        made = {"type": "tuple", "items_schema": [schema_of(parts[0])], "variadic_item_index": 0}
+    elif origin is tuple:
+        made = {"type": "tuple", "items_schema": [*map(schema_of, parts)]}
+    elif origin is list:
+        made = {"type": "list", "items_schema": schema_of(parts[0])}
+    elif origin is dict:
+        made = {"type": "dict", "keys_schema": schema_of(parts[0]), "values_schema": schema_of(parts[1])}
+    return made
+
+
+def _annotated(kind: Any, *parts: Any) -> _Schema:
+    if isinstance(parts[0], Instead):
+        return {"type": "function-plain", "function": {"type": "no-info", "function": parts[0].judge}}
+    schema = schema_of(kind)
+    for part in parts:
+        if isinstance(part, Within):
+            schema = _bounded(schema, part.bounds)
+        elif isinstance(part, Before | After):
+            schema = _judged("function-before" if isinstance(part, Before) else "function-after", part.judge, schema)
+    return schema
+
+
+def _judged(how: str, judge: Callable[..., Any], schema: _Schema) -> _Schema:
+    return {"type": how, "function": {"type": "no-info", "function": judge}, "schema": schema}
+
+
+def _bounded(schema: _Schema, bounds: Mapping[str, Any]) -> _Schema:
+    """Return a schema with bounds; those of what may be left out are bounds of what is given."""
+    if schema["type"] == "nullable":
+        return {**schema, "schema": _bounded(schema["schema"], bounds)}
+    if schema["type"].startswith("function"):
+        raise TypeError("bounds stand before what judges a value, or they would be bounds of something else")
+    return {**schema, **bounds}

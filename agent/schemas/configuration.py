@@ -6,7 +6,7 @@ from pydantic_core import core_schema
 from agent.schemas.message import Document, WireKeys
 from agent.sections.measure import bytes_text, seconds_text
 from agent.sections.tables import LISTS, NEEDED_LISTS, TABLES, VARIANTS
-from drivers.checked import model_of
+from drivers.modelled import model_of
 
 _AS_WRITTEN = {"duration": seconds_text, "size": bytes_text}
 """By title of a measure: its text for a number."""

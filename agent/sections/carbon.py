@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from agent.carbon.factor_set import COUNTED_UNITS, Density
 from agent.carbon.steam import SteamReference
 from agent.sections.section import AccountName, Section
-from drivers.declared import After, Before, Within, Written, key, rule
+from drivers.declared import After, Before, Instead, Within, Written, key, rule
 from drivers.document import nearest
 from drivers.unit import UNITS
 from drivers.value import frozen
@@ -99,11 +99,11 @@ def _pressure(value: str) -> str:
 
 
 _CalorificValue = Annotated[
-    CalorificValue, Before(_calorific_value), Written({"type": "string", "examples": ["36.2 MJ/Nm3"]})
+    CalorificValue, Instead(_calorific_value), Written({"type": "string", "examples": ["36.2 MJ/Nm3"]})
 ]
 _Density = Annotated[
     Density,
-    Before(_density),
+    Instead(_density),
     Written({"type": "string", "examples": ["0.84 t/m3", "0.75 kg/Nm3"]}),
 ]
 _Energy = Annotated[

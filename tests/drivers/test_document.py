@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
 from drivers.checked import check
+from drivers.declared import Table, key
 from drivers.document import Document, DocumentError, nearest
 
 TEXT = """\
@@ -150,22 +151,33 @@ def test_a_byte_order_mark_does_not_matter_but_counts_in_the_digest(tmp_path: Pa
     assert document.digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-class Inner(BaseModel):
+class Inner(Table):
+    depth: int = key(ge=0)
+
+
+class Outer(Table):
+    name: str
+    inner: Inner | None = None
+    many: list[Inner] = key([])
+
+
+class InnerModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     depth: int = Field(ge=0)
 
 
-class Outer(BaseModel):
+class OuterModel(BaseModel):
     model_config = ConfigDict(extra="forbid")
     name: str
-    inner: Inner | None = None
-    many: list[Inner] = []  # pydantic copies it
+    inner: InnerModel | None = None
+    many: list[InnerModel] = []  # pydantic copies it
 
 
-def test_a_model_shows_every_problem_at_its_place() -> None:
+@pytest.mark.parametrize("kind", [Outer, OuterModel])
+def test_a_table_shows_every_problem_at_its_place(kind: type[Outer | OuterModel]) -> None:
     document = Document("f.toml", "nam = 'x'\n[inner]\ndepht = 1\n[[many]]\ndepth = -1\n")
 
-    _, problems = check(document, Outer, document.data)
+    _, problems = check(document, kind, document.data)
 
     assert sorted(str(problem) for problem in problems) == [
         "f.toml:1: 'name' is missing: add it",
@@ -176,10 +188,11 @@ def test_a_model_shows_every_problem_at_its_place() -> None:
     ]
 
 
-def test_a_part_of_a_document_is_checked_at_its_place() -> None:
+@pytest.mark.parametrize("kind", [Outer, OuterModel])
+def test_a_part_of_a_document_is_checked_at_its_place(kind: type[Outer | OuterModel]) -> None:
     document = Document("f.toml", "[[device]]\nname = 'a'\n[[device]]\nname = 'b'\ncolour = 1\ninner = 5\n")
 
-    _, problems = check(document, Outer, document.data["device"][1], "device", 1)
+    _, problems = check(document, kind, document.data["device"][1], "device", 1)
 
     assert sorted(str(problem) for problem in problems) == [
         "f.toml:5: unknown key 'colour' in [device]: known: inner, many, name",
