@@ -1,6 +1,7 @@
 """Raw numbers to canonical ones, all points of a device at once."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ Floats = npt.NDArray[np.float64]
 Qualities = npt.NDArray[np.uint8]
 Positions = npt.NDArray[np.intp]
 
-POWERS = np.array([float(10**exponent) for exponent in range(23)])
+_POWERS = [float(10**exponent) for exponent in range(23)]
+POWERS = np.array(_POWERS)
 """The powers of ten that float64 holds exactly: the limit for exponents of helper points."""
 _LARGEST = float(np.finfo(np.float64).max)
 _ONE_REFUSED = b"\0"
@@ -37,8 +39,10 @@ class Scaling:
         scaled = [slot for slot, point in enumerate(points) if point.scale_from is not None]
         known = [slots[point.scale_from] for point in points if point.scale_from is not None]
         self._scaled: Positions = np.array(scaled, dtype=np.intp)
-        self._helpers: Positions = np.array(known, dtype=np.intp)
-        self._exponents = np.array([points[slot].scales == "exponent" for slot in known], dtype=np.bool_)
+        self._helpers = sorted({*known})
+        self._exponents = [points[slot].scales == "exponent" for slot in self._helpers]
+        self._by: Positions = np.array([self._helpers.index(slot) for slot in known], dtype=np.intp)
+        """By which of the helpers each is scaled."""
 
     def apply(self, raw: Floats, quality: Qualities) -> Floats:
         """Return canonical values, and mark in `quality` what is not acceptable."""
@@ -57,22 +61,43 @@ class Scaling:
 
     def _scale(self, raw: Floats, values: Floats, quality: Qualities) -> None:
         """Scale the points that name a helper by the power of ten, or the factor, that it holds."""
-        held, standing = values[self._helpers], quality[self._helpers]
-        _judge(held, standing, (held >= self._low[self._helpers]) & (held <= self._high[self._helpers]))
-        usable = np.where(self._exponents, (np.abs(held) < POWERS.size) & (held == np.rint(held)), held != 0)
-        standing[(standing == Quality.GOOD) & ~usable] = Quality.INVALID
-        exponents = np.where(self._exponents & usable, held, 0).astype(np.intp)
-        times = np.where(self._exponents, POWERS[np.maximum(exponents, 0)], held)
-        parts = POWERS[np.maximum(-exponents, 0)]
-
-        slots = self._scaled
-        values[slots] = (raw[slots] * self._numerator[slots] * times + self._offset[slots] * parts) / (
-            self._denominator[slots] * parts
+        # One by one, for there are few of them, and many that they scale.
+        times, parts, standing = zip(*self._held(values, quality), strict=True)
+        slots, by = self._scaled, self._by
+        divisors = np.array(parts)[by]
+        values[slots] = (raw[slots] * self._numerator[slots] * np.array(times)[by] + self._offset[slots] * divisors) / (
+            self._denominator[slots] * divisors
         )
-        lost = slots[standing != Quality.GOOD]
-        values[lost] = np.nan
-        own = quality[lost]
-        quality[lost] = np.where(own == Quality.GOOD, standing[standing != Quality.GOOD], own)
+        if any(standing):
+            reasons = np.array(standing, np.uint8)[by]
+            lost = slots[reasons != Quality.GOOD]
+            values[lost] = np.nan
+            own = quality[lost]
+            quality[lost] = np.where(own == Quality.GOOD, reasons[reasons != Quality.GOOD], own)
+
+    def _held(self, values: Floats, quality: Qualities) -> Iterator[tuple[float, float, int]]:
+        """Yield by what each helper multiplies and divides, and with which quality."""
+        for slot, exponent in zip(self._helpers, self._exponents, strict=True):
+            held, standing = values.item(slot), quality.item(slot)
+            if not self._low.item(slot) <= held <= self._high.item(slot):
+                standing = standing or _reason(held)
+                held = math.nan
+            power = 0
+            if exponent:
+                usable = held.is_integer() and abs(held) < len(_POWERS)
+                power = int(held) if usable else 0
+            else:
+                usable = held != 0
+            if not usable:
+                standing = standing or int(Quality.INVALID)
+            yield (_POWERS[max(power, 0)] if exponent else held), _POWERS[max(-power, 0)], standing
+
+
+def _reason(value: float) -> int:
+    """Return why a number is not accepted that is none or out of range."""
+    if math.isnan(value):
+        return int(Quality.NOT_AVAILABLE)
+    return int(Quality.INVALID if math.isinf(value) else Quality.OUT_OF_RANGE)
 
 
 def _judge(values: Floats, quality: Qualities, accepted: npt.NDArray[np.bool_]) -> None:

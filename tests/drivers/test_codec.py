@@ -297,6 +297,30 @@ def test_a_helper_that_was_not_read_leaves_no_value() -> None:
         assert np.isnan(frame.values).tolist() == [True, True, False]
 
 
+@pytest.mark.parametrize("helper", ["", ", scale_from = '_r'"])
+def test_what_is_read_more_often_is_decoded_without_the_rest(helper: str) -> None:
+    known = profile(
+        "voltage = { address = 0, unit = 'V', scale_from = '_r' }\n_r = { address = 1, unit = 'factor' }\n"
+        f"current = {{ address = 2, unit = 'A', every = '10s'{helper} }}\n"
+        "serial_number = { address = 3, type = 'string', length = 1, every = '10s' }"
+    )
+    planned = plan(known, every_s=1)
+    often, seldom = (item.block for item in planned)
+    both = {often: exchange(often, bytes.fromhex("0007 0002")), seldom: exchange(seldom, bytes.fromhex("0003 4142"))}
+
+    alone = Codec(known, planned).decode("d", {often: both[often]})
+    together = Codec(known, planned).decode("d", both)
+
+    by_position = dict(zip([point.name for point in known.points], range(4), strict=True))
+    order = [by_position[name] for name in ("voltage", "_r", "current", "serial_number")]
+    assert alone.quality[order].tolist() == [0, 0, Quality.NOT_READ, Quality.NOT_READ]
+    assert alone.values[order[:2]].tolist() == [14, 2]
+    assert np.isnan(alone.values[order[2:]]).all()
+    assert together.quality[order].tolist() == [0, 0, 0, 0]
+    assert together.values[order[:3]].tolist() == [14, 2, 6 if helper else 3]
+    assert dict(together.texts) == {"serial_number": "AB"}
+
+
 def test_a_point_whose_helper_lies_in_a_hole_has_no_address() -> None:
     known = profile("voltage = { address = 0, unit = 'V', scale_from = '_r' }\n_r = { address = 50, unit = 'factor' }")
     planned = plan(known, every_s=1, holes=[Block(3, 50, 1)])
