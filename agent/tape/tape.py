@@ -24,6 +24,9 @@ _log = logging.getLogger(__name__)
 
 Results = Mapping[Block, Exchange | LineError]
 
+_Gave = tuple[str, Cadence, list[list[object]] | None, bool]
+"""Line and cadence of a poll that gave a frame, what was asked where exchanges cannot say it, and `stranger`."""
+
 
 class Tape:
     """Takes no notice."""
@@ -88,7 +91,7 @@ class WritingTape(Tape):
         self._capture, self._books, self._now = capture, books, now
         capture.on_opened = self._opened
         self._polls: dict[str, tuple[int, int, int]] = {}
-        self._gave: Polled | None = None
+        self._gave: _Gave | None = None
         self._clock: Clock | None = None
         self._failed = False
         self._reason, self._part = "start", 0
@@ -128,16 +131,13 @@ class WritingTape(Tape):
         """Keep what a poll gave until it is booked; what the exchanges alone cannot say is written out."""
         if self._capture.writer is None:
             return
-        device, counted = cadence.device, len(results)
-        if any(not isinstance(result, Exchange) for result in results.values()):
-            found = [result if isinstance(result, Exchange) else result.exchange for result in results.values()]
-            counted = len({id(exchange) for exchange in found if exchange is not None})
-        plain = self._polls.get(line) == (device.unit, device.polls, counted)
-        self._gave = Polled(line, device.unit, cadence.index, None, None if plain else _asked(results), False)
+        device = cadence.device
+        plain = self._polls.get(line) == (device.unit, device.polls, _exchanges(results))
+        self._gave = (line, cadence, None if plain else _asked(results), False)
 
     def refused(self, line: str, cadence: Cadence) -> None:
         """Keep that another device answered."""
-        self._gave = Polled(line, cadence.device.unit, cadence.index, None, None, True)
+        self._gave = (line, cadence, None, True)
 
     def booked(self, time_ns: int | None) -> None:
         """Write of the poll kept last that it gave a frame: by a mark where that says all."""
@@ -145,13 +145,14 @@ class WritingTape(Tape):
         writer = self._capture.writer
         if gave is None or writer is None:
             return
-        if time_ns is None and gave.asked is None and not gave.stranger:
+        line, cadence, asked, stranger = gave
+        if time_ns is None and asked is None and not stranger:
             try:
-                writer.booked(gave.line, gave.cadence)
+                writer.booked(line, cadence.index)
             except Exception:  # noqa: BLE001  # see _fail
                 self._fail()
         else:
-            self.note(Polled(gave.line, gave.unit, gave.cadence, time_ns, gave.asked, gave.stranger))
+            self.note(Polled(line, cadence.device.unit, cadence.index, time_ns, asked, stranger))
 
     def clock(self, *, right: bool, vouched: bool) -> None:
         """Write what is known of the clock where that has changed."""
@@ -176,6 +177,15 @@ class WritingTape(Tape):
         """Write an interval record."""
         if self._capture.writer is not None:
             self.note(Interval(orjson.loads(payload), now_ns))
+
+
+def _exchanges(results: Results) -> int:
+    """Return how many exchanges stand behind what a poll gave."""
+    for result in results.values():
+        if not isinstance(result, Exchange):
+            found = [each if isinstance(each, Exchange) else each.exchange for each in results.values()]
+            return len({id(exchange) for exchange in found if exchange is not None})
+    return len(results)
 
 
 def _asked(results: Results) -> list[list[object]]:
