@@ -1,29 +1,55 @@
 """From frames to packets of one line: as a TCP connection that goes on and on, or as RTU frames behind their tags.
 
-Everything that does not change from packet to packet is made once: two packets for each exchange of a plant are many.
+Everything that does not change from exchange to exchange is made once, and both packets of one are put together in one
+step: two packets for each exchange of a plant are many.
 """
 
 import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol
 
 from drivers.capture import packets, pcapng
 
 _SEQUENCE = 1 << 32
-_AROUND = 32
-"""Bytes of a packet's block besides its data and options."""
-_TCP = struct.Struct(">IIIQII24sII8s")
-_RTU = struct.Struct(">IIIQII")
-_WORD = struct.Struct(">I")
+_NUMBERS = struct.Struct(">II")
+_BEHIND = len(packets.TAIL)
+_MOST_LAYOUTS = 256
 
-_Shape = tuple[bytes, int, bytes]
-"""What stands before the sequence numbers or the frame, size of the packet, and what fills it up to whole words."""
+
+@dataclass(slots=True)
+class Form:
+    """What exchanges of one line have in common whose frames are as long and whose options are the same."""
+
+    pack: Callable[..., bytes]
+    request: int
+    reply: int
+    """Bytes of the frames."""
+    start: bytes
+    """The block of the request up to its time."""
+    asked: bytes
+    """What stands between its time and its sequence numbers or its frame."""
+    middle: bytes
+    """From the end of the request to the time of the reply."""
+    answered: bytes
+    end: bytes
+    """What stands behind the reply."""
 
 
 class Connection(Protocol):
     """One line of a capture, as the interface of this number."""
 
-    def packet(self, time_ns: int, frame: bytes, options: bytes, *, outbound: bool = True) -> bytes:
-        """Return the block of a frame at a time (Unix, ns); `outbound` from the gateway to the device."""
+    def form(self, request: int, reply: int, before: bytes, behind: bytes) -> Form:
+        """Return the form of exchanges with frames of so many bytes, and the options of both; good until `renew`."""
+        ...
+
+    def exchange(self, form: Form, sent_ns: int, request: bytes, time_ns: int, reply: bytes) -> bytes:
+        """Return the blocks of a request and its reply, each at its time (Unix, ns)."""
+        ...
+
+    def request(self, sent_ns: int, frame: bytes, options: bytes) -> bytes:
+        """Return the block of a request without a reply, at its time (Unix, ns)."""
         ...
 
     def renew(self, port: int) -> None:
@@ -32,42 +58,40 @@ class Connection(Protocol):
 
 
 class TcpConnection:
-    """Modbus/TCP in IPv4 and TCP."""
+    """Modbus/TCP in IPv4 and TCP, whose sequence numbers follow the frames before."""
 
     def __init__(self, number: int, device: bytes, port: int) -> None:
         self._number = number
         self._device = device
-        self._shapes: dict[int, _Shape] = {}
         self.renew(port)
 
     def renew(self, port: int) -> None:
         """Go on with another connection."""
         self._port = port
         self._ours = self._theirs = 1
-        self._shapes.clear()
 
-    def packet(self, time_ns: int, frame: bytes, options: bytes, *, outbound: bool = True) -> bytes:
-        """Return the block of a frame; its sequence numbers follow the frames before."""
-        size = len(frame)
-        shape = self._shapes.get(size if outbound else -size) or self._shape(size, outbound=outbound)
-        head, packed, filling = shape
-        if outbound:
-            first, second = self._ours, self._theirs
-            self._ours = (first + size) % _SEQUENCE
-        else:
-            first, second = self._theirs, self._ours
-            self._theirs = (first + size) % _SEQUENCE
-        total = _AROUND + packed + len(filling) + len(options)
-        start = _TCP.pack(
-            pcapng.PACKET, total, self._number, time_ns, packed, packed, head, first, second, packets.TAIL
-        )
-        return b"".join((start, frame, filling, options, _WORD.pack(total)))
+    def form(self, request: int, reply: int, before: bytes, behind: bytes) -> Form:
+        """Return the form of exchanges with frames of so many bytes."""
+        asked = packets.ip_and_ports(self._device, self._port, request, outbound=True)
+        answered = packets.ip_and_ports(self._device, self._port, reply, outbound=False)
+        return _form(self._number, f"II{_BEHIND}s", packets.TCP_AT, (request, asked, before), (reply, answered, behind))
 
-    def _shape(self, size: int, *, outbound: bool) -> _Shape:
-        packed = packets.TCP_AT + size
-        head = packets.ip_and_ports(self._device, self._port, size, outbound=outbound)
-        shape = self._shapes[size if outbound else -size] = (head, packed, pcapng.padding(packed))
-        return shape
+    def exchange(self, form: Form, sent_ns: int, request: bytes, time_ns: int, reply: bytes) -> bytes:
+        """Return the blocks of a request and its reply."""
+        ours, theirs, tail = self._ours, self._theirs, packets.TAIL
+        self._ours = then = (ours + form.request) % _SEQUENCE
+        self._theirs = (theirs + form.reply) % _SEQUENCE
+        return form.pack(
+            form.start, sent_ns, form.asked, ours, theirs, tail, request,
+            form.middle, time_ns, form.answered, theirs, then, tail, reply, form.end,
+        )  # fmt: skip
+
+    def request(self, sent_ns: int, frame: bytes, options: bytes) -> bytes:
+        """Return the block of a request without a reply."""
+        head = packets.ip_and_ports(self._device, self._port, len(frame), outbound=True)
+        numbers = _NUMBERS.pack(self._ours, self._theirs)
+        self._ours = (self._ours + len(frame)) % _SEQUENCE
+        return pcapng.packet(self._number, sent_ns, head + numbers + packets.TAIL + frame, options)
 
 
 class RtuConnection:
@@ -75,16 +99,43 @@ class RtuConnection:
 
     def __init__(self, number: int, device: bytes) -> None:
         self._number = number
-        self._tags = {outbound: packets.upper_pdu(device, outbound=outbound) for outbound in (True, False)}
+        self._asked, self._answered = (packets.upper_pdu(device, outbound=outbound) for outbound in (True, False))
 
     def renew(self, port: int) -> None:
         """Change nothing: a serial line has no connections."""
 
-    def packet(self, time_ns: int, frame: bytes, options: bytes, *, outbound: bool = True) -> bytes:
-        """Return the block of a frame."""
-        tags = self._tags[outbound]
-        packed = len(tags) + len(frame)
-        filling = pcapng.padding(packed)
-        total = _AROUND + packed + len(filling) + len(options)
-        start = _RTU.pack(pcapng.PACKET, total, self._number, time_ns, packed, packed)
-        return b"".join((start, tags, frame, filling, options, _WORD.pack(total)))
+    def form(self, request: int, reply: int, before: bytes, behind: bytes) -> Form:
+        """Return the form of exchanges with frames of so many bytes."""
+        asked, answered = self._asked, self._answered
+        return _form(self._number, "", len(asked), (request, asked, before), (reply, answered, behind))
+
+    def exchange(self, form: Form, sent_ns: int, request: bytes, time_ns: int, reply: bytes) -> bytes:
+        """Return the blocks of a request and its reply."""
+        return form.pack(form.start, sent_ns, form.asked, request, form.middle, time_ns, form.answered, reply, form.end)
+
+    def request(self, sent_ns: int, frame: bytes, options: bytes) -> bytes:
+        """Return the block of a request without a reply."""
+        return pcapng.packet(self._number, sent_ns, self._asked + frame, options)
+
+
+_Side = tuple[int, bytes, bytes]
+"""Bytes of a frame, what stands before it that never changes, and the options behind it."""
+
+
+def _form(number: int, numbers: str, around: int, asked: _Side, answered: _Side) -> Form:
+    """Return a form; `numbers` is the layout of what changes before a frame, `around` counts the bytes before it."""
+    start, first, middle = pcapng.around_packet(number, around + asked[0], asked[2])
+    then, second, end = pcapng.around_packet(number, around + answered[0], answered[2])
+    before, behind = first + asked[1], second + answered[1]
+    middle += then
+    layout = (
+        f">{len(start)}sQ{len(before)}s{numbers}{asked[0]}s"
+        f"{len(middle)}sQ{len(behind)}s{numbers}{answered[0]}s{len(end)}s"
+    )
+    return Form(_packer(layout), asked[0], answered[0], start, before, middle, behind, end)
+
+
+@lru_cache(_MOST_LAYOUTS)
+def _packer(layout: str) -> Callable[..., bytes]:
+    """Return what packs by a layout, which lines whose devices are alike share."""
+    return struct.Struct(layout).pack

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import orjson
 
 from drivers.capture import comment, packets, pcapng
-from drivers.capture.connection import Connection, RtuConnection, TcpConnection
-from drivers.capture.frames import asked, body_of, explained
+from drivers.capture.connection import Connection, Form, RtuConnection, TcpConnection
+from drivers.capture.frames import TRANSACTION, asked, body_of, explained
 from drivers.capture.items import Note
 from drivers.endpoint import Endpoint
 from drivers.reading import Block, Exchange, Outcome
@@ -29,10 +29,16 @@ _BROKEN = (Outcome.BAD_REPLY, Outcome.LINE_DOWN)
 _ANSWERED = (Outcome.OK, Outcome.EXCEPTION)
 _LONGEST_PIECE = 60 << 10
 """Characters of a note in one block; Wireshark takes no entry longer than 256 KiB."""
-_MOST_TEXTS = 1024
+_MOST_ALIKE = 1024
+_NEXT, _SAME = "+1", "+0"
+_OFTEN = frozenset({"", _NEXT, _SAME})
+"""Polls as comments have them again and again."""
 
-_Remark = tuple[str, int, int | None, bool]
-"""What a comment adds of an answered exchange: poll, attempt, mark, and whether it is told again."""
+_Key = tuple[bytes, int, str, int, int | None, bool]
+"""What tells exchanges of a line apart whose packets look alike: request (over TCP without its transaction number),
+bytes of the reply, and what their comment says: poll, attempt, mark, and whether it is told again."""
+_Alike = tuple[tuple[int, Block], Form]
+"""Unit and block that such exchanges ask for, and the form of their packets."""
 
 
 @dataclass(slots=True)
@@ -42,13 +48,12 @@ class _Line:
     url: str
     polls: dict[int, int] = field(default_factory=dict)
     """Number of the poll before, by unit."""
-    asked: dict[bytes, tuple[int, Block]] = field(default_factory=dict)
-    """Unit and block that requests were found to ask for, by their bytes without the transaction number."""
-    beside: tuple[int, str] = (0, "")
-    """Distance of the clocks and their state, as the texts below have them."""
+    behind_ns: int = 0
+    clock: str | None = None
+    """Distance of the clocks and their state, as the text and the forms have them."""
     text: str = ""
-    options: dict[_Remark | None, bytes] = field(default_factory=dict)
-    """Ready options with `text` and what is added to it; None: of a request whose reply follows."""
+    alike: dict[_Key, _Alike] = field(default_factory=dict)
+    """Answered exchanges as they look as long as clocks and connection stay."""
 
 
 class Encoder:
@@ -80,58 +85,41 @@ class Encoder:
 
     def exchange(self, exchange: Exchange, clock: str, booked: int | None = None, *, again: bool = False) -> bytes:
         """Return the blocks of an exchange; `booked` is the cadence whose poll it ended."""
-        line = self._lines[exchange.line]
-        behind_ns = exchange.time_ns - exchange.received_ns
+        line, request, reply, time_ns = self._lines[exchange.line], exchange.request, exchange.reply, exchange.time_ns
+        serial, place = line.serial, (exchange.unit, exchange.block)
+        behind_ns = time_ns - exchange.received_ns
         sent_ns = exchange.sent_ns + behind_ns
-        if sent_ns < 0 or not self._plain(line, exchange):
-            return self._whole(exchange, clock, booked, again=again)
-        if line.beside != (behind_ns, clock):
-            line.beside = (behind_ns, clock)
+        if line.behind_ns != behind_ns or line.clock != clock:
+            line.behind_ns, line.clock = behind_ns, clock
             line.text = comment.common(self._boot_id, clock, behind_ns)
-            line.options.clear()
-        poll = self._poll(line, exchange)
-        packet = line.connection.packet
-        if exchange.outcome in _ANSWERED:
-            beside = line.options.get((poll, exchange.attempt, booked, again))
-            if beside is None:
-                beside = _ready(line, (poll, exchange.attempt, booked, again))
-            question = packet(sent_ns, exchange.request, line.options.get(None) or _ready(line, None))
-            return question + packet(exchange.time_ns, exchange.reply, beside, outbound=False)
+            line.alike.clear()
+        poll = _poll(line, exchange)
+        key = (request if serial else request[TRANSACTION:], len(reply), poll, exchange.attempt, booked, again)
+        alike = line.alike.get(key)
+        what = alike[0] if alike else asked(body_of(request, serial=serial))
+        if what != place or sent_ns < 0 or not explained(exchange, serial=serial):
+            return self._whole(exchange, clock, booked, again=again)
+        if exchange.poll:
+            line.polls[exchange.unit] = exchange.poll
+        if exchange.outcome not in _ANSWERED:
+            return self._unanswered(line, exchange, poll, booked, again=again)
+        form = alike[1] if alike else _form(line, key, place)
+        return line.connection.exchange(form, sent_ns, request, time_ns, reply)
+
+    def _unanswered(self, line: _Line, exchange: Exchange, poll: str, booked: int | None, *, again: bool) -> bytes:
+        """Return the block of a request without an accepted reply."""
         after_ns = exchange.received_ns - exchange.sent_ns
         text = comment.details(poll, exchange.attempt, booked, exchange.outcome, after_ns, exchange.reply, again=again)
-        question = packet(sent_ns, exchange.request, _options(line.text + text, pcapng.OUTBOUND))
+        sent_ns = exchange.sent_ns + line.behind_ns
+        question = line.connection.request(sent_ns, exchange.request, _options(line.text + text, pcapng.OUTBOUND))
         if exchange.outcome in _BROKEN:
             line.connection.renew(self._port())
+            line.alike.clear()
         return question
 
     def _port(self) -> int:
         self._connections += 1
         return _FIRST_PORT + self._connections % _PORTS
-
-    @staticmethod
-    def _plain(line: _Line, exchange: Exchange) -> bool:
-        """Whether packets can tell everything of an exchange."""
-        request, place = exchange.request, (exchange.unit, exchange.block)
-        key = request if line.serial else request[2:]
-        if line.asked.get(key) != place:
-            if asked(body_of(request, serial=line.serial)) != place:
-                return False
-            if len(line.asked) > _MOST_TEXTS:
-                line.asked.clear()
-            line.asked[key] = place
-        return explained(exchange, serial=line.serial)
-
-    @staticmethod
-    def _poll(line: _Line, exchange: Exchange) -> str:
-        """Return the number of a poll as it is to stand in the comment."""
-        poll = exchange.poll
-        if not poll:
-            return ""
-        before = line.polls.get(exchange.unit)
-        line.polls[exchange.unit] = poll
-        if before is not None and before <= poll <= before + 1:
-            return "+1" if poll > before else "+0"
-        return str(poll)
 
     def _whole(self, exchange: Exchange, clock: str, booked: int | None, *, again: bool) -> bytes:
         """Return a note with all fields of an exchange that no line makes, such as one of an odd request."""
@@ -177,17 +165,29 @@ def note_blocks(note: Note, boot_id: str) -> bytes:
     return b"".join(blocks)
 
 
-def _ready(line: _Line, remark: _Remark | None) -> bytes:
-    """Return the options of a packet with the usual comment; made once as long as the clocks agree."""
-    if len(line.options) > _MOST_TEXTS:
-        line.options.clear()
-    if remark is None:
-        ready = _options(line.text, pcapng.OUTBOUND)
-    else:
-        poll, attempt, booked, again = remark
-        ready = _options(line.text + comment.details(poll, attempt, booked, again=again), pcapng.INBOUND)
-    line.options[remark] = ready
-    return ready
+def _poll(line: _Line, exchange: Exchange) -> str:
+    """Return the number of a poll as it is to stand in the comment."""
+    poll = exchange.poll
+    if not poll:
+        return ""
+    before = line.polls.get(exchange.unit)
+    if before is not None and before <= poll <= before + 1:
+        return _NEXT if poll > before else _SAME
+    return str(poll)
+
+
+def _form(line: _Line, key: _Key, place: tuple[int, Block]) -> Form:
+    """Return the form of an answered exchange, kept for all that look like it."""
+    request, reply, poll, attempt, booked, again = key
+    size = len(request) if line.serial else TRANSACTION + len(request)
+    before = _options(line.text, pcapng.OUTBOUND)
+    behind = _options(line.text + comment.details(poll, attempt, booked, again=again), pcapng.INBOUND)
+    form = line.connection.form(size, reply, before, behind)
+    if poll in _OFTEN:
+        if len(line.alike) > _MOST_ALIKE:
+            line.alike.clear()
+        line.alike[key] = place, form
+    return form
 
 
 def _options(text: str, direction: int) -> bytes:

@@ -8,12 +8,17 @@ import struct
 from drivers import identification
 from drivers.reading import Block, Exchange, Outcome
 
+TRANSACTION = 2
+"""Bytes of the transaction number that a frame of Modbus/TCP begins with."""
 _EXCEPTION_FLAG = 0x80
 _READING = frozenset({1, 2, 3, 4})
 _READ, _WHO = 6, 5
 """Bytes of a request that reads registers, and of one that asks for the identification, from the unit on."""
 _SPAN = struct.Struct(">HH")
 _MBAP, _CRC = 6, 2
+_DATA_IN_TCP = _MBAP + 3, _MBAP + 3
+_DATA_IN_RTU = 3, 3 + _CRC
+"""Where the data of a reply begin, and how many bytes stand around them."""
 _SHORTEST = 3
 
 
@@ -42,10 +47,10 @@ def answer(body: bytes) -> tuple[Outcome, bytes, int]:
 def explained(exchange: Exchange, *, serial: bool) -> bool:
     """Whether outcome, data and exception follow from the reply; of a failed exchange there are no others."""
     reply = exchange.reply
-    if exchange.outcome is Outcome.OK:  # nearly always, so it is told first
-        start, data = (3, reply[3:-_CRC]) if serial else (_MBAP + 3, reply[_MBAP + 3 :])
-        whole = len(reply) >= start + (_CRC if serial else 0)
-        return whole and data == exchange.data and reply[start - 2] < _EXCEPTION_FLAG and not exchange.exception
+    if exchange.outcome is Outcome.OK:  # nearly always, so it is told first, and without a copy of the data
+        data, (start, around) = exchange.data, _DATA_IN_RTU if serial else _DATA_IN_TCP
+        whole = len(reply) == len(data) + around and reply.startswith(data, start)
+        return whole and reply[start - 2] < _EXCEPTION_FLAG and not exchange.exception
     if exchange.outcome is Outcome.EXCEPTION:
         body = body_of(reply, serial=serial)
         return len(body) >= _SHORTEST and answer(body) == (exchange.outcome, exchange.data, exchange.exception)

@@ -24,6 +24,10 @@ _HEAD = 12
 _LONGEST_OPTION = 0xFFFF
 _OPTION = struct.Struct(">HH")
 _WORD = struct.Struct(">I")
+_START = struct.Struct(">III")
+_TIME = struct.Struct(">Q")
+_SIZES = struct.Struct(">II")
+_PACKET_HEAD = _START.size + _TIME.size + _SIZES.size
 _PADDING = (b"", b"\0\0\0", b"\0\0", b"\0")
 
 Option = tuple[int, bytes]
@@ -58,6 +62,22 @@ def section_header(items: Sequence[Option]) -> bytes:
 def interface(link_type: int, items: Sequence[Option]) -> bytes:
     """Return the description of an interface whose times are in nanoseconds."""
     return block(INTERFACE, struct.pack(">HHI", link_type, 0, 0) + options([*items, (TIME_RESOLUTION, b"\x09")]))
+
+
+def around_packet(number: int, size: int, ready: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return what stands before the time of a packet, between that and its data, and behind these.
+
+    The packet is of the interface of this number, its data of `size` bytes, its options as `options` made them.
+    """
+    behind = padding(size) + ready
+    total = _PACKET_HEAD + size + len(behind) + _WORD.size
+    return _START.pack(PACKET, total, number), _SIZES.pack(size, size), behind + _WORD.pack(total)
+
+
+def packet(number: int, time_ns: int, data: bytes, ready: bytes) -> bytes:
+    """Return the block of a packet of an interface, at a time (Unix, ns), with options as `options` made them."""
+    start, sizes, behind = around_packet(number, len(data), ready)
+    return b"".join((start, _TIME.pack(time_ns), sizes, data, behind))
 
 
 def journal(fields: Sequence[tuple[str, str]]) -> bytes:
