@@ -1,10 +1,10 @@
 """The thread that owns the files of a capture.
 
 Invariants:
-- It takes what is queued at least once a second, and hands it to the system in few writes. It encodes a few exchanges
-  at a time, so that the lines never wait for the interpreter.
+- It takes what is queued at least once a second, between the beats of the lines, and hands it to the system in few
+  writes. It encodes a few exchanges at a time, so that the lines never wait for the interpreter.
 - When the disk fails it drops what is queued, counted, until it is asked to open a file and can.
-- Closed files are compressed in small steps with rests between, never before what is queued.
+- Closed files are compressed between the beats too, in small steps with rests between, never before what is queued.
 """
 
 import logging
@@ -23,7 +23,13 @@ from drivers.value import frozen
 
 _log = logging.getLogger(__name__)
 
-_WAKE_S = 1.0
+_BEAT_S = 1.0
+"""Lines ask their devices at whole seconds of the wall clock, and are busy for a while: nothing is done then."""
+_WRITE_FROM_S = 0.85
+"""Behind the beat: once what is done in the middle between two beats is over."""
+_COMPRESS_FROM_S, _COMPRESS_UNTIL_S = 0.5, 0.95
+_REST_S = 0.02
+"""Between two steps of compressing, about as long as one takes."""
 _AT_ONCE = 256
 """Exchanges encoded before others have the interpreter: a millisecond at most."""
 _PIECE = 1 << 20
@@ -66,6 +72,11 @@ class _Batch:
     def add(self, blocks: bytes) -> None:
         self.parts.append(blocks)
         self.size += len(blocks)
+
+    def count(self, time_ns: int) -> None:
+        self.exchanges += 1
+        self.first_ns = self.first_ns or time_ns
+        self.last_ns = max(self.last_ns, time_ns)
 
 
 class WriterThread:
@@ -134,39 +145,44 @@ class WriterThread:
         self._finish()
 
     def _rest_s(self) -> float:
-        """Return how long to sleep [s]: while there is something to compress, about as long as a step takes."""
-        return 0.02 if self.files.waiting and time.monotonic() >= self._compress_at else _WAKE_S
+        """Return how long to sleep [s]: until the lines have asked, at most for a second."""
+        since_beat_s = time.time() % _BEAT_S
+        if self.files.waiting and time.monotonic() >= self._compress_at:
+            calm = _COMPRESS_FROM_S <= since_beat_s < _COMPRESS_UNTIL_S
+            return _REST_S if calm else (_COMPRESS_FROM_S - since_beat_s) % _BEAT_S
+        return (_WRITE_FROM_S - since_beat_s) % _BEAT_S
 
     def _write_queued(self) -> None:
         """Write everything that is queued, files opened where the queue says so."""
         batch = _Batch()
         while self.queue:
-            for _ in range(min(len(self.queue), _AT_ONCE)):
-                item = self.queue.popleft()
-                self.taken += 1
-                if isinstance(item, tuple):
-                    self._encode(item, batch)
-                elif isinstance(item, bytes):
-                    batch.add(item)
-                    batch.notes += 1
-                else:
-                    self._write(batch)
-                    batch = _Batch()
-                    self._open(item)
+            batch = self._take(min(len(self.queue), _AT_ONCE), batch)
             if batch.size > _PIECE:
                 self._write(batch)
                 batch = _Batch()
             time.sleep(0)  # the lines have the interpreter in between
         self._write(batch)
 
-    def _encode(self, item: Taken, batch: _Batch) -> None:
-        exchange, clock, cadence, again = item
-        if self._encoder is not None:
-            batch.add(self._encoder.exchange(exchange, clock, cadence, again=again))
-        if not again:
-            batch.exchanges += 1
-            batch.first_ns = batch.first_ns or exchange.time_ns
-            batch.last_ns = max(batch.last_ns, exchange.time_ns)
+    def _take(self, count: int, batch: _Batch) -> _Batch:
+        """Add so many things that are queued to a batch; return the one that goes on, for a file begins anew."""
+        popleft = self.queue.popleft
+        for _ in range(count):
+            item = popleft()
+            self.taken += 1
+            if isinstance(item, tuple):
+                exchange, clock, cadence, again = item
+                if self._encoder is not None:
+                    batch.add(self._encoder.exchange(exchange, clock, cadence, again=again))
+                if not again:
+                    batch.count(exchange.time_ns)
+            elif isinstance(item, bytes):
+                batch.add(item)
+                batch.notes += 1
+            else:
+                self._write(batch)
+                batch = _Batch()
+                self._open(item)
+        return batch
 
     def _open(self, head: Head) -> None:
         self._encoder, self._number = head.encoder, head.number

@@ -210,7 +210,8 @@ class CaptureWriter:
         self._number += 1
         self._queue(Head(self._number, self._encoder, self._site, self._configuration, self._version, time_ns))
         self._opened = True
-        self._thread.wake.set()
+        if self._thread.trouble:
+            self._thread.wake.set()
 
     def _begin(self, time_ns: int) -> None:
         """Tell what is missing, and at the beginning of a file or behind a gap what a replay needs to go on."""

@@ -450,6 +450,33 @@ async def test_a_slow_disk_never_slows_who_captures(tmp_path: Path, monkeypatch:
     assert len(captured(tmp_path)) == turns
 
 
+def _sleep_until(since_beat_s: float) -> None:
+    time.sleep((since_beat_s - time.time()) % 1)
+
+
+def test_nothing_is_written_while_lines_ask_their_devices(tmp_path: Path) -> None:
+    _sleep_until(0.1)
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall"))
+        writer.end()
+        until(lambda: not writer.status.waiting)
+        assert time.time() % 1 > 0.8
+
+
+def test_nothing_is_compressed_while_lines_ask_their_devices(tmp_path: Path) -> None:
+    with writing(tmp_path) as writer:
+        writer.exchange(answered("hall"))
+    (path,) = tmp_path.iterdir()
+    whole = zstandard.ZstdDecompressor().decompress(path.read_bytes())
+    path.unlink()
+    (tmp_path / "works-20261129T001225Z.pcapng").write_bytes(whole)
+    closed: list[float] = []
+    _sleep_until(0.1)
+    with writing(tmp_path, on_closed=lambda _: closed.append(time.time() % 1)):
+        until(lambda: closed)
+    assert closed[0] > 0.45
+
+
 def test_a_note_longer_than_a_file_should_be_is_kept_all_the_same(tmp_path: Path) -> None:
     books = Note("books", START_NS, 1, {"text": "x" * 900_000})
     with writing(tmp_path, max_size=4 << 20, on_opened=lambda: [books]) as writer:
