@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, ParamSpec, TypeVar
 
 import uvloop
@@ -19,28 +20,50 @@ _Question = tuple[Any, ...]
 
 
 class LooseThreads(ThreadPoolExecutor):
-    """One thread for each call; nobody waits for those still running when the program ends.
+    """A thread for each call that is under way; nobody waits for those still running when the program ends.
 
     The C library takes half a minute to give up a name. A pool of the usual kind would keep a process that long
-    after its end, and let everybody else's calls wait for a few names that nobody answers.
+    after its end, and let everybody else's calls wait for a few names that nobody answers. One thread that has done
+    its call stays for the next: some come each second, and to begin and end a thread costs more than most of them.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._lock = threading.Lock()
+        self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
+        self._idle = False
+        """Whether a thread has no call to wait for."""
 
     def submit(
         self, call: Callable[_Given, _Result], /, *args: _Given.args, **options: _Given.kwargs
     ) -> Future[_Result]:
-        """Run `call` in a thread of its own."""
+        """Run `call` in a thread that nothing else runs in; raise RuntimeError when none can be had."""
         future: Future[_Result] = Future()
-
-        def run() -> None:
-            if not future.set_running_or_notify_cancel():
-                return
-            try:
-                future.set_result(call(*args, **options))
-            except BaseException as error:  # noqa: BLE001  # the waiter gets it, whatever it is
-                future.set_exception(error)
-
-        threading.Thread(target=run, daemon=True).start()
+        with self._lock:
+            idle, self._idle = self._idle, False
+        if not idle:
+            threading.Thread(target=self._work, daemon=True).start()
+        self._calls.put((future, partial(call, *args, **options)))
         return future
+
+    def _work(self) -> None:
+        while self._serve(*self._calls.get()):
+            pass
+
+    def _serve(self, future: Future[Any], call: Callable[[], Any]) -> bool:
+        """Run a call; return whether to wait for another one."""
+        told: Callable[[], None] | None = None
+        if future.set_running_or_notify_cancel():
+            try:
+                told = partial(future.set_result, call())
+            except BaseException as error:  # noqa: BLE001  # the waiter gets it, whatever it is
+                told = partial(future.set_exception, error)
+        with self._lock:
+            stays, self._idle = not self._idle, True
+        if told:  # only now: who hears of it and has another call finds this thread idle
+            told()
+        del future, call, told  # an exception knows this frame, and would keep itself
+        return stays
 
     def shutdown(self, wait: bool = True, **_options: Any) -> None:  # noqa: FBT001, FBT002  # as inherited
         """Leave the threads to themselves."""

@@ -2,6 +2,7 @@ import asyncio
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -23,6 +24,55 @@ def test_a_call_that_never_returns_delays_neither_other_calls_nor_the_end() -> N
     assert asyncio.run(program()) == 7
     assert time.monotonic() - began < 5
     for_ever.set()
+
+
+async def test_calls_one_after_another_share_a_thread_and_those_at_once_have_one_each() -> None:
+    asyncio.get_running_loop().set_default_executor(LooseThreads())
+    both = threading.Barrier(2)
+
+    def meet() -> int:
+        both.wait(5)
+        return threading.get_ident()
+
+    after_another = {await asyncio.to_thread(threading.get_ident) for _ in range(20)}
+    at_once = set(await asyncio.gather(asyncio.to_thread(meet), asyncio.to_thread(meet)))
+    later = {await asyncio.to_thread(threading.get_ident) for _ in range(20)}
+
+    assert len(after_another) == 1
+    assert len(at_once) == 2
+    assert len(later) == 1
+
+
+async def test_a_call_that_gets_no_thread_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.get_running_loop().set_default_executor(LooseThreads())
+    done: list[int] = []
+    with monkeypatch.context() as without_threads:
+        without_threads.setattr(threading.Thread, "start", _refuse)
+        with pytest.raises(RuntimeError, match="new thread"):
+            await asyncio.to_thread(done.append, 1)
+    await asyncio.wait_for(asyncio.to_thread(done.append, 2), 5)
+
+    assert done == [2]
+
+
+def _refuse(_thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+async def test_an_idle_thread_holds_nothing_of_its_last_call() -> None:
+    class Given: ...
+
+    given = Given()
+    gone = weakref.ref(given)
+    asyncio.get_running_loop().set_default_executor(LooseThreads())
+    await asyncio.to_thread(id, given)
+    del given
+    for _ in range(100):
+        if gone() is None:
+            break
+        await asyncio.sleep(0.01)
+
+    assert gone() is None
 
 
 async def test_what_a_call_raises_reaches_who_waits() -> None:
