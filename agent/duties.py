@@ -22,7 +22,6 @@ from agent.config import SiteConfig
 from agent.liveness import LastDone
 from agent.metering.amount import NS_PER_S
 from agent.metering.history import Moment
-from agent.polling.beat import between_beats
 from agent.polling.poller import LinePoller
 from agent.process.notify import notify, watchdog_interval_s
 from agent.record import AGENT
@@ -32,8 +31,8 @@ from agent.state import snapshot
 from agent.store import StoreError, store_alarms
 from agent.timekeeping.clock import boot_id
 from agent.timekeeping.notices import behind_alarm, given_up_event, step_event
+from agent.turns import next_tick, next_turn
 from agent.warning.rating import rating_alarms
-from drivers.pause import sleep_until
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +43,6 @@ _FIRST_HEALTH_S = 15.0
 """The first health record waits until there is something to say."""
 _SAVE_S = 10.0
 _TURN_S = 1.0
-_TICK_PHASE, _BOOKS_PHASE = 0.5, 0.75
-"""Polls are due at whole seconds of the wall clock; ticks and books come between them, so that neither waits."""
 _FIRST_POLLS_S = 30.0
 _STORE_STALL_S = 60.0
 """A disk that takes this long for one call hangs, and raises no error."""
@@ -166,7 +163,7 @@ class Duties:
                     self._last_done.window = now
                     for _ in self._recorder.publish_windows():
                         await asyncio.sleep(0)
-            await sleep_until(between_beats(windows.tick, _TICK_PHASE))
+            await next_tick(windows.tick)
 
     async def keep_books(self) -> None:
         """Close intervals, save the books, give signs of life: each when it is time, however slow the ticks are."""
@@ -178,7 +175,7 @@ class Duties:
             more = self._asked_all(now) and self._close_due()
             self._give_signs_of_life(now)
             if not (more and await self._made_room()):
-                await sleep_until(between_beats(_TURN_S, _BOOKS_PHASE))
+                await next_turn(_TURN_S)
 
     async def _made_room(self) -> bool:
         """Commit what waits, so that more can be appended; return whether that was possible."""

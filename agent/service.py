@@ -48,6 +48,7 @@ from agent.store import Store, StoreError
 from agent.tape import WritingTape
 from agent.tape.opening import books_of
 from agent.timekeeping.clock import boot_id, timekeeper
+from agent.turns import each_turn
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class Agent:
             *((_polling(poller), poller.run) for poller in self.pollers if poller.devices),
             ("ticker", self.duties.tick_for_ever),
             ("books", self.duties.keep_books),
-            ("corrections", lambda: self.corrections.take_for_ever(lambda: self.recorder.settled)),
+            ("corrections", lambda: each_turn(self.corrections.turn, lambda: self.recorder.settled)),
             ("roll-ups", lambda: self.derived.run_for_ever(lambda: self.recorder.settled)),
             ("seals", lambda: self.auditor.run_for_ever(lambda: self.recorder.settled)),
             ("outputs", self.listener.run_for_ever),

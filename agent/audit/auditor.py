@@ -35,6 +35,7 @@ from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, EVIDENCE, SEAL
 from agent.scribe import Scribe
 from agent.store import StoreError
+from agent.turns import next_turn
 from drivers.capture import Closed, Removed
 
 _log = logging.getLogger(__name__)
@@ -123,7 +124,7 @@ class Auditor:
         while True:
             if ready():
                 await self._turn()
-            await asyncio.sleep(_TURN_S)
+            await next_turn(_TURN_S)
 
     async def finish(self, *, ready: bool) -> None:
         """Seal what has come to be since the last time, at the end of a run."""

@@ -11,7 +11,7 @@ Invariants:
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,6 @@ _READ = 500
 """Intervals of each account read in one go."""
 _WRITE = 50
 """Records written before the lines have a turn again."""
-_TURN_S = 1.0
 
 
 @frozen
@@ -88,13 +87,6 @@ class Corrections:
                 self._ledger.declare([Declaration(*each) for each in unpack(state)["declarations"]])
             except (UnreadableError, KeyError, TypeError) as error:
                 _log.error("what was declared of meters by command cannot be read: %s", error)
-
-    async def take_for_ever(self, ready: Callable[[], bool]) -> None:
-        """Take what is asked for, about once a second while the agent is `ready` to record."""
-        while True:
-            if ready():
-                await self.turn()
-            await asyncio.sleep(_TURN_S)
 
     async def turn(self) -> None:
         """Take what was asked for, and correct what can be corrected by now."""

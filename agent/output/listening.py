@@ -32,6 +32,7 @@ from agent.sinks.mqtt.sink import KEEPALIVE_S
 from agent.tape import NO_TAPE, Tape
 from agent.tape.notes import Received
 from agent.timekeeping import Timekeeper
+from agent.turns import next_turn
 from drivers.reading import Quality
 from drivers.value import frozen
 
@@ -86,7 +87,7 @@ class Listener:
             if self._ready():
                 while self._waiting:
                     self._book(self._waiting.popleft())
-            await asyncio.sleep(_TURN_S)
+            await next_turn(_TURN_S)
 
     async def _listen_for_ever(self) -> None:
         while True:

@@ -31,6 +31,7 @@ from agent.rollup.total import Part, Sum, rollup_body, same_figures
 from agent.saved import UnreadableError
 from agent.scribe import Scribe
 from agent.store import StoreError
+from agent.turns import next_turn
 
 _log = logging.getLogger(__name__)
 
@@ -145,7 +146,7 @@ class Derived:
                     if str(error) != self._told:
                         _log.error("periods cannot be added up: %s; it is tried again", error)
                     self._told = str(error)
-            await asyncio.sleep(0 if more else _TURN_S)
+            await (asyncio.sleep(0) if more else next_turn(_TURN_S))
 
     async def turn(self) -> bool:
         """Add up what is next; return whether there was something. Raises StoreError."""
