@@ -5,10 +5,10 @@ import math
 import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from agent import __version__
 from agent.commands.arguments import (
     Periods,
     add_balance,
@@ -179,7 +179,7 @@ def _demo(given: Arguments) -> Exit:
 def parser() -> argparse.ArgumentParser:
     """Return what reads the arguments of all commands; each sets as `call` what runs it."""
     whole = _Parser(prog="energy-agent", description="Energy and CO2 accounts of a plant, read over Modbus.")
-    whole.add_argument("--version", action="version", version=f"energy-agent {version('energy-agent')}")
+    whole.add_argument("--version", action="version", version=f"energy-agent {__version__}")
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser, required=True)
 
     def command(

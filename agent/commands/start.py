@@ -8,7 +8,7 @@ from pathlib import Path
 
 from agent.commands.outcome import Exit
 from agent.config.loading import Loading
-from agent.process.memory import begin_frugally
+from agent.process.worker import Copy
 
 ENDING = (signal.SIGTERM, signal.SIGINT)
 
@@ -48,11 +48,13 @@ def start(path: Path) -> Exit:
     """Run the agent; raises as `agent.commands.run.run` does."""
     _open_standard_streams()
     gc.disable()  # until the agent has settled: of what is loaded next to nothing is garbage
-    begin_frugally()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the file is about to be read as it is
     early = Early()
     try:
-        early.loading = loading = Loading(path)  # while all else is loaded
+        early.loading = loading = Loading(path, Copy)  # while all else is loaded, before there is another thread
+        from agent.process.memory import begin_frugally  # noqa: PLC0415 -- see above
+
+        begin_frugally()
         from agent.commands.run import run  # noqa: PLC0415 -- see above
 
         gc.collect()  # the classes that dataclasses were made from: 1 MB, which what follows fills again

@@ -5,11 +5,12 @@ stay for as long as the agent runs.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from agent import __version__
 from agent.config.site import ConfigError, SiteConfig
-from agent.process.worker import Worker, WorkerError
+from agent.process.worker import Copy, Worker, WorkerError
 from drivers.document import Problem
 
 _REMEDY = "look in the log above, and whether the machine has memory left"
@@ -18,11 +19,11 @@ _REMEDY = "look in the log above, and whether the machine has memory left"
 class Loading:
     """A configuration that is being loaded."""
 
-    def __init__(self, path: Path) -> None:
-        """Begin; raise ConfigError when that cannot be."""
+    def __init__(self, path: Path, process: Callable[..., Worker | Copy] = Worker) -> None:
+        """Begin, in a process of this kind; raise ConfigError when that cannot be."""
         self._path = path
         try:
-            self._worker = Worker("agent.config.load", "load_for", __version__, os.fspath(path))
+            self._worker = process("agent.config.load", "load_for", __version__, os.fspath(path))
         except WorkerError as error:
             raise self._failed(error) from error
 

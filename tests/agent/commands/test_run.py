@@ -28,7 +28,7 @@ from agent.commands.run import run
 from agent.commands.start import Early
 from agent.config import SiteConfig
 from agent.config.loading import Loading
-from agent.process.worker import Worker
+from agent.process.worker import Copy, Worker
 from agent.store import read_chained, read_intervals, record_hash
 from tests.agent.running import Motor
 from tests.modbus_rig import Chunk, Request, rig
@@ -545,13 +545,14 @@ def test_to_be_asked_to_end_before_anything_runs_is_no_failure(tmp_path: Path, n
 
 
 @pytest.mark.usefixtures("signals_as_before")
+@pytest.mark.parametrize("process", [Worker, Copy])
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_to_be_asked_to_end_does_not_wait_for_a_configuration_that_takes_its_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, process: type[Worker | Copy]
 ) -> None:
     path = configured(tmp_path, "tcp://127.0.0.1:1")
-    monkeypatch.setattr("agent.config.loading.Worker", lambda *_: Worker(__name__, "take_a_minute"))
     early = Early()
-    early.loading = loading = Loading(path)
+    early.loading = loading = Loading(path, lambda *_: process(__name__, "take_a_minute"))
     os.kill(os.getpid(), signal.SIGTERM)
 
     began = time.monotonic()

@@ -77,11 +77,8 @@ def killed(_: str) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def test_a_process_that_is_killed_while_it_reads_is_one_clear_problem(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("agent.config.loading.Worker", lambda *call: Worker(__name__, "killed", call[-1]))
-    loading = Loading(path)
+def test_a_process_that_is_killed_while_it_reads_is_one_clear_problem(path: Path) -> None:
+    loading = Loading(path, lambda *call: Worker(__name__, "killed", call[-1]))
 
     with pytest.raises(ConfigError, match=r"could not be read: the process for it was ended by SIGKILL: look in"):
         loading.config()
