@@ -15,7 +15,7 @@ from importlib.util import find_spec, module_from_spec
 from types import ModuleType
 from typing import Any
 
-from agent.sinks.influx.transport import RestClient, Transport
+from agent.sinks.influx.transport import Answer, Request
 
 _ROOT = "influxdb_client"
 _PACKAGES = (_ROOT, f"{_ROOT}.client", f"{_ROOT}.service", f"{_ROOT}.domain")
@@ -60,7 +60,7 @@ def _enter(package: str) -> None:
 
 
 def load() -> None:
-    """Import what `client` and `writer` need; it takes a moment, so not in the loop."""
+    """Import what `write_request` and `refusal` need; it takes a moment, so not in the loop."""
     for package in _PACKAGES:
         _enter(package)
     try:
@@ -76,17 +76,34 @@ def _import_parts() -> None:
         importlib.import_module(f"{_ROOT}.{part}")
 
 
-def client(url: str, token: str, transport: Transport) -> Any:
-    """Return the library's client of one database, as its `InfluxDBClient` makes it, that sends through `transport`."""
+def write_request(url: str, token: str, *, org: str, bucket: str) -> Request:
+    """Return the request by which the library writes lines in gzip with times in ns; it is the same for all lines."""
     configuration = importlib.import_module(f"{_ROOT}.configuration").Configuration()
     configuration.host = url
     client = importlib.import_module(f"{_ROOT}._sync.api_client").ApiClient(
         configuration, header_name="Authorization" if token else None, header_value=f"Token {token}"
     )
-    client.rest_client = RestClient(transport)
-    return client
+    client.rest_client = noted = _Noted()
+    service = importlib.import_module(f"{_ROOT}.service.write_service").WriteService(client)
+    service.post_write(org, bucket, b"lines", precision="ns", content_encoding="gzip")
+    return noted.requests[0]
 
 
-def writer(client: Any) -> Any:
-    """Return the library's `WriteService` of a client."""
-    return importlib.import_module(f"{_ROOT}.service.write_service").WriteService(client)
+def refusal(answer: Answer) -> Exception:
+    """Return the library's `ApiException` of an answer that is no success."""
+    exception: Exception = importlib.import_module(f"{_ROOT}.rest").ApiException(http_resp=answer)
+    return exception
+
+
+class _Noted:
+    """What the library sends its requests through, in place of a client of HTTP: it keeps them."""
+
+    pool_manager = None
+    """Of the library's own connections, which it looks for at its end."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+
+    def POST(self, url: str, *, query_params: Any, headers: Any, **_: Any) -> None:  # noqa: N802 -- as the library calls it
+        """Keep a request."""
+        self.requests.append(Request(url, tuple(query_params), headers))

@@ -7,9 +7,9 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
 
 from agent.record import Record
 from agent.sections.influx import InfluxConfig
@@ -63,10 +63,11 @@ class InfluxSink:
         """Make a client; whether the database answers shows with the first records."""
         # Importing the library costs memory and time: only for those who configured it.
         await asyncio.to_thread(library.load)
-        transport = Transport(self._config.url, tls=self._tls(), timeout_s=_TIMEOUT_S)
+        config, token = self._config, self._token()
+        request = library.write_request(config.url, token, org=config.org, bucket=config.bucket)
+        transport = Transport(request, tls=self._tls(), timeout_s=_TIMEOUT_S)
         try:
-            client = library.client(self._config.url, self._token(), transport)
-            yield InfluxSession(library.writer(client), self._config)
+            yield InfluxSession(transport, config)
         finally:
             transport.close()
 
@@ -110,8 +111,8 @@ class InfluxSink:
 class InfluxSession:
     """A client of the database, used for one row of successes."""
 
-    def __init__(self, writer: Any, config: InfluxConfig) -> None:
-        self._writer = writer
+    def __init__(self, transport: Transport, config: InfluxConfig) -> None:
+        self._transport = transport
         self._config = config
         self._accepted = 0
 
@@ -169,17 +170,12 @@ class InfluxSession:
         return ""
 
     def _write(self, lines: bytes) -> int:
-        """Send lines and return the status of the answer; to be called in a thread."""
+        """Send lines and return the status of the answer, or raise what the library does; to be called in a thread."""
         # Compressed here: the library would do it at the highest level, in five times the time and no better.
-        _, status, _ = self._writer.post_write_with_http_info(
-            self._config.org,
-            self._config.bucket,
-            gzip.compress(lines, _GZIP_LEVEL),
-            precision="ns",
-            content_encoding="gzip",
-            _return_http_data_only=False,
-        )
-        return int(status)
+        answer = self._transport.post(gzip.compress(lines, _GZIP_LEVEL))
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise library.refusal(answer)
+        return answer.status
 
     def _explain(self, cause: Exception) -> str:
         url = self._config.url

@@ -1,10 +1,11 @@
-"""How the library's requests reach the database: by the HTTP client of the standard library, which is loaded anyway.
+"""How the library's request reaches the database: by the HTTP client of the standard library, which is loaded anyway.
 
 Those that influxdb-client brings take more memory than all it writes: aiohttp 9 MB, for one request every few seconds.
 
 Invariants:
 
 - One connection, kept from one request to the next; `post` is called in a thread, one call at a time.
+- All requests are the same but for their body, so that the rest is put into words once.
 - `close` may be called by another thread at any time and ends a request that is under way.
 - Of an answer only the beginning is read: whoever answers, it costs no memory and ends in time.
 """
@@ -19,7 +20,6 @@ from collections.abc import Mapping, Sequence
 from email.message import Message
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Any
 
 from drivers.value import frozen
 
@@ -45,27 +45,31 @@ class Answer:
         return self.headers
 
 
-class Transport:
-    """The connection to the server of a URL; each step of a request takes `timeout_s` at most."""
+@frozen
+class Request:
+    """What is posted, but for the body."""
 
-    def __init__(self, url: str, *, tls: ssl.SSLContext, timeout_s: float) -> None:
-        parts = urllib.parse.urlsplit(url)
-        host = parts.hostname or ""
-        self._connection = (
-            HTTPSConnection(host, parts.port, timeout=timeout_s, context=tls)
-            if parts.scheme == "https"
-            else HTTPConnection(host, parts.port, timeout=timeout_s)
-        )
+    url: str
+    query: Sequence[tuple[str, str]]
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """The connection to the server of a request; each step of one takes `timeout_s` at most."""
+
+    def __init__(self, request: Request, *, tls: ssl.SSLContext, timeout_s: float) -> None:
+        self._connection = _connection(request.url, tls, timeout_s)
+        self._head = _head(request, tls)
         self._lock = threading.Lock()
         self._busy = self._closed = False
 
-    def post(self, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: bytes) -> Answer:
-        """Send a request and return the answer; raise OSError or HTTPException where there is none."""
+    def post(self, body: bytes) -> Answer:
+        """Send the request and return the answer; raise OSError or HTTPException where there is none."""
         with self._lock:
             self._busy = True
         whole = False
         try:
-            answer, whole = self._exchange(url, query, headers, body)
+            answer, whole = self._exchange(body)
         finally:
             with self._lock:
                 self._busy = False
@@ -84,10 +88,8 @@ class Transport:
                     # Not the method of a connection with TLS: that would go on without TLS for a moment.
                     socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
-    def _exchange(
-        self, url: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str], body: bytes
-    ) -> tuple[Answer, bool]:
-        """Return the answer, and whether all of it was read."""
+    def _exchange(self, body: bytes) -> tuple[Answer, bool]:
+        """Return the answer, and whether all of it was read and another may follow."""
         connection = self._connection
         if connection.sock is not None and _has_ended(connection.sock):
             connection.close()
@@ -95,13 +97,12 @@ class Transport:
         if connection.sock is None:
             connection.connect()
             self._expect_open()
-        target = f"{urllib.parse.urlsplit(url).path}?{urllib.parse.urlencode(query)}"
-        # As bytes: a token may hold what the client would not encode.
-        connection.request("POST", target, body, {name: value.encode() for name, value in headers.items()})
-        with connection.getresponse() as response:
+        connection.sock.sendall(b"%bContent-Length: %d\r\n\r\n%b" % (self._head, len(body), body))
+        with HTTPResponse(connection.sock, method="POST") as response:
+            response.begin()
             _expect_sound(response)
             data = response.read(LONGEST)
-            whole = response.isclosed()
+            whole = response.isclosed() and not response.will_close
             return Answer(response.status, response.reason, data, response.headers), whole
 
     def _expect_open(self) -> None:
@@ -109,23 +110,24 @@ class Transport:
             raise ConnectionAbortedError("the connection was closed meanwhile")
 
 
-class RestClient:
-    """What the library's client sends its requests through, in place of its own."""
+def _connection(url: str, tls: ssl.SSLContext, timeout_s: float | None = None) -> HTTPConnection:
+    parts = urllib.parse.urlsplit(url)
+    host = parts.hostname or ""
+    if parts.scheme == "https":
+        return HTTPSConnection(host, parts.port, timeout=timeout_s, context=tls)
+    return HTTPConnection(host, parts.port, timeout=timeout_s)
 
-    pool_manager = None
-    """Of the library's own connections, which it looks for at its end."""
 
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    def POST(self, url: str, *, query_params: Any, headers: Any, body: bytes, **_: Any) -> Answer:  # noqa: N802 -- as the library calls it
-        """Send a request and return the answer; raise ApiException where it is no success."""
-        from influxdb_client.rest import ApiException  # noqa: PLC0415 -- with the library, see `agent.sinks.influx.library`
-
-        answer = self._transport.post(url, query_params, headers, body)
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise ApiException(http_resp=answer)  # type: ignore[no-untyped-call]
-        return answer
+def _head(request: Request, tls: ssl.SSLContext) -> bytes:
+    """Return the head of a request without its end, as the standard library writes it."""
+    written: list[bytes] = []
+    writer = _connection(request.url, tls)
+    writer.send = written.append  # type: ignore[assignment, method-assign]  # in place of a connection
+    writer.putrequest("POST", f"{urllib.parse.urlsplit(request.url).path}?{urllib.parse.urlencode(request.query)}")
+    for name, value in request.headers.items():
+        writer.putheader(name, value.encode())  # a token may hold what the standard library would not encode
+    writer.endheaders()
+    return b"".join(written).removesuffix(b"\r\n")
 
 
 def _has_ended(connection: socket.socket) -> bool:

@@ -148,11 +148,12 @@ async def test_a_write_is_the_one_its_own_client_sends() -> None:
 def _write(url: str) -> None:
     """Write one line through our client, then through the library's."""
     body = gzip.compress(b"a b=1 1", mtime=0)
-    options = {"precision": "ns", "content_encoding": "gzip"}
     library.load()
-    transport = Transport(url, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=5.0)
-    library.writer(library.client(url, TOKEN, transport)).post_write("works", "energy", body, **options)
+    request = library.write_request(url, TOKEN, org="works", bucket="energy")
+    transport = Transport(request, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=5.0)
+    transport.post(body)
     transport.close()
     theirs = importlib.import_module("influxdb_client").InfluxDBClient(url=url, token=TOKEN, org="works")
     with theirs as client:
-        library.writer(client.api_client).post_write("works", "energy", body, **options)
+        service = importlib.import_module("influxdb_client.service.write_service").WriteService(client.api_client)
+        service.post_write("works", "energy", body, precision="ns", content_encoding="gzip")

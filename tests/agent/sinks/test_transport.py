@@ -6,7 +6,7 @@ from http.client import HTTPException
 
 import pytest
 
-from agent.sinks.influx.transport import LONGEST, Transport
+from agent.sinks.influx.transport import LONGEST, Request, Transport
 
 TAKEN = b"HTTP/1.1 204 No Content\r\n\r\n"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -29,8 +29,9 @@ async def talking(talk: Talk) -> AsyncIterator[Transport]:
         ended.put_nowait(None)
 
     async with await asyncio.start_server(handle, "127.0.0.1", 0) as server, asyncio.timeout(20):
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        transport = Transport(url, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=10.0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/a/write"
+        request = Request(url, [("org", "a b")], {"X": "y", "Authorization": "Token \u00e9\u4e2d"})
+        transport = Transport(request, tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout_s=10.0)
         try:
             yield transport
         finally:
@@ -40,7 +41,7 @@ async def talking(talk: Talk) -> AsyncIterator[Transport]:
 
 
 async def posted(transport: Transport) -> tuple[int, bytes]:
-    answer = await asyncio.to_thread(transport.post, "http://x/a/write", [("org", "a b")], {"X": "y"}, b"body")
+    answer = await asyncio.to_thread(transport.post, b"body")
     return answer.status, answer.data
 
 
@@ -65,8 +66,29 @@ async def test_requests_one_after_another_share_a_connection() -> None:
             assert await posted(transport) == (204, b"")
 
     assert [len(each) for each in heads] == [3]
-    assert heads[0][0].startswith(b"POST /a/write?org=a+b HTTP/1.1\r\n")
+    assert heads[0][0] == heads[0][1] == heads[0][2]
+    assert heads[0][0].startswith(b"POST /a/write?org=a+b HTTP/1.1\r\nHost: 127.0.0.1:")
+    assert b"\r\nX: y\r\n" in heads[0][0]
+    assert "\r\nAuthorization: Token \u00e9\u4e2d\r\n".encode() in heads[0][0]
+    assert b"\r\nContent-Length: 4\r\n" in heads[0][0]
     assert b"\r\nAccept-Encoding: identity\r\n" in heads[0][0], "an answer that swells is not wanted"
+
+
+async def test_a_server_that_says_it_closes_the_connection_is_not_asked_on_it_again() -> None:
+    connections = 0
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await asked(reader)
+        writer.write(b"HTTP/1.1 204 x\r\nConnection: close\r\n\r\n")
+        await reader.read()
+
+    async with talking(talk) as transport:
+        for _ in range(2):
+            assert await posted(transport) == (204, b"")
+
+    assert connections == 2
 
 
 async def test_a_connection_that_the_server_has_closed_is_made_anew() -> None:
