@@ -1,5 +1,6 @@
 """Polls whose first request is sent on the beat, before the line's task wakes."""
 
+import asyncio
 import time
 
 import pytest
@@ -53,6 +54,7 @@ async def test_what_is_due_by_a_clock_that_was_set_is_not_begun_before_the_clock
     bench = Bench(line, {1: 0.3}, profile)
     async with bench.running():
         await bench.until(lambda: line.polls(1) == 2)
+        await asyncio.sleep(0.05)  # until it waits for the beat
         monkeypatch.setattr(time, "time_ns", lambda: true_ns() - 100 * 10**6)
         await bench.until(lambda: line.polls(1) == 4)
 
