@@ -34,7 +34,7 @@ side to the right request: a gateway's time-out should be longer than its device
 
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from drivers.connection import Connection
@@ -61,26 +61,26 @@ _TWICE = "two replies came: look for a device or converter that repeats"
 
 
 @dataclass(slots=True, eq=False)
-class Prepared:
-    """A read whose request has only to be sent."""
+class Read:
+    """One read: its request is made, then sent over a connection.
+
+    `pending` gets the verdict on its reply; it went out at the monotonic time `sent_ns`, the reply is due by `due` [s].
+    """
 
     unit: int
     block: Block
     poll: int
     attempt: int
     asked: Asked
+    wire: Wire = field(init=False)
+    pending: Pending = field(init=False)
+    sent_ns: int = field(init=False)
+    due: float = field(init=False)
 
-
-@dataclass(slots=True, eq=False)
-class _UnderWay:
-    """A request that was sent at a monotonic time [ns], and by when [s] its verdict must come."""
-
-    wire: Wire
-    asked: Asked
-    pending: Pending
-    sent_ns: int
-    due: float
-    prepared: Prepared | None = None
+    def serves(self, unit: int, block: Block, poll: int, attempt: int) -> bool:
+        """Whether this is what is to be read, and nobody has ceased to wait for it."""
+        same = unit == self.unit and poll == self.poll and attempt == self.attempt and block == self.block
+        return same and not self.pending.cancelled()
 
 
 class Line:
@@ -103,7 +103,9 @@ class Line:
         self.timeout_s = timeout_s
         self._on_exchange = on_exchange
         self._reading = False
-        self._begun: _UnderWay | None = None
+        self._begun: Read | None = None
+        self.begun_at: float | None = None
+        """Monotonic time [s] at which the read was begun that is to be awaited, None when none was."""
         self._recent = Recent()
         self._requests = Requests(serial=endpoint.serial)
         self._repeats = Repeats()
@@ -117,31 +119,26 @@ class Line:
         Raises ValueError at once for a request that must not be sent; awaited, LineDown, NoReply, BadReply or Refused,
         each with its `exchange` if the request went out.
         """
-        check_request(unit, block, serial=self._serial)
-        return self._turn(unit, block, poll, attempt)
+        begun = self._taken_up(unit, block, poll, attempt)
+        return self._turn(begun or self.prepared(unit, block, poll=poll, attempt=attempt))
 
-    def prepared(self, unit: int, block: Block, *, poll: int, attempt: int = 1) -> Prepared:
-        """Return a read that can be begun, once; raise ValueError for a request that must not be sent."""
+    def prepared(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Read:
+        """Return a read whose request has only to be sent, once; raise ValueError for one that must not be sent."""
         check_request(unit, block, serial=self._serial)
-        return Prepared(unit, block, poll, attempt, self._requests.make(unit, block))
+        return self._made(unit, block, poll, attempt)
 
-    def begin(self, prepared: Prepared, pending: Pending) -> bool:
-        """Send the request of a read if that can be done at once; return whether it was.
+    def begin(self, read: Read, pending: Pending) -> bool:
+        """Send the request of a read if that can be done at once; return whether it was done.
 
         If so, `pending` is done when there is something to be made of it, and the same read is to be awaited then.
         """
         wire = None if self._reading else self._connection.at_once(time.monotonic_ns())
         if wire is None:
             return False
-        self._begun = self._ask(wire, prepared.asked, pending)
-        self._begun.prepared = prepared
+        self._ask(wire, read, pending)
         self._reading = True
+        self._begun, self.begun_at = read, read.sent_ns / _NS
         return True
-
-    @property
-    def begun_at(self) -> float | None:
-        """Monotonic time [s] at which the read was begun that is to be awaited, None when none was."""
-        return None if self._begun is None else self._begun.sent_ns / _NS
 
     async def identification(self, unit: int) -> dict[int, str]:
         """Ask a unit who it is; return the text of each object that it gives, see `drivers.identifying`.
@@ -149,63 +146,63 @@ class Line:
         Raises as `read` does: Refused by the many devices that do not know the function.
         """
         check_unit(unit, serial=self._serial)
-        return await identified(lambda block: self._turn(unit, block))
+        return await identified(lambda block: self._turn(self._made(unit, block)))
 
-    async def _turn(self, unit: int, block: Block, poll: int = 0, attempt: int = 1) -> Exchange:
-        """Send one request and wait for its verdict; return the exchange, or raise why it failed."""
-        under_way = self._taken_up(unit, block, poll, attempt)
-        if self._reading and under_way is None:
+    def _made(self, unit: int, block: Block, poll: int = 0, attempt: int = 1) -> Read:
+        return Read(unit, block, poll, attempt, self._requests.make(unit, block))
+
+    def _taken_up(self, unit: int, block: Block, poll: int, attempt: int) -> Read | None:
+        """Return what was begun of a read; another one that was begun is given up."""
+        begun = self._begun
+        if begun is None or begun.serves(unit, block, poll, attempt):
+            return begun
+        self._begun = self.begun_at = None
+        self._reading = False
+        self._settle(begun, None)
+        return None
+
+    async def _turn(self, read: Read) -> Exchange:
+        """Send a request that was not begun, wait for its verdict; return the exchange, or raise why it failed."""
+        begun = read is self._begun
+        if self._reading and not begun:
             raise RuntimeError(f"line {self.name} is being read: one task reads a line")
         self._reading = True
-        began_ns = under_way.sent_ns if under_way else time.monotonic_ns()
+        self._begun = self.begun_at = None
+        began_ns = read.sent_ns if begun else time.monotonic_ns()
         try:
-            if under_way is None:
+            if not begun:
                 wire = self._connection.at_once(began_ns) or await self._connection.ready()
-                under_way = self._ask(wire, self._requests.make(unit, block), wire.loop.create_future())
+                self._ask(wire, read, wire.loop.create_future())
             verdict = None
             try:
-                found = await under_way.pending
+                found = await read.pending
                 if found is None or self._serial:
-                    found = await self._looked_at(under_way, found)
+                    found = await self._looked_at(read, found)
                 verdict = found
             finally:
-                self._settle(under_way, verdict)
+                self._settle(read, verdict)
         finally:
             self._reading = False
             self.stats.busy_ns += time.monotonic_ns() - began_ns
         exchange = Exchange(
             self.name,
-            unit,
-            block,
-            under_way.asked.request,
+            read.unit,
+            read.block,
+            read.asked.request,
             verdict.frame,
             verdict.data,
-            under_way.sent_ns,
-            under_way.wire.received_ns,
-            under_way.wire.time_ns,
+            read.sent_ns,
+            read.wire.received_ns,
+            read.wire.time_ns,
             verdict.outcome,
             verdict.exception,
-            poll,
-            attempt,
+            read.poll,
+            read.attempt,
         )
         self._note(exchange)
         if verdict.outcome is Outcome.OK:
             return exchange
         raise self._failure(exchange, verdict.reason)
-
-    def _taken_up(self, unit: int, block: Block, poll: int, attempt: int) -> _UnderWay | None:
-        """Return what was begun of a read; another one that was begun is given up."""
-        under_way = self._begun
-        if under_way is None:
-            return None
-        self._begun = None
-        begun = under_way.prepared
-        same = begun and (begun.unit, begun.block, begun.poll, begun.attempt) == (unit, block, poll, attempt)
-        if same and not under_way.pending.cancelled():
-            return under_way
-        self._reading = False
-        self._settle(under_way, None)
-        return None
 
     def _note(self, exchange: Exchange) -> None:
         self.stats.count(exchange.outcome)
@@ -233,9 +230,10 @@ class Line:
         """Close the connection; a read that waits gets LineDown, a later one opens it again."""
         await self._connection.close()
 
-    def _ask(self, wire: Wire, asked: Asked, pending: Pending) -> _UnderWay:
-        """Send one request, whose verdict `pending` gets."""
-        sent_ns = time.monotonic_ns()
+    def _ask(self, wire: Wire, read: Read, pending: Pending) -> None:
+        """Send the request of a read; `pending` gets the verdict on its reply."""
+        asked = read.asked
+        read.wire, read.pending, read.sent_ns = wire, pending, time.monotonic_ns()
         wire.ask(asked, pending)
         self.stats.requests += 1
         self.stats.bytes_sent += len(asked.request)
@@ -245,11 +243,11 @@ class Line:
         expiry = wire.expiry
         if expiry is None or expiry.after_s != timeout_s:
             expiry = wire.expiry = expiry_after(wire.loop, timeout_s)
-        return _UnderWay(wire, asked, pending, sent_ns, expiry.begin(wire))
+        read.due = expiry.begin(wire)
 
-    def _settle(self, under_way: _UnderWay, verdict: Verdict | None) -> None:
+    def _settle(self, read: Read, verdict: Verdict | None) -> None:
         """End the wait for a reply; without one the line is in doubt."""
-        wire = under_way.wire
+        wire = read.wire
         if wire.expiry is not None:
             wire.expiry.cancel(wire)
         self.stats.bytes_received += len(wire.received) + wire.late
@@ -257,21 +255,21 @@ class Line:
         if verdict is not None and verdict.outcome in _ANSWERS:
             self._connection.answered(wire.received_ns / _NS)
             return
-        self._repeats.failed(under_way.asked)
-        self._connection.failed(wire, under_way.asked, under_way.due)
+        self._repeats.failed(read.asked)
+        self._connection.failed(wire, read.asked, read.due)
 
-    async def _looked_at(self, under_way: _UnderWay, verdict: Verdict | None) -> Verdict:
+    async def _looked_at(self, read: Read, verdict: Verdict | None) -> Verdict:
         """Return what is to be made of a reply that did not come in time, or that came on a line with RTU frames."""
-        wire, asked = under_way.wire, under_way.asked
+        wire, asked = read.wire, read.asked
         if verdict is None:
             wire.stamp()
             if wire.received:
                 return Verdict(Outcome.BAD_REPLY, wire.received, reason=unfinished(asked, wire.received))
             reason = f"no reply within {self.timeout_s:g} s: {for_silence(self.endpoint)}"
             return Verdict(Outcome.NO_REPLY, b"", reason=reason)
-        return (
-            await self._only(wire, asked, verdict, under_way.sent_ns / _NS) if verdict.outcome in _ANSWERS else verdict
-        )
+        if verdict.outcome in _ANSWERS:
+            return await self._only(wire, asked, verdict, read.sent_ns / _NS)
+        return verdict
 
     async def _only(self, wire: Wire, asked: Asked, verdict: Verdict, sent_s: float) -> Verdict:
         """Return the verdict on an RTU reply; where it may answer the request before, once no other follows."""

@@ -12,14 +12,17 @@ _MOST = 64
 class Overdue:
     """The requests of one connection that were given up, and what has come of a reply to one of them."""
 
-    __slots__ = ("_held", "_numbers")
+    __slots__ = ("_held", "_numbers", "expected")
 
     def __init__(self) -> None:
+        self.expected = False
+        """Whether anything may still come; nothing of what comes has to be looked at while not."""
         self._numbers: dict[int, None] = {}
         self._held = b""
 
     def add(self, number: int) -> None:
         """Expect a late reply with this transaction number."""
+        self.expected = True
         self._numbers[number] = None
         if len(self._numbers) > _MOST:
             del self._numbers[next(iter(self._numbers))]
@@ -30,10 +33,8 @@ class Overdue:
 
     def rest(self, data: bytes) -> bytes:
         """Return what is no late reply of the bytes that came next, which begin a frame or go on with a late one."""
-        if not self._numbers and not self._held:
-            return data
         data, self._held = self._held + data, b""
-        while data:
+        while data and self._numbers:
             length = int.from_bytes(data[4:_HEADER], "big")
             late = len(data) < 2 or int.from_bytes(data[:2], "big") in self._numbers  # noqa: PLR2004 - a number's bytes
             sound = len(data) < _HEADER or (data[2:4] == b"\0\0" and _SHORTEST <= length <= _LONGEST)
@@ -44,7 +45,8 @@ class Overdue:
                 return b""
             self.forget(int.from_bytes(data[:2], "big"))
             data = data[_HEADER + length :]
-        return b""
+        self.expected = bool(self._numbers)
+        return data
 
     def behind(self, received: bytes) -> bytes:
         """Return the bytes of a reply without late ones that stand behind its first frame."""

@@ -142,7 +142,7 @@ class Wire(ModbusProtocol):
     def ask(self, asked: Asked, pending: Pending) -> None:
         """Send one request; `pending` gets its verdict, None when it expires before."""
         self._asked, self._pending = asked, pending
-        if not self._serial:
+        if self._overdue.expected:
             self._overdue.forget(number_of(asked))
         self.received = b""
         self.send(asked.request)
@@ -169,19 +169,21 @@ class Wire(ModbusProtocol):
 
         pymodbus would copy what comes, and drop large chunks unseen.
         """
-        size = len(data)
         self.silences = 0
-        asked = self._asked if self._pending is not None and not self._pending.done() else None
-        if not (self.received if asked else self.unasked):  # what comes next begins a frame
+        pending = self._pending
+        asked = self._asked if pending is not None and not pending.done() else None
+        if self._overdue.expected and not (self.received if asked else self.unasked):  # what comes next begins a frame
+            size = len(data)
             data = self._overdue.rest(data)
             self.late += size - len(data)
         if asked is None:
             self._count_unasked(len(data))
         elif data:
             self.stamp()
-            joined = self.received + data
-            self.received = self._overdue.behind(joined)
-            self.late += len(joined) - len(self.received)
+            self.received = joined = self.received + data
+            if self._overdue.expected:
+                self.received = self._overdue.behind(joined)
+                self.late += len(joined) - len(self.received)
             verdict = self._judge(asked, self.received)
             if verdict is not None:
                 self._settle(verdict)

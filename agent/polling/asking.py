@@ -21,7 +21,7 @@ from agent.polling.polled import Cadence, PolledDevice
 from agent.polling.results import Muted, Results, at_rest, illegal, is_over, left_of, silent
 from drivers.entry import MAX_REGISTERS
 from drivers.errors import ExceptionCode, LineError, NoReply, Refused
-from drivers.line import Line, Prepared
+from drivers.line import Line, Read
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 from drivers.value import frozen
@@ -72,7 +72,7 @@ class Asker:
         self._poll = 0
         self._asked: dict[Block, int] = {}
 
-    def prepared(self, cadence: Cadence) -> Prepared | None:
+    def prepared(self, cadence: Cadence) -> Read | None:
         """Return the first request of the next poll, made ready; None where something else has to come before it."""
         device = cadence.device
         if device.muted or device.pacing.pause_s or self.must_identify(device):

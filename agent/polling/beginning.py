@@ -10,7 +10,7 @@ from agent.polling.asking import Asker
 from agent.polling.beat import Begin
 from agent.polling.polled import Cadence
 from agent.polling.schedule import STEP_S
-from drivers.line import Line, Prepared
+from drivers.line import Line, Read
 from drivers.wire import Pending
 
 _log = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ class Beginning:
 
     def late_s(self, cadence: Cadence) -> float:
         """Return how late a poll begins that is due [s], or was begun."""
-        return self._late_s if self.begun else -cadence.left_s()
+        return -cadence.left_s() if self._line.begun_at is None else self._late_s
 
     def of(self, cadence: Cadence) -> Begin | None:
         """Return what begins the next poll when it is due; None where that takes more than a request."""
         prepared = self._asker.prepared(cadence)
         return None if prepared is None else partial(self._begin, cadence, prepared)
 
-    def _begin(self, cadence: Cadence, prepared: Prepared, pending: Pending) -> bool:
+    def _begin(self, cadence: Cadence, prepared: Read, pending: Pending) -> bool:
         """Send the first request of a poll if it is its time, and the line is free; return whether it was sent."""
         late_s = -cadence.left_s()
         try:

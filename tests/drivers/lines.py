@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from drivers.endpoint import parse_endpoint
-from drivers.line import Line, Prepared
+from drivers.line import Line, Read
 from drivers.reading import Block, Exchange
 from drivers.wire import Pending
 from tests.certificates import Authority
@@ -32,7 +32,7 @@ class BegunAtTimes(Line):
             return super().read(unit, block, poll=poll, attempt=attempt)
         return self._begun_read(self.prepared(unit, block, poll=poll, attempt=attempt))
 
-    async def _begun_read(self, prepared: Prepared) -> Exchange:
+    async def _begun_read(self, prepared: Read) -> Exchange:
         pending: Pending = asyncio.get_running_loop().create_future()
         if self.begin(prepared, pending):
             await pending

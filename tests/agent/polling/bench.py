@@ -15,7 +15,7 @@ from drivers.errors import BadReply, LineError, NoReply, Refused
 from drivers.frame import Frame
 from drivers.guard import Asked
 from drivers.hint import LineEvidence
-from drivers.line import Prepared
+from drivers.line import Read
 from drivers.linestats import LineStats
 from drivers.profile import Profile
 from drivers.reading import Block, Exchange, Outcome
@@ -70,10 +70,10 @@ class ScriptedLine:
     begun_at: float | None = None
     _begun: asyncio.Task[Exchange] | None = None
 
-    def prepared(self, unit: int, block: Block, *, poll: int) -> Prepared:
-        return Prepared(unit, block, poll, 1, Asked(b"?", unit, block.function, 2 * block.count))
+    def prepared(self, unit: int, block: Block, *, poll: int) -> Read:
+        return Read(unit, block, poll, 1, Asked(b"?", unit, block.function, 2 * block.count))
 
-    def begin(self, prepared: Prepared, pending: Pending) -> bool:
+    def begin(self, prepared: Read, pending: Pending) -> bool:
         if self.reading:
             return False
         self.begun_at = time.monotonic()

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from drivers.line import Prepared
+from drivers.line import Read
 from drivers.profile import Profile
 from drivers.wire import Pending
 from tests.agent.polling.bench import Bench, ScriptedLine
@@ -20,7 +20,7 @@ class Counting(ScriptedLine):
     def begun(self) -> int:
         return len(self.begun_ns)
 
-    def begin(self, prepared: Prepared, pending: Pending) -> bool:
+    def begin(self, prepared: Read, pending: Pending) -> bool:
         begun = super().begin(prepared, pending)
         if begun:
             self.begun_ns.append(time.time_ns())
@@ -64,7 +64,7 @@ async def test_what_is_due_by_a_clock_that_was_set_is_not_begun_before_the_clock
 @pytest.mark.usefixtures("pauses")
 async def test_a_bug_in_beginning_costs_nobody_a_poll(profile: Profile, caplog: pytest.LogCaptureFixture) -> None:
     class Broken(ScriptedLine):
-        def begin(self, _prepared: Prepared, _pending: Pending) -> bool:
+        def begin(self, _prepared: Read, _pending: Pending) -> bool:
             raise ZeroDivisionError("a bug")
 
     bench = Bench(Broken(), {1: 0.05}, profile)
