@@ -19,12 +19,12 @@ from agent.store.batch import Batch
 from agent.store.dead_letter import DeadLetter, count_refused, insert_refused
 from agent.store.guard import value_sum
 from agent.store.losses import Losses
-from agent.store.place import inode, sync, unlocked
+from agent.store.place import inode, log_of, sync, unlocked
 from agent.store.ring_rows import save_ring, select_ring
 from agent.store.room import Room
 from agent.store.schema import (
     COLUMNS,
-    TABLES,
+    Row,
     StoreError,
     check_order,
     check_owner,
@@ -64,7 +64,7 @@ class Database:
         if max_size < SMALLEST:
             raise StoreError(f"{path}: a store of {max_size} bytes is too small: set max_size to '512KiB' or more")
         self.writable = writable
-        self._wal = path.with_name(path.name + "-wal")
+        self._wal = log_of(path)
         checkpoint = min(1000, max_size // (64 * PAGE))
         # The log may hold what one checkpoint leaves and the largest commit, whose rows may fill half a page each.
         log = checkpoint + 2 * queue_bytes(max_size) // PAGE + OTHER_PAGES
@@ -83,6 +83,7 @@ class Database:
             raise
         self._inodes = inode(path), inode(self._wal)
         self._room = Room(self._connection, max_size // PAGE - log)
+        self._refused: dict[str, int] | None = None
         self._rotten: dict[int, Record] = {}
         """Damaged records by the number they stand at, which may be damaged as well."""
 
@@ -110,7 +111,7 @@ class Database:
 
     def logs_beside(self, path: Path) -> bool:
         """Whether the log beside a path is the one that is written to."""
-        return inode(path.with_name(path.name + "-wal")) == self._inodes[1]
+        return inode(log_of(path)) == self._inodes[1]
 
     def copy_to(self, path: Path, alive: Callable[[], None]) -> None:
         """Write everything committed to a new file; call `alive` whenever another part of it is on the disk."""
@@ -142,24 +143,29 @@ class Database:
         with self._transaction():
             self._room.drop_damaged(inventory, self._rotten)
             self._room.make(inventory, pages(batch, refused), settled)
-            for name in TABLES:
-                rows = [to_row(record) for record in batch.records if table(record.kind) == name]
-                self._connection.executemany(
-                    f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
-                    rows,
-                )
-            inventory.records.update(record.kind for record in batch.records)
-            self._connection.executemany(
-                "REPLACE INTO state VALUES (?, ?, ?)",
-                [(name, value, value_sum(name, value)) for name, value in batch.states.items()],
-            )
+            self._insert(batch)
+            inventory.records.update([record.kind for record in batch.records])
             save_ring(self._connection, batch.rows, self._room.size // _ROWS_SHARE)
             write_settled(self._connection, settled)
             insert_refused(self._connection, refused)
             write_inventory(self._connection, inventory)
         self.inventory = inventory
         self._rotten = {}
+        if refused:
+            self._refused = None
         return inventory.losses
+
+    def _insert(self, batch: Batch) -> None:
+        """Write the records and states of a batch."""
+        rows: dict[str, list[Row]] = {}
+        for record in batch.records:
+            rows.setdefault(table(record.kind), []).append(to_row(record))
+        for name, its_rows in rows.items():
+            insert = f"INSERT INTO {name}_record ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)"  # noqa: S608  # our own names
+            self._connection.executemany(insert, its_rows)
+        if batch.states:
+            states = [(name, value, value_sum(name, value)) for name, value in batch.states.items()]
+            self._connection.executemany("REPLACE INTO state VALUES (?, ?, ?)", states)
 
     def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record]:
         """Return the oldest intact records of a lane in (low, high]."""
@@ -175,7 +181,9 @@ class Database:
 
     def refused(self) -> dict[str, int]:
         """Return how many refused records are kept, by sink."""
-        return count_refused(self._connection)
+        if self._refused is None:  # only a commit here changes it: whoever discards them has no agent beside him
+            self._refused = count_refused(self._connection)
+        return self._refused
 
     def intervals(self, kind: str, start_ns: int, end_ns: int) -> list[Record]:
         """Return intervals or roll-ups that start in [start_ns, end_ns), in the order they were booked."""

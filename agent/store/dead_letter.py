@@ -24,13 +24,14 @@ class DeadLetter:
 
 def insert_refused(connection: sqlite3.Connection, refused: Sequence[DeadLetter]) -> None:
     """Add dead letters; the oldest go when there are too many."""
+    if not refused:
+        return
     now = time.time_ns()  # the wall clock's word is better than none for whoever looks at the list
     connection.executemany(
         f"INSERT INTO dead_letter (sink, reason, refused_ns, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608  # our own names
         [(letter.sink, letter.reason, letter.refused_ns or now, *to_row(letter.record)) for letter in refused],
     )
-    if refused:
-        connection.execute("DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?", (MOST,))
+    connection.execute("DELETE FROM dead_letter WHERE id <= (SELECT max(id) FROM dead_letter) - ?", (MOST,))
 
 
 def select_refused(connection: sqlite3.Connection, sink: str | None) -> list[DeadLetter]:

@@ -11,14 +11,17 @@ Invariants:
 """
 
 import time
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from agent.record import Record
 from agent.store.backlog import Backlog
 from agent.store.dead_letter import MOST, DeadLetter
-from agent.store.settled import Lane, Lanes, Settled
+from agent.store.schema import lane_of
+from agent.store.settled import Lane, Lanes, Settled, common
 
 _FEW = 10_000
 """Numbers delivered from memory that are remembered before it is asked which of their records still wait."""
@@ -33,6 +36,30 @@ class Source(Protocol):
 
     def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
         """Return the oldest records of a lane in (low, high]; None when the file cannot be read."""
+
+
+class Latest:
+    """What is committed, with the records of the last commit at hand: those of a lane that nobody has yet."""
+
+    def __init__(self, source: Source, before: int, records: Sequence[Record]) -> None:
+        """Take as `records` all that lie behind number `before`."""
+        self._source = source
+        self._before = before
+        self._records = records
+
+    @property
+    def committed_seq(self) -> int:
+        """Number of the record committed last."""
+        return self._source.committed_seq
+
+    def after(self, lane: Lane, low: int, high: int | None, limit: int) -> list[Record] | None:
+        """Return the oldest records of a lane in (low, high]; None when the file cannot be read."""
+        if low < self._before:
+            return self._source.after(lane, low, high, limit)
+        first = bisect_right(self._records, low, key=_seq)
+        behind = len(self._records) if high is None else bisect_right(self._records, high, key=_seq)
+        found = (record for record in self._records[first:behind] if lane_of(record.kind) is lane)
+        return list(islice(found, limit))
 
 
 @dataclass(slots=True)
@@ -80,9 +107,16 @@ class Deliveries:
         """Ask for a commit in due time."""
         self.touched_ns = self.touched_ns or time.monotonic_ns()
 
-    def committed(self) -> None:
-        """Note that everything so far is in the file."""
+    def committed(self, before: int, through: int, kinds: Iterable[str]) -> None:
+        """Note that everything so far is in the file, and that it has these kinds of records in (before, through]."""
         self.refused, self.touched_ns = [], 0
+        for lane in {*Lane} - {*map(lane_of, kinds)}:
+            for lanes in self.settled.values():
+                lanes[lane].add(before, through)
+
+    def has_all(self, sink: str, lane: Lane, committed_seq: int) -> bool:
+        """Whether a sink needs nothing of a lane up to a number; may be asked in any thread."""
+        return self.settled[sink][lane].cursor >= committed_seq
 
     def given(self, sink: str, numbers: Sequence[int]) -> None:
         """Note that a sink has the records of some numbers, ascending and committed, which it was given ahead."""
@@ -134,8 +168,9 @@ class Deliveries:
         self.touch()
 
     def unsettled(self, sink: str, through: int) -> int:
-        """Return how many numbers up to `through` the sink has not settled in any lane, at most."""
-        return max(settled.missing(through) for settled in self.settled[sink].values())
+        """Return how many numbers up to `through` the sink has not settled in every lane."""
+        spans = common(self.settled[sink].values())
+        return through - sum(min(high, through) - low for low, high in spans if low < through)
 
     def _forget(self) -> None:
         """Forget records that reached every receiver without the file."""
@@ -156,6 +191,8 @@ class Deliveries:
         behind, place, lent = after, after, list[Record]()
         while len(lent) < limit:
             low, high = settled.hole(place)
+            if low >= source.committed_seq:
+                break
             if through is not None and (high is None or high > through):
                 # What lies behind may have been given ahead; nothing there is settled for want of a record.
                 if low >= through:
@@ -177,3 +214,7 @@ class Deliveries:
                 break
             place = end
         return behind, lent
+
+
+def _seq(record: Record) -> int:
+    return record.seq

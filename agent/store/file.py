@@ -14,7 +14,7 @@ from pathlib import Path
 from agent.store.database import Database
 from agent.store.dead_letter import delete_refused
 from agent.store.inventory import Inventory
-from agent.store.place import inode, lock, lock_of, made, sync
+from agent.store.place import inode, leads_to, lock, lock_of, made, sync
 from agent.store.salvage import Salvage, salvage
 from agent.store.schema import APPLICATION_ID, DiskError, StoreError
 from agent.store.trouble import damage_text
@@ -82,7 +82,7 @@ class StoreFile:
 
         No write fails when a file was removed or another put in its place: all of it would be gone with the process.
         """
-        led = os.path.realpath(self._given) == str(self.path) and self._lock_in_place()
+        led = leads_to(self._given, self.path) and self._lock_in_place()
         return led and database.is_at(self.path) and database.logs_beside(self.path)
 
     def rewrite(self, database: Database, alive: Callable[[], None]) -> None:

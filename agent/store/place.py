@@ -6,6 +6,7 @@ import fcntl
 import os
 import sqlite3
 import urllib.parse
+from functools import lru_cache
 from pathlib import Path
 
 from agent.store.schema import StoreError
@@ -16,10 +17,17 @@ _READABLE = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT,
 """What it says of a lock that cannot be opened to be written, and perhaps to be read."""
 
 
+@lru_cache(maxsize=8)
 def lock_of(path: Path) -> Path:
     """Return where the lock of the store at a path is."""
     # It stands beside the file, so that renaming a damaged one does not let it go.
     return path.with_name(path.name + ".lock")
+
+
+@lru_cache(maxsize=8)
+def log_of(path: Path) -> Path:
+    """Return where the log of the store at a path is."""
+    return path.with_name(path.name + "-wal")
 
 
 def lock(path: Path) -> int:
@@ -73,6 +81,19 @@ def expect_file(place: Path, path: Path) -> None:
         raise StoreError(f"{path}: is no regular file: name another one as [store] path")
 
 
+def leads_to(path: Path, place: Path) -> bool:
+    """Whether a path leads to a place, whose own path has no symbolic links in it, through those that it has now."""
+    if path == place:  # as nearly always
+        return not any(map(os.path.islink, _parts(place)))
+    return os.path.realpath(path) == str(place)
+
+
+@lru_cache(maxsize=8)
+def _parts(place: Path) -> tuple[str, ...]:
+    """Return a place and the folders that it is in."""
+    return str(place), *map(str, place.parents)
+
+
 def inode(path: Path) -> tuple[int, int] | None:
     """Return what tells a file from every other, None where there is none."""
     try:
@@ -94,7 +115,7 @@ def sync(path: Path) -> None:
 def unlocked(path: Path) -> sqlite3.Connection:
     """Return a connection that reads a file with its log and writes nothing, neither the log's index nor a lock."""
     # Where there is no log SQLite would make one, unless told that nothing ever changes.
-    still = not path.with_name(path.name + "-wal").exists()
+    still = not log_of(path).exists()
     uri = f"file:{urllib.parse.quote(str(path))}?mode=ro&vfs=unix-none{'&immutable=1' if still else ''}"
     connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     # The index is in memory then, see https://www.sqlite.org/wal.html, 8: use of WAL without shared memory.

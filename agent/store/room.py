@@ -14,7 +14,7 @@ from dataclasses import replace
 from agent.record import INTERVAL, KINDS, Record
 from agent.store.inventory import Inventory
 from agent.store.schema import COLUMNS, LANE_OF, TABLES
-from agent.store.settled import Lanes, Settled, common
+from agent.store.settled import Lane, Lanes, Settled, common
 from agent.store.sizes import OTHER_PAGES, PAGE
 
 _SLACK = 0.01
@@ -52,9 +52,18 @@ class Room:
     def make(self, inventory: Inventory, needed: int, settled: Mapping[str, Lanes]) -> None:
         """Make room for `needed` pages."""
         self._prune(inventory, settled, _CHUNK)
+        taken, used = self._pages()
+        if used > self._most - needed:
+            self._free(inventory, needed, settled)
+            taken, _ = self._pages()
+        surplus = taken - self._most
+        if surplus > 0:
+            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, OTHER_PAGES)})").fetchall()
+
+    def _free(self, inventory: Inventory, needed: int, settled: Mapping[str, Lanes]) -> None:
+        """Remove what every sink has, and the oldest, until there is room for `needed` pages and some more."""
         goal = self._most - needed
-        if self._used() > goal:
-            self._prune(inventory, settled, 1)
+        self._prune(inventory, settled, 1)
         if self._used() > goal:
             goal -= max(int(self._most * _SLACK), _LEAST_SLACK)
         delivered = common(lanes[LANE_OF[INTERVAL]] for lanes in settled.values())
@@ -63,9 +72,6 @@ class Room:
         for span in delivered:
             self._drop_oldest(inventory, INTERVAL, span, goal, delivered=True)
         self._drop_oldest(inventory, INTERVAL, _EVERYTHING, goal)
-        surplus = self._pragma("page_count") - self._most
-        if surplus > 0:
-            self._connection.execute(f"PRAGMA incremental_vacuum({min(surplus, OTHER_PAGES)})").fetchall()
 
     def drop_damaged(self, inventory: Inventory, damaged: Mapping[int, Record]) -> None:
         """Remove records that are not what was written, by the number they stand at."""
@@ -78,12 +84,13 @@ class Room:
 
     def _prune(self, inventory: Inventory, settled: Mapping[str, Lanes], worth: int) -> None:
         """Remove what every sink has where there is enough of it; intervals stay."""
+        ranges = {lane: common(lanes[lane] for lanes in settled.values()) for lane in Lane}
         for name in TABLES[:-1]:
-            ranges = common(lanes[LANE_OF[name]] for lanes in settled.values())
-            fresh = [span for span in ranges if span[1] - span[0] - self._pruned[name].within(*span) >= worth]
+            pruned = self._pruned[name]
+            fresh = [span for span in ranges[LANE_OF[name]] if span[1] - span[0] - pruned.within(*span) >= worth]
             for low, high in fresh:
                 inventory.records.subtract(self._delete(name, low, high))
-                self._pruned[name].add(low, high)
+                pruned.add(low, high)
 
     def _drop_oldest(
         self, inventory: Inventory, name: str, span: tuple[int, int], goal: int, *, delivered: bool = False
@@ -112,7 +119,12 @@ class Room:
         return Counter(kinds)
 
     def _used(self) -> int:
-        return self._pragma("page_count") - self._pragma("freelist_count")
+        return self._pages()[1]
+
+    def _pages(self) -> tuple[int, int]:
+        """Return how many pages the file has, and how many of them are used."""
+        taken = self._pragma("page_count")
+        return taken, taken - self._pragma("freelist_count")
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])

@@ -24,8 +24,13 @@ SCHEMA_VERSION = 2
 TABLES = ("telemetry", "window", "event", "alarm", "interval")
 """Classes of records in the order in which they are dropped; each is a table of its own, so that dropping the
 oldest of a class removes whole pages and needs no index."""
-_KEPT_AS = {FIGURE: WINDOW, ROLLUP: INTERVAL, **dict.fromkeys(CHAINED, INTERVAL)}
-"""Figures are kept as long as windows; roll-ups and all that is chained as long as intervals."""
+_TABLE_OF = {
+    TELEMETRY: TELEMETRY,
+    ALARM: ALARM,
+    **dict.fromkeys((WINDOW, FIGURE), WINDOW),
+    **dict.fromkeys((ROLLUP, *CHAINED), INTERVAL),
+}
+"""Figures are kept as long as windows; roll-ups and all that is chained as long as intervals; others as events."""
 LANE_OF = {name: Lane.URGENT if name == ALARM else Lane.NORMAL for name in TABLES}
 """The lane of each table."""
 
@@ -92,9 +97,7 @@ def look_through(connection: sqlite3.Connection) -> None:
 
 def table(kind: str) -> str:
     """Return the class, and table, of a kind of record."""
-    if kind in _KEPT_AS:
-        return _KEPT_AS[kind]
-    return kind if kind in (TELEMETRY, WINDOW, ALARM, INTERVAL) else "event"
+    return _TABLE_OF.get(kind, "event")
 
 
 def lane_of(kind: str) -> Lane:
@@ -242,7 +245,9 @@ def read_inventory(connection: sqlite3.Connection) -> Inventory:
 def write_settled(connection: sqlite3.Connection, settled: Mapping[str, Lanes]) -> None:
     """Put what sinks need no more in place of what stood there."""
     rows = [
-        (sink, lane, one.cursor, json.dumps(one.kept)) for sink, lanes in settled.items() for lane, one in lanes.items()
+        (sink, lane, one.cursor, orjson.dumps(one.kept).decode())
+        for sink, lanes in settled.items()
+        for lane, one in lanes.items()
     ]
     guarded = [(*row, value_sum("{} {} {}".format(*row), row[3])) for row in rows]
     connection.executemany("REPLACE INTO cursor VALUES (?, ?, ?, ?, ?)", guarded)

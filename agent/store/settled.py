@@ -79,6 +79,8 @@ class Settled:
 
     def within(self, low: int, high: int) -> int:
         """Return how many numbers of (low, high] are settled."""
+        if high <= low:
+            return 0
         count = max(0, min(high, self.cursor) - low)
         # Only what lies there is looked at: commits ask this of each of thousands of ranges.
         first, behind = bisect_right(self.ranges, low, key=_end), bisect_left(self.ranges, high, key=_start)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from agent.store.losses import Losses
 
@@ -44,6 +44,6 @@ class Untold:
 
     def copy(self) -> "Untold":
         """Return the same, to be changed by itself."""
-        return Untold(
-            replace(self.losses, kinds=self.losses.kinds.copy(), reasons=set(self.losses.reasons)), [*self.events]
-        )
+        found = Untold(events=[*self.events])
+        found.losses.merge(self.losses)
+        return found

@@ -20,7 +20,7 @@ from agent.record import Record
 from agent.store.backlog import Backlog
 from agent.store.batch import Batch
 from agent.store.database import Database
-from agent.store.delivery import Deliveries
+from agent.store.delivery import Deliveries, Latest, Source
 from agent.store.file import FILE_ERRORS
 from agent.store.inventory import dropped_by
 from agent.store.schema import StoreError
@@ -159,7 +159,7 @@ class Writer:
         self._upkeep.open()
         self._opened = True
         self.found_seq = self.committed_seq
-        self._refresh()
+        self._refresh(self)
 
     def _pause_s(self) -> float:
         """Return how long the thread may sleep [s]; 0 or less when a commit is due."""
@@ -199,8 +199,10 @@ class Writer:
     def _commit(self) -> None:
         self._committed_ns = time.monotonic_ns()
         batch: Batch | None = None
+        source: Source = self
         try:
             database = self._upkeep.ready()
+            before = database.inventory.seq
             batch = self.backlog.take()
             losses = database.commit(batch, self.deliveries.settled, self.deliveries.refused)
         except TROUBLES as error:
@@ -210,17 +212,18 @@ class Writer:
         else:
             self.backlog.promised = batch.promised
             self.backlog.lose(losses)
-            self.deliveries.committed()
+            self.deliveries.committed(before, batch.seq, {record.kind for record in batch.records})
             self._upkeep.committed(database.inventory)
-        self._refresh()
+            source = Latest(self, before, batch.records)
+        self._refresh(source)
         self.on_pulse()
 
-    def _refresh(self) -> None:
+    def _refresh(self, source: Source) -> None:
         upkeep, inventory = self._upkeep, self._upkeep.inventory
         dropped = inventory.dropped + self.backlog.dropped
         try:
             refused = upkeep.database.refused() if upkeep.database else {}
-            sinks = {sink: self._sink_status(sink, refused.get(sink, 0)) for sink in self.deliveries.settled}
+            sinks = {sink: self._sink_status(sink, refused.get(sink, 0), source) for sink in self.deliveries.settled}
             size = upkeep.database.size if upkeep.database else 0
         except (*FILE_ERRORS, OSError) as error:
             upkeep.degrade(error)
@@ -238,8 +241,8 @@ class Writer:
             displaced=upkeep.displaced,
         )
 
-    def _sink_status(self, sink: str, dead_letters: int) -> SinkStatus:
-        cursor, oldest = self.deliveries.settled[sink][Lane.NORMAL].cursor, self.deliveries.oldest(sink, self)
+    def _sink_status(self, sink: str, dead_letters: int, source: Source) -> SinkStatus:
+        cursor, oldest = self.deliveries.settled[sink][Lane.NORMAL].cursor, self.deliveries.oldest(sink, source)
         if oldest is None:
             return SinkStatus(cursor, None, None, dead_letters)
         return SinkStatus(cursor, oldest.seq, oldest.time_ns, dead_letters)

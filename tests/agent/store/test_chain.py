@@ -40,6 +40,7 @@ def fill(store: Store, rounds: int, pad: int = 0) -> list[Record]:
 
 
 async def drain(store: Store) -> None:
+    await store.flush()
     for lane in Lane:
         while batch := await store.peek("mqtt", 1000, lane=lane):
             await store.acknowledge("mqtt", batch[-1].seq)

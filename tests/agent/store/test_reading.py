@@ -83,7 +83,8 @@ async def test_a_tree_whose_numbers_lead_backwards_is_set_aside_and_holds_nobody
     rotten = Record(3, "telemetry", "hall/meter", _NOW, b"{}")
     row = (*to_row(rotten)[:5], 0)
     async with opened(tmp_path / "store.db") as store:
-        store.append("telemetry", "hall/meter", _NOW, {})
+        for _ in range(2):
+            store.append("telemetry", "hall/meter", _NOW, {})
         await store.flush()
         with monkeypatch.context() as patched:
             patched.setattr("agent.store.database.select_records", lambda *_: [row])
