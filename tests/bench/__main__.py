@@ -8,7 +8,8 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -54,21 +55,28 @@ def main() -> int:
     )
     given = parser.parse_args()
     before = os.getloadavg()
-    figures = {
-        **bench_metering.figures(),
-        **bench_line.figures(),
-        **bench_serial.figures(),
-        **bench_store.figures(),
-        **bench_agent.figures(given.seconds),
+    figures: dict[str, float] = {}
+    parts: dict[str, Callable[[], Mapping[str, float]]] = {
+        "windows and accounts": bench_metering.figures,
+        "one line": bench_line.figures,
+        "a serial line": bench_serial.figures,
+        "the store": bench_store.figures,
+        "20 devices and starts": partial(bench_agent.figures, given.seconds),
     }
+    for part, measured in parts.items():
+        _say(part)
+        figures |= measured()
     rows = [_beside(name, value, figures) for name, value in figures.items()]
-    rows += [
-        *bench_delivery.rows(),
-        *bench_fleet.rows(given.fleet),
-        *bench_growth.rows(bench_growth.MINUTE_S),
-        *bench_capture.rows(given.fleet),
-        *bench_replay.rows(),
-    ]
+    tables: dict[str, Callable[[], Sequence[Row]]] = {
+        "delivery of a backlog": bench_delivery.rows,
+        "fleets": partial(bench_fleet.rows, given.fleet),
+        "growth, the longest": partial(bench_growth.rows, bench_growth.MINUTE_S),
+        "captures": partial(bench_capture.rows, given.fleet),
+        "replay": bench_replay.rows,
+    }
+    for part, told in tables.items():
+        _say(part)
+        rows += told()
     machine = {
         "processor": _processor(),
         "cores": os.cpu_count(),
@@ -80,6 +88,11 @@ def main() -> int:
     _FILE.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     _print(rows, f"{machine['processor']}, {machine['cores']} cores, Python {machine['python']}")
     return 0
+
+
+def _say(part: str) -> None:
+    """Tell who waits for the table what is being measured."""
+    sys.stderr.write(f"bench: {part}\n")
 
 
 def _beside(name: str, value: float, figures: Mapping[str, float]) -> Row:
