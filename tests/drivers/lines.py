@@ -1,14 +1,14 @@
 """A line and its device, open for a block, and what a right read looks like."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from drivers.endpoint import parse_endpoint
-from drivers.line import Line, Read
+from drivers.line import Line
 from drivers.reading import Block, Exchange
-from drivers.wire import Pending
+from tests.begun import BegunAtTimes
 from tests.certificates import Authority
 from tests.modbus_rig import Chunk, Request, Rig, Script, honest, rig
 
@@ -17,26 +17,6 @@ SOCKETS = ("tcp", "tls", "rtu+tcp")
 RTU = ("rtu+tcp", "rtu")
 
 Case = TypeVar("Case")
-
-
-class BegunAtTimes(Line):
-    """A line of which every other read is begun before it is awaited, as polls are on the beat."""
-
-    _reads = 0
-
-    def read(self, unit: int, block: Block, *, poll: int = 0, attempt: int = 1) -> Coroutine[Any, Any, Exchange]:
-        if not self._reads:  # so that the failures of each suite are met both ways
-            self._reads = int(self.endpoint.scheme in {"tls", "rtu+tcp"})
-        self._reads += 1
-        if self._reads % 2:
-            return super().read(unit, block, poll=poll, attempt=attempt)
-        return self._begun_read(self.prepared(unit, block, poll=poll, attempt=attempt))
-
-    async def _begun_read(self, prepared: Read) -> Exchange:
-        pending: Pending = asyncio.get_running_loop().create_future()
-        if self.begin(prepared, pending):
-            await pending
-        return await super().read(prepared.unit, prepared.block, poll=prepared.poll, attempt=prepared.attempt)
 
 
 @asynccontextmanager

@@ -17,13 +17,13 @@ import orjson
 
 from drivers.endpoint import parse_endpoint
 from drivers.errors import LineError
-from drivers.line import Line
 from drivers.reading import Block
 from simulators.description import LineEntry
 from simulators.fault.bus import misbehaving_line
 from simulators.fault.device import Answer, Misbehaving
 from simulators.fault.faults import FAULTS
 from simulators.fault.values import doubt
+from tests.begun import BegunAtTimes
 
 KINDS: tuple[Literal["tcp", "rtu+tcp", "serial"], ...] = ("tcp", "rtu+tcp", "serial")
 UNHARMED = "none of its own"
@@ -101,7 +101,7 @@ async def _read(kind: Literal["tcp", "rtu+tcp", "serial"], seed: int, reads: int
     answers: list[Answer] = []
     units = Misbehaving(_UNITS, dict.fromkeys(FAULTS, _CHANCE), timeout_s=_TIMEOUT_S, seed=seed)
     async with misbehaving_line(LineEntry(name="line", kind=kind, baud=_BAUD), units, answers.append) as url:
-        line = Line(f"{kind}-{seed}", parse_endpoint(url), timeout_s=_TIMEOUT_S, pause_s=0.0)
+        line = BegunAtTimes(f"{kind}-{seed}", parse_endpoint(url), timeout_s=_TIMEOUT_S, pause_s=0.0)
         began = time.monotonic()
         last = (_UNITS[0], Block(3, 0, 4))
         before = ""
