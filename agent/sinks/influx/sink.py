@@ -5,8 +5,9 @@ import contextlib
 import gzip
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
@@ -60,16 +61,12 @@ class InfluxSink:
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator["InfluxSession"]:
-        """Make a client; whether the database answers shows with the first records."""
-        # Importing the library costs memory and time: only for those who configured it.
-        await asyncio.to_thread(library.load)
-        config, token = self._config, self._token()
-        request = library.write_request(config.url, token, org=config.org, bucket=config.bucket)
-        transport = Transport(request, tls=self._tls(), timeout_s=_TIMEOUT_S)
+        """Be ready to write; whether the database answers shows with the first records."""
+        session = InfluxSession(partial(_transport, self._config, self._token(), self._tls()), self._config)
         try:
-            yield InfluxSession(transport, config)
+            yield session
         finally:
-            transport.close()
+            session.close()
 
     def _token(self) -> str:
         file = self._config.token_file
@@ -108,13 +105,27 @@ class InfluxSink:
         return context
 
 
+def _transport(config: InfluxConfig, token: str, tls: ssl.SSLContext) -> Transport:
+    # Importing the library costs memory and time: only for those who write, and not while an agent starts.
+    library.load()
+    request = library.write_request(config.url, token, org=config.org, bucket=config.bucket)
+    return Transport(request, tls=tls, timeout_s=_TIMEOUT_S)
+
+
 class InfluxSession:
     """A client of the database, used for one row of successes."""
 
-    def __init__(self, transport: Transport, config: InfluxConfig) -> None:
-        self._transport = transport
+    def __init__(self, make_transport: Callable[[], Transport], config: InfluxConfig) -> None:
+        """`make_transport` takes a moment, and is called in a thread before anything is written."""
+        self._make_transport = make_transport
+        self._transport: Transport | None = None
         self._config = config
         self._accepted = 0
+
+    def close(self) -> None:
+        """Write no more; a request that is under way fails."""
+        if self._transport:
+            self._transport.close()
 
     @property
     def accepted_through(self) -> int:
@@ -153,11 +164,14 @@ class InfluxSession:
 
     async def _post(self, part: Sequence[tuple[int, str]]) -> str:
         """Write lines; return why they were refused, empty when they were taken."""
-        from influxdb_client.rest import ApiException  # noqa: PLC0415  # loaded with the library, see `session`
+        if self._transport is None:
+            self._transport = await asyncio.to_thread(self._make_transport)
+        transport = self._transport
+        from influxdb_client.rest import ApiException  # noqa: PLC0415  # loaded with the library by now
 
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                status = await asyncio.to_thread(self._write, "\n".join(text for _, text in part).encode())
+                status = await asyncio.to_thread(_write, transport, "\n".join(text for _, text in part).encode())
         except ApiException as error:
             message = error.message
             text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
@@ -168,14 +182,6 @@ class InfluxSession:
         if status not in _WRITTEN:
             raise SinkUnavailable(f"{self._config.url} does not answer like InfluxDB: check url")
         return ""
-
-    def _write(self, lines: bytes) -> int:
-        """Send lines and return the status of the answer, or raise what the library does; to be called in a thread."""
-        # Compressed here: the library would do it at the highest level, in five times the time and no better.
-        answer = self._transport.post(gzip.compress(lines, _GZIP_LEVEL))
-        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
-            raise library.refusal(answer)
-        return answer.status
 
     def _explain(self, cause: Exception) -> str:
         url = self._config.url
@@ -188,6 +194,15 @@ class InfluxSession:
             return f"nothing listens at {url}: check url, and that the database runs"
         # What is no HTTP stands in the error word for word, however long it is.
         return f"{url}: {' '.join(_cause(cause)[:200].split())}: check url and the network"
+
+
+def _write(transport: Transport, lines: bytes) -> int:
+    """Send lines and return the status of the answer, or raise what the library does; to be called in a thread."""
+    # Compressed here: the library would do it at the highest level, in five times the time and no better.
+    answer = transport.post(gzip.compress(lines, _GZIP_LEVEL))
+    if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+        raise library.refusal(answer)
+    return answer.status
 
 
 def _judge(status: int, message: str, retry_after: str | None, hold: Mapping[int, str]) -> str:

@@ -45,10 +45,29 @@ def test_a_wrong_configuration_names_what_is_wrong(settings: dict[str, str], mes
         InfluxConfig.from_file(settings)
 
 
-def test_the_library_is_loaded_only_when_a_session_begins() -> None:
-    program = "import sys, agent.sinks.influx; sys.exit('influxdb_client' in sys.modules)"
+def test_the_library_is_loaded_only_when_something_is_written() -> None:
+    program = """if True:
+        import asyncio, sys
+        from pathlib import Path
+        from agent.sections.influx import InfluxConfig
+        from agent.sinks import SinkUnavailable
+        from agent.sinks.influx import InfluxSink
+        from tests.agent.sinks.influx_records import record
 
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+        async def main():
+            config = InfluxConfig.from_file({"url": "http://127.0.0.1:1", "org": "works", "bucket": "energy"})
+            async with InfluxSink(config, folder=Path()).session() as session:
+                print("influxdb_client" in sys.modules)
+                try:
+                    await session.send([record(1)])
+                except SinkUnavailable:
+                    print("influxdb_client" in sys.modules)
+
+        asyncio.run(main())
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["False", "True"]
 
 
 # ---- a scripted database
