@@ -6,13 +6,12 @@ from dataclasses import field
 from http import HTTPStatus
 from typing import Any
 
-import h11
 import orjson
 
 from drivers.value import frozen
 
-_VERSIONS = {b"1.0", b"1.1"}
-_MOST_PARAMETERS = 50
+LONGEST_HEAD = 1 << 14
+"""Bytes of a head, more or less."""
 
 
 @frozen
@@ -52,19 +51,3 @@ def json(value: Any, status: int = HTTPStatus.OK, headers: dict[str, str] | None
 def error(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
     """Return what is wrong as the answer."""
     return json({"error": text}, status, headers)
-
-
-def parsed(head: h11.Request) -> Request:
-    """Return what a head asks for; raise h11.RemoteProtocolError where that cannot be understood."""
-    if head.http_version not in _VERSIONS:
-        status = HTTPStatus.HTTP_VERSION_NOT_SUPPORTED
-        raise h11.RemoteProtocolError("only HTTP/1.1 is spoken here", error_status_hint=status)
-    try:
-        parts = urllib.parse.urlsplit(head.target.decode())
-        pairs = urllib.parse.parse_qsl(parts.query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
-    except ValueError as cause:
-        raise h11.RemoteProtocolError(f"its address: {cause}") from cause
-    headers: dict[str, str] = {}
-    for name, value in ((name.decode(), value.decode("latin-1")) for name, value in head.headers):
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return Request(head.method.decode(), urllib.parse.unquote(parts.path), dict(reversed(pairs)), headers)

@@ -57,7 +57,6 @@ def start(path: Path) -> Exit:
         begin_frugally()
         from agent.commands.run import run  # noqa: PLC0415 -- see above
 
-        gc.collect()  # the classes that dataclasses were made from: 1 MB, which what follows fills again
         return run(path, loading, early)
     finally:
         gc.enable()

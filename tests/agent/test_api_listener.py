@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import orjson
 import pytest
 
-from agent.api import listener
+from agent.api import caller, listener
 from agent.api.listener import Listener
 from agent.api.request import Answer, Request, json
 
@@ -181,13 +181,13 @@ async def test_a_head_without_end_is_refused() -> None:
 
 
 async def test_a_caller_that_says_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "_QUIET_S", 0.1)
+    monkeypatch.setattr(caller, "_QUIET_S", 0.1)
     async with listening() as (_, port):
         assert await said(port, b"GET / HT") == b""
 
 
 async def test_a_caller_that_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "_WRITE_S", 0.1)
+    monkeypatch.setattr(caller, "_WRITE_S", 0.1)
 
     async def large(_: Request) -> Answer:
         return Answer(b"x" * 50_000_000)
