@@ -194,8 +194,8 @@ class AccountBook:
     @property
     def late(self) -> list[Late]:
         """Those of them whose intervals are settled."""
-        settled_ns = self.settled_ns
-        return [each for each in self.changes_explained if each.change.first.time_ns < settled_ns]
+        explained = self.changes_explained
+        return [each for each in explained if each.change.first.time_ns < self.settled_ns] if explained else []
 
     def explain(self, late: Late) -> tuple[Delta, int, Growth | None]:
         """Book what is known of a change by now, into the columns alone: whoever calls corrects the intervals.

@@ -25,7 +25,7 @@ from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
 from agent.corrections.amending import Amending
 from agent.corrections.refusal import refusal, unbookable
-from agent.corrections.request import Request, RequestError, Revise, Withdrawal, answer, requests, told
+from agent.corrections.request import Inbox, Request, RequestError, Revise, Withdrawal, told
 from agent.corrections.withdrawing import Withdrawing
 from agent.metering.amount import NS_PER_S, Declaration, Reading
 from agent.metering.declared import NEAR_NS, Late
@@ -63,7 +63,7 @@ class Corrections:
     """Takes requests for the store at a path, and corrects what is recorded in it."""
 
     def __init__(self, path: Path, scribe: Scribe, bookkeeper: Bookkeeper) -> None:
-        self._path = path
+        self._inbox = Inbox(path)
         self._scribe, self._store = scribe, scribe.store
         self._bookkeeper = bookkeeper
         self._amending = Amending(bookkeeper, scribe.tape)
@@ -90,7 +90,7 @@ class Corrections:
 
     async def turn(self) -> None:
         """Take what was asked for, and correct what can be corrected by now."""
-        for name, request in await asyncio.to_thread(lambda: list(requests(self._path))):
+        for name, request in await self._inbox.asked():
             try:
                 found = await self._serve(request)
                 await self._store.flush()
@@ -101,7 +101,7 @@ class Corrections:
                 found = Answer(False, f"this cannot be done ({error!r}): see the agent's log")
             try:
                 body = {"done": found.done, "text": found.text, "revised": found.revised}
-                await asyncio.to_thread(answer, self._path, name, body)
+                await self._inbox.answer(name, body)
             except OSError as error:
                 _log.error("request %s cannot be answered: %s", name, error)
         for book in [*self._ledger.books.values()]:

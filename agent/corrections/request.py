@@ -3,6 +3,7 @@
 A request is whole when it is there (it is renamed into place), and is gone when it is done; then there is an answer.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from agent.corrections.noticing import Folder
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
 from agent.record import rfc3339
@@ -95,6 +97,28 @@ def in_use(store: Path) -> bool:
     except StoreError:
         return True
     return False
+
+
+class Inbox:
+    """What is asked for beside a store, looked at only where something may have come."""
+
+    def __init__(self, store: Path) -> None:
+        self._store, self._folder = store, Folder(store.parent)
+        self._last: list[tuple[str, Request | RequestError]] = []
+
+    async def asked(self) -> list[tuple[str, Request | RequestError]]:
+        """Return what is asked for by name, the oldest first; what could not be answered comes again."""
+        if self._last or self._folder.may_have_more():
+            self._last = await asyncio.to_thread(self._look)
+        return self._last
+
+    def _look(self) -> list[tuple[str, Request | RequestError]]:
+        self._folder.watch()
+        return list(requests(self._store))
+
+    async def answer(self, name: str, found: Mapping[str, Any]) -> None:
+        """Answer a request, which is done with that. Raises OSError."""
+        await asyncio.to_thread(answer, self._store, name, found)
 
 
 def requests(store: Path) -> Iterator[tuple[str, Request | RequestError]]:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.corrections.request import Request, Revise, Withdrawal, ask, told
+from agent.corrections import request as module
+from agent.corrections.request import Inbox, Request, Revise, Withdrawal, ask, requests, told
 from agent.metering.amount import Declaration
 from agent.output.entry import Entry
 
@@ -61,3 +62,29 @@ def test_a_request_that_cannot_be_left_leaves_nothing(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="No space left"):
         ask(tmp_path / "store.db", Revise(0, 1, "", "reason", "author", ""))
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_folder_in_which_nothing_happens_is_not_looked_into(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[Path] = []
+
+    def counted(store: Path) -> list[tuple[str, object]]:
+        looks.append(store)
+        return [*requests(store)]
+
+    monkeypatch.setattr(module, "requests", counted)
+    wanted = Revise(EIGHT_NS, NINE_NS, "", "other region", "Li Wei", "5776979e")
+    inbox = Inbox(tmp_path / "store.db")
+    for _ in range(5):
+        assert await inbox.asked() == []
+    assert len(looks) == 1
+
+    name = ask(tmp_path / "store.db", wanted)
+    for _ in range(3):
+        assert await inbox.asked() == [(name, wanted)], "until it is answered"
+    await inbox.answer(name, {"done": True})
+    for _ in range(5):
+        assert await inbox.asked() == []
+
+    assert len(looks) < 8
