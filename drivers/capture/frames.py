@@ -11,6 +11,8 @@ from drivers.reading import Block, Exchange, Outcome
 TRANSACTION = 2
 """Bytes of the transaction number that a frame of Modbus/TCP begins with."""
 _EXCEPTION_FLAG = 0x80
+_OK = Outcome.OK
+"""Looked up once: that takes a tenth of a microsecond."""
 _READING = frozenset({1, 2, 3, 4})
 _READ, _WHO = 6, 5
 """Bytes of a request that reads registers, and of one that asks for the identification, from the unit on."""
@@ -47,7 +49,7 @@ def answer(body: bytes) -> tuple[Outcome, bytes, int]:
 def explained(exchange: Exchange, *, serial: bool) -> bool:
     """Whether outcome, data and exception follow from the reply; of a failed exchange there are no others."""
     reply = exchange.reply
-    if exchange.outcome is Outcome.OK:  # nearly always, so it is told first, and without a copy of the data
+    if exchange.outcome is _OK:  # nearly always, so it is told first, and without a copy of the data
         data, (start, around) = exchange.data, _DATA_IN_RTU if serial else _DATA_IN_TCP
         whole = len(reply) == len(data) + around and reply.startswith(data, start)
         return whole and reply[start - 2] < _EXCEPTION_FLAG and not exchange.exception

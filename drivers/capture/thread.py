@@ -32,7 +32,8 @@ _REST_S = 0.02
 """Between two steps of compressing, about as long as one takes."""
 _AT_ONCE = 256
 """Exchanges encoded before others have the interpreter: a millisecond at most."""
-_PIECE = 1 << 20
+_MOST_PARTS = 2048
+"""Exchanges and notes written at once: about a megabyte."""
 _SYNC_S = 5.0
 """Loss window of a power cut."""
 _LEFT_S = 2.0
@@ -63,20 +64,9 @@ class _Batch:
     """Blocks that go to the disk together."""
 
     parts: list[bytes] = field(default_factory=list)
-    size: int = 0
-    exchanges: int = 0
+    times_ns: list[int] = field(default_factory=list)
+    """Of its exchanges, without those of the file before."""
     notes: int = 0
-    first_ns: int = 0
-    last_ns: int = 0
-
-    def add(self, blocks: bytes) -> None:
-        self.parts.append(blocks)
-        self.size += len(blocks)
-
-    def count(self, time_ns: int) -> None:
-        self.exchanges += 1
-        self.first_ns = self.first_ns or time_ns
-        self.last_ns = max(self.last_ns, time_ns)
 
 
 class WriterThread:
@@ -157,7 +147,7 @@ class WriterThread:
         batch = _Batch()
         while self.queue:
             batch = self._take(min(len(self.queue), _AT_ONCE), batch)
-            if batch.size > _PIECE:
+            if len(batch.parts) > _MOST_PARTS:
                 self._write(batch)
                 batch = _Batch()
             time.sleep(0)  # the lines have the interpreter in between
@@ -172,11 +162,11 @@ class WriterThread:
             if isinstance(item, tuple):
                 exchange, clock, cadence, again = item
                 if self._encoder is not None:
-                    batch.add(self._encoder.exchange(exchange, clock, cadence, again=again))
+                    batch.parts.append(self._encoder.exchange(exchange, clock, cadence, again=again))
                 if not again:
-                    batch.count(exchange.time_ns)
+                    batch.times_ns.append(exchange.time_ns)
             elif isinstance(item, bytes):
-                batch.add(item)
+                batch.parts.append(item)
                 batch.notes += 1
             else:
                 self._write(batch)
@@ -216,12 +206,13 @@ class WriterThread:
             return
         if current.size > self.files.file_limit:
             self.full = self._number
-        current.exchanges += batch.exchanges
-        current.first_ns = current.first_ns or batch.first_ns
-        current.last_ns = max(current.last_ns, batch.last_ns)
+        if batch.times_ns:
+            current.exchanges += len(batch.times_ns)
+            current.first_ns = current.first_ns or batch.times_ns[0]
+            current.last_ns = max(current.last_ns, *batch.times_ns)
 
     def _lose(self, batch: _Batch) -> None:
-        self.lost[0] += batch.exchanges
+        self.lost[0] += len(batch.times_ns)
         self.lost[1] += batch.notes
         self.gap = True
 
