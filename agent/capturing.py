@@ -92,6 +92,7 @@ class Capturing:
         """Say beside what follows how the clocks are, tell of closed files, and return the alarm `capture`."""
         if self.writer is not None:
             self.writer.clock = self._clock
+            self.writer.look()
         self._tell()
         trouble = self.status.trouble
         return Alarm(

@@ -75,7 +75,7 @@ class CaptureWriter:
         self._lines: frozenset[str] = frozenset()
         self._held: dict[str, Exchange] = {}
         self._under_way: dict[str, list[Exchange]] = {}
-        self._put = self._bytes = self._number = self._from_ns = self._until_ns = 0
+        self._put = self._bytes = self._looked = self._number = self._from_ns = self._until_ns = 0
         self._opened = self._gap = False
         self._retry_at = 0.0
         self._counts = [0, 0]
@@ -133,6 +133,18 @@ class CaptureWriter:
         self._flush()
         if self._ready(note.time_ns, _NOTES):
             self._note(note)
+
+    def look(self) -> None:
+        """Begin a new file if the present one would be full before long: called every second, between the beats.
+
+        What a file begins with takes a while to put together, and lines that ask their devices would wait for it.
+        """
+        soon = self._bytes + 2 * (self._bytes - self._looked)
+        self._looked = self._bytes
+        if soon > self._file_limit and self._until_ns and not self._thread.trouble:
+            now_ns = time.time_ns()
+            self._open(now_ns)
+            self._begin(now_ns)
 
     @property
     def status(self) -> Status:
@@ -234,6 +246,7 @@ class CaptureWriter:
                 for exchange in poll:
                     self._queue((exchange, self.clock, None, True))
         self._opened = self._gap = thread.gap = False
+        self._looked = self._bytes
 
     def _lost(self) -> tuple[int, int]:
         lost, refused = self._thread.lost, self._refused

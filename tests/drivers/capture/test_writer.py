@@ -159,6 +159,34 @@ def test_a_file_that_grows_too_long_is_followed_by_another(tmp_path: Path) -> No
     assert captured(tmp_path) == exchanges
 
 
+def test_a_file_that_would_soon_be_full_is_followed_by_another_while_nobody_waits(tmp_path: Path) -> None:
+    made = [answered("hall", number) for number in range(6000)]
+    exchanges = [at(exchange, time.time_ns() - exchange.time_ns) for exchange in made]
+    looking, opened = False, list[bool]()
+
+    def on_opened() -> list[Note]:
+        opened.append(looking)
+        return [Note("books", START_NS, 1, {"text": "x" * 100_000})]
+
+    with writing(tmp_path, max_size=6 << 20, on_opened=on_opened) as writer:
+        for number, exchange in enumerate(exchanges, 1):
+            writer.exchange(exchange)
+            if number % 50 == 0:
+                looking = True
+                writer.look()
+                looking = False
+        files = len(opened)
+    assert opened == [False] + [True] * (files - 1)
+    assert 3 < files < 6
+    assert captured(tmp_path) == exchanges
+
+
+def test_a_look_opens_no_file_before_there_is_anything_to_write(tmp_path: Path) -> None:
+    with writing(tmp_path, max_size=256) as writer:
+        writer.look()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_all_files_together_stay_within_their_size_and_the_oldest_goes_first(tmp_path: Path) -> None:
     removed: list[Removed] = []
     stranger = tmp_path / "works-east-20200101T000000Z.pcapng.zst"
