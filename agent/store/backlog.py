@@ -49,7 +49,8 @@ class Backlog:
     """The queue between the agent's loop and the writer thread."""
 
     def __init__(self, *, max_bytes: int, site: str, stamp: Stamp = wall) -> None:
-        self.changed = threading.Condition()
+        self._lock = threading.RLock()
+        self.changed = threading.Condition(self._lock)
         self.epoch = ""
         self.chain = GENESIS
         self.sign: Sign | None = None
@@ -106,15 +107,18 @@ class Backlog:
         """Give `body` its number, encode it and queue it; raise ValueError when it is no record."""
         if kind not in KINDS:
             raise ValueError(f"no kind of record: {kind}")
-        with self.changed:
+        with self._lock:  # that of `changed`, without its ceremony: this is done for every record
             queue = self._queue
-            was_empty, was_calm = self.empty, not queue.crowded
-            self._tell_events()
+            was_crowded = queue.crowded
+            was_empty = not queue.bytes and self.empty
+            if self.untold.events:
+                self._tell_events()
             record = self._number(kind, key, time_ns, body)
-            self._bound()
+            if queue.overfull:
+                self._bound()
             if was_empty:
                 self.first_ns = time.monotonic_ns()
-            if was_empty or (was_calm and queue.crowded):
+            if was_empty or (queue.crowded and not was_crowded):
                 self.changed.notify()
         return record
 

@@ -37,6 +37,11 @@ class Queue:
         return self.bytes * 4 > self._max_bytes
 
     @property
+    def overfull(self) -> bool:
+        """Whether more waits than may."""
+        return self.bytes > self._max_bytes
+
+    @property
     def room(self) -> int:
         """How many bytes of records may still be added before the oldest have to go."""
         return max(0, self._max_bytes - self.bytes)
@@ -75,7 +80,7 @@ class Queue:
 
     def bound(self) -> list[Record]:
         """Remove and return what is too much, and a tenth of the bound with it, if anything is."""
-        if self.bytes <= self._max_bytes:
+        if not self.overfull:
             return []
         surplus = self.bytes - self._max_bytes * 9 // 10
         lost: set[int] = set()
