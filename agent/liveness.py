@@ -2,15 +2,16 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.polling.poller import LinePoller
+from drivers.value import mutable
 
 _STALL_S = 30.0
 """A loop that has not turned for this long, beyond its longest wait, is stuck."""
 
 
-@dataclass(slots=True)
+@mutable
 class LastDone:
     """Monotonic times [s] at which each duty was done last."""
 

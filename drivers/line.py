@@ -34,7 +34,7 @@ side to the right request: a gateway's time-out should be longer than its device
 
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from drivers.connection import Connection
@@ -51,6 +51,7 @@ from drivers.recent import Recent
 from drivers.remedy import for_silence, place
 from drivers.repeats import Repeats
 from drivers.request import Requests
+from drivers.value import mutable
 from drivers.wire import Pending, Wire
 
 _NS = 1e9
@@ -60,7 +61,7 @@ _LATE = "the reply that came may be the one missed before: if this goes on, rais
 _TWICE = "two replies came: look for a device or converter that repeats"
 
 
-@dataclass(slots=True, eq=False)
+@mutable(eq=False)
 class Read:
     """One read: its request is made, then sent over a connection.
 

@@ -1,11 +1,10 @@
 """What a line has done since its start, in numbers."""
 
-from dataclasses import dataclass
-
 from drivers.reading import Outcome
+from drivers.value import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class LineStats:
     """Counters of a line since its start; bytes include what was dropped, `busy_ns` is the time spent in reads."""
 

@@ -1,4 +1,4 @@
-"""Values that travel: frozen dataclasses, of some of which several are made for each poll."""
+"""Dataclasses that are made quickly, as are their objects: of some several are made for each poll."""
 
 from collections.abc import Callable
 from dataclasses import MISSING, FrozenInstanceError, dataclass, field, fields
@@ -28,18 +28,47 @@ def frozen(cls: Any = None, /, *, kw_only: bool = False) -> Any:
     return partial(_made, kw_only=kw_only) if cls is None else _made(cls)
 
 
+@overload
+def mutable(cls: _Class, /) -> _Class: ...
+
+
+@overload
+def mutable(*, eq: bool = True) -> Callable[[_Class], _Class]: ...
+
+
+@dataclass_transform(field_specifiers=(field,))
+def mutable(cls: Any = None, /, *, eq: bool = True) -> Any:
+    """Make a class what `dataclass(slots=True)` makes of it, as `frozen` does: what keeps the state of something."""
+    return partial(_mutable, eq=eq) if cls is None else _mutable(cls)
+
+
 def _made(cls: Any, *, kw_only: bool = False) -> Any:
     own = vars(cls)
-    made: Any = dataclass(init=False, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
-    compared = [each.name for each in fields(made) if each.compare]
-    shared = {"_compared": staticmethod(_getter(compared)), "__repr__": _repr, "__eq__": _eq, "__hash__": _hash}
+    made = _plain(cls, kw_only=kw_only)
+    shared = {"_compared": _compared(made), "__repr__": _repr, "__eq__": _eq, "__hash__": _hash}
     shared |= {"__getstate__": _state, "__setstate__": _set_state}
     for name, method in shared.items():
         # A class that says how it is compared and not how it is hashed has None for the latter, written by Python.
         if own.get(name) is None:
             setattr(made, name, method)
-    made.__init__ = _written_when_called(made)
     made.__setattr__, made.__delattr__ = _refuse, _refuse
+    return made
+
+
+def _mutable(cls: Any, *, eq: bool = True) -> Any:
+    made = _plain(cls)
+    shared: dict[str, Any] = {"__repr__": _repr}
+    if eq:
+        shared |= {"_compared": _compared(made), "__eq__": _eq, "__hash__": None}
+    for name, method in shared.items():
+        if name not in vars(cls):
+            setattr(made, name, method)
+    return made
+
+
+def _plain(cls: Any, *, kw_only: bool = False) -> Any:
+    made: Any = dataclass(init=False, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
+    made.__init__ = _written_when_called(made)
     return made
 
 
@@ -76,11 +105,12 @@ def _init(cls: Any) -> Any:
     return made
 
 
-def _getter(names: list[str]) -> Callable[[Any], Any]:
+def _compared(cls: Any) -> Any:
     """Return what gives the fields of an object that it is compared by."""
+    names = [each.name for each in fields(cls) if each.compare]
     if len(names) > 1:
-        return attrgetter(*names)
-    return lambda value: tuple(getattr(value, name) for name in names)
+        return staticmethod(attrgetter(*names))
+    return staticmethod(lambda value: tuple(getattr(value, name) for name in names))
 
 
 def _refuse(_: Any, name: str, *_value: Any) -> None:

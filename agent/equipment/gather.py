@@ -5,7 +5,7 @@ What is not there is noted instead of guessed, and the figure then says what it 
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.books import bodies
 from agent.books.columns import AMOUNT, ESTIMATED
@@ -20,7 +20,7 @@ from drivers.profile import Profile
 from drivers.quantity import VOCABULARY
 from drivers.reading import Quality
 from drivers.unit import UNITS
-from drivers.value import frozen
+from drivers.value import frozen, mutable
 
 _FRESH_NS = 15 * 60 * NS_PER_S
 """Readings older than this do not tell of the present."""
@@ -46,7 +46,7 @@ class Moment:
         return Inputs(self, place, span)
 
 
-@dataclass(slots=True)
+@mutable
 class Inputs:
     """What the figures of one place are worked out from; NaN stands for what is missing."""
 

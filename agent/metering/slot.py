@@ -1,11 +1,11 @@
 """One interval while it is being filled, and what it becomes when it is closed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from agent.metering.amount import NS_PER_S, Declaration, Delta, Reading, Rule, quanta
-from drivers.value import frozen
+from drivers.value import frozen, mutable
 
 LATE_DATA = "late_data"
 """The reason of a revision that a later delta caused."""
@@ -60,7 +60,7 @@ class ClosedInterval:
         return self.measured_s * NS_PER_S / (self.end_ns - self.start_ns)
 
 
-@dataclass(slots=True)
+@mutable
 class Slot:
     """An interval being filled."""
 

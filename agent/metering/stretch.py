@@ -1,14 +1,14 @@
 """Successive intervals that lie wholly inside one delta: an outage of weeks in a few hundred bytes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from agent.metering.amount import Delta, Reading
 from agent.metering.slot import Slot, course
+from drivers.value import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class Stretch:
     """The intervals of [start_ns, end_ns) in which nothing but one delta is booked, spread evenly from `since_ns` on.
 

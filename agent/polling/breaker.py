@@ -11,7 +11,8 @@ Invariants:
 
 import math
 import random
-from dataclasses import dataclass
+
+from drivers.value import mutable
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 60.0
@@ -28,7 +29,7 @@ _PATIENCE = 2
 """So many failed attempts are remembered at most: when many devices fail at once, the rest is forgiven."""
 
 
-@dataclass(slots=True)
+@mutable
 class Breaker:
     """What one device has coming for its failures."""
 

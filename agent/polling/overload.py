@@ -1,13 +1,13 @@
 """Whether a line has more to do than it can: polls left out for want of time, minute by minute. Pure."""
 
-from dataclasses import dataclass
+from drivers.value import mutable
 
 _MINUTE_S = 60.0
 _RAISED, _CLEARED = 0.05, 0.01
 """Share of the polls of a minute that is left out."""
 
 
-@dataclass(slots=True)
+@mutable
 class Overload:
     """What one line made and left out; `since` is the monotonic time [s] at which the minute began."""
 

@@ -5,7 +5,8 @@ much on each occasion. What proves too much is taken back slowly, and each time 
 """
 
 import contextlib
-from dataclasses import dataclass
+
+from drivers.value import mutable
 
 _FIRST_S = 0.02
 _LONGEST_S = 0.64
@@ -16,7 +17,7 @@ _FIRST_PROOF, _LONGEST_PROOF = 200, 51_200
 """Answers in a row that a pause must give before a shorter one is tried."""
 
 
-@dataclass(slots=True)
+@mutable
 class Pacing:
     """The rest that one device needs between an answer and the next request."""
 

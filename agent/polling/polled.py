@@ -1,7 +1,7 @@
 """What a line's task knows of its devices: their state, and when each of their cadences is due."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from agent.polling.alike import codec_of
@@ -13,6 +13,7 @@ from drivers.frame import Frame
 from drivers.plan import PlannedBlock
 from drivers.profile import Profile
 from drivers.reading import Block
+from drivers.value import mutable
 
 _NS = 1_000_000_000
 _NAMED = 6
@@ -28,7 +29,7 @@ class DeviceState(StrEnum):
     OFFLINE = "offline"
 
 
-@dataclass(slots=True)
+@mutable
 class Lateness:
     """How long after their due times polls began [s]: count, sum, maximum and a histogram by powers of two ms."""
 
@@ -54,7 +55,7 @@ class Lateness:
         return self.maximum_s * 1000
 
 
-@dataclass(slots=True, eq=False)
+@mutable(eq=False)
 class PolledDevice:
     """A device as its line's task sees it; read every `every_s` [s], or less often where its points say so."""
 
@@ -118,7 +119,7 @@ class PolledDevice:
         return not (self.breaker.forgiven and self.answered), self.breaker.retry_at
 
 
-@dataclass(slots=True, eq=False)
+@mutable(eq=False)
 class Cadence:
     """The blocks of one device that are read together, every `every_s` seconds."""
 

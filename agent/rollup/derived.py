@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import timedelta
 from typing import Any
 
@@ -32,6 +32,7 @@ from agent.saved import UnreadableError
 from agent.scribe import Scribe
 from agent.store import StoreError
 from agent.turns import next_turn
+from drivers.value import mutable
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ Body = dict[str, Any]
 _Key = tuple[str, Span]
 
 
-@dataclass(slots=True)
+@mutable
 class _Step:
     """Periods of some accounts to be added up together, all read from [since_ns, until_ns)."""
 

@@ -1,12 +1,13 @@
 """How far an account has been added up, and what is to be added up again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.saved import UnreadableError, pack, unpack
+from drivers.value import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class Progress:
     """Of one account, all times Unix [ns]: intervals are recorded up to `to_ns`, periods that end by `done_ns` are too.
 

@@ -1,13 +1,14 @@
 """What one commit writes."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.record import Record
 from agent.store.told import Untold
+from drivers.value import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class Batch:
     """Everything that waited; `seq` and `chain` are the last number and the head of the chain after it."""
 

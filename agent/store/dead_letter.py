@@ -3,16 +3,16 @@
 import sqlite3
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from agent.record import Record
 from agent.store.schema import COLUMNS, from_rows, to_row
+from drivers.value import frozen
 
 MOST = 1000
 """Records kept; the oldest go first."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeadLetter:
     """A record that a sink refused for good, at `refused_ns` (Unix, ns)."""
 

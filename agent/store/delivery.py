@@ -13,7 +13,6 @@ Invariants:
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -22,6 +21,7 @@ from agent.store.backlog import Backlog
 from agent.store.dead_letter import MOST, DeadLetter
 from agent.store.schema import lane_of
 from agent.store.settled import Lane, Lanes, Settled, common
+from drivers.value import mutable
 
 _FEW = 10_000
 """Numbers delivered from memory that are remembered before it is asked which of their records still wait."""
@@ -62,7 +62,7 @@ class Latest:
         return list(islice(found, limit))
 
 
-@dataclass(slots=True)
+@mutable
 class _Lent:
     lane: Lane
     low: int

@@ -4,18 +4,19 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from agent.record import Record
 from agent.store.batch import Batch
 from agent.store.chain import GENESIS
 from agent.store.losses import Losses
 from agent.store.told import Told, Untold
+from drivers.value import frozen
 
 _NOT_CLOSED = "the agent or its machine ended without a last commit; so many records at most"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inventory:
     """The last number and the head of the chain, and what is kept and was dropped, as of a commit."""
 

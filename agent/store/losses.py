@@ -3,14 +3,15 @@
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import orjson
 
 from agent.record import GAP, Record, rfc3339
+from drivers.value import mutable
 
 
-@dataclass(slots=True)
+@mutable
 class Losses:
     """Dropped records: their range of sequence numbers, how many of each kind, and why."""
 

@@ -14,7 +14,7 @@ import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -31,6 +31,7 @@ from agent.store.repair import repaired
 from agent.store.schema import COLUMNS, LANE_OF, TABLES, Row, from_rows, read_inventory, read_settled, renumbered
 from agent.store.settled import Lanes, common
 from agent.store.told import Told, Untold
+from drivers.value import mutable
 
 LONGEST_S = 5.0
 DAMAGED = "store file damaged"
@@ -44,7 +45,7 @@ _MARGIN = 100_000
 """Records there may be behind the last that can be read."""
 
 
-@dataclass(slots=True)
+@mutable
 class Salvage:
     """What was kept of a damaged file, and what is known to be lost."""
 

@@ -1,9 +1,11 @@
 """What the store says about itself."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from drivers.value import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SinkStatus:
     """How far a sink is: `oldest_seq` and `oldest_ns` are those of the first record it has not acknowledged.
 
@@ -16,7 +18,7 @@ class SinkStatus:
     dead_letters: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoreStatus:
     """The store at its last commit."""
 

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from agent.store.losses import Losses
+from drivers.value import frozen, mutable
 
 Stamp = Callable[[int], tuple[int, Mapping[str, object]] | None]
 """Gives for a monotonic time [ns] of this boot the time (Unix, ns), and what a record made then says of the clocks.
@@ -18,7 +19,7 @@ def wall(monotonic_ns: int) -> tuple[int, Mapping[str, object]]:
     return time.time_ns() - time.monotonic_ns() + monotonic_ns, {}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """Something that has come to pass, at `monotonic_ns` of this boot or, told by a file, before this start."""
 
@@ -27,7 +28,7 @@ class Told:
     text: str
 
 
-@dataclass(slots=True)
+@mutable
 class Untold:
     """What was lost, and what came to pass, since the last records that told of such."""
 

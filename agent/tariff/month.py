@@ -1,7 +1,7 @@
 """What a month has come to so far: energy by period and price, reactive energy, and the highest demand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from agent.metering.amount import NS_PER_S
 from agent.tariff.schedule import Period
 from agent.tariff.tariff import Charge
+from drivers.value import mutable
 
 
 class Line(NamedTuple):
@@ -45,7 +46,7 @@ class Peak(NamedTuple):
     estimated: float
 
 
-@dataclass(slots=True)
+@mutable
 class Month:
     """The sums of one meter over a local month, in quanta of kWh and kvarh; all follow revisions."""
 

@@ -6,11 +6,11 @@ step: two packets for each exchange of a plant are many.
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
 from drivers.capture import packets, pcapng
+from drivers.value import mutable
 
 _SEQUENCE = 1 << 32
 _NUMBERS = struct.Struct(">II")
@@ -18,7 +18,7 @@ _BEHIND = len(packets.TAIL)
 _MOST_LAYOUTS = 256
 
 
-@dataclass(slots=True)
+@mutable
 class Form:
     """What exchanges of one line have in common whose frames are as long and whose options are the same."""
 

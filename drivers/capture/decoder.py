@@ -7,7 +7,7 @@ Invariants:
 
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 import orjson
@@ -21,6 +21,7 @@ from drivers.capture.items import Captured, Note, Section
 from drivers.capture.stream import Block, CutOff, Packet
 from drivers.reading import Block as Asked
 from drivers.reading import Exchange, Outcome
+from drivers.value import mutable
 
 _NS = 1_000_000_000
 _MOST_CACHED = 4096
@@ -36,7 +37,7 @@ _Request = tuple[int, int, bytes, int, Asked]
 """A request whose reply is the next packet: number of the interface, time [ns], frame, unit and what it asks for."""
 
 
-@dataclass(slots=True)
+@mutable
 class _Interface:
     link: int
     serial: bool

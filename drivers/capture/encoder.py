@@ -8,7 +8,7 @@ Invariants:
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import orjson
 
@@ -18,6 +18,7 @@ from drivers.capture.frames import TRANSACTION, asked, body_of, explained
 from drivers.capture.items import Note
 from drivers.endpoint import Endpoint
 from drivers.reading import Block, Exchange, Outcome
+from drivers.value import mutable
 
 EXCHANGE = "exchange"
 """Kind of the note that stands for an exchange of which packets cannot tell everything."""
@@ -41,7 +42,7 @@ _Alike = tuple[tuple[int, Block], Form]
 """Unit and block that such exchanges ask for, and the form of their packets."""
 
 
-@dataclass(slots=True)
+@mutable
 class _Line:
     connection: Connection
     serial: bool

@@ -16,7 +16,6 @@ import struct
 import time
 from collections import deque
 from collections.abc import Generator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +24,7 @@ import zstandard
 from drivers.capture import pcapng
 from drivers.capture.items import Closed, Removed
 from drivers.capture.stream import Block, CutOff, Pieces, parts
-from drivers.value import frozen
+from drivers.value import frozen, mutable
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ NAMES_KEPT = 1000
 """Names of a run that are given to no other file: far more than it can make within a second."""
 
 
-@dataclass(slots=True)
+@mutable
 class OpenFile:
     """The file that is written, with what is in it so far."""
 

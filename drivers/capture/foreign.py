@@ -8,12 +8,13 @@ Source: MODBUS Messaging on TCP/IP Implementation Guide V1.0b, section 3.1.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drivers.capture.frames import asked, body_of
 from drivers.capture.segments import Segment, Stream, segment
 from drivers.guard import Asked, Verdict, data_bytes, judge_mbap
 from drivers.reading import Block, Exchange, Outcome
+from drivers.value import mutable
 
 _MODBUS_PORT = 502
 _MBAP = 6
@@ -29,7 +30,7 @@ _MOST_CONNECTIONS = 20_000
 Direction = tuple[bytes, int, bytes, int]
 
 
-@dataclass(slots=True)
+@mutable
 class _Waiting:
     time_ns: int
     frame: bytes
@@ -37,7 +38,7 @@ class _Waiting:
     block: Block
 
 
-@dataclass(slots=True)
+@mutable
 class _Connection:
     """Both directions between a client, which asks, and a device."""
 

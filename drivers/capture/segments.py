@@ -6,9 +6,9 @@ Source: RFC 791, RFC 8200, RFC 9293; the list of link-layer header types of tcpd
 import ipaddress
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from drivers.value import frozen
+from drivers.value import frozen, mutable
 
 _LOOPBACKS, _ETHERNET, _RAW, _COOKED, _COOKED_2 = (0, 108), 1, (12, 14, 101, 228, 229), 113, 276
 _IPV4, _IPV6 = 0x0800, 0x86DD
@@ -57,7 +57,7 @@ class Segment:
         return f"[{ip}]" if ip.version == 6 else str(ip)  # noqa: PLR2004
 
 
-@dataclass(slots=True)
+@mutable
 class Stream:
     """The bytes of one direction, in their order; `buffer` is for whoever reads them."""
 

@@ -13,13 +13,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from drivers.capture.encoder import Encoder
 from drivers.capture.files import CaptureFiles
 from drivers.capture.items import Closed, Removed
 from drivers.reading import Exchange
-from drivers.value import frozen
+from drivers.value import frozen, mutable
 
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ Item = Taken | bytes | Head
 """What waits to be written; notes are encoded already."""
 
 
-@dataclass(slots=True)
+@mutable
 class _Batch:
     """Blocks that go to the disk together."""
 

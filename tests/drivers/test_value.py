@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 
 import pytest
 
-from drivers.value import frozen, travelling
+from drivers.value import frozen, mutable, travelling
 
 
 @travelling
@@ -192,3 +192,56 @@ def test_a_value_of_one_field_or_none_compares_too() -> None:
     assert hash(One(1.0)) == hash((1.0,))
     assert nothing == Nothing()
     assert One(1.0) != other
+
+
+@mutable
+class State:
+    """As others are that change."""
+
+    count: int = 0
+    seen: list[int] = field(default_factory=list)
+    note: str = field(default="", compare=False, repr=False)
+
+
+@dataclass(slots=True)
+class WrittenState:
+    """What the standard library makes of it."""
+
+    count: int = 0
+    seen: list[int] = field(default_factory=list)
+    note: str = field(default="", compare=False, repr=False)
+
+
+@mutable(eq=False)
+class Single:
+    """As others are that are only the same as themselves."""
+
+    count: int
+
+
+def test_what_changes_compares_and_shows_as_that_of_the_standard_library_does() -> None:
+    state: object = State(1, [2], "a")
+    written: object = WrittenState(1, [2], "a")
+
+    assert state == State(1, [2], "b")
+    assert state != State(1, [3], "a")
+    assert state != written
+    assert repr(state) == repr(written).replace("WrittenState", "State")
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(state)
+    assert copy.deepcopy(state) == pickle.loads(pickle.dumps(state)) == state  # noqa: S301
+
+
+def test_what_changes_has_no_room_for_anything_else() -> None:
+    state = State()
+    state.count, state.seen = 5, [6]
+
+    assert (state.count, state.seen) == (5, [6])
+    assert not hasattr(state, "__dict__")
+
+
+def test_what_is_only_the_same_as_itself_is_found_by_itself() -> None:
+    one, other = Single(1), Single(1)
+
+    assert one != other
+    assert {one: "one", other: "other"}[one] == "one"
