@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import aiomqtt
+from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -18,12 +19,14 @@ from agent.sinks import SinkUnavailable
 from agent.sinks.mqtt.reading import Reading
 from agent.sinks.mqtt.reasons import ABOUT_A_MESSAGE, ending
 from agent.sinks.mqtt.writing import Writing
+from agent.turns import next_turn
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 ANSWER_S = 20.0
 """Longest wait for the acknowledgement of one message."""
+_TURN_S = 1.0
 WINDOW = 100
 """Messages under way at once; fewer when the broker says so."""
 _OVERHEAD = 32
@@ -189,10 +192,15 @@ class Connection(aiomqtt.Client):
                 doing.cancel()
                 await asyncio.gather(doing, return_exceptions=True)
 
+    async def _misc_loop(self) -> None:
+        """Do what aiomqtt's own does, pings above all, when everybody else looks whether there is something to do."""
+        while self._client.loop_misc() == MQTTErrorCode.MQTT_ERR_SUCCESS:
+            await next_turn(_TURN_S)
+
     async def until_silent(self) -> None:
         """Wait until a message stays without answer for too long; raise SinkUnavailable then."""
         while True:
-            await asyncio.sleep(1)
+            await next_turn(_TURN_S)
             oldest = next(iter(self._answers.values()), None)
             if oldest and time.monotonic() - oldest[1] > ANSWER_S:
                 raise SinkUnavailable("the broker does not acknowledge")

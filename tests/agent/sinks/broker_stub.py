@@ -25,6 +25,7 @@ class StubBroker:
     largest: int = 0
     """Size of the largest packet it was sent, without the fixed header."""
     published: list[tuple[str, bytes, bool]] = field(default_factory=list)
+    pings: int = 0
     connections: int = 0
     port: int = 0
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
@@ -45,6 +46,7 @@ class StubBroker:
                 elif kind == _PUBLISH:
                     self._take(flags, body, writer)
                 elif kind == _PINGREQ:
+                    self.pings += 1
                     writer.write(bytes((0xD0, 0)))
                 elif kind == _DISCONNECT:
                     break

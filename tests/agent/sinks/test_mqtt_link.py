@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from agent.board import Board
 from agent.sections.mqtt import MqttConfig
 from agent.sinks import SinkUnavailable, together
-from agent.sinks.mqtt import MqttSink
+from agent.sinks.mqtt import MqttSink, connection
 from agent.sinks.mqtt import sink as broker_of
 from agent.sinks.mqtt.reasons import TAKEN_OVER
 from agent.sinks.mqtt.rivals import Rivals
@@ -194,6 +194,26 @@ async def test_a_ping_and_its_missing_answer_fit_into_the_keep_alive(
     broker = StubBroker(keep_alive=asked)
     async with serving(broker), sink_of(f"mqtt://127.0.0.1:{broker.port}", tmp_path).session() as session:
         assert session._connection._client._keepalive == longest_s
+
+
+async def test_a_silent_link_is_pinged_when_all_others_look_for_something_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[float] = []
+
+    async def turn(period_s: float) -> None:
+        turns.append(period_s)
+        await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(connection, "next_turn", turn)
+    broker = StubBroker(keep_alive=1)
+    async with serving(broker), sink_of(f"mqtt://127.0.0.1:{broker.port}", tmp_path).session():
+        async with asyncio.timeout(10):
+            while not broker.pings:  # noqa: ASYNC110  # the stub has no event for it
+                await asyncio.sleep(0.01)
+
+    assert len(turns) > 1
+    assert set(turns) == {1.0}
 
 
 async def test_a_link_that_dies_while_the_retained_messages_go_out_is_noticed_at_once(tmp_path: Path) -> None:
