@@ -12,6 +12,7 @@ period of a roll-up, or the name of a shift, in `span`; an alarm's name begins i
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from operator import add
 
 import orjson
 
@@ -54,21 +55,21 @@ def line(record: Record) -> str | None:
 
 
 def _values(values: Mapping[str, object]) -> list[str]:
-    """Return the fields of telemetry, all in one text where JSON spells the numbers as Python does."""
+    """Return the fields of telemetry, spelt all at once where JSON spells numbers as Python does."""
     numbers = [*values.values()]
     if {*map(type, numbers)} == {float} and (form := _form(*values)):
         text = orjson.dumps(numbers).decode()
         # What Python writes as 1e-05 and 1e-07 is 0.00001 and 1e-7 there.
         if "e" not in text and "0.0000" not in text:
-            return [form % tuple(text[1:-1].split(","))]
+            return [*map(add, form, text[1:-1].split(","))]
     return _fields(values, "")
 
 
 @lru_cache(maxsize=256)
-def _form(*keys: str) -> str:
-    """Return the fields of these names with a place for each number, empty where one is a count."""
+def _form(*keys: str) -> tuple[str, ...]:
+    """Return how the fields of these names begin, nothing where one is a count."""
     named = [_named("", key) for key in keys]
-    return "" if any(count for _, count in named) else ",".join(head.replace("%", "%%") + "%s" for head, _ in named)
+    return () if any(count for _, count in named) else tuple(head for head, _ in named)
 
 
 def _fields(body: Mapping[str, object], prefix: str) -> list[str]:
