@@ -76,6 +76,7 @@ class Duties:
         self._say_online = say_online
         self._started = time.monotonic()
         self._boot = boot_id()
+        self._fed_s = watchdog_interval_s()
         self._ticked_ns = 0
         self._told_given_up = 0
         self._last_done = LastDone(health=self._started + _FIRST_HEALTH_S - _HEALTH_S)
@@ -229,8 +230,7 @@ class Duties:
             if self._recorder.settled:
                 self._recorder.health(snapshot.health(self._state()))
             self._say_online()
-        interval_s = watchdog_interval_s()
-        if interval_s and now - last_done.watchdog >= interval_s / 2 and not self.stalled():
+        if self._fed_s and now - last_done.watchdog >= self._fed_s / 2 and not self.stalled():
             last_done.watchdog = now
             notify("WATCHDOG=1")
 

@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 
 from agent.polling.beat import between_beats
-from drivers.pause import sleep_until
 
 _TICK_PHASE, _TURN_PHASE = 0.5, 0.75
 """Polls are due at whole seconds of the wall clock; ticks and turns come between them, so that neither waits."""
@@ -17,12 +16,12 @@ _TURN_S = 1.0
 
 async def next_tick(period_s: float) -> None:
     """Wait for the next tick of those with this period [s], half a period at least."""
-    await sleep_until(between_beats(period_s, _TICK_PHASE))
+    await _next(period_s, _TICK_PHASE)
 
 
 async def next_turn(period_s: float) -> None:
     """Wait for the next turn of those with this period [s], half a period at least."""
-    await asyncio.sleep(between_beats(period_s, _TURN_PHASE) - time.monotonic())
+    await _next(period_s, _TURN_PHASE)
 
 
 async def each_turn(job: Callable[[], Awaitable[None]], ready: Callable[[], bool]) -> None:
@@ -31,3 +30,8 @@ async def each_turn(job: Callable[[], Awaitable[None]], ready: Callable[[], bool
         if ready():
             await job()
         await next_turn(_TURN_S)
+
+
+async def _next(period_s: float, phase: float) -> None:
+    # What this is for does not have to be exact to the millisecond, as that of the polls.
+    await asyncio.sleep(between_beats(period_s, phase) - time.monotonic())
