@@ -33,11 +33,14 @@ class LooseThreads(ThreadPoolExecutor):
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._idle = False
         """Whether a thread has no call to wait for."""
+        self._over = False
 
     def submit(
         self, call: Callable[_Given, _Result], /, *args: _Given.args, **options: _Given.kwargs
     ) -> Future[_Result]:
         """Run `call` in a thread that nothing else runs in; raise RuntimeError when none can be had."""
+        if self._over:
+            raise RuntimeError("the threads are shut down")
         future: Future[_Result] = Future()
         with self._lock:
             idle, self._idle = self._idle, False
@@ -59,14 +62,21 @@ class LooseThreads(ThreadPoolExecutor):
             except BaseException as error:  # noqa: BLE001  # the waiter gets it, whatever it is
                 told = partial(future.set_exception, error)
         with self._lock:
-            stays, self._idle = not self._idle, True
+            stays = not self._idle and not self._over
+            self._idle = self._idle or stays
         if told:  # only now: who hears of it and has another call finds this thread idle
             told()
         del future, call, told  # an exception knows this frame, and would keep itself
         return stays
 
-    def shutdown(self, wait: bool = True, **_options: Any) -> None:  # noqa: FBT001, FBT002  # as inherited
-        """Leave the threads to themselves."""
+    def shutdown(self, wait: bool = True, **_options: Any) -> None:  # noqa: ARG002, FBT001, FBT002  # as inherited
+        """Leave the threads to themselves, but for one that waits for a call."""
+        with self._lock:
+            idle, self._idle, self._over = self._idle, False, True
+        if idle:
+            nothing: Future[None] = Future()
+            nothing.cancel()
+            self._calls.put((nothing, bool))
 
 
 class Loop(uvloop.Loop):

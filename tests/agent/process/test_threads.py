@@ -59,6 +59,26 @@ def _refuse(_thread: threading.Thread) -> None:
     raise RuntimeError("can't start new thread")
 
 
+@pytest.mark.parametrize("busy", [False, True])
+def test_no_thread_waits_for_calls_of_a_loop_that_is_no_more(*, busy: bool) -> None:
+    before = set(threading.enumerate())
+    going_on = threading.Event()
+
+    async def program() -> None:
+        await asyncio.to_thread(int)
+        if busy:
+            waiting = asyncio.ensure_future(asyncio.to_thread(going_on.wait))
+            await asyncio.wait([waiting], timeout=0.01)
+
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(program())
+    going_on.set()
+    for left in set(threading.enumerate()) - before:
+        left.join(5)
+
+    assert set(threading.enumerate()) <= before
+
+
 async def test_an_idle_thread_holds_nothing_of_its_last_call() -> None:
     class Given: ...
 
