@@ -132,17 +132,16 @@ def _refusal(code: int) -> Quality:
 def _last(exchanges: Mapping[Block, Exchange | LineError]) -> Exchange:
     """Return the latest exchange, an accepted one if there is any."""
     last: Exchange | None = None
+    rank = (False, 0)
     for answer in exchanges.values():
         exchange = answer.exchange if isinstance(answer, LineError) else answer
-        if exchange is not None and (last is None or _rank(exchange) > _rank(last)):
-            last = exchange
+        if exchange is not None:
+            own = (exchange.outcome is _OK, exchange.received_ns)
+            if last is None or own > rank:
+                last, rank = exchange, own
     if last is None:
         raise ValueError("a frame needs at least one exchange, for its time")
     return last
-
-
-def _rank(exchange: Exchange) -> tuple[bool, int]:
-    return exchange.outcome is _OK, exchange.received_ns
 
 
 def _text(data: bytes, point: Point) -> str:

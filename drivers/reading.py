@@ -91,8 +91,19 @@ class Block:
         """First address behind the block."""
         return self.address + self.count
 
+    # Blocks are looked up several times for each request, so what does that is written out.
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether another block is the same."""
+        return (
+            isinstance(other, Block)
+            and self.address == other.address
+            and self.count == other.count
+            and self.function == other.function
+        )
+
     def __hash__(self) -> int:
-        """Return a number that tells blocks apart well enough: they are looked up several times for each request."""
+        """Return a number that tells blocks apart well enough."""
         return self.address
 
 

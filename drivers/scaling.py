@@ -33,7 +33,8 @@ class Scaling:
         self._low = column([-_LARGEST if point.low is None else point.low for point in points])
         self._high = column([_LARGEST if point.high is None else point.high for point in points])
         # What changes nothing is not done: most points are what they are, and few have limits.
-        self._plain = bool(np.all(self._numerator == 1) and np.all(self._denominator == 1))
+        self._multiplied = bool(np.any(self._numerator != 1))
+        self._divided = bool(np.any(self._denominator != 1))
         self._unlimited = bool(np.all(self._low == -_LARGEST) and np.all(self._high == _LARGEST))
         slots = {point.name: slot for slot, point in enumerate(points)}
         scaled = [slot for slot, point in enumerate(points) if point.scale_from is not None]
@@ -46,11 +47,8 @@ class Scaling:
 
     def apply(self, raw: Floats, quality: Qualities) -> Floats:
         """Return canonical values, and mark in `quality` what is not acceptable."""
-        if self._plain:
-            values = raw + self._offset
-        else:
-            values = raw * self._numerator
-            values += self._offset
+        values = raw * self._numerator + self._offset if self._multiplied else raw + self._offset
+        if self._divided:
             values /= self._denominator
         if self._scaled.size:
             self._scale(raw, values, quality)

@@ -23,7 +23,7 @@ _OF_BITS = (1, 2)
 """Functions that read single bits."""
 _SIGNED = ("int16", "int32", "int64")
 _INTEGERS = ("uint16", "uint32", "bit", *_SIGNED)
-_ZERO = b"\0"
+_ZERO, _HIT = b"\0", b"\1"
 
 
 class Table:
@@ -113,8 +113,9 @@ class _Group:
         words = octets[self.octets].view(self.dtype)
         raw[self.slots] = self._numbers(words)
         if self.missing.size:
-            hit = self.missing_at[words[self.missing_at] == self.missing]
-            raw[self.slots][hit] = np.nan
+            missing = words[self.missing_at] == self.missing
+            if _HIT in missing.tobytes():
+                raw[self.slots][self.missing_at[missing]] = np.nan
 
     def _numbers(self, words: npt.NDArray[Any]) -> npt.NDArray[Any]:
         if self.shifts is not None:

@@ -208,7 +208,7 @@ class Delta:
     @property
     def measured_s(self) -> float:
         """Time [s] this delta adds to what was measured, or was entered by somebody."""
-        return self.elapsed_s if self.accounted else 0.0
+        return elapsed_ns(self.start, self.end) / NS_PER_S if self.measured or self.rule is Rule.MANUAL else 0.0
 
     @property
     def accounted(self) -> bool:

@@ -88,12 +88,13 @@ class Counter:
 
         The first reading of all gives a delta of zero from itself to itself, which marks the beginning.
         """
-        if not self._usable(reading):
-            return ()
         last = self._last
+        passed_ns = elapsed_ns(last, reading) if last else NS_PER_S
+        if not self._usable(reading, passed_ns):
+            return ()
         if last is None:
             return self._begin(reading)
-        step = step_between(last, reading)
+        step = step_between(last, reading, passed_ns)
         rule = self._line(step)
         if self.declared.pending and (declaration := self._declaration(last, reading, rule)):
             return self._replace(last, (reading,) if rule else (*self._held, reading), declaration)
@@ -132,8 +133,9 @@ class Counter:
         self._limit.restore(state["limit"])
         self.declared.restore(state.get("declared", {}))
 
-    def _usable(self, reading: Reading) -> bool:
-        late = self._last is not None and elapsed_ns(self._last, reading) <= 0
+    def _usable(self, reading: Reading, passed_ns: int) -> bool:
+        """Whether a reading so long after the last accepted one can be booked; take note of one that cannot."""
+        late = passed_ns <= 0
         if self._last and self._held and not late:
             late = elapsed_ns(self._held[-1], reading) <= 0
         if not late and bookable(reading.value):
@@ -220,7 +222,7 @@ class Counter:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(step.passed_ns)
         gap = step.passed_ns > self._gap_after_ns
-        doubtful = last.doubtful or reading.doubtful
+        doubtful = bool(last.doubt or reading.doubt) and (last.doubtful or reading.doubtful)
         if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, step.level, gathering_s):
             rule = Rule.IMPLAUSIBLE
             if not self._over_rating:

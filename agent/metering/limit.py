@@ -34,6 +34,7 @@ class RateLimit:
         self._proven = 0.0
         self._peak = 0.0  # of the rises after the first few
         self._first: list[tuple[int, int, float]] = []  # levels before and after, rate [unit/s]
+        self._fastest = 0.0  # of all rises that are not unlearnt
 
     @property
     def _known(self) -> bool:
@@ -52,9 +53,9 @@ class RateLimit:
 
     def allowed(self, level: int, seconds: float) -> float:
         """Return the rise [quanta] believed within a time from a counter level [quanta]."""
-        count = self._one_count(level)
-        if self._max_rate is not None:
-            return max(self._max_rate, self._proven) * seconds * QUANTA_PER_UNIT + count
+        count, rated = self._one_count(level), self._max_rate
+        if rated is not None:
+            return max(self._proven, rated) * seconds * QUANTA_PER_UNIT + count
         rate = max(_LEARNT_FACTOR * self._fastest, _UNRATED)
         return max(rate * seconds * QUANTA_PER_UNIT, _LEARNT_SHARE * abs(level)) + count
 
@@ -73,10 +74,6 @@ class RateLimit:
         rate = self._fastest if self._max_rate is None else self._max_rate
         return max(_DIP_COUNTS * self._count, rate * _DIP_S * QUANTA_PER_UNIT)
 
-    @property
-    def _fastest(self) -> float:
-        return max(self._peak, *(rate for _, _, rate in self._first), 0.0)
-
     def learn(self, level: int, rise: int, seconds: float) -> None:
         """Take notice of a booked rise from a level [quanta].
 
@@ -87,12 +84,16 @@ class RateLimit:
         rate = rise / QUANTA_PER_UNIT / seconds
         if len(self._first) < _LEARNT_AFTER:
             self._first.append((level, level + rise, rate if self._first else 0.0))
+        elif rate > self._peak:
+            self._peak = rate
         else:
-            self._peak = max(self._peak, rate)
+            return
+        self._seen()
 
     def refute(self, level: int) -> None:
         """Unlearn those of the first rises that lead past a level [quanta] from which the counter goes on."""
         self._first = [(before, after, rate) for before, after, rate in self._first if not before <= level < after]
+        self._seen()
 
     def confirm(self, rate: float) -> bool:
         """Accept a steady rate [unit/s] above the limit as proven; return False where it is out of all reach."""
@@ -110,6 +111,10 @@ class RateLimit:
         self._proven = state["proven"]
         self._peak = state["peak"]
         self._first = [(before, after, rate) for before, after, rate in state["first"]]
+        self._seen()
+
+    def _seen(self) -> None:
+        self._fastest = max(self._peak, *(rate for _, _, rate in self._first), 0.0)
 
     def _one_count(self, level: int) -> float:
         return max(self._count, _FLOAT32_STEP * abs(level))

@@ -89,28 +89,31 @@ class Slot:
 
     def book(self, delta: Delta, rules: Iterable[str], since_ns: int) -> None:
         """Take the share of a delta that falls into this interval when it is spread evenly from `since_ns` on."""
-        self.see(delta.start)
-        self.see(delta.end)
-        end_ns = delta.end.time_ns
+        start, end = delta.start, delta.end
+        if start is not self.close or self.close_next:  # else it was seen just before
+            self.see(start)
+        self.see(end)
+        end_ns = end.time_ns
         if end_ns <= self.start_ns:
             return
-        within = self.start_ns <= since_ns <= end_ns <= self.end_ns
-        share = (
-            delta.quanta if within else course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
-        )
+        share, passed_ns = delta.quanta, end_ns - since_ns
+        if not self.start_ns <= since_ns <= end_ns <= self.end_ns:
+            share = course(delta, since_ns, self.end_ns) - course(delta, since_ns, self.start_ns)
+            passed_ns = max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
         self.quanta += share
         if delta.measured or delta.accounted:
-            self.measured_ns += max(0, min(end_ns, self.end_ns) - max(since_ns, self.start_ns))
+            self.measured_ns += passed_ns
         if not delta.measured:
             self.estimated += share
         self.rules.update(rules)
-        if delta.start.doubt or delta.end.doubt:
+        if start.doubt or end.doubt:
             self.doubts.update(delta.doubts)
         self.changed = True
-        plain = delta.quanta == quanta(delta.end.value) - quanta(delta.start.value) and since_ns == delta.start.time_ns
-        if delta.declared or (not plain and delta.rule is not Rule.INTEGRAL):
-            step = Decision(delta.start, delta.end, delta.quanta, since_ns, delta.rule, delta.declared)
-            self.decisions.append(step)
+        if delta.rule is Rule.INTEGRAL and not delta.declared:
+            return
+        plain = since_ns == start.time_ns and delta.quanta == quanta(end.value) - quanta(start.value)
+        if delta.declared or not plain:
+            self.decisions.append(Decision(start, end, delta.quanta, since_ns, delta.rule, delta.declared))
 
     def see(self, reading: Reading) -> None:
         """Take the next reading in time as evidence; the same one twice does no harm."""

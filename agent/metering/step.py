@@ -16,7 +16,11 @@ class Step:
     rise: int
 
 
-def step_between(last: Reading, reading: Reading) -> Step:
-    """Return the step between two readings that can be booked; raise ValueError for others."""
+def step_between(last: Reading, reading: Reading, passed_ns: int | None = None) -> Step:
+    """Return the step between two readings that can be booked; raise ValueError for others.
+
+    `passed_ns` is the time between them where that is known already.
+    """
     level = quanta(last.value)
-    return Step(last, reading, elapsed_ns(last, reading), level, quanta(reading.value) - level)
+    passed_ns = elapsed_ns(last, reading) if passed_ns is None else passed_ns
+    return Step(last, reading, passed_ns, level, quanta(reading.value) - level)

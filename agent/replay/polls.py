@@ -60,11 +60,16 @@ class Polls:
     def plain(self, line: str, unit: int, cadence: int) -> Held:
         """Return what a poll gave in which each block has the last exchange; what has none got no reply."""
         chosen, exchanges = self._poll(line, unit, cadence)
-        results: dict[Block, Exchange | LineError] = {exchange.block: exchange for exchange in exchanges}
-        if results.keys() != set(chosen.blocks):
-            found = {block: results[block] for block in chosen.blocks if block in results}
+        blocks = chosen.blocks
+        results: dict[Block, Exchange | LineError]
+        if [exchange.block for exchange in exchanges] == [*blocks]:  # as nearly always
+            results = dict(zip(blocks, exchanges, strict=True))
+            return _held(chosen, results)
+        results = {exchange.block: exchange for exchange in exchanges}
+        if results.keys() != set(blocks):
+            found = {block: results[block] for block in blocks if block in results}
             missing = MISSING if found else _error_of(exchanges[-1])
-            results = {block: found.get(block, missing) for block in chosen.blocks}
+            results = {block: found.get(block, missing) for block in blocks}
         return _held(chosen, results)
 
     def asked(self, line: str, unit: int, cadence: int, asked: Sequence[Sequence[Any]]) -> Held:
@@ -100,7 +105,9 @@ class Polls:
 def _held(cadence: Cadence, results: Mapping[Block, Exchange | LineError]) -> Held:
     device = cadence.device
     frame = cadence.codec.decode(device.name, results)
-    return Held(device, cadence, doubt.aged(frame, device.planned, results, cadence.every_s))
+    if len(results) > 1:  # the time of one alone is that of the frame
+        frame = doubt.aged(frame, device.planned, results, cadence.every_s)
+    return Held(device, cadence, frame)
 
 
 def _error_of(exchange: Exchange) -> LineError:

@@ -92,7 +92,8 @@ class Verifier:
 
     def _judge_poll(self, stage: Stage, line: str, unit: int) -> None:
         """Take note of a poll that may lack exchanges: of its accounts nothing is sure."""
-        self._tell_troubles(stage)
+        if stage.ledger.troubles.found:
+            self._tell_troubles(stage)
         if self._after_gap is not None and self._after_gap.get(line) == (unit, stage.polls.number(line, unit)):
             self._doubt(stage.polls.name(line, unit), _CUT)
 

@@ -13,12 +13,13 @@ from collections.abc import Container
 
 from agent.polling.polled import Cadence, PolledDevice
 from drivers.frame import Frame
-from drivers.value import frozen
+from drivers.value import frozen, travelling
 
 _MOST = 10_000
 """A frame of 100 values takes about 1.5 KiB."""
 
 
+@travelling
 @frozen
 class Held:
     """What a poll gave."""
