@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from agent.commands.outcome import CommandError, Exit, say, say_problems
-from agent.commands.parser import Arguments, parser
+from agent.commands.parser import Arguments, parsed
 
 _NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
 """What no file can be named by, whatever is done with it."""
@@ -42,7 +42,7 @@ def _strange(arguments: Sequence[str]) -> str:
 def _parsed(argv: Sequence[str]) -> Arguments:
     """Return what arguments say; end the program where they ask for help or are wrong."""
     try:
-        return parser().parse_args(argv)
+        return parsed(argv)
     except SystemExit:
         if sys.stdout is not None:
             sys.stdout.flush()  # while what fails can still be told

@@ -120,11 +120,11 @@ class Auditor:
         self._file(of_removed(file))
 
     async def run_for_ever(self, ready: Callable[[], bool]) -> None:
-        """Tell and seal as soon as it is `ready`, then whenever it is time."""
+        """Tell and seal whenever it is time and the agent is `ready`, a turn after the start: values go first."""
         while True:
+            await next_turn(_TURN_S)
             if ready():
                 await self._turn()
-            await next_turn(_TURN_S)
 
     async def finish(self, *, ready: bool) -> None:
         """Seal what has come to be since the last time, at the end of a run."""

@@ -4,7 +4,6 @@ import platform
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field
-from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from agent import __version__
@@ -91,6 +90,8 @@ def _packages() -> dict[str, str]:
 
 def _versions() -> Iterator[tuple[str, str]]:
     """Yield what the program needs and has, by name."""
+    from importlib.metadata import PackageNotFoundError, requires, version  # noqa: PLC0415 -- not while an agent starts
+
     try:
         needed = requires(PROGRAM) or []
     except PackageNotFoundError:

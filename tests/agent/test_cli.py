@@ -11,7 +11,7 @@ import pytest
 from agent.cli import main
 from agent.commands.bookkeeping import BUNDLE, REPLAY, VERIFY
 from agent.commands.outcome import Exit
-from agent.commands.parser import SCHEMAS, parser
+from agent.commands.parser import SCHEMAS, parsed, parser
 from tests.agent.frames import DEVICES, SITE, configured
 
 COMMANDS = (
@@ -260,3 +260,15 @@ def test_a_terminal_that_knows_no_chinese_shows_what_it_can() -> None:
 
     assert ended.returncode == 0
     assert "active_power" in ended.stdout
+
+
+def test_to_run_the_agent_is_understood_alike_with_and_without_the_parser_of_all_commands() -> None:
+    words = ["run", "/etc/energy-agent/energy-agent.toml"]
+
+    assert parsed(words) == parser().parse_args(words)
+
+
+@pytest.mark.parametrize("words", [["run"], ["run", "--help"], ["run", "a.toml", "b.toml"], ["runs", "a.toml"]])
+def test_whatever_else_is_said_to_it_is_judged_by_that_parser(words: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(words)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agent.audit.documents import Documents, digest_of
-from agent.audit.evidence import of_configuration
+from agent.audit.evidence import Item, of_configuration, software
 from agent.audit.key_file import KeyFileError
 from agent.cli import main
 from agent.service import Agent
@@ -19,6 +19,23 @@ from tests.agent.audit.proving import SITE, chain, check_by_hand, kind, site
 from tests.agent.frames import configured
 from tests.agent.running import Motor, running, until
 from tests.modbus_rig import rig
+
+
+@pytest.mark.integration
+async def test_values_go_before_what_they_rest_on_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values: list[int] = []
+
+    def read() -> Item:
+        values.append(agent.scribe.counts.get("telemetry", 0))
+        return software()
+
+    monkeypatch.setattr("agent.audit.auditor.software", read)
+    async with rig("tcp", Motor()) as device:
+        agent = Agent(site(tmp_path, device.url))
+        async with running(agent):
+            await until(lambda: agent.scribe.counts.get("evidence", 0) > 0)
+
+    assert values[0] > 0
 
 
 @pytest.mark.integration
