@@ -93,13 +93,9 @@ class Forwarder:
         """Records not yet settled with the receiver, at most; exact once it has caught up."""
         return self._store.unsettled(self.sink.name)
 
-    @property
-    def pending_bytes(self) -> int:
-        """What those records weigh, judged by the ones seen last [bytes]."""
-        return round(self.pending * self._mean_bytes)
-
     def status(self) -> dict[str, object]:
         """Return the counters as JSON values."""
+        pending = self.pending
         return {
             "sink": self.sink.name,
             "connected": self.connected,
@@ -108,8 +104,8 @@ class Forwarder:
             "acknowledged": self._acknowledged,
             "errors": self._errors,
             "rejected": self._rejected,
-            "pending": self.pending,
-            "pending_bytes": self.pending_bytes,
+            "pending": pending,
+            "pending_bytes": round(pending * self._mean_bytes),  # judged by the records seen last
             "last_error": self._last_error,
         }
 
