@@ -18,6 +18,9 @@ POWERS = np.array(_POWERS)
 """The powers of ten that float64 holds exactly: the limit for exponents of helper points."""
 _LARGEST = float(np.finfo(np.float64).max)
 _ONE_REFUSED = b"\0"
+_GOOD, _NOT_AVAILABLE, _INVALID, _OUT_OF_RANGE = (
+    np.uint8(quality) for quality in (Quality.GOOD, Quality.NOT_AVAILABLE, Quality.INVALID, Quality.OUT_OF_RANGE)
+)
 
 
 class Scaling:
@@ -102,9 +105,7 @@ def _judge(values: Floats, quality: Qualities, accepted: npt.NDArray[np.bool_]) 
     """Make NaN of what is no number or out of range, and say why where nothing is said yet."""
     refused = np.flatnonzero(~accepted)
     found = values[refused]
-    reason = np.where(
-        np.isnan(found), Quality.NOT_AVAILABLE, np.where(np.isinf(found), Quality.INVALID, Quality.OUT_OF_RANGE)
-    )
+    reason = np.where(np.isnan(found), _NOT_AVAILABLE, np.where(np.isinf(found), _INVALID, _OUT_OF_RANGE))
     said = quality[refused]
-    quality[refused] = np.where(said == Quality.GOOD, reason, said)
+    quality[refused] = np.where(said == _GOOD, reason, said)
     values[refused] = np.nan

@@ -63,7 +63,7 @@ class Conversions:
         day = self.day(time_ns)
         # By kind, not by account: a thousand meters of electricity have one conversion, and it is looked up once.
         named = account.name if account.name in self._named else ""
-        unverified = self._above_unverified(account)
+        unverified = account.condition is not None and self._above_unverified(account)
         key = ((account.carrier, account.unit, account.direction, named, unverified), day)
         known = self._known.get(key)
         if known is None:

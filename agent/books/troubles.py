@@ -30,13 +30,13 @@ class Troubles:
 
     def __exit__(self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None) -> bool:
         """Take note of what was wrong, whatever it was; it is that of one account."""
-        name = self._book.account.name
         if error is None:
             if self._failing and self._book.last is not self._last:  # not every frame has a reading of each account
-                self._failing.discard(name)
+                self._failing.discard(self._book.account.name)
             return False
         if not isinstance(error, Exception):
             return False
+        name = self._book.account.name
         if name not in self._failing:
             self._failing.add(name)
             text = f"a reading cannot be booked: {error}: nothing is booked until one can: see the agent's log"

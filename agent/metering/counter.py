@@ -50,6 +50,8 @@ _RESET_SHARE = 0.01
 """A counter that goes on below this share of its old value was reset; above, it is another counter."""
 _WRAP_SHARE = {True: 0.5, False: 0.01}
 """Largest share of the modulus a roll-over may span, with and without a rated power."""
+# Asked for at each reading: as a member of its class each would be looked up by a call of Python's.
+_NORMAL, _ROLLOVER, _IMPLAUSIBLE = Rule.NORMAL, Rule.ROLLOVER, Rule.IMPLAUSIBLE
 
 
 class Counter:
@@ -134,7 +136,6 @@ class Counter:
         self.declared.restore(state.get("declared", {}))
 
     def _usable(self, reading: Reading, passed_ns: int) -> bool:
-        """Whether a reading so long after the last accepted one can be booked; take note of one that cannot."""
         late = passed_ns <= 0
         if self._last and self._held and not late:
             late = elapsed_ns(self._held[-1], reading) <= 0
@@ -199,12 +200,12 @@ class Counter:
             if self._modulus is None:
                 return None
             allowed = min(self._limit.across(self._gathering_s(step.passed_ns)), self._wrap_share * self._modulus)
-            return Rule.ROLLOVER if 0 <= step.rise + self._modulus <= allowed else None
+            return _ROLLOVER if 0 <= step.rise + self._modulus <= allowed else None
         if step.rise > self._allowed(step):
             return None
         # A jump does not become energy just because time goes by, only where it may have come a little late.
         stays = self._held and step.last.value < self._held[0].value <= step.reading.value
-        return None if stays and step.passed_ns > self._gap_after_ns else Rule.NORMAL
+        return None if stays and step.passed_ns > self._gap_after_ns else _NORMAL
 
     def _allowed(self, step: Step) -> float:
         if step.last.value == 0.0 and self._limit.untried and self._still_s < _AWAKE_S:
@@ -218,18 +219,18 @@ class Counter:
 
     def _accept(self, step: Step, rule: Rule) -> Delta:
         last, reading, rise = step.last, step.reading, step.rise
-        if rule is Rule.ROLLOVER:
+        if rule is _ROLLOVER:
             rise += self._modulus or 0
         gathering_s = self._gathering_s(step.passed_ns)
         gap = step.passed_ns > self._gap_after_ns
         doubtful = bool(last.doubt or reading.doubt) and (last.doubtful or reading.doubtful)
-        if rule is Rule.NORMAL and self._limit.exceeds_rating(rise, step.level, gathering_s):
-            rule = Rule.IMPLAUSIBLE
+        if rule is _NORMAL and self._limit.exceeds_rating(rise, step.level, gathering_s):
+            rule = _IMPLAUSIBLE
             if not self._over_rating:
-                self._tell(reading, Rule.IMPLAUSIBLE, f"{rise / QUANTA_PER_UNIT:g} more is above the rating: booked")
-        elif rule is Rule.NORMAL and gap:
+                self._tell(reading, _IMPLAUSIBLE, f"{rise / QUANTA_PER_UNIT:g} more is above the rating: booked")
+        elif rule is _NORMAL and gap:
             rule = Rule.GAP
-        self._over_rating = rule is Rule.IMPLAUSIBLE
+        self._over_rating = rule is _IMPLAUSIBLE
         if not doubtful:
             self._limit.learn(step.level, rise, gathering_s)
         self._still_s = 0.0 if reading.value != last.value else min(gathering_s, _STILL_S)

@@ -43,6 +43,8 @@ MOST_INTERVALS = 2976
 """Intervals that one delta, or an outage, may concern: 31 days of 15 minutes."""
 
 _WITH_HOLES = (Rule.INTEGRAL, Rule.MANUAL)
+_NORMAL, _NORMAL_NAME = Rule.NORMAL, Rule.NORMAL.value
+"""Of nearly every delta: to ask a rule for its name takes as long as a fifth of all that is done with one."""
 
 
 class IntervalBook:
@@ -268,7 +270,8 @@ class IntervalBook:
 
     def _spread(self, frontier: Reading, slot: Slot, delta: Delta) -> None:
         """Book a delta into the interval around the frontier and all further ones up to its end."""
-        rules = [*self._waiting_rules, delta.rule.value]
+        rule = _NORMAL_NAME if delta.rule is _NORMAL else delta.rule.value
+        rules = [*self._waiting_rules, rule]
         if not delta.measured and not delta.doubts and (delta.declared or delta.rule not in NOTHING_KNOWN):
             rules.append(Rule.GAP.value)
         self._waiting, self._waiting_rules, self._waited_ns, self._newest = 0, [], 0, None

@@ -9,6 +9,7 @@ from drivers.value import frozen, mutable
 
 LATE_DATA = "late_data"
 """The reason of a revision that a later delta caused."""
+_INTEGRAL = Rule.INTEGRAL
 
 
 @frozen
@@ -109,7 +110,7 @@ class Slot:
         if start.doubt or end.doubt:
             self.doubts.update(delta.doubts)
         self.changed = True
-        if delta.rule is Rule.INTEGRAL and not delta.declared:
+        if delta.rule is _INTEGRAL and not delta.declared:
             return
         plain = since_ns == start.time_ns and delta.quanta == quanta(end.value) - quanta(start.value)
         if delta.declared or not plain:

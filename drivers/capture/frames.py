@@ -43,7 +43,7 @@ def answer(body: bytes) -> tuple[Outcome, bytes, int]:
     """Return outcome, data and exception of an accepted reply, from the unit number on."""
     if body[1] & _EXCEPTION_FLAG:
         return Outcome.EXCEPTION, b"", body[2]
-    return Outcome.OK, body[3:], 0
+    return _OK, body[3:], 0
 
 
 def explained(exchange: Exchange, *, serial: bool) -> bool:
