@@ -60,6 +60,8 @@ class Connection(Protocol):
 class TcpConnection:
     """Modbus/TCP in IPv4 and TCP, whose sequence numbers follow the frames before."""
 
+    __slots__ = ("_device", "_number", "_ours", "_port", "_theirs")
+
     def __init__(self, number: int, device: bytes, port: int) -> None:
         self._number = number
         self._device = device
@@ -96,6 +98,8 @@ class TcpConnection:
 
 class RtuConnection:
     """RTU frames for the dissector `mbrtu`."""
+
+    __slots__ = ("_answered", "_asked", "_number")
 
     def __init__(self, number: int, device: bytes) -> None:
         self._number = number
