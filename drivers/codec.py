@@ -8,9 +8,8 @@ Invariants:
 * Decoding never raises for what a device sends.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context
-from typing import ParamSpec, TypeVar
 
 import numpy as np
 
@@ -26,12 +25,10 @@ from drivers.table import Table
 
 __all__ = ["Codec", "encode"]
 
-_Given = ParamSpec("_Given")
-_Found = TypeVar("_Found")
-
 _OK, _NOT_READ = Outcome.OK, Quality.NOT_READ
 _QUIET = Context()
 _QUIET.run(np.seterr, all="ignore")
+"""In which signalling NaN and overflow are data: they end as qualities, not as warnings."""
 
 
 class Codec:
@@ -71,7 +68,8 @@ class Codec:
             if not self._whole and failed.count(_NOT_READ) == len(failed):
                 continue
             data = b"".join(parts)
-            found, judged = _quietly(table.numbers, data, failed)
+            # In a context of its own each time, for a tenth of what `numpy.errstate` takes.
+            found, judged = _QUIET.copy().run(table.numbers, data, failed)
             if self._whole:
                 values, quality = found, judged
             else:
@@ -86,14 +84,6 @@ class Codec:
                 if failed[place.block] is None:
                     raw[place.position] = data[place.start : place.stop]
         return Frame(device, last.time_ns, last.received_ns, values, quality, raw, texts)
-
-
-def _quietly(numbers: Callable[_Given, _Found], *given: _Given.args, **more: _Given.kwargs) -> _Found:
-    """Return what a function finds: signalling NaN and overflow are data here, they end as qualities, not as warnings.
-
-    Each time in a context of its own, for a tenth of what `numpy.errstate` takes.
-    """
-    return _QUIET.copy().run(numbers, *given, **more)
 
 
 def _together(profile: Profile, planned: Sequence[PlannedBlock]) -> Iterable[Sequence[PlannedBlock]]:

@@ -97,7 +97,7 @@ class _Group:
     """Neighbouring slots that are read alike, and how their gathered bytes become raw numbers."""
 
     form: str
-    dtype: str
+    dtype: np.dtype[Any]
     slots: slice
     octets: slice
     shifts: npt.NDArray[np.int64] | None
@@ -196,7 +196,7 @@ def _group(places: Sequence[Place], end: int) -> tuple[Positions, list[_Group]]:
         groups.append(
             _Group(
                 form=form,
-                dtype=dtype,
+                dtype=np.dtype(dtype),
                 slots=slice(first, first + len(members)),
                 octets=slice(begin, len(gather)),
                 shifts=shifts if shifts.any() else None,

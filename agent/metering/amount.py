@@ -222,10 +222,11 @@ class Delta:
         A forward step of the wall clock skips time that never passed, so the amount belongs to the time that did,
         counted back from the second reading.
         """
+        start_ns, end_ns = self.start.time_ns, self.end.time_ns
         passed_ns = elapsed_ns(self.start, self.end)
-        step_ns = self.end.time_ns - self.start.time_ns - passed_ns
-        stepped = step_ns > _STEP_NS + passed_ns // _STEP_SHARE
-        return self.end.time_ns - passed_ns if stepped else self.start.time_ns
+        step_ns = end_ns - start_ns - passed_ns
+        stepped = step_ns > _STEP_NS and step_ns > _STEP_NS + passed_ns // _STEP_SHARE
+        return end_ns - passed_ns if stepped else start_ns
 
 
 class Noticed(NamedTuple):
