@@ -67,6 +67,7 @@ def _mutable(cls: Any, *, eq: bool = True) -> Any:
 
 
 def _plain(cls: Any, *, kw_only: bool = False) -> Any:
+    cls.__doc__ = cls.__doc__ or cls.__name__  # `dataclass` would write one, which takes longer than all else
     made: Any = dataclass(init=False, slots=True, repr=False, eq=False, kw_only=kw_only)(cls)
     made.__init__ = _written_when_called(made)
     return made
