@@ -56,7 +56,8 @@ from drivers.wire import Pending, Wire
 
 _NS = 1e9
 _RTU_OVERHEAD = 5
-_ANSWERS = (Outcome.OK, Outcome.EXCEPTION)
+_OK = Outcome.OK
+_ANSWERS = (_OK, Outcome.EXCEPTION)
 _LATE = "the reply that came may be the one missed before: if this goes on, raise the line's timeout"
 _TWICE = "two replies came: look for a device or converter that repeats"
 
@@ -201,7 +202,7 @@ class Line:
             read.attempt,
         )
         self._note(exchange)
-        if verdict.outcome is Outcome.OK:
+        if verdict.outcome is _OK:
             return exchange
         raise self._failure(exchange, verdict.reason)
 

@@ -3,6 +3,8 @@
 from drivers.reading import Outcome
 from drivers.value import mutable
 
+_OK = Outcome.OK
+
 
 @mutable
 class LineStats:
@@ -20,7 +22,7 @@ class LineStats:
 
     def count(self, outcome: Outcome) -> None:
         """Count an exchange by how it ended; a line that went down is counted when it is made anew."""
-        if outcome is Outcome.OK:
+        if outcome is _OK:
             self.replies += 1
         elif outcome is Outcome.EXCEPTION:
             self.exceptions += 1

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from drivers.reading import Exchange, Outcome
 
+_OK = Outcome.OK
 _REMEMBERED = 32
 
 
@@ -20,7 +21,7 @@ class Recent:
     def add(self, exchange: Exchange) -> None:
         """Take note of an exchange."""
         self._count += 1
-        if exchange.outcome is not Outcome.OK:
+        if exchange.outcome is not _OK:
             self._failed = [*self._latest(), (self._count, exchange)]
 
     def __iter__(self) -> Iterator[Exchange | None]:

@@ -28,6 +28,7 @@ from drivers.tls import tls_context
 # pymodbus logs what it also reports; the user learns of it once, through the errors of this package.
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL + 1)
 
+_LINE_DOWN = Outcome.LINE_DOWN
 _FLOOD = 1 << 14
 """Bytes that may come unasked before the connection is closed; a second master sends as many in seconds."""
 _READING_NS = 2000
@@ -228,7 +229,7 @@ class Wire(ModbusProtocol):
 
     def _settle(self, verdict: Verdict) -> None:
         if self._pending is not None and not self._pending.done():
-            if verdict.outcome is Outcome.LINE_DOWN:
+            if verdict.outcome is _LINE_DOWN:
                 self.stamp()
             self._pending.set_result(verdict)
 

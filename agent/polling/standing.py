@@ -19,6 +19,7 @@ from drivers.line import Line
 
 _log = logging.getLogger(__name__)
 
+_ONLINE = DeviceState.ONLINE
 _MUTED = "no answer, though others are answered: asked by growing pauses"
 
 OnState = Callable[[PolledDevice], None]
@@ -45,7 +46,7 @@ class Standing:
     def well(self, device: PolledDevice) -> None:
         """Note a poll of which everything came back."""
         device.breaker.succeed()
-        self._set(device, DeviceState.ONLINE, device.note)
+        self._set(device, _ONLINE, device.note)
 
     def answered(self, device: PolledDevice, results: Results) -> None:
         """Note a poll of which something came back, and something did not."""
@@ -88,7 +89,7 @@ class Standing:
         if device.state is state and (device.reason == reason or state is DeviceState.OFFLINE):
             return
         before, device.state, device.reason, device.since_ns = device.state, state, reason, time.time_ns()
-        if state is DeviceState.ONLINE:
+        if state is _ONLINE:
             _log.info("device %s is online", device.name)
         else:
             _log.warning("device %s is %s (was %s): %s", device.name, state, before, reason)
