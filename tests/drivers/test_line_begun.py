@@ -16,6 +16,8 @@ from tests.modbus_rig import TRANSPORTS
 pytestmark = pytest.mark.integration
 
 BLOCK = Block(3, 10, 2)
+PATIENT_S = 0.5
+"""More than a busy machine takes to answer."""
 
 
 async def rested(line: Line) -> None:
@@ -32,7 +34,7 @@ def begun(line: Line, block: Block = BLOCK, *, poll: int = 7) -> Pending | None:
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_read_that_was_begun_is_gone_on_with_and_not_asked_again(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as there, opened(there.url) as line:
+    async with device(transport, authority) as there, opened(there.url, timeout_s=PATIENT_S) as line:
         await rested(line)
         before_ns = time.monotonic_ns()
         pending = begun(line)
@@ -51,7 +53,7 @@ async def test_a_read_that_was_begun_is_gone_on_with_and_not_asked_again(transpo
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_the_reply_to_a_read_that_nobody_awaits_answers_no_other(transport: str, authority: Authority) -> None:
     late = Once(2, lambda request: [(TIMEOUT_S / 2, request.reply())], unhurried)
-    async with device(transport, authority, late) as there, opened(there.url) as line:
+    async with device(transport, authority, late) as there, opened(there.url, timeout_s=PATIENT_S) as line:
         await rested(line)
         assert begun(line) is not None
         await there.asked(2)
@@ -63,7 +65,10 @@ async def test_the_reply_to_a_read_that_nobody_awaits_answers_no_other(transport
 
 @pytest.mark.parametrize("transport", ["tcp", "tls"])
 async def test_a_read_whose_wait_was_cancelled_is_asked_again(transport: str, authority: Authority) -> None:
-    async with device(transport, authority, Once(2, lambda _: [])) as there, opened(there.url) as line:
+    async with (
+        device(transport, authority, Once(2, lambda _: [])) as there,
+        opened(there.url, timeout_s=PATIENT_S) as line,
+    ):
         await rested(line)
         pending = begun(line)
         assert pending is not None
@@ -91,7 +96,7 @@ async def test_a_read_that_was_begun_and_stays_unanswered_fails_like_any_other(
 
 
 async def test_nothing_is_begun_before_the_line_is_open_and_nothing_but_reading(authority: Authority) -> None:
-    async with device("tcp", authority) as there, opened(there.url) as line:
+    async with device("tcp", authority) as there, opened(there.url, timeout_s=PATIENT_S) as line:
         assert begun(line) is None
         for block in (Block(6, 0, 1), Block(3, 0, 126)):
             with pytest.raises(ValueError, match=r"never sent|reads 1 to 125"):
@@ -102,7 +107,7 @@ async def test_nothing_is_begun_before_the_line_is_open_and_nothing_but_reading(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_nothing_is_begun_within_a_pause(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as there, opened(there.url, pause_s=0.1) as line:
+    async with device(transport, authority) as there, opened(there.url, timeout_s=PATIENT_S, pause_s=0.1) as line:
         await follow_up(line, reads=1)
         assert begun(line) is None
         await asyncio.sleep(0.11)
@@ -121,7 +126,7 @@ async def test_nothing_is_begun_while_a_line_with_rtu_frames_is_silent(transport
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_nothing_is_begun_behind_bytes_that_nobody_asked_for(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as there, opened(there.url) as line:
+    async with device(transport, authority) as there, opened(there.url, timeout_s=PATIENT_S) as line:
         await follow_up(line, reads=1)
         there.say(there.requests[-1].reply())
         await asyncio.sleep(TIMEOUT_S / 2)
@@ -131,7 +136,10 @@ async def test_nothing_is_begun_behind_bytes_that_nobody_asked_for(transport: st
 
 
 async def test_nothing_is_begun_while_another_read_waits(authority: Authority) -> None:
-    async with device("tcp", authority, lambda r: [(0.05, r.reply())]) as there, opened(there.url) as line:
+    async with (
+        device("tcp", authority, lambda r: [(0.05, r.reply())]) as there,
+        opened(there.url, timeout_s=PATIENT_S) as line,
+    ):
         await follow_up(line, reads=1)
         first = asyncio.create_task(line.read(1, Block(3, 0, 2)))
         await asyncio.sleep(0)
@@ -141,7 +149,10 @@ async def test_nothing_is_begun_while_another_read_waits(authority: Authority) -
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_line_that_is_closed_tells_the_read_that_was_begun(transport: str, authority: Authority) -> None:
-    async with device(transport, authority, Once(2, lambda _: [])) as there, opened(there.url) as line:
+    async with (
+        device(transport, authority, Once(2, lambda _: [])) as there,
+        opened(there.url, timeout_s=PATIENT_S) as line,
+    ):
         await rested(line)
         pending = begun(line)
         assert pending is not None
