@@ -40,7 +40,7 @@ class Worker:
                 start_new_session=True,  # Ctrl-C is for the process that waits
             )
         except OSError as error:
-            raise WorkerError(f"could not begin ({error.strerror or error})") from error
+            raise _not_begun(error) from error
 
     def end(self) -> None:
         """End it: nobody wants the result any more."""
@@ -57,13 +57,18 @@ class Copy:
 
     def __init__(self, module: str, function: str, *arguments: str) -> None:
         """Begin; raise WorkerError when no process can be had."""
-        reading, writing = os.pipe()
+        # Where the caller of the program has it ignored, the system forgets a child that ends, and its number is free.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            reading, writing = os.pipe()
+        except OSError as error:
+            raise _not_begun(error) from error
         try:
             self._pid = os.fork()
         except OSError as error:
             os.close(reading)
             os.close(writing)
-            raise WorkerError(f"could not begin ({error.strerror or error})") from error
+            raise _not_begun(error) from error
         if not self._pid:
             os.close(reading)
             _be_copy(writing, module, function, *arguments)
@@ -108,6 +113,10 @@ def _be_copy(pipe: int, module: str, function: str, *arguments: str) -> NoReturn
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def _not_begun(error: OSError) -> WorkerError:
+    return WorkerError(f"could not begin ({error.strerror or error})")
 
 
 def _ending(code: int) -> str:

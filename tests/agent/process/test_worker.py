@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -120,14 +121,40 @@ def test_where_no_process_can_be_had_that_is_said(monkeypatch: pytest.MonkeyPatc
         Worker(HERE, "process_id")
 
 
-def test_where_no_copy_can_be_had_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", ["pipe", "fork"])
+def test_where_no_copy_can_be_had_that_is_said(asked: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse() -> int:
         raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("os.fork", refuse)
+    monkeypatch.setattr(f"os.{asked}", refuse)
 
     with pytest.raises(WorkerError, match=r"could not begin \(Resource temporarily unavailable\)"):
         Copy(HERE, "process_id")
+
+
+@pytest.fixture
+def no_zombies() -> Iterator[None]:
+    """As a caller leaves it who has the system forget the children of his own."""
+    former = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGCHLD, former)
+
+
+@pytest.mark.usefixtures("no_zombies")
+def test_a_copy_is_waited_for_also_where_the_system_forgets_children() -> None:
+    assert Copy(HERE, "said", "a").result() == ("a",)
+
+
+@pytest.mark.usefixtures("no_zombies")
+def test_a_copy_that_has_ended_by_itself_can_be_ended_also_where_the_system_forgets_children() -> None:
+    copy = Copy(HERE, "ended")
+    assert copy._output.read() == b""  # it has closed its end
+    time.sleep(0.2)
+
+    copy.end()
+
+    with pytest.raises(WorkerError, match="ended with exit code 3"):
+        copy.result()
 
 
 def test_a_copy_whose_caller_is_gone_ends_without_a_word(capfd: pytest.CaptureFixture[str]) -> None:
