@@ -167,6 +167,8 @@ class WritingTape(Tape):
             return
         try:
             writer.note(self._made(noted))
+            if isinstance(noted, Interval):
+                writer.hasten()  # it may be committed in a moment, and nothing that it stands on be missing then
         except Exception:  # noqa: BLE001  # see _fail
             self._fail()
 

@@ -1,8 +1,8 @@
 """The thread that owns the files of a capture.
 
 Invariants:
-- It takes what is queued at least once a second, between the beats of the lines, and hands it to the system in few
-  writes. It encodes a few exchanges at a time, so that the lines never wait for the interpreter.
+- It takes what is queued at least once a second, between the beats of the lines, or when it is woken, and hands it to
+  the system in few writes. It encodes a few exchanges at a time, so that the lines never wait for the interpreter.
 - When the disk fails it drops what is queued, counted, until it is asked to open a file and can.
 - Closed files are compressed between the beats too, in small steps with rests between, never before what is queued.
 """

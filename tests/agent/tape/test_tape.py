@@ -1,5 +1,6 @@
 """What is told to a tape is written, or costs at least nobody a poll."""
 
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 from agent.tape import NO_TAPE, WritingTape
 from agent.tape.notes import Begun, Books, Clock, Received, TapeError, body_of, note_of
-from drivers.capture import Note
+from drivers.capture import CaptureWriter, Note, read_capture
+from drivers.capture.thread import WriterThread
 from tests.agent.replay.works import Works
 
 
@@ -52,6 +54,28 @@ def test_the_clock_is_told_of_when_it_changes() -> None:
     for right in (True, True, False, False):
         tape.clock(right=right, vouched=True)
     assert [note.body for note in told] == [{"right": True, "vouched": True}, {"right": False, "vouched": True}]
+
+
+def test_an_interval_is_written_at_once_with_all_it_stands_on_for_it_may_be_committed_and_the_agent_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(WriterThread, "_rest_s", lambda _: 60.0)
+    writer = CaptureWriter(tmp_path, site="works", version="1", boot_id="b", max_size=1 << 30)
+    tape = WritingTape(SimpleNamespace(writer=writer, on_opened=None), lambda *_: None)  # type: ignore[arg-type]  # no books are asked for
+    writer.configure("sha256:abc", {})
+    writer.start()
+    try:
+        tape.clock(right=True, vouched=True)
+        time.sleep(0.1)
+        assert not list(tmp_path.iterdir())
+        tape.interval(b"{}", 1)
+        deadline = time.monotonic() + 10
+        while b"MESSAGE=interval" not in b"".join(file.read_bytes() for file in tmp_path.iterdir()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert [note.kind for note in read_capture([tmp_path]) if isinstance(note, Note)] == ["clock", "interval"]
+    finally:
+        writer.close()
 
 
 def test_an_agent_without_a_capture_tells_nobody() -> None:
