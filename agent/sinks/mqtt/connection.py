@@ -121,7 +121,7 @@ class Connection(aiomqtt.Client):
         self._room_told = True
         self._largest = 0
         self._let_go = False
-        self._writing = Writing(self._client, _properties(options["protocol"]))
+        self._writing = Writing(self._client, _properties(options["protocol"]), self._answers)
         Reading(self._client, self._answered)
 
     @property

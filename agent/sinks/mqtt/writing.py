@@ -4,6 +4,7 @@ paho keeps for each message an object, a lock to wait for it and a place in two 
 and another connection send it again; and it asks the system once for each. Nobody here needs that.
 """
 
+from collections.abc import Container
 from typing import Any
 
 from paho.mqtt.client import PUBLISH
@@ -17,9 +18,13 @@ _LARGEST = 268_435_455
 class Writing:
     """Stands between those who publish with QoS 1 and a client of paho that is used for one connection."""
 
-    def __init__(self, client: Any, properties: bytes) -> None:
-        """`properties` are those of every message as they go over the line, nothing where the protocol has none."""
+    def __init__(self, client: Any, properties: bytes, under_way: Container[int] = ()) -> None:
+        """`properties` are those of every message as they go over the line, nothing where the protocol has none.
+
+        `under_way` are the numbers of messages that wait for an answer: no other gets one of these.
+        """
         self._client = client
+        self._under_way = under_way
         self._properties = properties
         self._waiting: list[bytes] = []
 
@@ -36,6 +41,8 @@ class Writing:
         if not name or size > _LARGEST:
             raise ValueError(f"no message of MQTT has {size} bytes for topic '{topic}'")
         number: int = self._client._mid_generate()  # noqa: SLF001
+        while number in self._under_way:
+            number = self._client._mid_generate()  # noqa: SLF001
         kind = PUBLISH | _QOS_1 | (_RETAIN if retain else 0)
         self._waiting += (
             b"%c%b%b%b%b%b"

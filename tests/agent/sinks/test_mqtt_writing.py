@@ -129,6 +129,23 @@ async def test_an_answer_to_what_nobody_has_sent_makes_no_room(tmp_path: Path) -
         assert session.took(await answer)
 
 
+async def test_no_message_gets_the_number_of_one_that_is_still_without_answer(tmp_path: Path) -> None:
+    broker = StubBroker(holding=True)
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session:
+        assert isinstance(session, PromptSession)
+        first = session.offer(record(1))
+        session._connection._client._last_mid = 65_535  # as after so many more
+        second = session.offer(record(2))
+        await asyncio.sleep(0.1)
+        broker.release()
+
+        async with asyncio.timeout(5):
+            assert first is not None
+            assert second is not None
+            assert session.took(await first)
+            assert session.took(await second)
+
+
 async def test_a_broker_that_writes_no_answer_before_the_one_before_has_arrived_is_not_kept_waiting(
     tmp_path: Path,
 ) -> None:
