@@ -28,6 +28,8 @@ _GZIP_LEVEL = 6
 _AT_ONCE = 25
 """Records put into lines before whoever else waits gets a turn: polls must not be late for a batch."""
 _WRITTEN = {201, 204}
+_NOT_REACHED = (HTTPException, OSError, UnicodeError)
+"""What says that there is no answer: TimeoutError is an OSError, a name or path that none can ask for the others."""
 _HOLD = {
     401: "the database does not accept the token: check token_file",
     403: "the token may not write to this bucket: check token_file and the token's rights",
@@ -73,10 +75,13 @@ class InfluxSink:
         if file is None:
             return ""
         try:
-            return read_regular(self._folder / file).decode().strip()
+            token = read_regular(self._folder / file).decode().strip()
         except (OSError, UnicodeDecodeError) as error:
             reason = f"token_file {file} cannot be read ({_cause(error)}): check path and rights"
             raise SinkUnavailable(reason, hold=True) from error
+        if len(token.splitlines()) > 1:
+            raise SinkUnavailable(f"token_file {file} holds more than one line: write the token alone", hold=True)
+        return token
 
     def _tls(self) -> ssl.SSLContext:
         """Return the context of every session until the file of the authorities changes.
@@ -164,9 +169,7 @@ class InfluxSession:
 
     async def _post(self, part: Sequence[tuple[int, str]]) -> str:
         """Write lines; return why they were refused, empty when they were taken."""
-        if self._transport is None:
-            self._transport = await asyncio.to_thread(self._make_transport)
-        transport = self._transport
+        transport = await self._ready()
         from influxdb_client.rest import ApiException  # noqa: PLC0415  # loaded with the library by now
 
         try:
@@ -177,11 +180,20 @@ class InfluxSession:
             text = message.decode(errors="replace") if isinstance(message, bytes) else str(message)
             hold = _HOLD if self._config.token_file else _HOLD | _NO_TOKEN
             return _judge(error.status, text, error.retry_after, hold)
-        except (HTTPException, OSError) as error:  # TimeoutError is an OSError
+        except _NOT_REACHED as error:
             raise SinkUnavailable(self._explain(error)) from error
         if status not in _WRITTEN:
             raise SinkUnavailable(f"{self._config.url} does not answer like InfluxDB: check url")
         return ""
+
+    async def _ready(self) -> Transport:
+        """Return what sends requests, made when the first is to be sent."""
+        if self._transport is None:
+            try:
+                self._transport = await asyncio.to_thread(self._make_transport)
+            except _NOT_REACHED as error:
+                raise SinkUnavailable(self._explain(error)) from error
+        return self._transport
 
     def _explain(self, cause: Exception) -> str:
         url = self._config.url

@@ -396,6 +396,24 @@ async def test_a_server_that_is_not_there_is_said(tmp_path: Path) -> None:
                 await session.send([record(1)])
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a b", "http://127.0.0.1:9/\u6570", f"http://{'a' * 70}.works"])
+async def test_a_url_that_no_request_can_hold_is_said(tmp_path: Path, url: str) -> None:
+    async with InfluxSink(InfluxConfig(url=url), folder=tmp_path).session() as session:
+        with pytest.raises(SinkUnavailable, match="check url"):
+            await session.send([record(1)])
+
+
+async def test_a_token_of_several_lines_is_said_and_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret\nmore\n", encoding="utf-8")
+    sink = InfluxSink(InfluxConfig(url="http://127.0.0.1:9", token_file="token"), folder=tmp_path)  # noqa: S106 -- a name
+
+    with pytest.raises(SinkUnavailable, match="token_file token holds more than one line") as caught:
+        async with sink.session() as session:
+            await session.send([record(1)])
+
+    assert "secret" not in str(caught.value)
+
+
 async def test_a_missing_token_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     sink = InfluxSink(InfluxConfig(url="http://127.0.0.1:1", token_file="token"), folder=tmp_path)  # noqa: S106  # a path
     with pytest.raises(SinkUnavailable, match="token_file token cannot be read"):
