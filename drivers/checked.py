@@ -97,7 +97,7 @@ def validated(kind: type[_Checked], data: Any) -> _Checked:
     if not issubclass(kind, Table):
         return kind.model_validate(data)
     if kind not in _VALIDATORS:
-        _VALIDATORS[kind] = SchemaValidator(schema_of(kind))
+        _VALIDATORS[kind] = SchemaValidator(schema_of(kind), {"title": kind.__name__})
     checked: _Checked = _VALIDATORS[kind].validate_python(data)
     return checked
 

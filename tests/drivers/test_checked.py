@@ -47,3 +47,8 @@ def test_a_table_is_checked_as_a_model_of_it_would_be(kind: type[Table]) -> None
     model.model_rebuild()
 
     assert _bare(schema_of(kind), {}) == _bare(model.__pydantic_core_schema__, {})
+
+
+def test_an_error_names_the_table_it_is_about() -> None:
+    with pytest.raises(ValueError, match="error for AccountEntry\n"):
+        AccountEntry.from_file({"carrier": "water", "from": "water_volume"})
