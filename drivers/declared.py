@@ -1,7 +1,7 @@
 """Tables of TOML files as they are declared: their keys, what each may be, and the rules between them.
 
-`drivers.checked` checks what stands in a file against them, and needs pydantic for that. Nothing here does: who is
-given tables that were checked elsewhere, as the running agent is, is spared its 9 MB.
+`drivers.checked` checks what stands in a file against them, and needs pydantic's core for that. Nothing here does:
+who is given tables that were checked elsewhere, as the running agent is, is spared it.
 """
 
 from collections.abc import Callable, Mapping

@@ -64,7 +64,7 @@ class Caller:
         while not self.over:
             self.busy = False
             try:
-                request = await self.request()
+                request = await self._request()
             except h11.RemoteProtocolError as wrong:
                 await self.answer(None, error(wrong.error_status_hint, f"the request cannot be read: {wrong}"))
             else:
@@ -72,9 +72,9 @@ class Caller:
                     return
                 self.busy = True
                 await self.answer(request, await respond(request))
-        await self.linger()
+        await self._linger()
 
-    async def request(self) -> Request | None:
+    async def _request(self) -> Request | None:
         """Return the next request, None where there is none; raise h11.RemoteProtocolError and TimeoutError."""
         async with asyncio.timeout(_QUIET_S):
             while (head := self._protocol.next_event()) is h11.NEED_DATA:
@@ -141,7 +141,7 @@ class Caller:
             while await self._reader.read(_AT_ONCE):
                 pass
 
-    async def linger(self) -> None:
+    async def _linger(self) -> None:
         """Let come in for a moment what there is of a request that is not read to its end."""
         if self._protocol.their_state not in {h11.SEND_BODY, h11.ERROR}:
             return

@@ -1,7 +1,7 @@
 """The configuration of a running agent, loaded in a process of its own.
 
-pydantic and all that judges a file are needed for half a second and take 9 MB, on a gateway that has little, and would
-stay for as long as the agent runs.
+pydantic's core and all that judges a file are needed for a moment and take 5 MB, on a gateway that has little, and
+would stay for as long as the agent runs.
 """
 
 import os

@@ -32,7 +32,7 @@ class LooseThreads(ThreadPoolExecutor):
         self._lock = threading.Lock()
         self._calls: SimpleQueue[tuple[Future[Any], Callable[[], Any]]] = SimpleQueue()
         self._idle = False
-        """Whether a thread has no call to wait for."""
+        """Whether a thread waits for the next call."""
         self._over = False
 
     def submit(
