@@ -16,7 +16,7 @@ from tests.modbus_rig import TRANSPORTS
 pytestmark = pytest.mark.integration
 
 BLOCK = Block(3, 10, 2)
-PATIENT_S = 0.5
+PATIENT_S = 0.25
 """More than a busy machine takes to answer."""
 
 
