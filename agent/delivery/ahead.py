@@ -111,7 +111,7 @@ class Ahead:
     def _pour(self) -> None:
         """Send what waits, as far as there is room for it."""
         try:
-            while self._waiting and self._session and self._has_room():
+            while self._session and self._has_room() and self._waiting:
                 answer = self._session.offer(self._waiting[0])
                 if answer is None:
                     break
@@ -125,10 +125,11 @@ class Ahead:
             _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
 
     def _has_room(self) -> bool:
-        """Whether more may be under way; note how long answers took that have come, which they do in order."""
+        """Note how long answers took that have come, which they do in order; return whether more may be under way."""
         while self._under_way and self._under_way[0][0].done():
-            _, crowd, sent_at = self._under_way.popleft()
-            self._pace.answered(crowd, sent_at)
+            answer, crowd, sent_at = self._under_way.popleft()
+            if not answer.cancelled():
+                self._pace.answered(crowd, sent_at)
         return len(self._under_way) < self._pace.size
 
     def _take(self, answered: Sequence[tuple[Record, asyncio.Future[int]]]) -> None:

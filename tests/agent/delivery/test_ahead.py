@@ -1,6 +1,7 @@
 """Values that go to a receiver before they are committed."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -182,6 +183,22 @@ async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not
         receiver.answer()
         await some_turns()
         assert receiver.ahead == [*range(2, 202)]
+        receiver.answer()
+
+
+async def test_answers_that_come_at_once_leave_the_pace_as_it_is_however_long_nothing_follows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true_s = time.monotonic
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=1000)
+    async with delivering(shelf, receiver):
+        for polls in range(4):
+            shelf.append(*records(2 + 4 * polls, 5 + 4 * polls))
+            receiver.answer()
+            monkeypatch.setattr(time, "monotonic", lambda ahead_s=1.1 * (polls + 1): true_s() + ahead_s)
+        shelf.append(*records(18, 60))
+
+        assert receiver.ahead[16:] == [*range(18, 50)]
         receiver.answer()
 
 
