@@ -72,6 +72,8 @@ class Auditor:
         self._config, self._library = config, ledger.conversions.library
         self._scribe, self._board, self._alarms = scribe, board, alarms
         self._stamper = Stamper(config.audit.timestamp_url, scribe)
+        self._untold = deque([(config, self._library)])
+        """Configurations that were or are in force, of which nothing was told yet, with their factors."""
         self._program: Item | None = None
         self._told: dict[tuple[str, str], object] = {}
         self._unkept: deque[bytes] = deque()
@@ -106,9 +108,11 @@ class Auditor:
     def keep(self, config: SiteConfig, ledger: Ledger) -> None:
         """Go on with another configuration or other factors, and tell what of it is new."""
         self._config, self._library = config, ledger.conversions.library
-        if self._begun:
+        if not self._begun:
+            self._untold.append((config, self._library))  # behind the one before, which records may rest on
+        else:
             items = of_configuration(config, self._library)
-            self._unkept += [item.content for item in items if item.content is not None]
+            self._unkept += _documents(items)
             self._tell(item for item in items if self._told.get((item.what, item.name)) != item.says)
 
     def _closed(self, file: Closed) -> None:
@@ -147,10 +151,15 @@ class Auditor:
         if daily or not self._begun:
             if self._program is None:
                 self._program = await asyncio.to_thread(software)
-            items = [self._program, *await asyncio.to_thread(of_configuration, self._config, self._library)]
-            items += [of_key(self.public_key)] if self.public_key else []
-            self._unkept += [item.content for item in items if item.content is not None]
-            await self._keep_documents()
+            items = [self._program, *([of_key(self.public_key)] if self.public_key else [])]
+            self._unkept += _documents(items)
+            if self._begun:
+                self._untold.append((self._config, self._library))
+            while self._untold:
+                found = await asyncio.to_thread(of_configuration, *self._untold.popleft())
+                self._unkept += _documents(found)
+                await self._keep_documents()  # a reload may come meanwhile
+                items += found
             self._tell(items)
             self._begun, self._day = True, self._scribe.keeper.now_ns() // _DAY_NS
         await self._keep_documents()
@@ -248,3 +257,7 @@ def check_key(config: SiteConfig) -> None:
     with contextlib.suppress(OSError):
         if os.access(path, os.R_OK) or (given and not path.exists() and not path.is_relative_to(CREDENTIALS)):
             load_key(path)
+
+
+def _documents(items: Iterable[Item]) -> list[bytes]:
+    return [item.content for item in items if item.content is not None]

@@ -133,6 +133,22 @@ async def test_a_reload_tells_what_has_changed_and_nothing_else(tmp_path: Path) 
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("no_midnight")
+async def test_a_configuration_that_was_in_force_before_anything_was_told_is_told_as_well(tmp_path: Path) -> None:
+    agent = Agent(first := site(tmp_path))
+    async with running(agent):
+        await until(lambda: agent.recorder.settled)
+        changed = site(tmp_path, more='\n[windows]\npublish = "5s"\n')
+        agent.reload(changed)
+        await until(lambda: agent.config is changed)
+        await until(lambda: agent.scribe.counts.get("seal", 0) >= 1)
+    told = [record["digest"] for record in chain(tmp_path) if record.get("what") == "configuration"]
+
+    assert told == [first.digest, changed.digest]
+    assert all(map(Documents(agent.auditor.folder / "documents").find, told))
+
+
+@pytest.mark.integration
 def test_what_was_loaded_is_what_is_kept_whatever_the_files_have_become_meanwhile(tmp_path: Path) -> None:
     own_set = 'id = "own"\ntitle = "t"\ntitle_zh = "t"\nissuer = "i"\nsource = "s"\n'
     meter = profile_path("generic/vfd-motor").read_bytes()
