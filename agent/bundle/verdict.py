@@ -75,6 +75,11 @@ class Verdict:
         return all(each.state is not State.FAILS for each in self.checks)
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing could be checked."""
+        return not any(each.state in {State.HOLDS, State.FAILS} for each in self.checks)
+
+    @property
     def first(self) -> Check | None:
         """The first that failed."""
         return next((each for each in self.checks if each.state is State.FAILS), None)

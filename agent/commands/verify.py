@@ -41,7 +41,10 @@ class Asked:
 
 
 def verify(asked: Asked) -> Exit:
-    """Print the verdict; the exit code is 1 when something does not hold. Raises ConfigError."""
+    """Print the verdict; the exit code is 1 when something does not hold.
+
+    Raises ConfigError, and CommandError where there is nothing that could hold.
+    """
     if asked.path.is_dir():
         raise CommandError(f"{asked.path}: is a folder: give the archive as it was made, not what was unpacked from it")
     bundle = is_bundle(asked.path)
@@ -58,6 +61,8 @@ def verify(asked: Asked) -> Exit:
     except OSError as error:
         where = "the folder for temporary files (set TMPDIR to another)"
         raise CommandError(f"{where} cannot be written: {error.strerror}") from error
+    if verdict.empty:
+        raise CommandError(f"{asked.path}: there is nothing to verify yet: no interval was recorded in the store")
     sentence = verdict.sentence("this bundle" if bundle else "what this gateway has recorded", trusted)
     if asked.json:
         print_json(

@@ -31,7 +31,7 @@ from agent.record import Record, end_of, start_of
 from agent.rollup.periods import Span
 from agent.rollup.total import Part, Sum, rollup_body
 from agent.service import Agent
-from agent.store import read_chained, record_hash
+from agent.store import Store, read_chained, record_hash
 from agent.store.schema import read_inventory, to_row, write_inventory
 from drivers.capture import Removed
 from drivers.capture.files import CaptureFiles
@@ -460,6 +460,22 @@ def test_a_store_that_is_not_there_is_said_in_one_line(works: Path, capsys: pyte
 
     assert main(["verify", str(works / "site.toml")]) == 2
     assert "there is no store yet" in capsys.readouterr().err
+
+
+async def test_a_store_without_a_record_is_not_said_to_hold(works: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in (works / "data").glob("store.db*"):
+        file.unlink()
+    store = Store(works / "data/store.db", max_size=1 << 30, commit_every_s=60, sinks=["mqtt"])
+    await store.open()
+    await store.close()
+
+    for arguments in ([], ["--json"]):
+        assert main(["verify", str(works / "site.toml"), *arguments]) == 2
+        said = capsys.readouterr()
+        assert said.err == (
+            f"{works / 'site.toml'}: there is nothing to verify yet: no interval was recorded in the store\n"
+        )
+        assert not said.out
 
 
 async def test_a_running_agent_is_verified_beside_it(tmp_path: Path) -> None:
