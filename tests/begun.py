@@ -1,6 +1,7 @@
 """A line that is read both ways: as polls are on the beat, and as all others."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -8,6 +9,8 @@ from drivers.line import Line, Read
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 from drivers.wire import Pending
+
+_PAUSE_S = 0.02
 
 
 class BegunAtTimes(Line):
@@ -24,7 +27,9 @@ class BegunAtTimes(Line):
         return self._begun_read(self.prepared(unit, block, poll=poll, attempt=attempt))
 
     async def _begun_read(self, prepared: Read) -> Exchange:
-        await sleep_until(self.free_at)
+        # Behind a pause, as a beat is; a silence is waited for by the line, which looks for what is late.
+        if self.free_at - time.monotonic() < _PAUSE_S:
+            await sleep_until(self.free_at)
         pending: Pending = asyncio.get_running_loop().create_future()
         if self.begin(prepared, pending):
             await pending
