@@ -38,12 +38,12 @@ async def test_polls_on_the_beat_are_begun_and_those_behind_them_on_their_line_a
 
 
 async def test_lateness_is_that_of_the_request_and_not_of_its_answer(profile: Profile) -> None:
-    bench = Bench(Counting(takes_s=0.1), {1: 0.4}, profile)
+    bench = Bench(Counting(takes_s=0.3), {1: 0.6}, profile)
     async with bench.running():
         await bench.until(lambda: bench.line.polls(1) == 4)
 
     assert bench.poller.lateness.count >= 2
-    assert bench.poller.lateness.maximum_s < 0.1
+    assert bench.poller.lateness.maximum_s < 0.25
 
 
 async def test_what_is_due_by_a_clock_that_was_set_is_not_begun_before_the_clock_was_looked_at(
@@ -58,7 +58,8 @@ async def test_what_is_due_by_a_clock_that_was_set_is_not_begun_before_the_clock
         monkeypatch.setattr(time, "time_ns", lambda: true_ns() - 100 * 10**6)
         await bench.until(lambda: line.polls(1) == 4)
 
-    assert max(begun_ns % (3 * 10**8) for begun_ns in line.begun_ns) < 10**8, "none before its time by the new clock"
+    late_ns = [begun_ns % (3 * 10**8) for begun_ns in line.begun_ns]
+    assert max(late_ns) < 18 * 10**7, "none before its time by the new clock"
 
 
 @pytest.mark.usefixtures("pauses")
