@@ -8,6 +8,8 @@ Invariants:
   the connection some wait here, in bounds and until they are committed; what is too much goes the way of all records.
 - No more is under way than the link carries in half a second, so that no alarm and no lane waits long for it.
 - What the receiver refused, or had not acknowledged when the connection ended, goes that way, too.
+- No value overtakes an older one of its device: where one is left to the lanes, so are those after it, until the lane
+  that newer values go by has passed it. What is no longer fresh is overtaken, there as here.
 - The lanes look no further than what is committed and answered: what is under way here does not go twice.
 """
 
@@ -56,6 +58,11 @@ class Ahead:
         self._unanswered: list[Record] = []
         self._taken: list[int] = []
         """Numbers the receiver has, and that are not settled, for they are not committed."""
+        self._before = 0
+        """Last number given out before this connection: what the lanes still have of those nobody here knows."""
+        self._left: dict[str, int] = {}
+        """Number of the last value of each device that was left to the lanes on this connection."""
+        self._passed = 0
 
     @contextlib.contextmanager
     def on(self, session: Session) -> Iterator[None]:
@@ -64,6 +71,8 @@ class Ahead:
             yield
             return
         self._session, self._failed = session, False
+        self._before, self._passed = self._store.last_seq, 0
+        self._left.clear()
         session.on_room = self._pour
         end = self._store.ahead(self._offer)
         try:
@@ -88,7 +97,7 @@ class Ahead:
             return None
         committed = self._store.committed_seq
         while self._waiting and self._waiting[0].seq <= committed:
-            self._waiting.popleft()  # the lanes have it now
+            self._leave(self._waiting.popleft())  # the lanes have it now
         due = [each for each in self._out.values() if each[0].seq <= committed]
         for _, answer in due:
             await answer
@@ -101,9 +110,18 @@ class Ahead:
             self._store.given(self._sink, numbers)
         return committed
 
-    def _offer(self, record: Record) -> None:
+    def passed(self, number: int) -> None:
+        """Note that the lane which newer values go by has passed a number."""
+        self._passed = max(self._passed, number)
+
+    def _leave(self, record: Record) -> None:
+        """Leave a value to the lanes."""
+        self._left[record.key] = record.seq
+
+    def _offer(self, record: Record, promised: bool) -> None:  # noqa: FBT001  # the outbox's signature
         """Send a record if there is room, or let it wait for some; neither raise nor wait."""
-        if self._session is None or self._failed or self._careful() or len(self._waiting) == _MOST:
+        if not promised or self._failed or self._careful() or len(self._waiting) == _MOST:
+            self._leave(record)
             return
         self._waiting.append(record)
         self._pour()
@@ -112,6 +130,9 @@ class Ahead:
         """Send what waits, as far as there is room for it."""
         try:
             while self._session and self._has_room() and self._waiting:
+                if self._left.get(self._waiting[0].key, self._before) > self._passed:
+                    self._leave(self._waiting.popleft())
+                    continue
                 answer = self._session.offer(self._waiting[0])
                 if answer is None:
                     break

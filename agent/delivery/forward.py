@@ -170,22 +170,35 @@ class Forwarder:
             await self._deliver(session, urgent)
         through = await self._ahead.settled()
         if self._live_after is not None:
-            live = await self._store.peek(name, self._at_once, after=self._live_after, through=through)
-            if len(live) >= self._at_once and _stale(live, self._store.now_ns()):
-                self._live_after = self._store.committed_seq
+            live = await self._store.peek(name, most := self._at_once, after=self._live_after, through=through)
+            if len(live) >= most and _stale(live, self._store.now_ns()):
+                self._live_begins()
             elif live:
                 sent = True
                 await self._deliver(session, live)
-        backlog = await self._store.peek(name, self._at_once, through=through)
+                self._passed(live, most, through)
+        backlog = await self._store.peek(name, most := self._at_once, through=through)
         self._weigh(backlog)
         if not backlog or (self._live_after is not None and backlog[0].seq > self._live_after):
             self._live_after = None
-        elif self._live_after is None and len(backlog) >= self._at_once and _stale(backlog, self._store.now_ns()):
-            self._live_after = self._store.committed_seq
+        elif self._live_after is None and len(backlog) >= most and _stale(backlog, self._store.now_ns()):
+            self._live_begins()
         if backlog:
             sent = True
             await self._deliver(session, backlog)
+        if self._live_after is None:
+            self._passed(backlog, most, through)
         return sent
+
+    def _live_begins(self) -> None:
+        """Let what comes from now on go by a lane of its own."""
+        self._live_after = self._store.committed_seq
+        self._ahead.passed(self._live_after)
+
+    def _passed(self, found: Sequence[Record], most: int, through: int | None) -> None:
+        """Note how far the lane is that newer values go by, from what it had to send of `most` at once."""
+        last = found[-1].seq if found else 0
+        self._ahead.passed(last if len(found) == most else max(last, through or 0))
 
     @property
     def _at_once(self) -> int:

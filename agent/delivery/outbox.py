@@ -11,6 +11,10 @@ class Outbox(Protocol):
     """Committed records, lent lane by lane, and what is given ahead of its commit."""
 
     @property
+    def last_seq(self) -> int:
+        """Number given out last."""
+
+    @property
     def committed_seq(self) -> int:
         """Number of the record committed last."""
 
@@ -23,8 +27,8 @@ class Outbox(Protocol):
     async def news(self, seen: int) -> int:
         """Wait for a pulse after `seen`; return the latest."""
 
-    def ahead(self, offer: Callable[[Record], None]) -> Callable[[], None]:
-        """Let `offer` be called with values that may go to receivers before they are committed; return what ends it."""
+    def ahead(self, offer: Callable[[Record, bool], None]) -> Callable[[], None]:
+        """Let `offer` be called with all values, and whether they may go before their commit; return what ends it."""
 
     def given(self, sink: str, numbers: Sequence[int]) -> None:
         """Settle what was given ahead, acknowledged and committed."""

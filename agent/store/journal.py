@@ -42,7 +42,7 @@ class Store:
         self._writer = Writer(
             path, max_size=max_size, commit_every_s=commit_every_s, sinks=sinks, site=site, stamp=stamp
         )
-        self._offers: list[Callable[[Record], None]] = []
+        self._offers: list[Callable[[Record, bool], None]] = []
         self._pulse = 0
         self._pulsed = asyncio.Event()
 
@@ -80,16 +80,16 @@ class Store:
         """
         backlog = self._writer.backlog
         record = backlog.append(kind, key, time_ns, body)
-        if kind == TELEMETRY and record.seq <= backlog.promised:
+        if kind == TELEMETRY:
             for offer in self._offers:
-                offer(record)
+                offer(record, record.seq <= backlog.promised)
         return record
 
-    def ahead(self, offer: Callable[[Record], None]) -> Callable[[], None]:
-        """Let `offer` be called with each record of values at once, where its number is promised; return what ends it.
+    def ahead(self, offer: Callable[[Record, bool], None]) -> Callable[[], None]:
+        """Let `offer` be called with each record of values at once, and whether its number is promised.
 
-        So a value reaches its receiver before it is committed; `given` then tells who has it. `offer` must neither
-        raise nor wait.
+        Where it is, a value may reach its receiver before it is committed; `given` then tells who has it. `offer` must
+        neither raise nor wait. Returns what ends it.
         """
         self._offers.append(offer)
         self._writer.backlog.promising = True

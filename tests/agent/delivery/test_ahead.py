@@ -172,6 +172,73 @@ async def test_what_still_waits_for_room_when_it_is_committed_goes_by_its_lane_a
     assert receiver.received == [1, *range(4, 1501)]
 
 
+async def test_no_value_overtakes_an_older_one_of_its_device_that_was_there_before_the_connection() -> None:
+    shelf, receiver = Shelf(records(1, 2)), PromptReceiver()
+    shelf.uncommitted = 1
+    async with delivering(shelf, receiver):
+        shelf.append(*records(3, 3))
+        await some_turns()
+        shelf.append(*records(4, 4))
+        assert receiver.ahead == []
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 4)
+        shelf.append(*records(5, 5))
+        receiver.answer()
+
+    assert receiver.received == [1, 2, 3, 4]
+    assert receiver.ahead == [5]
+
+
+async def test_no_value_overtakes_an_older_one_of_its_device_that_had_to_wait_for_its_commit() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver()
+    async with delivering(shelf, receiver):
+        await until(lambda: shelf.cursor == 1)
+        shelf.unpromised = True
+        shelf.append(*records(2, 2))
+        shelf.unpromised = False
+        shelf.append(*records(3, 3), *records(4, 4, key="hall/other"))
+        assert receiver.ahead == [4]
+        receiver.answer()
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 4)
+
+    assert receiver.received == [1, 2, 3]
+
+
+async def test_no_value_overtakes_an_older_one_of_its_device_that_waited_for_room_until_it_was_committed() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=2)
+    async with delivering(shelf, receiver):
+        await until(lambda: shelf.cursor == 1)
+        shelf.append(*records(2, 3), *records(4, 5, key="hall/other"))
+        shelf.uncommitted = 1
+        await some_turns()
+        shelf.append(*records(6, 6, key="hall/other"), *records(7, 7))
+        receiver.answer()
+        assert receiver.ahead == [2, 3, 7]
+        receiver.answer()
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 7)
+
+    assert receiver.received == [1, 4, 5, 6]
+
+
+async def test_what_is_no_longer_fresh_is_overtaken() -> None:
+    shelf, receiver = Shelf(records(1, 500)), PromptReceiver()
+
+    def bring_more(_: Receiver, batch: Sequence[Record]) -> None:
+        shelf.append(*records(501, 501))
+        receiver.take(batch)
+
+    receiver.script = [bring_more]
+    async with delivering(shelf, receiver):
+        assert receiver.ahead == [501]
+        receiver.answer()
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 501)
+
+    assert receiver.received == [*range(1, 501)]
+
+
 async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not_wait_long_for_it() -> None:
     shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=1000)
     async with delivering(shelf, receiver):
@@ -244,7 +311,8 @@ async def test_a_value_under_way_as_a_connection_ends_is_no_suspect_of_those_tha
         receiver.cut.set()
         await until(lambda: receiver.sessions > 20)
         receiver.refuse = None
-        await until(lambda: bool(shelf.offers))
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 3)
         shelf.append(*records(4, 4))
 
     assert receiver.ahead == [2, 3, 4]

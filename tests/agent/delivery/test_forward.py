@@ -13,8 +13,8 @@ from agent.store import Lane
 from agent.store.settled import Settled
 
 
-def records(first: int, last: int, kind: str = "telemetry") -> list[Record]:
-    return [Record(seq, kind, "hall/meter", seq, b"{}") for seq in range(first, last + 1)]
+def records(first: int, last: int, kind: str = "telemetry", *, key: str = "hall/meter") -> list[Record]:
+    return [Record(seq, kind, key, seq, b"{}") for seq in range(first, last + 1)]
 
 
 class Shelf:
@@ -27,7 +27,9 @@ class Shelf:
         self.refused: list[tuple[int, str]] = []
         self.uncommitted = 0
         """How many of the last records are not committed."""
-        self.offers: list[Callable[[Record], None]] = []
+        self.unpromised = False
+        """Whether what comes may not go to receivers before it is committed."""
+        self.offers: list[Callable[[Record, bool], None]] = []
         self.off_ns = 0
         """How far the wall clock, which the time is not taken from, is behind."""
 
@@ -57,13 +59,13 @@ class Shelf:
         self.uncommitted += len(more)
         for record in more:
             for offer in self.offers if record.kind == "telemetry" else ():
-                offer(record)
+                offer(record, not self.unpromised)
 
     async def news(self, seen: int) -> int:
         await asyncio.sleep(0.001)
         return seen + 1
 
-    def ahead(self, offer: Callable[[Record], None]) -> Callable[[], None]:
+    def ahead(self, offer: Callable[[Record, bool], None]) -> Callable[[], None]:
         self.offers.append(offer)
         return lambda: self.offers.remove(offer)
 

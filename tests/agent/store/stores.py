@@ -31,6 +31,16 @@ def telemetry(store: Store, count: int, size: int = 20) -> list[Record]:
     return [store.append("telemetry", "hall/meter", NOW + n, {"x": n / 7, "pad": "p" * size}) for n in range(count)]
 
 
+def promised(found: list[Record]) -> Callable[[Record, bool], None]:
+    """Return what takes the values that may go to receivers before they are committed."""
+
+    def take(record: Record, promised: bool) -> None:  # noqa: FBT001  # what the store calls
+        if promised:
+            found.append(record)
+
+    return take
+
+
 def interval(store: Store, number: int, account: str = "meter/electricity") -> Record:
     body = {"account": account, "amount": number / 3, "start": f"interval {number}"}
     return store.append("interval", "hall/meter", NOW + number * 900 * 10**9, body)

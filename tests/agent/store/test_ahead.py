@@ -13,7 +13,7 @@ from agent.store import GENESIS, Lane, Store, read_status
 from agent.store.backlog import Backlog
 from agent.store.delivery import Deliveries
 from agent.store.settled import MOST_RANGES
-from tests.agent.store.stores import NOW, FailingDisk, crashed, everything, interval, opened, telemetry
+from tests.agent.store.stores import NOW, FailingDisk, crashed, everything, interval, opened, promised, telemetry
 
 _LATER_S = 3600.0
 """A commit that no test waits for."""
@@ -24,7 +24,7 @@ _LONG_S = 2.0
 async def test_a_value_is_offered_at_once_when_its_number_is_promised(tmp_path: Path) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(offered.append)
+        store.ahead(promised(offered))
         first = telemetry(store, 1)
         await store.flush()
         later = telemetry(store, 3)
@@ -37,7 +37,7 @@ async def test_a_value_is_offered_at_once_when_its_number_is_promised(tmp_path: 
 async def test_a_value_whose_number_no_commit_has_promised_is_not_offered(tmp_path: Path) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(offered.append)
+        store.ahead(promised(offered))
         await store.flush()
         given = telemetry(store, 150)
 
@@ -47,7 +47,7 @@ async def test_a_value_whose_number_no_commit_has_promised_is_not_offered(tmp_pa
 async def test_nothing_is_offered_after_the_end_nor_promised(tmp_path: Path) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        end = store.ahead(offered.append)
+        end = store.ahead(promised(offered))
         await store.flush()
         end()
         telemetry(store, 1)
@@ -62,11 +62,11 @@ async def test_nothing_is_offered_after_the_end_nor_promised(tmp_path: Path) -> 
 async def test_nothing_is_offered_that_a_commit_under_way_no_longer_promises(tmp_path: Path) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        end = store.ahead(offered.append)
+        end = store.ahead(promised(offered))
         await store.flush()
         end()
         batch = store._writer.backlog.take()  # a slow disk writes it while a receiver comes back
-        store.ahead(offered.append)
+        store.ahead(promised(offered))
         given = telemetry(store, 1)
 
         assert batch.promised < given[0].seq
@@ -149,7 +149,7 @@ async def test_after_a_power_cut_no_number_stands_for_two_records_and_a_gap_reco
 ) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(offered.append)
+        store.ahead(promised(offered))
         kept = telemetry(store, 10)
         await store.flush()
         telemetry(store, 200)
@@ -172,7 +172,7 @@ async def test_after_a_power_cut_no_number_stands_for_two_records_and_a_gap_reco
 
 async def test_after_a_clean_end_numbers_go_on_without_a_gap(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(lambda _: None)
+        store.ahead(lambda *_: None)
         await store.flush()
 
     async with opened(tmp_path / "store.db") as store:
@@ -184,7 +184,7 @@ async def test_after_a_clean_end_numbers_go_on_without_a_gap(tmp_path: Path) -> 
 async def test_nothing_goes_ahead_while_the_disk_fails_and_again_when_it_is_mended(tmp_path: Path) -> None:
     offered: list[Record] = []
     async with opened(tmp_path / "store.db", commit_every_s=0.005) as store:
-        store.ahead(offered.append)
+        store.ahead(promised(offered))
         await store.flush()
         disk = FailingDisk(store)
         early = telemetry(store, 1)
@@ -204,7 +204,7 @@ async def test_nothing_goes_ahead_while_the_disk_fails_and_again_when_it_is_mend
 @pytest.mark.parametrize("more_cuts", [0, 1])
 async def test_numbers_in_doubt_are_told_once_however_often_the_power_fails(tmp_path: Path, more_cuts: int) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(lambda _: None)
+        store.ahead(lambda *_: None)
         telemetry(store, 1)
         await store.flush()
         copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
@@ -222,7 +222,7 @@ async def test_the_number_that_a_start_found_stays_the_same_when_records_in_doub
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(lambda _: None)
+        store.ahead(lambda *_: None)
         kept = telemetry(store, 3)
         await store.flush()
         copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
@@ -237,7 +237,7 @@ async def test_numbers_in_doubt_are_told_once_and_passed_over_where_the_lock_tel
     tmp_path: Path,
 ) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(lambda _: None)
+        store.ahead(lambda *_: None)
         kept = telemetry(store, 10)
         await store.flush()
         copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")
@@ -252,7 +252,7 @@ async def test_numbers_in_doubt_are_told_once_and_passed_over_where_the_lock_tel
 
 async def test_numbers_in_doubt_of_a_file_that_is_damaged_are_told_and_passed_over(tmp_path: Path) -> None:
     async with opened(tmp_path / "store.db", commit_every_s=_LATER_S) as store:
-        store.ahead(lambda _: None)
+        store.ahead(lambda *_: None)
         kept = telemetry(store, 10)
         await store.flush()
         copy = crashed(tmp_path / "store.db", tmp_path / "copy.db")

@@ -372,7 +372,7 @@ async def test_numbers_in_doubt_are_told_when_the_power_fails_right_after_damage
     path.parent.mkdir()
     offered: list[Record] = []
     async with opened(path) as store:
-        store.ahead(offered.append)
+        store.ahead(stores.promised(offered))
         kept = stores.telemetry(store, 10)
         await store.flush()
         stores.telemetry(store, 20)
