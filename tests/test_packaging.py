@@ -1,3 +1,4 @@
+import ast
 import re
 import shutil
 import subprocess
@@ -5,6 +6,7 @@ import sys
 import tomllib
 import zipfile
 from functools import cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,34 @@ def test_a_lock_is_in_step_with_the_project(lock: str) -> None:
         for pin in found:
             (version,) = pin.specifier
             assert requirement.specifier.contains(version.version), f"{pin} in {lock}: run `make lock`"
+
+
+@pytest.mark.parametrize("package", [*PACKAGES, "tests"])
+def test_whatever_is_imported_is_declared(package: str) -> None:
+    extras = project()["optional-dependencies"]
+    wanted = [*project()["dependencies"], *(entry for extra in extras.values() for entry in extra)]
+    declared = {project()["name"], *(canonicalize_name(Requirement(entry).name) for entry in wanted)}
+    distributions = packages_distributions()
+    undeclared = [
+        f"{name}: {top}"
+        for name in tracked()
+        if name.startswith(f"{package}/") and name.endswith(".py")
+        for top in sorted(_imported((ROOT / name).read_text(encoding="utf-8")) - sys.stdlib_module_names)
+        if top in distributions and not declared & {canonicalize_name(found) for found in distributions[top]}
+    ]
+
+    assert undeclared == []
+
+
+def _imported(source: str) -> set[str]:
+    """Return the top-level packages that a module imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_a_gateway_gets_nothing_of_demo_and_development() -> None:
