@@ -159,8 +159,12 @@ class Connection(aiomqtt.Client):
         return answer
 
     def _sent(self, topic: str, payload: bytes, *, retain: bool) -> asyncio.Future[int]:
-        """Hand a message to what writes; return the future of its reason code."""
-        number = self._writing.add(topic, payload, retain=retain)
+        """Hand a message that has its place in the window to what writes; return the future of its reason code."""
+        try:
+            number = self._writing.add(topic, payload, retain=retain)
+        except ValueError:
+            self._room.release()  # no answer will
+            raise
         answer: asyncio.Future[int] = self._loop.create_future()
         self._answers[number] = (answer, time.monotonic())
         return answer

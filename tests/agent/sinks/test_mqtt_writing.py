@@ -129,6 +129,19 @@ async def test_an_answer_to_what_nobody_has_sent_makes_no_room(tmp_path: Path) -
         assert session.took(await answer)
 
 
+async def test_what_no_message_can_be_takes_no_place_in_the_window(tmp_path: Path) -> None:
+    broker = StubBroker(receive_maximum=1)
+    async with serving(broker), stub_sink(broker, tmp_path).session() as session, asyncio.timeout(5):
+        with pytest.raises(ValueError, match="topic"):
+            session._connection.offer("hall/+", b"{}")
+        with pytest.raises(ValueError, match="topic"):
+            await session._connection.publish("hall/#", b"{}", retain=False)
+        answer = session.offer(record(1))
+
+        assert answer is not None
+        assert session.took(await answer)
+
+
 async def test_no_message_gets_the_number_of_one_that_is_still_without_answer(tmp_path: Path) -> None:
     broker = StubBroker(holding=True)
     async with serving(broker), stub_sink(broker, tmp_path).session() as session:
