@@ -163,7 +163,7 @@ def rejecting(*seqs: int) -> Behaviour:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):  # only what never comes is too late
         while not condition():  # noqa: ASYNC110  # what is waited for has no event
             await asyncio.sleep(0.001)
 

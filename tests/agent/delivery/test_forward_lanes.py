@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from agent.delivery import forward
+from agent.delivery import forward, pace
 from agent.delivery.forward import Forwarder
 from agent.record import Record
 from tests.agent.delivery.test_forward import Receiver, Shelf, unavailable_after, until
@@ -112,6 +112,7 @@ async def test_a_link_too_slow_for_all_of_it_still_carries_what_is_fresh(monkeyp
     now = [time.time_ns()]
     monkeypatch.setattr(time, "time_ns", lambda: now[0])
     monkeypatch.setattr(forward, "_MOST", 16)
+    monkeypatch.setattr(pace, "_TURN_S", float("inf"))  # the real clock, should this process stand still, cuts no batch
     shelf, receiver = Shelf(old(500)), Receiver()
     ages: list[float] = []
 
