@@ -1,12 +1,13 @@
 """Values that go to a receiver before they are committed."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 
+from agent.delivery import ahead, forward, pace
 from agent.delivery.forward import Forwarder
 from agent.record import Record
 from agent.sinks import SinkUnavailable
@@ -55,6 +56,15 @@ async def delivering(shelf: Shelf, receiver: Receiver) -> AsyncIterator[Forwarde
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let a forwarder see a clock that a test sets [s]."""
+    now = [1000.0]
+    for module in (ahead, forward, pace):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
 
 
 async def some_turns() -> None:
@@ -239,14 +249,18 @@ async def test_what_is_no_longer_fresh_is_overtaken() -> None:
     assert receiver.received == [*range(1, 501)]
 
 
-async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not_wait_long_for_it() -> None:
+async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not_wait_long_for_it(
+    clock: list[float],
+) -> None:
     shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=1000)
     async with delivering(shelf, receiver):
         shelf.append(*records(2, 201))
         assert receiver.ahead == [*range(2, 34)]
+        clock[0] += 0.01
         receiver.answer()
         await some_turns()
         assert receiver.ahead == [*range(2, 98)]  # it was answered quickly: twice as much
+        clock[0] += 0.01
         receiver.answer()
         await some_turns()
         assert receiver.ahead == [*range(2, 202)]
@@ -254,15 +268,14 @@ async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not
 
 
 async def test_answers_that_come_at_once_leave_the_pace_as_it_is_however_long_nothing_follows(
-    monkeypatch: pytest.MonkeyPatch,
+    clock: list[float],
 ) -> None:
-    true_s = time.monotonic
     shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=1000)
     async with delivering(shelf, receiver):
         for polls in range(4):
             shelf.append(*records(2 + 4 * polls, 5 + 4 * polls))
             receiver.answer()
-            monkeypatch.setattr(time, "monotonic", lambda ahead_s=1.1 * (polls + 1): true_s() + ahead_s)
+            clock[0] += 1.1
         shelf.append(*records(18, 60))
 
         assert receiver.ahead[16:] == [*range(18, 50)]
