@@ -19,6 +19,7 @@ from agent.audit.merkle import Tree
 from agent.audit.sealing import leaf
 from agent.audit.signature import is_hash, sound_seal
 from agent.audit.trusted import Trusted
+from agent.counted import counted
 from agent.record import CHAINED, GAP, SEAL
 from agent.store import GENESIS, record_hash
 from drivers.value import frozen
@@ -188,9 +189,9 @@ class Chain:
         root = f"sha256:{tree.root().hex()}"
         head = under[-1][1] if under else ""
         if (root, len(under), head) != (seal["root"], seal["count"], seal["head"]):
-            what = f"is over {seal['count']} records, {first} to {through}"
+            what = f"is over {counted(seal['count'], 'record', 'records')}, {first} to {through}"
             if len(under) < seal["count"]:
-                what = f"{what}, of which {len(under)} are here"
+                what = f"{what}, of which {counted(len(under), 'is', 'are')} here"
                 self._under.append(_Break(first - 1, through + 1, Finding(named(seal), what, self._taken)))
             else:
                 self._wrong(seal, f"{what}, which are not those that are here")

@@ -19,6 +19,7 @@ from agent.bundle.rollups import judge_rollups_of_store
 from agent.bundle.stamped import judge_stamps
 from agent.bundle.verdict import Verdict
 from agent.config import SiteConfig
+from agent.counted import counted
 from agent.record import EVIDENCE, INTERVAL, Record
 from agent.replay.order import in_order
 from agent.store import GENESIS, read_chained, read_head
@@ -90,7 +91,8 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
     if report.first is None or report.last is None:
         verdict.unchecked(CHAIN, "there is no record of the chain in the store yet")
         return
-    span = f"{report.records:,} records, {report.first.seq} ({report.first.time}) to {report.last.seq}"
+    records = counted(report.records, "record", "records")
+    span = f"{records}, {report.first.seq} ({report.first.time}) to {report.last.seq}"
     if not report.findings:
         verdict.holds(CHAIN, f"{span} ({report.last.time}), each with its own hash and that of the one before")
     if not report.from_the_beginning:
@@ -99,8 +101,9 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
         verdict.unchecked(SEALS, "there is no seal yet")
         return
     if not report.findings:
-        whose = f"{report.seals} seals by {', '.join(report.keys)}"
-        verdict.holds(SEALS, f"{whose} cover every record up to {report.sealed.seq}, sealed {report.sealed.time}")
+        keys = ", ".join(report.keys)
+        whose = counted(report.seals, f"seal by {keys} covers", f"seals by {keys} cover")
+        verdict.holds(SEALS, f"{whose} every record up to {report.sealed.seq}, sealed {report.sealed.time}")
     if report.unsealed > 1:
         verdict.unchecked(SEALS, f"the last {report.unsealed} records are under no seal yet")
 
@@ -151,7 +154,7 @@ def _judge_documents(verdict: Verdict, evidence: Sequence[Body], documents: Docu
         else:
             verdict.unchecked(DOCUMENTS, f"{what}: had changed already when the agent came to keep it")
     if kept:
-        verdict.holds(DOCUMENTS, f"as the records name them: {kept} documents")
+        verdict.holds(DOCUMENTS, f"as the records name them: {counted(kept, 'document', 'documents')}")
 
 
 def _meanwhile(store: Path, report: ChainReport) -> Iterator[Body]:
@@ -186,11 +189,13 @@ def _judge_captures(verdict: Verdict, evidence: Sequence[Body], places: CaptureP
             CAPTURES, f"raw exchanges as they were closed: {share_of(len(places.sound), named, 'file', 'files')}"
         )
     if removed:
-        verdict.unchecked(CAPTURES, f"had to make room, as the records say: {len(removed)} of them")
+        files = counted(len(removed), "file was", "files were")
+        verdict.unchecked(CAPTURES, f"{files} removed to make room, as the records say")
 
 
 def _missing(names: Sequence[str], places: CapturePlaces) -> str:
-    others = f", nor are {len(names) - 1} more" if len(names) > 1 else ""
+    is_or_are = "is" if len(names) == 2 else "are"  # noqa: PLR2004 -- the one that is named, and another
+    others = f", nor {is_or_are} {len(names) - 1:,} more" if len(names) > 1 else ""
     what = f"{names[0]} is not there{others}, and no record says that it was removed"
     return f"{what}. Looked for in {places}: if they were moved elsewhere, name that folder with --captures"
 
@@ -223,9 +228,9 @@ def _say(verdict: Verdict, name: str, found: Recomputed) -> None:
     if found.same:
         whole = found.same + found.differing + found.without
         which = share_of(found.same, whole, "interval follows", "intervals follow")
-        verdict.holds(name, f"{which} bit for bit from {found.exchanges:,} exchanges")
+        verdict.holds(name, f"{which} bit for bit from {counted(found.exchanges, 'exchange', 'exchanges')}")
     if found.without:
-        verdict.unchecked(name, f"{found.without:,} intervals: {found.lacking}")
+        verdict.unchecked(name, f"{counted(found.without, 'interval', 'intervals')}: {found.lacking}")
 
 
 def _interval(record: Record) -> dict[str, Any] | None:

@@ -19,6 +19,7 @@ from agent.bundle.materials import kept_for
 from agent.carbon.errors import FactorFileError
 from agent.config import ConfigError
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.replay.order import in_order
 from agent.replay.published import Published
 from agent.replay.site import Site
@@ -105,7 +106,7 @@ def recompute(
     except (CaptureError, TapeError) as error:
         raise BundleError(f"{error}") from error
     found = Recomputed(exchanges=report.exchanges, why=[*shelf.lacking, *report.remarks])
-    found.why += [f"{count} intervals: {why}" for why, count in report.unknown.items()]
+    found.why += [f"{counted(count, 'interval', 'intervals')}: {why}" for why, count in report.unknown.items()]
     if report.first:
         found.other = str(report.first)
     made, lost = dict(_made(remade)), list[int]()

@@ -27,6 +27,7 @@ from agent.bundle.stamped import judge_stamps
 from agent.bundle.summary import period_ns, summarise
 from agent.bundle.tally import Tally
 from agent.bundle.verdict import Verdict
+from agent.counted import counted
 from agent.replay.verdict import first_difference
 
 Body = dict[str, Any]
@@ -120,9 +121,11 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
         verdict.unchecked(CHAIN, remark)
     if report.findings:
         return
-    verdict.holds(CHAIN, f"{report.records:,} records, each with its own hash and that of the one before")
+    records = counted(report.records, "record", "records")
+    verdict.holds(CHAIN, f"{records}, each with its own hash and that of the one before")
     if report.sealed:
-        verdict.holds(SEALS, f"{report.seals} seals are signed; they are over the records up to {report.sealed.seq}")
+        signed = counted(report.seals, "seal is signed; it is", "seals are signed; they are")
+        verdict.holds(SEALS, f"{signed} over the records up to {report.sealed.seq}")
         if report.unsealed > 1:
             rest = f"{report.unsealed - 1:,}"  # the last seal itself is under none, ever
             verdict.unchecked(SEALS, f"records under no seal of this bundle: {rest}; its own signature covers them")
@@ -243,6 +246,7 @@ def _say(verdict: Verdict, found: Recomputed) -> None:
         verdict.fails(READINGS, found.other)
     if found.same:
         which = share_of(found.same, whole, "record of the period follows", "records of the period follow")
-        verdict.holds(READINGS, f"{which} bit for bit from {found.exchanges:,} exchanges")
+        verdict.holds(READINGS, f"{which} bit for bit from {counted(found.exchanges, 'exchange', 'exchanges')}")
     if found.without:
-        verdict.unchecked(READINGS, f"{found.without:,} records of the period: {found.lacking}")
+        lacking = counted(found.without, "record of the period", "records of the period")
+        verdict.unchecked(READINGS, f"{lacking}: {found.lacking}")

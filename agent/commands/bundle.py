@@ -21,6 +21,7 @@ from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config import SiteConfig
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.store import StoreError
 from drivers.value import frozen
 
@@ -81,7 +82,9 @@ def _say(path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bo
     def local(moment: str) -> str:
         return f"{datetime.fromisoformat(moment).astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
-    print_text(f"{path}: {size:,} bytes, {len(manifest.members)} files, {summary['records']:,} records of the chain")
+    files = counted(len(manifest.members), "file", "files")
+    records = counted(summary["records"], "record", "records")
+    print_text(f"{path}: {size:,} bytes, {files}, {records} of the chain")
     more = "; rounded outwards to whole intervals" if rounded else ""
     print_text(f"period: {local(summary['from'])} to {local(summary['to'])}, time zone {zone}{more}")
     held = [each for each in summary["captures"] if each["held"]]

@@ -22,6 +22,7 @@ from agent.corrections.amend import Body, in_force, reweighed
 from agent.corrections.desk import fingerprint
 from agent.corrections.refusal import refusal, unbookable
 from agent.corrections.request import Request, Revise, Withdrawal, answered, ask, in_use, withdraw
+from agent.counted import counted
 from agent.metering.amount import Declaration
 from agent.plant import Account
 from agent.record import start_of
@@ -160,7 +161,7 @@ def _agreed(count: int, sure: int, *, as_json: bool) -> bool:
         say("nothing was revised: nobody can be asked here: add --yes --yes to revise")
         return False
     questions = (
-        f"Revise {count:,} intervals?",
+        f"Revise {counted(count, 'interval', 'intervals')}?",
         "Each gets a new revision, which is delivered and cannot be taken back. Really revise them?",
     )
     for question in questions[sure:]:

@@ -11,6 +11,7 @@ from agent.commissioning.candidates import Candidate
 from agent.commissioning.layout import Layout, Shown
 from agent.commissioning.survey import runs
 from agent.commissioning.verdicts import Verdict
+from agent.counted import counted
 
 _LIKELY, _POSSIBLE = 3.0, 0.0
 _ROWS, _RIVALS = 12, 3
@@ -53,7 +54,8 @@ def show_candidates(given: Given, sample: Taken, ranked: Sequence[Candidate]) ->
     print_text(_heading(sample))
     print_table("", ("address", "value", "", "keys of the point"), [_row(candidate) for candidate in shown])
     if len(shown) < len(ranked):
-        print_text(f"{len(ranked) - len(shown)} less plausible ones: add --all. {_HELP}")
+        others = counted(len(ranked) - len(shown), "less plausible one", "less plausible ones")
+        print_text(f"{others}: add --all. {_HELP}")
     else:
         print_text(_HELP)
 
@@ -105,7 +107,7 @@ def show_matches(
     if judged and not all(verdict.match.exact for verdict in judged):
         print_text("What moves is caught more often with --watch; what is certain is kept meanwhile.")
     if written:
-        print_text(f"wrote {written} point{'' if written == 1 else 's'} to {given.profile}")
+        print_text(f"wrote {counted(written, 'point', 'points')} to {given.profile}")
         if given.url:
             there = f"{quote(given.url)} --unit {given.unit} --profile {quote(str(given.profile))}"
             print_text(f"Next: energy-agent read {there} --watch")
@@ -177,8 +179,8 @@ def _listed(texts: Sequence[str]) -> str:
 def _heading(sample: Taken) -> str:
     places = ", ".join(f"{start:#06x}+{count}" for start, count in runs(sample.words))
     took = f", {sum(sample.milliseconds) / len(sample.milliseconds):.1f} ms a reply" if sample.milliseconds else ""
-    one = len(sample.words) == 1
-    return f"{len(sample.words)} register{'' if one else 's'} of function {sample.function}{took}: {places}"
+    registers = counted(len(sample.words), "register", "registers")
+    return f"{registers} of function {sample.function}{took}: {places}"
 
 
 def _row(candidate: Candidate) -> tuple[str, str, str, str]:

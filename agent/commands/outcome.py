@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from agent.counted import counted
 from drivers.document import Problem
 
 
@@ -38,7 +39,7 @@ def say_problems(problems: Sequence[Problem]) -> None:
     for problem in problems:
         say(str(problem))
     if any(problem.line for problem in problems):
-        say(f"{len(problems)} problem{'' if len(problems) == 1 else 's'} found")
+        say(f"{counted(len(problems), 'problem', 'problems')} found")
 
 
 def print_json(value: Any) -> None:

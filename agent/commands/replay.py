@@ -16,6 +16,7 @@ from agent.commands.phrases import by_clock_of
 from agent.commands.progress import Progress
 from agent.commands.table import fixed, print_table, print_text
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.replay.order import configurations, in_order
 from agent.replay.overheard import Overheard
 from agent.replay.published import Published
@@ -125,7 +126,7 @@ def _told(files: Sequence[Path], progress: Progress) -> Iterator[Item]:
         if isinstance(item, Section):
             done += 1
         if not count % _TOLD_EVERY:
-            progress.at(max(0, done - 1), len(files), f"{count:,} entries")
+            progress.at(max(0, done - 1), len(files), counted(count, "entry", "entries"))
         yield item
 
 
@@ -174,9 +175,10 @@ def _row(each: Compared) -> dict[str, Any]:
 
 def _show(summary: dict[str, Any], asked: Asked, zone: ZoneInfo) -> None:
     speed = f"{summary['exchanges_per_s']:,} exchanges/s"
-    counted = f"{summary['exchanges']:,} exchanges, {summary['polls']:,} polls"
-    files = "1 file" if summary["files"] == 1 else f"{summary['files']} files"
-    print_text(f"{files}: {counted}, replayed in {summary['seconds']:.1f} s ({speed})")
+    files = counted(summary["files"], "file", "files")
+    exchanges = counted(summary["exchanges"], "exchange", "exchanges")
+    polls = counted(summary["polls"], "poll", "polls")
+    print_text(f"{files}: {exchanges}, {polls}, replayed in {summary['seconds']:.1f} s ({speed})")
     if summary["mode"] == "verified":
         _show_verified(summary, zone)
     else:
@@ -195,7 +197,8 @@ def _show_verified(summary: dict[str, Any], zone: ZoneInfo) -> None:
     for why, count in summary["unknown_because"].items():
         print_text(f"not recomputable, {count}: {by_clock_of(zone, why)}")
     if summary["withdrawn"]:
-        print_text(f"{summary['withdrawn']} were recorded, lost before they were committed, and recorded anew")
+        lost = counted(summary["withdrawn"], "interval was", "intervals were")
+        print_text(f"{lost} recorded, lost before the store had committed it, and recorded anew")
     if first := summary["first"]:
         revision = f", revision {first['revision']}" if first["revision"] else ""
         start = by_clock_of(zone, first["start"])

@@ -10,6 +10,7 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.progress import Progress
 from agent.commands.table import print_table, print_text
 from agent.commissioning.sweep import Found, Sweep, identify, one_for_all, sweep
+from agent.counted import counted
 from drivers.endpoint import Endpoint, parse_endpoint
 from drivers.errors import LineDown
 from drivers.hint import likely_cause
@@ -166,7 +167,7 @@ def _show(search: _Scan) -> None:
         _show_nothing(search)
         return
     url = search.endpoint.url
-    answer = "1 unit answers" if len(found) == 1 else f"{len(found)} units answer"
+    answer = counted(len(found), "unit answers", "units answer")
     print_text(f"{url}: {answer}, of {_ranges(search.units)}")
     rows = [(one.unit, f"{one.took_ms:.0f} ms", _identity(one), _profile(one)) for one in found]
     print_table("", ("unit", "reply", "says it is", "profile"), rows, right=("reply",))

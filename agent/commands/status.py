@@ -13,6 +13,7 @@ from agent.commands.phrases import UNVERIFIED, by_clock_of, clock_text, counts_t
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.metering.amount import NS_PER_S
 from agent.sections.measure import bytes_text
 from drivers.regular_file import read_regular
@@ -102,8 +103,9 @@ def show(state: dict[str, Any], config: SiteConfig, now: datetime) -> None:
 def _show_clock(clock: dict[str, Any]) -> None:
     if not clock["known"]:
         print_text(
-            f"the time is not known yet, nothing is recorded: {clock['frames_waiting']} polls wait, "
-            f"{clock['frames_given_up']} were not kept"
+            f"the time is not known yet, nothing is recorded: "
+            f"{counted(clock['frames_waiting'], 'poll waits', 'polls wait')}, "
+            f"{counted(clock['frames_given_up'], 'was', 'were')} not kept"
         )
     elif abs(clock["astray_s"]) >= _ASTRAY_S:
         print_text(f"the machine's clock was set by {clock['astray_s']:+.3f} s, which records do not follow yet")
@@ -247,13 +249,12 @@ def _show_capture(capture: dict[str, Any], max_size: int) -> None:
     print_text("\nCapture")
     share = capture["bytes"] / max_size
     print_text(
-        f"{capture['files']:,} files, {capture['bytes'] / 2**20:,.1f} MiB, "
+        f"{counted(capture['files'], 'file', 'files')}, {capture['bytes'] / 2**20:,.1f} MiB, "
         f"{share * 100:.0f} % of {bytes_text(max_size)}",
         "  ",
     )
-    print_text(
-        f"captured since the start: {capture['exchanges']:,} exchanges; not captured: {capture['dropped']:,}", "  "
-    )
+    exchanges = counted(capture["exchanges"], "exchange", "exchanges")
+    print_text(f"captured since the start: {exchanges}; not captured: {capture['dropped']:,}", "  ")
     if capture["trouble"]:
         print_text(capture["trouble"], "  ")
 

@@ -15,6 +15,7 @@ from agent.commands.outcome import CommandError, Exit, print_json, say
 from agent.commands.phrases import clock_text, counts_text, span_text
 from agent.commands.table import print_table, print_text
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.metering.amount import NS_PER_S
 from agent.record import rfc3339
 from agent.sections.measure import bytes_text
@@ -22,6 +23,7 @@ from agent.store import DeadLetter, StoreError, StoreStatus, discard_dead_letter
 from drivers.document import nearest
 
 _QUESTIONS = 2
+_LETTERS = ("dead letter", "dead letters")
 
 
 def store(
@@ -139,7 +141,7 @@ def _export(letters: Sequence[DeadLetter], file: Path) -> None:
     except OSError as error:
         reason = "is a pipe that nobody reads" if error.errno == errno.ENXIO else error.strerror
         raise CommandError(f"{file}: {reason}: check the path and its rights") from error
-    say(f"{len(letters):,} dead letters written to {file}")
+    say(f"{counted(len(letters), *_LETTERS)} written to {file}")
 
 
 def _discard(file: Path, sink: str | None, letters: Sequence[DeadLetter], sure: int) -> Exit:
@@ -150,14 +152,14 @@ def _discard(file: Path, sink: str | None, letters: Sequence[DeadLetter], sure: 
         raise CommandError("nobody can be asked here: add --yes --yes to discard the dead letters")
     whose = f" of {sink}" if sink else ""
     questions = (
-        f"Discard {len(letters):,} dead letters{whose}?",
-        "They are the only copy of what the receiver never got. Really discard them?",
+        f"Discard {counted(len(letters), *_LETTERS)}{whose}?",
+        "What the receiver never got is kept nowhere else. Really discard it?",
     )
     for question in questions[sure:]:
         if not _agreed(question):
             say("nothing was discarded")
             return Exit.NO
-    say(f"{discard_dead_letters(file, sink):,} dead letters discarded")
+    say(f"{counted(discard_dead_letters(file, sink), *_LETTERS)} discarded")
     return Exit.DONE
 
 

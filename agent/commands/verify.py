@@ -17,6 +17,7 @@ from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import by_clock_of
 from agent.commands.table import print_text
 from agent.config.load import load_config
+from agent.counted import counted
 from agent.store import StoreError
 from drivers.value import frozen
 
@@ -89,7 +90,7 @@ def _trusted(asked: Asked) -> Trusted:
     except OSError as error:
         raise ValueError(f"{asked.seals}: cannot be read ({error.strerror})") from error
     if wrong:
-        others = f" ({len(wrong) - 1} more lines are wrong)" if len(wrong) > 1 else ""
+        others = f" ({counted(len(wrong) - 1, 'more line is', 'more lines are')} wrong)" if len(wrong) > 1 else ""
         raise ValueError(f"{wrong[0]}{others}")
     if not seals:
         raise ValueError(f"{asked.seals}: holds no seal: give messages of …/agent/seal, one on each line")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from agent import __version__
+from agent.counted import counted
 from agent.replay.polls import UnknownPollError
 from agent.replay.published import Published
 from agent.replay.sense import making_sense
@@ -112,9 +113,9 @@ class Verifier:
     def _noted(self, item: Note) -> None:
         if item.kind == _DROPPED:
             self._dropped = True
-            self.report.remark(
-                f"{item.body['exchanges']} exchanges and {item.body['notes']} notes are missing in {self._file}"
-            )
+            exchanges = counted(item.body["exchanges"], "exchange", "exchanges")
+            notes = counted(item.body["notes"], "note", "notes")
+            self.report.remark(f"{exchanges} and {notes} are missing in {self._file}")
         note = note_of(item.kind, item.body)
         if isinstance(note, Books):
             self._books(note)
@@ -159,7 +160,8 @@ class Verifier:
         # A file begins with the polls under way, but for one of another configuration.
         self._fresh, self._after_gap = True, {} if note.reason == "reload" else None
         if note.waiting:
-            self._doubt("", f"{note.waiting} polls that waited for the time are in no capture given")
+            waited = counted(note.waiting, "poll that waited for the time is", "polls that waited for the time are")
+            self._doubt("", f"{waited} in no capture given")
 
     def _compared(self, stage: Stage, site: Site, note: Books, *, dropped: bool) -> None:
         """Hold the books against the recorded ones, which are gone on from where they are others."""

@@ -128,6 +128,23 @@ def test_what_a_run_has_left_holds_in_every_part(works: Path) -> None:
     assert not list(verdict.of(State.UNCHECKED)), [*verdict.of(State.UNCHECKED)]
 
 
+def cut(works: Path, count: int) -> None:
+    """Leave the first records of the chain, and books that fit."""
+    records = chain(works)
+    rewrite(works, records, [record.payload for record in records[:count]])
+
+
+def test_one_seal_and_one_record_are_said_as_one(works: Path) -> None:
+    kinds = [record.kind for record in chain(works)]
+    cut(works, kinds.index("seal") + 1)
+    said = [each.text for each in judged(works, outside=False).checks if each.name == SEALS]
+    cut(works, 1)
+    alone = [each.text for each in judged(works, outside=False).checks if each.name == CHAIN]
+
+    assert [text for text in said if re.match(r"1 seal by ed25519:\S+ covers every record up to", text)], said
+    assert alone[0].startswith("1 record, "), alone
+
+
 def test_without_anything_from_outside_it_says_what_that_means(works: Path) -> None:
     verdict = judged(works, outside=False)
 

@@ -136,6 +136,18 @@ def test_an_account_shows_what_it_booked_and_its_last_closed_interval(
     ]
 
 
+def test_one_file_one_exchange_and_one_poll_are_said_as_one(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture = {"mode": "full", "files": 1, "bytes": 1 << 20, "exchanges": 1, "dropped": 0, "trouble": ""}
+    clock = {"known": False, "frames_waiting": 1, "frames_given_up": 1}
+    lines = said(config, capsys, capture=capture, clock=clock)
+
+    assert "the time is not known yet, nothing is recorded: 1 poll waits, 1 was not kept" in lines
+    assert "  1 file, 1.0 MiB, 0 % of 4GiB" in lines
+    assert "  captured since the start: 1 exchange; not captured: 0" in lines
+
+
 def test_an_unverified_factor_marks_the_last_interval_too(
     config: SiteConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:

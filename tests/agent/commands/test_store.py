@@ -138,7 +138,9 @@ def test_discarding_without_a_terminal_needs_yes_twice(path: Path, capsys: pytes
     assert left(path) == {"mqtt": 2, "influx": 1}
     assert main(["store", str(path), "--discard", "--sink", "mqtt", "--yes", "--yes"]) == 0
     assert left(path) == {"mqtt": 0, "influx": 1}
+    assert "2 dead letters discarded" in capsys.readouterr().err
     assert main(["store", str(path), "--discard", "--yes", "--yes"]) == 0
+    assert capsys.readouterr().err == "1 dead letter discarded\n"
     assert left(path) == {"mqtt": 0, "influx": 0}
 
 
