@@ -18,16 +18,6 @@ def config(tmp_path: Path) -> SiteConfig:
     return configured(tmp_path, SITE + DEVICES + MQTT)
 
 
-def learn_the_time(desk: Desk, after_s: float) -> None:
-    desk.now_ns, desk.wrong_ns, desk.synchronised = START + round(after_s * S), 0, True
-    desk.keeper.look()
-    desk.keeper.look()
-    desk.alarms.begin()
-    desk.recorder.begin()
-    while len(desk.recorder.waiting):
-        desk.recorder.release()
-
-
 def said(desk: Desk, kind: str) -> list[dict[str, Any]]:
     """Return what records say, without the clocks they go by."""
     return [{**body, "clock": None} for body in desk.store.bodies(kind)]
@@ -43,7 +33,7 @@ def test_the_accounts_of_a_wrong_clock_that_is_set_right_are_those_of_a_right_on
         wrong.polled(after_s, 1000 + after_s**2)
     assert wrong.store.transactions == []
 
-    learn_the_time(wrong, 100)
+    wrong.learn_the_time(100)
     for desk in (right, wrong):
         desk.polled(100, 20_000)
         desk.bookkeeper.close_due(START + 300 * S)
@@ -71,7 +61,7 @@ def test_what_a_device_has_become_is_told_with_its_time_once_that_is_known(confi
     desk.becomes(DeviceState.ONLINE)
     desk.becomes(DeviceState.OFFLINE, "no reply", after_s=5)
 
-    learn_the_time(desk, 60)
+    desk.learn_the_time(60)
 
     assert desk.posted("boiler-house/fan-1/state")["since"] == "2026-11-20T08:00:05.000000Z"
     (alarm,) = desk.store.bodies("alarm")
