@@ -247,4 +247,6 @@ class AgentState(Figures):
     """Records made since the start, by class; besides `frames` (polls answered or not) and `values` in them."""
     intervals_closed: dict[str, Count]
     """Interval records made since the start, by account."""
+    intervals_revised: dict[str, Count]
+    """Those of them that are revisions of an earlier one."""
     alarms: list[ActiveAlarm]

@@ -44,6 +44,9 @@ class Bookkeeper:
         self.latest_intervals = BodiesByName()
         """The record of the youngest closed interval of each account and output, in its latest revision."""
         self.intervals_closed: Counter[str] = Counter()
+        """Interval records by account, in all their revisions."""
+        self.intervals_revised: Counter[str] = Counter()
+        """Those of them that are revisions."""
         self._failing: set[str] = set()
         self._begun: set[str] = set()
         self.followers: list[Callable[[str, bodies.Body], None]] = []
@@ -144,6 +147,8 @@ class Bookkeeper:
         payload = self._scribe.record("interval", account.key, start_ns, body)
         self._scribe.tape.interval(payload, now_ns)
         self.intervals_closed[account.name] += 1
+        if body["revision"]:
+            self.intervals_revised[account.name] += 1
         former = self.latest_intervals.get(account.name)
         if former is None or body["start"] >= former["start"]:
             self.latest_intervals[account.name] = body

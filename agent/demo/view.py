@@ -14,6 +14,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from agent.counted import counted
 from drivers.value import frozen
 
 State = Mapping[str, Any]
@@ -259,16 +260,18 @@ def summary(state: State) -> str:
     counts = (
         f"{records['telemetry']:,} telemetry, {records['window']:,} window, {records['interval']:,} interval records"
     )
+    polls = counted(records["frames"], "poll", "polls")
+    values = counted(records["values"], "value", "values")
     memory = process["resident_bytes"] / 2**20
     longest = max((len(account["account"]) for account in accounts), default=0)
     return "\n".join(
         [
-            f"after {state['uptime_s']:.0f} s: {records['frames']:,} polls gave {records['values']:,} values",
+            f"after {state['uptime_s']:.0f} s: {polls} gave {values}",
             f"  {counts}",
-            f"  {delivered:,} messages accepted by the broker, {waiting:,} waiting",
+            f"  {counted(delivered, 'message', 'messages')} accepted by the broker, {waiting:,} waiting",
             *(
                 f"  {account['account']:{longest}} {account['amount']:12.4f} {account['unit']:4} "
-                f"  intervals closed: {closed(state, account['account'])}"
+                f"intervals closed: {_closed_text(state, account['account'])}"
                 for account in accounts
             ),
             f"  the agent used {process['cpu_s']:.2f} s of CPU and {memory:.1f} MiB of memory",
@@ -277,6 +280,16 @@ def summary(state: State) -> str:
 
 
 def closed(state: State, account: str) -> int:
-    """Return how many intervals of an account were closed."""
-    number: int = state["intervals_closed"].get(account, 0)
+    """Return how many intervals of an account were closed; a revision is of one that was closed before."""
+    records: int = state["intervals_closed"].get(account, 0)
+    return records - _revised(state, account)
+
+
+def _revised(state: State, account: str) -> int:
+    number: int = state["intervals_revised"].get(account, 0)
     return number
+
+
+def _closed_text(state: State, account: str) -> str:
+    revised = _revised(state, account)
+    return f"{closed(state, account):,}" + (f" ({revised:,} revised)" if revised else "")

@@ -49,5 +49,6 @@ def whole(agent: Running, elapsed_s: float) -> dict[str, Any]:
         "audit": agent.auditor.figures(),
         "records": dict(agent.scribe.counts),
         "intervals_closed": dict(agent.bookkeeper.intervals_closed),
+        "intervals_revised": dict(agent.bookkeeper.intervals_revised),
         "alarms": snapshot.alarms(agent.alarms),
     }

@@ -11,7 +11,7 @@ from agent.books.bookkeeper import MOST_RECORDS
 from agent.books.ledger import LAYOUTS
 from agent.metering.history import Moment
 from agent.metering.interval import ClosedInterval
-from agent.record import Record
+from agent.record import Record, start_of
 from agent.store import Store
 from tests.agent.desk import MQTT, START, Desk, Notebook, S
 from tests.agent.frames import DEVICES, SITE, configured
@@ -33,10 +33,23 @@ def test_an_interval_is_recorded_together_with_the_books_it_left_behind(desk: De
     amounts = [body["amount"] for body in desk.store.bodies("interval")]
     assert amounts == [0.6, 0.6, 0.6]
     assert desk.bookkeeper.intervals_closed == {"fan-1/electricity": 3}
+    assert desk.bookkeeper.intervals_revised == {}
     again = Desk(desk.config)
     again.ledger.restore(desk.store.states.get)
     again.bookkeeper.close_due(START + 180 * S)
     assert again.store.bodies("interval") == [], "what was recorded is no longer in the books"
+
+
+def test_a_revision_is_one_more_record_and_no_further_interval(desk: Desk) -> None:
+    for after_s in range(0, 190, 10):
+        desk.polled(after_s, 1000 + after_s)
+    desk.bookkeeper.close_due(START + 180 * S)
+    account = desk.ledger.books["fan-1/electricity"].account
+    first, *_ = desk.store.bodies("interval")
+    desk.bookkeeper.append(account, start_of(first), first | {"revision": 1, "reason": "another factor"})
+
+    assert desk.bookkeeper.intervals_closed == {"fan-1/electricity": 4}
+    assert desk.bookkeeper.intervals_revised == {"fan-1/electricity": 1}
 
 
 def test_intervals_of_a_long_outage_are_closed_in_bounded_turns_in_which_every_account_has_its_part(desk: Desk) -> None:

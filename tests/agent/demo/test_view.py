@@ -246,11 +246,36 @@ def test_alarms_of_one_name_are_told_once() -> None:
     ]
 
 
+def intervals_made(records: int, revisions: int = 0) -> dict[str, Any]:
+    counts = {"intervals_closed": records, "intervals_revised": revisions}
+    return {name: {"boiler-1/natural_gas": count} if count else {} for name, count in counts.items()}
+
+
+def test_a_revised_interval_is_no_further_interval_of_the_summary() -> None:
+    gas = {"account": "boiler-1/natural_gas", "amount": 1.0, "unit": "Nm3", "carrier": "natural_gas"}
+    records = {"frames": 1, "values": 1, "telemetry": 1, "window": 1, "interval": 10**4}
+    state = a_state(accounts=[gas], records=records, **intervals_made(10**4, 10**3))
+    lines = view.summary(state).splitlines()
+
+    assert max(map(len, lines)) <= 80
+    assert line_of(lines, "  boiler-1").endswith(" intervals closed: 9,000 (1,000 revised)")
+    assert view.closed(state, "boiler-1/natural_gas") == 9000
+
+
+def test_the_summary_says_one_as_one() -> None:
+    records = {"frames": 1, "values": 1, "telemetry": 1, "window": 1, "interval": 1}
+    sink = a_state()["sinks"][0] | {"acknowledged": 1}
+    lines = view.summary(a_state(sinks=[sink], records=records, **intervals_made(1))).splitlines()
+
+    assert lines[0] == "after 74 s: 1 poll gave 1 value"
+    assert lines[2] == "  1 message accepted by the broker, 3 waiting"
+
+
 def test_the_summary_fits_80_columns_and_tells_intervals_by_account() -> None:
     gas = {"account": "boiler-1/natural_gas", "amount": 12345.6789, "unit": "Nm3", "carrier": "natural_gas"}
     steam = {"account": "boiler-1/steam_mass", "amount": 1.0, "unit": "t", "carrier": ""}
     records = {"frames": 10**6, "values": 10**7, "telemetry": 10**6, "window": 10**6, "interval": 10**6}
-    state = a_state(accounts=[gas, steam], intervals_closed={"boiler-1/natural_gas": 3}, records=records)
+    state = a_state(accounts=[gas, steam], records=records, **intervals_made(3))
     lines = view.summary(state).splitlines()
 
     assert max(map(len, lines)) <= 80
