@@ -8,7 +8,7 @@ from drivers.value import frozen
 
 @frozen
 class Moment:
-    """A record, by its number, and the time it is of."""
+    """A record, by its number, and a time."""
 
     seq: int
     time: str
@@ -23,7 +23,9 @@ class ChainReport:
     records: int = 0
     kinds: dict[str, int] = field(default_factory=dict)
     first: Moment | None = None
+    """With the time it is of; an interval with its end."""
     last: Moment | None = None
+    """As above."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
     """First and last numbers of records of the chain that were dropped or lost, as gap records say."""
     forgotten: bool = False

@@ -85,7 +85,7 @@ class Chain:
         elif body.get("name") == "store_damaged":
             report.forgotten = True
         self._pending.append((seq, str(body["hash"])))
-        report.last = Moment(seq, time_of(body))
+        report.last = Moment(seq, _dated(body))
         self._last = body
         return body
 
@@ -127,7 +127,7 @@ class Chain:
     def _check_place(self, body: Body) -> None:
         last, seq, previous = self._last, body["seq"], body["previous"]
         if last is None:
-            self.report.first = Moment(seq, time_of(body))
+            self.report.first = Moment(seq, _dated(body))
             self.report.from_the_beginning = previous == GENESIS
         elif seq == last["seq"]:
             self._wrong(body, "stands there twice")
@@ -267,6 +267,11 @@ def kind_of(body: Body) -> str:
 def time_of(body: Body) -> str:
     """Return the time a record is of: of an interval its start."""
     return str(body.get("start") or body.get("time") or "")
+
+
+def _dated(body: Body) -> str:
+    """Return the time by which records follow each other: an interval is recorded when it is over."""
+    return str(body.get("end") or body.get("time") or "")
 
 
 def named(body: Body) -> str:

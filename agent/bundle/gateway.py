@@ -92,9 +92,10 @@ def _judge_chain(verdict: Verdict, report: ChainReport) -> None:
         verdict.unchecked(CHAIN, "there is no record of the chain in the store yet")
         return
     records = counted(report.records, "record", "records")
-    span = f"{records}, {report.first.seq} ({report.first.time}) to {report.last.seq}"
     if not report.findings:
-        verdict.holds(CHAIN, f"{span} ({report.last.time}), each with its own hash and that of the one before")
+        span = f"{report.first.seq} (of {report.first.time}) to {report.last.seq} (of {report.last.time})"
+        hashed = f"{records}, each with its own hash and that of the one before"
+        verdict.holds(CHAIN, f"{hashed}: {span}; an interval is dated by its end")
     if not report.from_the_beginning:
         verdict.unchecked(CHAIN, f"what was before record {report.first.seq}: it is not in the store any more")
     if report.sealed is None:

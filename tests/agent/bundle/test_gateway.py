@@ -145,6 +145,22 @@ def test_one_seal_and_one_record_are_said_as_one(works: Path) -> None:
     assert alone[0].startswith("1 record, "), alone
 
 
+def test_the_first_and_the_last_record_are_dated_by_one_rule_which_is_said(works: Path) -> None:
+    records = chain(works)
+    kinds = [record.kind for record in records]
+    rewrite(works, records, [record.payload for record in records[kinds.index("interval") :][:5]])
+    first_record, last_record = (orjson.loads(chain(works)[at].payload) for at in (0, -1))
+    first_time, last_time = (each.get("end") or each["time"] for each in (first_record, last_record))
+    (said,) = [each.text for each in judged(works, outside=False).checks if "each with its own hash" in each.text]
+
+    assert first_record["schema"] == "energy-agent/interval/1"
+    assert said == (
+        "5 records, each with its own hash and that of the one before: "
+        f"{first_record['seq']} (of {first_time}) to {last_record['seq']} (of {last_time}); "
+        "an interval is dated by its end"
+    )
+
+
 def test_without_anything_from_outside_it_says_what_that_means(works: Path) -> None:
     verdict = judged(works, outside=False)
 
