@@ -13,7 +13,7 @@ from agent.audit.stamps import Stamps
 from agent.audit.trusted import Trusted
 from agent.audit.verify import Chain, decoded, kind_of, time_of
 from agent.bundle.form import BundleError
-from agent.bundle.places import CapturePlaces, capture_places
+from agent.bundle.places import CapturePlaces, capture_places, turned_on
 from agent.bundle.recomputed import Recomputed, recompute
 from agent.bundle.rollups import judge_rollups_of_store
 from agent.bundle.stamped import judge_stamps
@@ -77,7 +77,10 @@ def verify_gateway(config: SiteConfig, trusted: Trusted, moved: Sequence[Path] =
     places = capture_places(config, evidence, documents, moved)
     _judge_captures(verdict, [*evidence, *_meanwhile(store, report)], places)
     judge_rollups_of_store(verdict, store, evidence, documents.folder, report, days)
-    _judge_readings(verdict, store, places, documents.folder, report)
+    if config.capture.mode == "off" and not places.recorded and not places.files():
+        verdict.unchecked(READINGS, f"no capturing is configured, so there are no raw exchanges: {turned_on(config)}")
+    else:
+        _judge_readings(verdict, store, places, documents.folder, report)
     return verdict
 
 

@@ -28,7 +28,8 @@ class CapturePlaces:
         self.folders = [*dict.fromkeys(folders)]
         self.sound: dict[object, Path] = {}
         """Files by digest that were found to be those of it."""
-        self._recorded = frozenset(recorded)
+        self.recorded = frozenset(recorded)
+        """Digests of captures that records tell of."""
 
     def __str__(self) -> str:
         """Return them as one lists them."""
@@ -61,7 +62,7 @@ class CapturePlaces:
     def _of_a_name(self, paths: list[Path]) -> list[Path]:
         if len(paths) == 1:
             return paths
-        right = {digest: path for path in reversed(paths) if (digest := sha256_of(path)) in self._recorded}
+        right = {digest: path for path in reversed(paths) if (digest := sha256_of(path)) in self.recorded}
         return [*right.values()][::-1] or paths[:1]
 
 
@@ -74,6 +75,11 @@ def capture_places(
         digests.get(str(each.get("what")), {})[str(each.get("digest"))] = None
     earlier = (config.resolve(each) for each in _directories(digests["configuration"], documents))
     return CapturePlaces([*given, config.capture_folder, *earlier], digests["capture"])
+
+
+def turned_on(config: SiteConfig) -> str:
+    """Return how capturing is turned on, in words."""
+    return f'to keep them from now on, write mode = "full" below [capture] in {config.path} and reload the agent'
 
 
 def sha256_of(path: Path) -> str:

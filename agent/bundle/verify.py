@@ -228,7 +228,7 @@ def _judge_pages(verdict: Verdict, inspection: Inspection, summary: Body, head: 
 def _judge_readings(verdict: Verdict, inspection: Inspection, report: ChainReport, documents: Path, work: Path) -> None:
     manifest = inspection.manifest
     if manifest is None or not any(path.startswith("captures/") for path in inspection.places):
-        verdict.unchecked(READINGS, "there are no raw exchanges in the bundle")
+        verdict.unchecked(READINGS, _without_captures(manifest, documents))
         return
     tally = Tally(*period_ns(manifest.head))
     try:
@@ -238,6 +238,15 @@ def _judge_readings(verdict: Verdict, inspection: Inspection, report: ChainRepor
         verdict.fails(READINGS, f"captures: {error}")
         return
     _say(verdict, found)
+
+
+def _without_captures(manifest: Manifest | None, documents: Path) -> str:
+    """Return why nothing can be recomputed, as far as the bundle tells."""
+    with contextlib.suppress(BundleError, *NONSENSE):
+        if manifest and ground_of(manifest.head["documents"], documents).config.capture.mode == "off":
+            turned_on = 'the operator turns it on with mode = "full" below [capture]'
+            return f"no capturing was configured at the gateway, so there are no raw exchanges: {turned_on}"
+    return "there are no raw exchanges in the bundle"
 
 
 def _say(verdict: Verdict, found: Recomputed) -> None:

@@ -1,7 +1,7 @@
 """`energy-agent bundle`: the evidence of a period in one archive."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from agent.audit.key_file import KeyFileError, load_key
 from agent.bundle.form import BundleError, Manifest
 from agent.bundle.gather import Wanted, unfinished, whole_intervals
 from agent.bundle.gather import bundle as write
+from agent.bundle.places import turned_on
 from agent.commands.kept import parse_time
 from agent.commands.outcome import CommandError, Exit, print_json
 from agent.commands.phrases import by_clock_of
@@ -57,7 +58,7 @@ def bundle(path: Path, asked: Asked, *, as_json: bool) -> Exit:
     if as_json:
         print_json({"bundle": str(asked.out), **manifest.head})
     else:
-        _say(asked.out, manifest, summary, rounded=asked_ns != (start_ns, end_ns))
+        _say(config, asked.out, manifest, summary, rounded=asked_ns != (start_ns, end_ns))
         for name in unfinished(config, end_ns):
             print_text(f"still being written, so not in it: {name}; a bundle made when its hour is over has it")
         print_text(
@@ -76,7 +77,22 @@ def key_and_documents(config: SiteConfig) -> tuple[Ed25519PrivateKey, Documents]
     return key, Documents(folder / "documents")
 
 
-def _say(path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bool) -> None:
+def _say_captures(config: SiteConfig, summary: dict[str, Any], local: Callable[[str], str]) -> None:
+    held = [each for each in summary["captures"] if each["held"]]
+    lacking = "" if held else ": the period cannot be recomputed from them"
+    if not summary["captures"] and config.capture.mode == "off":
+        lacking = f": no capturing is configured: {turned_on(config)}"
+    print_text(f"files of raw exchanges: {len(held)}{lacking}")
+    unnamed = any(not each["recorded"] for each in held)
+    none = "by the records none, though one that no record names may," if unnamed else "none"
+    for span in summary["uncaptured"]:
+        print_text(f"  {none} tells of {local(span['from'])} to {local(span['to'])}")
+    for each in summary["captures"]:
+        if not each["held"]:
+            print_text(f"  not found: {each['name']}")
+
+
+def _say(config: SiteConfig, path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bool) -> None:
     zone, size = ZoneInfo(summary["timezone"]), path.stat().st_size
 
     def local(moment: str) -> str:
@@ -87,15 +103,7 @@ def _say(path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bo
     print_text(f"{path}: {size:,} bytes, {files}, {records} of the chain")
     more = "; rounded outwards to whole intervals" if rounded else ""
     print_text(f"period: {local(summary['from'])} to {local(summary['to'])}, time zone {zone}{more}")
-    held = [each for each in summary["captures"] if each["held"]]
-    print_text(f"files of raw exchanges: {len(held)}" + ("" if held else ": the period cannot be recomputed from them"))
-    unnamed = any(not each["recorded"] for each in held)
-    none = "by the records none, though one that no record names may," if unnamed else "none"
-    for span in summary["uncaptured"]:
-        print_text(f"  {none} tells of {local(span['from'])} to {local(span['to'])}")
-    for each in summary["captures"]:
-        if not each["held"]:
-            print_text(f"  not found: {each['name']}")
+    _say_captures(config, summary, local)
     for each in manifest.head["missing"]:
         print_text(f"not kept: {each['what']} {each['name']} (sha256:{each['sha256']})")
     for each in summary["meters"]:

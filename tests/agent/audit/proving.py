@@ -39,17 +39,20 @@ every = "100ms"
 [interval]
 length = "1s"
 
-[capture]
-mode = "full"
-directory = "capture"
-
 [audit]
 seal_every = "1s"
 """
 
 
-def site(folder: Path, url: str = "tcp://127.0.0.1:1", more: str = "") -> SiteConfig:
-    return configured(folder, SITE.format(url=url) + more)
+CAPTURE = """
+[capture]
+mode = "full"
+directory = "capture"
+"""
+
+
+def site(folder: Path, url: str = "tcp://127.0.0.1:1", more: str = "", capture: str = CAPTURE) -> SiteConfig:
+    return configured(folder, SITE.format(url=url) + more + capture)
 
 
 def chain(folder: Path) -> list[dict[str, Any]]:

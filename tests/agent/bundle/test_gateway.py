@@ -38,7 +38,7 @@ from drivers.capture.files import CaptureFiles
 from drivers.capture.reader import capture_files
 from tests.agent.audit.ledger_of_records import OTHER, rechained
 from tests.agent.audit.ledger_of_records import works as ledger
-from tests.agent.audit.proving import site
+from tests.agent.audit.proving import CAPTURE, site
 from tests.agent.running import Motor, running, undivided_capture, until
 from tests.modbus_rig import rig
 
@@ -47,9 +47,9 @@ pytestmark = pytest.mark.integration
 HOUR_NS = 3600 * NS_PER_S
 
 
-async def ran(folder: Path) -> SiteConfig:
+async def ran(folder: Path, capture: str = CAPTURE) -> SiteConfig:
     async with rig("tcp", Motor()) as device:
-        agent = Agent(site(folder, device.url))
+        agent = Agent(site(folder, device.url, capture=capture))
         async with running(agent):
             await until(lambda: agent.scribe.counts["interval"] >= 4 and agent.scribe.counts.get("seal", 0) >= 3)
     return agent.config
@@ -293,6 +293,24 @@ def test_a_capture_that_a_running_agent_has_just_removed_is_looked_for_anew(
     monkeypatch.setattr("agent.bundle.places.capture_files", listing)
     states = {each.state for each in judged(works).checks if each.name == READINGS}
     assert states == ({State.HOLDS} if times == 1 else {State.FAILS})
+
+
+async def test_where_capturing_was_never_configured_it_is_said_how_to_turn_it_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = await ran(tmp_path, capture="")
+    starts = sorted(orjson.loads(each.payload)["start"] for each in chain(tmp_path) if each.kind == "interval")
+    period = ["--from", starts[0], "--to", starts[-1], "--out", str(tmp_path / "all.tar")]
+    assert main(["bundle", str(config.path), *period]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    of_gateway = [each.text for each in judged(tmp_path, outside=False).checks if each.name == READINGS]
+    of_bundle = [each.text for each in verify(tmp_path / "all.tar").checks if each.name == READINGS]
+
+    turned_on = f'to keep them from now on, write mode = "full" below [capture] in {config.path} and reload the agent'
+    assert of_gateway == [f"no capturing is configured, so there are no raw exchanges: {turned_on}"]
+    assert f"files of raw exchanges: 0: no capturing is configured: {turned_on}" in said
+    assert len(of_bundle) == 1
+    assert of_bundle[0].startswith("no capturing was configured at the gateway, so there are no raw exchanges: ")
 
 
 def test_without_documents_it_is_said_that_they_are_what_lacks(works: Path) -> None:
