@@ -19,6 +19,7 @@ from agent.sections.measure import bytes_text
 from drivers.regular_file import read_regular
 
 _TIMEOUT_S = 5.0
+_LOG = "journalctl -u energy-agent"
 _ASTRAY_S = 0.5
 _CLOCK = {True: "synchronised", False: "NOT synchronised", None: "in an unknown state"}
 
@@ -37,15 +38,27 @@ def fetch(config: SiteConfig, resource: str) -> Any:
         answer = connection.getresponse()
         found = json.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CommandError(
-            f"no agent answers at {config.http.listen} ({error}): is it running? try 'systemctl status energy-agent'",
-            Exit.UNREACHABLE,
-        ) from error
+        raise CommandError(f"no agent answers at {config.http.listen}: {_why(error)}", Exit.UNREACHABLE) from error
     finally:
         connection.close()
     if answer.status != http.HTTPStatus.OK:
-        raise CommandError(f"{config.http.listen} answers {answer.status}: {found}", Exit.UNREACHABLE)
+        told = found.get("error", found) if isinstance(found, dict) else found
+        raise CommandError(f"{config.http.listen} answers {answer.status}: {told}", Exit.UNREACHABLE)
     return found
+
+
+def _why(error: Exception) -> str:
+    """Return why the agent was not reached, and what to do."""
+    if isinstance(error, ConnectionRefusedError):
+        text = "nothing listens there: start it with 'systemctl start energy-agent', or see with"
+        return f"{text} '{_LOG}' why it ended"
+    if isinstance(error, TimeoutError):
+        return f"not a word came within {_TIMEOUT_S:g} s: see with '{_LOG}' what holds it up"
+    if isinstance(error, ConnectionError):
+        return "it ended the connection: ask again in a moment"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}: check [http] listen"
+    return "another program does: give the agent another port in [http] listen"
 
 
 def _token(path: Path) -> str:
