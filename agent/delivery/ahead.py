@@ -5,11 +5,12 @@ is not yet settled: only what the receiver has acknowledged *and* a commit has m
 
 Invariants:
 - A value is handed over without waiting, so that no receiver holds up the poll that brought it. For want of room in
-  the connection some wait here, in bounds and until they are committed; what is too much goes the way of all records.
+  the connection, or for an older one of their device, some wait here, in bounds and until they are committed; what is
+  too much goes the way of all records.
 - No more is under way than the link carries in half a second, so that no alarm and no lane waits long for it.
 - What the receiver refused, or had not acknowledged when the connection ended, goes that way, too.
-- No value overtakes an older one of its device: where one is left to the lanes, so are those after it, until the lane
-  that newer values go by has passed it. What is no longer fresh is overtaken, there as here.
+- No value overtakes an older one of its device: where one is left to the lanes, or refused, those after it wait until
+  the lane that newer values go by has passed it. What is no longer fresh is overtaken, there as here.
 - The lanes look no further than what is committed and answered: what is under way here does not go twice.
 """
 
@@ -52,9 +53,10 @@ class Ahead:
         self._session: PromptSession | None = None
         self._failed = False
         self._out: dict[int, tuple[Record, asyncio.Future[int]]] = {}
-        self._under_way: deque[tuple[asyncio.Future[int], int, float]] = deque()
+        self._under_way: deque[tuple[Record, asyncio.Future[int], int, float]] = deque()
         """What was not answered when it was looked at last: how many were under way with it, and when it was sent."""
         self._waiting: deque[Record] = deque()
+        """What is not sent yet, for want of room or behind what was left, in the order of the numbers."""
         self._unanswered: list[Record] = []
         self._taken: list[int] = []
         """Numbers the receiver has, and that are not settled, for they are not committed."""
@@ -111,12 +113,18 @@ class Ahead:
         return committed
 
     def passed(self, number: int) -> None:
-        """Note that the lane which newer values go by has passed a number."""
-        self._passed = max(self._passed, number)
+        """Note that the lane which newer values go by has passed a number; send what waited for that."""
+        if number > self._passed:
+            self._passed = number
+            self._pour()
 
     def _leave(self, record: Record) -> None:
         """Leave a value to the lanes."""
-        self._left[record.key] = record.seq
+        self._left[record.key] = max(record.seq, self._left.get(record.key, 0))
+
+    def _behind(self, record: Record) -> bool:
+        """Whether the lanes still have an older value of its device, for all that is known here."""
+        return self._left.get(record.key, self._before) > self._passed
 
     def _offer(self, record: Record, promised: bool) -> None:  # noqa: FBT001  # the outbox's signature
         """Send a record if there is room, or let it wait for some; neither raise nor wait."""
@@ -124,33 +132,39 @@ class Ahead:
             self._leave(record)
             return
         self._waiting.append(record)
-        self._pour()
+        if not self._behind(record):
+            self._pour()
 
     def _pour(self) -> None:
-        """Send what waits, as far as there is room for it."""
+        """Send what waits, as far as there is room for it and nothing older of its device is left."""
+        kept: list[Record] = []
         try:
-            while self._session and self._has_room() and self._waiting:
-                if self._left.get(self._waiting[0].key, self._before) > self._passed:
-                    self._leave(self._waiting.popleft())
-                    continue
-                answer = self._session.offer(self._waiting[0])
-                if answer is None:
-                    break
+            while self._session and self._has_room(self._session) and self._waiting:
                 record = self._waiting.popleft()
+                if self._behind(record):
+                    kept.append(record)
+                    continue
+                answer = self._session.offer(record)
+                if answer is None:
+                    kept.append(record)
+                    break
                 self._out[record.seq] = record, answer
                 self.sent_at = time.monotonic()
-                self._under_way.append((answer, len(self._under_way) + 1, self.sent_at))
+                self._under_way.append((record, answer, len(self._under_way) + 1, self.sent_at))
+            self._waiting.extendleft(reversed(kept))
         except Exception:  # noqa: BLE001  # whatever it is
             self._failed = True  # a sink's bug must cost no poll; the lanes meet the record again
             self._waiting.clear()
             _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
 
-    def _has_room(self) -> bool:
-        """Note how long answers took that have come, which they do in order; return whether more may be under way."""
-        while self._under_way and self._under_way[0][0].done():
-            answer, crowd, sent_at = self._under_way.popleft()
+    def _has_room(self, session: PromptSession) -> bool:
+        """Note what answers say that have come, which they do in order; return whether more may be under way."""
+        while self._under_way and self._under_way[0][1].done():
+            record, answer, crowd, sent_at = self._under_way.popleft()
             if not answer.cancelled():
                 self._pace.answered(crowd, sent_at)
+                if not session.took(answer.result()):
+                    self._leave(record)
         return len(self._under_way) < self._pace.size
 
     def _take(self, answered: Sequence[tuple[Record, asyncio.Future[int]]]) -> None:

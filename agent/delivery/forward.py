@@ -173,8 +173,8 @@ class Forwarder:
             live = await self._store.peek(name, most := self._at_once, after=self._live_after, through=through)
             if len(live) >= most and _stale(live, self._store.now_ns()):
                 self._live_begins()
-            elif live:
-                sent = True
+            else:
+                sent = bool(live) or sent
                 await self._deliver(session, live)
                 self._passed(live, most, through)
         backlog = await self._store.peek(name, most := self._at_once, through=through)

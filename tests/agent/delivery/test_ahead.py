@@ -226,10 +226,88 @@ async def test_no_value_overtakes_an_older_one_of_its_device_that_waited_for_roo
         receiver.answer()
         assert receiver.ahead == [2, 3, 7]
         receiver.answer()
+        await until(lambda: len(receiver.ahead) == 5)
+        receiver.answer()
         shelf.uncommitted = 0
         await until(lambda: shelf.cursor == 7)
 
-    assert receiver.received == [1, 4, 5, 6]
+    assert receiver.ahead == [2, 3, 7, 5, 6]
+    assert receiver.received == [1, 4]
+
+
+async def test_what_came_while_older_values_went_by_their_lane_goes_ahead_right_behind_them() -> None:
+    shelf, receiver = Shelf(records(1, 2)), PromptReceiver()
+
+    def bring_more(_: Receiver, batch: Sequence[Record]) -> None:
+        shelf.append(*records(3, 4))
+        receiver.take(batch)
+
+    receiver.script = [bring_more]
+    async with delivering(shelf, receiver):
+        await until(lambda: receiver.ahead == [3, 4])
+        shelf.append(*records(5, 5))
+        assert receiver.ahead == [3, 4, 5]
+        receiver.answer()
+
+    assert receiver.received == [1, 2]
+
+
+async def test_what_had_to_wait_for_its_commit_is_not_forgotten_when_an_older_value_is_left_after_it() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=2)
+    async with delivering(shelf, receiver):
+        await until(lambda: shelf.cursor == 1)
+        shelf.append(*records(2, 4))
+        shelf.unpromised = True
+        shelf.append(*records(5, 5))
+        shelf.unpromised = False
+        shelf.uncommitted = 1
+        await some_turns()
+        receiver.answer()
+        await until(lambda: shelf.cursor == 4)
+        shelf.append(*records(6, 6))
+        assert receiver.ahead == [2, 3]
+        shelf.uncommitted = 1
+        await until(lambda: receiver.ahead == [2, 3, 6])
+        receiver.answer()
+
+    assert receiver.received == [1, 4, 5]
+
+
+async def test_no_value_overtakes_an_older_one_of_its_device_that_was_refused() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver()
+    async with delivering(shelf, receiver):
+        await until(lambda: shelf.cursor == 1)
+        shelf.append(*records(2, 2))
+        receiver.answer(_REFUSED)
+        shelf.append(*records(3, 3), *records(4, 4, key="hall/other"))
+        assert receiver.ahead == [2, 4]
+        receiver.answer()
+        shelf.uncommitted = 2
+        await until(lambda: receiver.ahead == [2, 4, 3])
+        receiver.answer()
+
+    assert receiver.received == [1, 2]
+
+
+async def test_a_live_lane_that_has_nothing_to_send_holds_no_value_back() -> None:
+    shelf, receiver = Shelf(records(1, 500)), PromptReceiver()
+
+    def cut(_: Receiver, _batch: Sequence[Record]) -> None:
+        raise SinkUnavailable("cut")
+
+    def bring_more(_: Receiver, batch: Sequence[Record]) -> None:
+        assert receiver.sessions == 2
+        shelf.append(*records(501, 501))
+        assert receiver.ahead == [501]
+        receiver.take(batch)
+
+    receiver.script = [Receiver.take, cut, bring_more]
+    async with delivering(shelf, receiver):
+        await until(lambda: bool(receiver.ahead))
+        receiver.answer()
+        await until(lambda: shelf.cursor == 500)
+
+    assert receiver.received == [*range(1, 501)]
 
 
 async def test_what_is_no_longer_fresh_is_overtaken() -> None:
