@@ -150,10 +150,11 @@ async def _sampled(line: Line, unit: int, asked: Asked, address: int | None, cou
     samples = []
     failure: LineError | None = None
     try:
-        for function in (asked.function,) if asked.function else _FUNCTIONS:
+        functions = (asked.function,) if asked.function else _FUNCTIONS
+        for number, function in enumerate(functions, 1):
             try:
                 if address is None:
-                    found = await _surveyed(line, unit, function)
+                    found = await _surveyed(line, unit, function, number, len(functions))
                 else:
                     found = await fetch(line, unit, Block(function, address, count))
             except LineError as error:
@@ -178,8 +179,9 @@ def _sample(function: int, found: Registers) -> Sample:
     return Sample(function, found.words, None, max(exchange.block.count for exchange in found.exchanges), took)
 
 
-async def _surveyed(line: Line, unit: int, function: int) -> Registers:
-    with Progress(f"function {function}: looking for registers") as progress:
+async def _surveyed(line: Line, unit: int, function: int, number: int, whole: int) -> Registers:
+    which = f"function {function}" + (f", {number} of {whole}" if whole > 1 else "")
+    with Progress(f"{which}: looking for registers", last=number == whole) as progress:
         found = await survey(line, unit, function, progress.at)
     if not found.words and isinstance(found.refusal, NoReply):
         raise found.refusal

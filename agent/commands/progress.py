@@ -15,8 +15,9 @@ _LEAST_S = 2.0
 class Progress:
     """Shows done of all, and how long it will still take, on standard error: what is printed stays clean."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, *, last: bool = True) -> None:
+        """`last` says that nothing else of unknown length follows: else no time left is told."""
+        self._text, self._last = text, last
         self._terminal = sys.stderr.isatty()
         self._began = time.monotonic()
         self._drawn = self._began if not self._terminal else 0.0
@@ -37,7 +38,8 @@ class Progress:
             return
         self._drawn = now
         took = now - self._began
-        left = f", about {span_text(took / done * (whole - done))} left" if done and took > _LEAST_S else ""
+        known = self._last and done and took > _LEAST_S
+        left = f", about {span_text(took / done * (whole - done))} left" if known else ""
         line = f"{self._text}: {done} of {whole}{left}{', ' + note if note else ''}"
         sys.stderr.write(f"\r\x1b[K{line[:79]}" if self._terminal else f"{line}\n")
         sys.stderr.flush()

@@ -170,6 +170,29 @@ async def test_an_unknown_meters_registers_are_found_and_their_word_order_recogn
 
 
 @pytest.mark.integration
+async def test_time_left_is_told_of_the_last_function_alone(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agent.commands.progress._EVERY_S", 0.0)
+    monkeypatch.setattr("agent.commands.progress._LEAST_S", 0.0)
+    async with rig("tcp", lambda request: meter(function=request.function)(request)) as device:
+        assert await decode(device.url, "--unit", "7") == 0
+    both = capsys.readouterr().err.splitlines()
+    async with rig("tcp", meter()) as device:
+        assert await decode(device.url, "--unit", "7", "--function", "3") == 0
+    alone = capsys.readouterr().err.splitlines()
+
+    first, second = ([line for line in both if line.startswith(f"function {name}: looking for")]
+                     for name in ("4, 1 of 2", "3, 2 of 2"))  # fmt: skip
+    assert len(first) > 100
+    assert [*first, *second] == both
+    assert not any("left" in line for line in first), "the second takes its time as well"
+    assert all("left" in line for line in second[1:])
+    assert all(line.startswith("function 3: looking for") for line in alone)
+    assert all("left" in line for line in alone[1:])
+
+
+@pytest.mark.integration
 async def test_displays_and_one_command_write_the_profile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "new-meter.toml"
     shown = {
