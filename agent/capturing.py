@@ -3,6 +3,7 @@
 Invariants:
 - All callbacks run in the thread of the lines: what the thread of the writer has to tell waits for `look` or `close`.
 - Another directory or size takes effect at the reload: the capture before is closed beside it.
+- `keep` may wait for the disk, in the thread of the store; all else is called in the thread of the lines.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ from drivers.capture import NAMES_KEPT, CaptureWriter, Closed, Note, Removed, St
 from drivers.reading import Exchange
 
 _CLOCKS = {True: "synchronised", False: "unsynchronised", None: "not stated"}
+_PATIENCE_S = 3.0
+"""How long a commit may wait for the capture: far longer than a disk takes that does not hang."""
 
 
 class Capturing:
@@ -38,6 +41,7 @@ class Capturing:
         self._keeper = keeper
         self._told: deque[Closed | Removed] = deque()
         self._names: deque[str] = deque(maxlen=NAMES_KEPT)
+        self._closing: list[CaptureWriter] = []
         self._running = False
         self._take_over(config)
 
@@ -46,9 +50,14 @@ class Capturing:
         before, self.writer = self.writer, None
         if config.capture != self._section and before is not None:
             before.end()
-            threading.Thread(target=before.close, name="capture-closing", daemon=True).start()
+            self._closing.append(before)
+            threading.Thread(target=self._close, args=(before,), name="capture-closing", daemon=True).start()
             before = None
         self._take_over(config, before)
+
+    def _close(self, writer: CaptureWriter) -> None:
+        writer.close()
+        self._closing.remove(writer)
 
     def _take_over(self, config: SiteConfig, writer: CaptureWriter | None = None) -> None:
         self._section = config.capture
@@ -87,6 +96,12 @@ class Capturing:
         """Capture an exchange."""
         if self.writer is not None:
             self.writer.exchange(exchange)
+
+    def keep(self) -> None:
+        """Wait until the disk has all that recorded intervals stand on, or it is lost and told of; not for ever."""
+        writer = self.writer
+        for each in [*self._closing, *([writer] if writer is not None else [])]:
+            each.keep(_PATIENCE_S)
 
     def look(self) -> Alarm:
         """Say beside what follows how the clocks are, tell of closed files, and return the alarm `capture`."""

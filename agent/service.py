@@ -3,6 +3,7 @@
 Invariants:
 
 - Nothing else knows all rooms; what a part needs is handed to it.
+- An interval is committed behind what it stands on: the capture of it is on the disk first, unless that hangs.
 - A part that fails for a reason of its own (a bug in a sink, a poller) is restarted and logged, and never takes
   the others along. Cancellation always passes through.
 - On the way out: polling stops, the books are saved, the capture is closed, all of it is sealed and flushed, then the
@@ -73,6 +74,7 @@ class Agent:
         )
         self.ledger = self._ledger(config)
         self.capture = Capturing(config, self.keeper)
+        self.store.commit_behind(self.capture.keep)
         self.tape = WritingTape(self.capture, lambda reason, part: books_of(self, reason, part))
         self.scribe = Scribe(self.store, site=config.site.name, keeper=self.keeper, tape=self.tape)
         self.alarms = AlarmDesk(self.scribe, self.board)

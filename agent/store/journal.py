@@ -108,6 +108,13 @@ class Store:
         """Let seals be signed from now on."""
         self._writer.backlog.sign = sign
 
+    def commit_behind(self, ready: Callable[[], None]) -> None:
+        """Let each commit wait for `ready`, which is called in another thread when it is known what is committed.
+
+        It must neither raise nor wait for ever: meanwhile nothing is committed, and nothing read.
+        """
+        self._writer.on_taken = ready
+
     async def chained(self, after: int, limit: int) -> list[Record]:
         """Return the oldest committed records of the chain behind number `after`, at most so many.
 

@@ -4,6 +4,7 @@ Invariants:
 - Only this thread touches the file. Others put records into the backlog, or submit a call and wait for its future.
 - A commit takes the whole backlog: within `commit_every_s` of its first record, within a quarter of that after a
   calm; at once when much waits or when asked to flush. What sinks have acknowledged waits for the next commit.
+- What others have to do before records are committed is done once it is known which: nothing is added behind that.
 - A commit that fails puts its batch back and is tried again; meanwhile fresh records are served from memory.
 """
 
@@ -44,6 +45,8 @@ class Writer:
         self.status = StoreStatus()
         self.found_seq = 0
         self.on_pulse: Callable[[], None] = lambda: None
+        self.on_taken: Callable[[], None] = lambda: None
+        """Called in the thread between what a commit takes and the commit; must not raise, nor wait for ever."""
         self._path = path
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)
@@ -204,6 +207,7 @@ class Writer:
             database = self._upkeep.ready()
             before = database.inventory.seq
             batch = self.backlog.take()
+            self.on_taken()
             losses = database.commit(batch, self.deliveries.settled, self.deliveries.refused)
         except TROUBLES as error:
             if batch:

@@ -168,7 +168,7 @@ class WritingTape(Tape):
         try:
             writer.note(self._made(noted))
             if isinstance(noted, Interval):
-                writer.hasten()  # it may be committed in a moment, and nothing that it stands on be missing then
+                writer.hasten()  # the store waits for it before the interval is committed
         except Exception:  # noqa: BLE001  # see _fail
             self._fail()
 

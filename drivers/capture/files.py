@@ -13,9 +13,9 @@ import logging
 import os
 import re
 import struct
-import time
 from collections import deque
 from collections.abc import Generator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -59,6 +59,8 @@ class OpenFile:
     first_ns: int = 0
     last_ns: int = 0
     exchanges: int = 0
+    listed: bool = False
+    """Whether the disk was asked to keep its name."""
 
 
 @frozen
@@ -88,14 +90,14 @@ class CaptureFiles:
         """Closed files that are not compressed yet."""
         self.count = self.bytes = 0
 
-    def take_up(self) -> None:
-        """Find what runs before left open, and have it compressed too."""
+    def take_up(self) -> Generator[None]:
+        """Find what runs before left open, and have it compressed too, a small step each time."""
         self.directory.mkdir(parents=True, exist_ok=True)
         for path in self._files():
             if path.name.endswith(_UNFINISHED) or path.with_name(f"{path.name}.zst").exists():
-                path.unlink()
-            elif path.name.endswith(_PLAIN):
-                finished = _left(path)
+                path.unlink(missing_ok=True)  # it may have made room for a file opened meanwhile, as any of them
+            elif path.name.endswith(_PLAIN) and path.exists():
+                finished = yield from _left(path)
                 if finished:
                     self.waiting.append(finished)
         self._measure()
@@ -148,6 +150,10 @@ class CaptureFiles:
         if current is None:
             return
         os.fdatasync(current.descriptor)
+        if not current.listed:
+            current.listed = True
+            with suppress(OSError):  # not every file system can be asked
+                _sync_directory(self.directory)
         held = os.fstat(current.descriptor)
         found = current.path.stat() if current.path.exists() else None
         if found is None or (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
@@ -233,14 +239,14 @@ def _for_group(path: str, flags: int) -> int:
     return os.open(path, flags, _MODE)
 
 
-def _left(path: Path) -> Finished | None:
+def _left(path: Path) -> Generator[None, None, Finished | None]:
     """Return a file that a run before left open, without a torn end; None if somebody still writes it."""
     with path.open("rb+") as file:
         try:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return None
-        end, first_ns, last_ns, exchanges = _walk(path)
+        end, first_ns, last_ns, exchanges = yield from _walk(path)
         size = os.fstat(file.fileno()).st_size
         torn = bool(end) and size <= end + _TORN
         if end < size:
@@ -250,12 +256,12 @@ def _left(path: Path) -> Finished | None:
             file.truncate(end)
             os.fsync(file.fileno())
     if not size:
-        path.unlink()
+        path.unlink(missing_ok=True)
         return None
     return Finished(path, first_ns, last_ns, exchanges)
 
 
-def _walk(path: Path) -> tuple[int, int, int, int]:
+def _walk(path: Path) -> Generator[None, None, tuple[int, int, int, int]]:
     """Return where the last whole block of a file ends, its first and last time [ns], and its exchanges."""
     first_ns = last_ns = exchanges = end = 0
     pieces = Pieces(path)
@@ -268,7 +274,7 @@ def _walk(path: Path) -> tuple[int, int, int, int]:
                 last_ns = max(last_ns, time_ns)
                 exchanges += part.body[-_FLAGS_FROM_END:][3] == pcapng.OUTBOUND
             if number % _REST_EVERY == 0:
-                time.sleep(0)  # the lines are read meanwhile
+                yield
     except CutOff:
         pass
     finally:

@@ -3,6 +3,7 @@
 Invariants:
 - It takes what is queued at least once a second, between the beats of the lines, or when it is woken, and hands it to
   the system in few writes. It encodes a few exchanges at a time, so that the lines never wait for the interpreter.
+- It has the disk keep what it wrote every few seconds, and whenever somebody waits for that.
 - When the disk fails it drops what is queued, counted, until it is asked to open a file and can.
 - Closed files are compressed between the beats too, in small steps with rests between, never before what is queued.
 """
@@ -18,6 +19,7 @@ from dataclasses import field
 from drivers.capture.encoder import Encoder
 from drivers.capture.files import CaptureFiles
 from drivers.capture.items import Closed, Removed
+from drivers.capture.progress import Progress
 from drivers.reading import Exchange
 from drivers.value import frozen, mutable
 
@@ -94,6 +96,8 @@ class WriterThread:
         self.gone: deque[Removed] = deque()
         """Files removed of which the capture has yet to tell."""
         self.files = files
+        self.progress = Progress(files.directory)
+        """How much of what was taken is on the disk, or lost."""
         self._on_closed = on_closed
         self._on_removed = on_removed
         self._encoder: Encoder | None = None
@@ -112,6 +116,7 @@ class WriterThread:
         self._stopping = True
         self.wake.set()
         self._thread.join(timeout_s)
+        self.progress.end()
 
     def _run(self) -> None:
         try:
@@ -119,20 +124,29 @@ class WriterThread:
         except Exception:  # noqa: BLE001 - whatever it is, the lines are read on
             _log.exception("%s: the writer of captures has failed", self.files.directory)
             self.trouble = "nothing is captured any more: the writer has failed, see the log and start anew"
+        finally:
+            self.progress.end()
 
     def _work(self) -> None:
         try:
-            self.files.take_up()
+            for _ in self.files.take_up():
+                if self.wake.is_set():
+                    self._keep()
+                time.sleep(0)  # the lines are read meanwhile
         except OSError as error:
             self._fail(error)
         while not self._stopping:
             self.wake.wait(self._rest_s())
-            self.wake.clear()
-            self._write_queued()
-            self._sync()
+            self._keep()
             self._compress_a_little()
         self._write_queued()
         self._finish()
+
+    def _keep(self) -> None:
+        """Write what is queued, and have the disk keep it when it is time."""
+        self.wake.clear()
+        self._write_queued()
+        self._sync()
 
     def _rest_s(self) -> float:
         """Return how long to sleep [s]: until the lines have asked, at most for a second."""
@@ -218,13 +232,14 @@ class WriterThread:
 
     def _sync(self) -> None:
         now = time.monotonic()
-        if now < self._synced + _SYNC_S:
+        if now < self._synced + _SYNC_S and not self.progress.asked:
             return
         self._synced = now
         try:
             self.files.sync()
         except OSError as error:
             self._fail(error)
+        self.progress.reached(self.taken)
 
     def _fail(self, error: OSError) -> None:
         """Tell of a failing disk, once; close what is open."""
@@ -261,6 +276,7 @@ class WriterThread:
             self.files.close()
         except OSError as error:
             self._fail(error)
+        self.progress.reached(self.taken)
         until = time.monotonic() + _LEFT_S
         self._compress_at = 0.0
         while self.files.waiting and not self._compress_at and time.monotonic() < until:

@@ -9,6 +9,7 @@ Invariants:
 - A file begins with what `on_opened` gives and with the exchanges of polls under way, marked as told `again`, so that
   a replay can start there. What `on_opened` gives stands behind a gap too.
 - A disk that fails is told of once, and tried again now and then.
+- `keep` waits for the disk, in whatever other thread has something that stands on what was captured.
 """
 
 import time
@@ -135,8 +136,16 @@ class CaptureWriter:
             self._note(note)
 
     def hasten(self) -> None:
-        """Have all that waits written at once; the last exchange of a line may be held until its next."""
+        """Have all that waits written at once, for `keep` to wait for; the last exchange of a line may be held."""
+        self._thread.progress.due = self._put
         self._thread.wake.set()
+
+    def keep(self, timeout_s: float) -> bool:
+        """Wait until the disk has what was hastened, or it is lost and told of; return whether that is so.
+
+        For one other thread. One that has waited in vain is not kept waiting again until what it waited for has come.
+        """
+        return self._thread.progress.wait(self._thread.wake, timeout_s)
 
     def look(self) -> None:
         """Begin a new file if the present one would be full before long: called every second, between the beats.

@@ -1,13 +1,22 @@
 """An agent that captures: what went over its lines is on disk, and its own figures tell of it."""
 
+import asyncio
+import threading
+import time
 from pathlib import Path
 
 import orjson
 import pytest
 
+from agent.capturing import Capturing
 from agent.config import SiteConfig
 from agent.service import Agent
+from agent.store.batch import Batch
+from agent.store.database import Database
+from agent.store.losses import Losses
+from agent.timekeeping.clock import timekeeper
 from drivers.capture import Captured, Closed, Note, Section, read_capture
+from drivers.capture.files import CaptureFiles
 from drivers.reading import Outcome
 from tests.agent.frames import configured
 from tests.agent.running import running, until
@@ -91,6 +100,62 @@ async def test_capture_can_be_switched_on_and_off_while_the_agent_runs(tmp_path:
             await until(lambda: [*(tmp_path / "second").glob("*.zst")])
     for directory in ("first", "second"):
         assert sum(isinstance(item, Captured) for item in read_capture([tmp_path / directory])) > 5
+
+
+@pytest.mark.usefixtures("one_capture_file")
+async def test_no_interval_is_committed_before_all_that_it_stands_on_is_in_the_capture_however_slow_its_disk_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, commit = CaptureFiles.write, Database.commit
+    committed: list[str] = []
+    early: list[str] = []
+
+    def slow(files: CaptureFiles, data: bytes) -> None:
+        time.sleep(0.3)
+        write(files, data)
+
+    def seen(database: Database, batch: Batch, *others: object) -> Losses:
+        hashes = [orjson.loads(record.payload)["hash"] for record in batch.records if record.kind == "interval"]
+        if hashes:
+            found = [item for item in read_capture([tmp_path / "capture"]) if isinstance(item, Note)]
+            on_disk = {note.body["record"]["hash"] for note in found if note.kind == "interval"}
+            early.extend(each for each in hashes if each not in on_disk)
+        committed.extend(hashes)
+        return commit(database, batch, *others)  # type: ignore[arg-type]  # handed on as they are
+
+    monkeypatch.setattr(CaptureFiles, "write", slow)
+    monkeypatch.setattr("agent.capturing._PATIENCE_S", 60.0)
+    monkeypatch.setattr(Database, "commit", seen)
+    async with rig("tcp") as device:
+        config = site(tmp_path, device, more='[interval]\nlength = "1s"\n')
+        async with running(Agent(config)):
+            await until(lambda: len(committed) > 2)
+    assert early == []
+
+
+def test_a_commit_waits_also_for_a_capture_that_a_reload_has_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:5020", mode="full", directory="first"))
+    second = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:5020", mode="full", directory="second"))
+    write, free = CaptureFiles.write, threading.Event()
+
+    def held_up(files: CaptureFiles, data: bytes) -> None:
+        free.wait()
+        write(files, data)
+
+    monkeypatch.setattr(CaptureFiles, "write", held_up)
+    monkeypatch.setattr("agent.capturing._PATIENCE_S", 60.0)
+    capture = Capturing(first, timekeeper())
+    capture.start()
+    assert capture.writer
+    capture.writer.note(Note("interval", time.time_ns(), 5, {}))
+    capture.writer.hasten()
+    capture.configure(second)
+    threading.Timer(0.3, free.set).start()
+    capture.keep()
+    assert [item.kind for item in read_capture([tmp_path / "first"]) if isinstance(item, Note)] == ["interval"]
+    asyncio.run(capture.close())
 
 
 async def test_a_directory_switched_back_and_forth_within_a_second_has_no_two_files_of_a_name(tmp_path: Path) -> None:

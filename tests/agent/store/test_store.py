@@ -6,6 +6,7 @@ import json
 import os
 import random
 import sqlite3
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,28 @@ async def test_a_commit_comes_by_itself_and_is_announced(tmp_path: Path) -> None
                 pulse = await store.news(pulse)
 
         assert len(await store.peek("mqtt", 10)) == 1
+
+
+async def test_a_commit_waits_for_what_it_is_to_stand_behind_and_takes_nothing_more_meanwhile(tmp_path: Path) -> None:
+    asked, ready = threading.Event(), threading.Semaphore(0)
+
+    def wait() -> None:
+        asked.set()
+        ready.acquire()
+
+    async with opened(tmp_path / "store.db") as store:
+        store.commit_behind(wait)
+        interval(store, 0)
+        await asyncio.to_thread(asked.wait)
+        interval(store, 1)
+        assert read_status(tmp_path / "store.db").committed_seq == 0
+        ready.release()
+        await store.news(0)
+        assert store.status().committed_seq == 1
+        store.commit_behind(lambda: None)
+        ready.release()
+        await store.flush()
+        assert store.status().committed_seq == 2
 
 
 async def test_much_at_once_is_committed_before_its_time(tmp_path: Path) -> None:

@@ -1,0 +1,195 @@
+"""Whoever has something that stands on a capture waits until the disk has it, but for no disk that hangs."""
+
+import errno
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from drivers.capture import CaptureWriter, Note, read_capture
+from drivers.capture.files import CaptureFiles
+from drivers.capture.thread import WriterThread
+from tests.drivers.capture.exchanges import BOOT, LINES, START_NS, answered, mixed
+from tests.drivers.capture.test_writer import SOON_S, captured, until, writing
+
+FOR_EVER_S = 3600.0
+NOTE = Note("interval", START_NS, 5, {"hash": "sha256:1"})
+
+
+class StuckDisk:
+    """Lets no write to a capture end until it is mended."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._free = threading.Event()
+        write = CaptureFiles.write
+
+        def wait(files: CaptureFiles, data: bytes) -> None:
+            self._free.wait()
+            write(files, data)
+
+        monkeypatch.setattr(CaptureFiles, "write", wait)
+
+    def mend(self) -> None:
+        self._free.set()
+
+
+@pytest.fixture
+def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[StuckDisk]:
+    disk = StuckDisk(monkeypatch)
+    yield disk
+    disk.mend()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
+    """Return how many bytes of each file, by inode, the disk was asked to keep."""
+    found: dict[int, int] = {}
+    for name in ("fdatasync", "fsync"):
+        sync = getattr(os, name)
+
+        def noted(descriptor: int, sync: object = sync) -> None:
+            sync(descriptor)  # type: ignore[operator]  # one of the two
+            found[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
+
+        monkeypatch.setattr(os, name, noted)
+    return found
+
+
+def recorded(writer: CaptureWriter) -> None:
+    """Capture two exchanges, and a note of what stands on them."""
+    writer.exchange(answered("hall", 0))
+    writer.exchange(answered("bus", 0))
+    writer.note(NOTE)
+    writer.hasten()
+
+
+def test_what_was_hastened_is_in_the_file_and_the_disk_was_asked_to_keep_it_and_its_name(
+    tmp_path: Path, synced: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.capture.thread._SYNC_S", float("inf"))  # nobody else asks
+    with writing(tmp_path) as writer:
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        (path,) = tmp_path.iterdir()
+        assert synced[path.stat().st_ino] == path.stat().st_size
+        assert tmp_path.stat().st_ino in synced
+        assert captured(tmp_path) == [answered("hall", 0), answered("bus", 0)]
+        assert [item for item in read_capture([path]) if isinstance(item, Note)] == [NOTE]
+
+
+def test_nobody_waits_for_what_nothing_stands_on(tmp_path: Path) -> None:
+    writer = CaptureWriter(tmp_path, site="works", version="1", boot_id=BOOT, max_size=1 << 30)
+    writer.configure("sha256:abc", LINES)
+    writer.exchange(answered("hall", 0))
+    writer.note(NOTE)
+    assert writer.keep(FOR_EVER_S)  # though nothing writes
+
+
+def test_the_disk_is_asked_once_for_many_that_were_hastened_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[CaptureFiles] = []
+    sync = CaptureFiles.sync
+
+    def counted(files: CaptureFiles) -> None:
+        syncs.append(files)
+        sync(files)
+
+    monkeypatch.setattr(CaptureFiles, "sync", counted)
+    with writing(tmp_path) as writer:
+        until(lambda: syncs)  # the first look
+        before = len(syncs)
+        for _ in range(50):
+            recorded(writer)
+        assert writer.keep(SOON_S)
+        assert writer.keep(SOON_S)
+        assert len(syncs) <= before + 2  # one of them may be that of every few seconds
+
+
+def test_a_disk_that_hangs_is_waited_for_once_told_of_once_and_waited_for_again_when_it_has_caught_up(
+    tmp_path: Path, stuck: StuckDisk, caplog: pytest.LogCaptureFixture
+) -> None:
+    with writing(tmp_path) as writer:
+        recorded(writer)
+        assert not writer.keep(0.05)
+        recorded(writer)
+        assert not writer.keep(FOR_EVER_S)
+        stuck.mend()
+        until(lambda: writer.keep(0))
+        recorded(writer)
+        assert writer.keep(SOON_S)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{tmp_path}: what intervals stand on is not on the disk after 0.05 s; until it is, they are recorded without",
+        f"{tmp_path}: what intervals stand on is on the disk again",
+    ]
+
+
+def test_a_disk_that_takes_nothing_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_files: CaptureFiles, _data: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(CaptureFiles, "write", full)
+    with writing(tmp_path) as writer:
+        for _ in range(2):
+            recorded(writer)
+            assert writer.keep(FOR_EVER_S)
+        assert writer.status.trouble == "nothing is captured: No space left on device"
+
+
+def test_a_writer_that_has_failed_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(_thread: WriterThread) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(WriterThread, "_write_queued", fails)
+    with writing(tmp_path) as writer:
+        recorded(writer)
+        assert not writer.keep(FOR_EVER_S)
+        assert writer.status.trouble.startswith("nothing is captured any more")
+
+
+def test_a_closed_writer_keeps_nobody_waiting_even_if_its_disk_hangs(
+    tmp_path: Path, stuck: StuckDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.capture.writer._CLOSE_S", 0.05)
+    with writing(tmp_path / "stuck") as hanging:
+        recorded(hanging)
+    assert not hanging.keep(FOR_EVER_S)
+    stuck.mend()
+    with writing(tmp_path / "well") as writer:
+        recorded(writer)
+    assert writer.keep(FOR_EVER_S)
+
+
+def test_nobody_waits_for_what_runs_before_left_to_be_looked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(tmp_path) as writer:
+        for exchange in mixed(500):
+            writer.exchange(exchange)
+        writer.hasten()
+        assert writer.keep(SOON_S)
+        (path,) = tmp_path.iterdir()
+        shutil.copy(path, tmp_path / "left")
+    (tmp_path / "left").rename(path)
+    (tmp_path / f"{path.name}.zst").unlink()
+    looked, written = threading.Event(), threading.Event()
+    take_up = CaptureFiles.take_up
+
+    def slowly(files: CaptureFiles) -> Iterator[None]:
+        for _ in take_up(files):
+            looked.set()
+            while not written.wait(0.001):
+                yield
+
+    monkeypatch.setattr(CaptureFiles, "take_up", slowly)
+    with writing(tmp_path) as writer:
+        assert looked.wait(SOON_S)
+        recorded(writer)
+        kept = writer.keep(SOON_S)
+        written.set()
+    assert kept
+    assert len(captured(tmp_path)) > 2
+    assert {file.suffix for file in tmp_path.iterdir()} == {".zst"}
