@@ -61,3 +61,11 @@ def test_what_is_accounted_for_has_one_name_in_chinese(right: str, wrong: str) -
     shown = [*ROOT.glob("*.zh-CN.md"), *ROOT.glob("d*/**/*.zh-CN.md"), *MODULES, *PROFILES, *ROOT.glob("deploy/*.toml")]
 
     assert [f"{path}: say {right}" for path in shown if wrong in path.read_text(encoding="utf-8")] == []
+
+
+def test_the_program_is_not_called_a_proxy_in_chinese() -> None:
+    # 代理 alone reads as a proxy, of which some texts speak.
+    agent = re.compile(r"(?<!反向)代理(?!服务器|和镜像)")
+    shown = [*ROOT.glob("*.zh-CN.md"), *ROOT.glob("d*/**/*.zh-CN.md"), *MODULES, *PROFILES, *ROOT.glob("deploy/*.toml")]
+
+    assert [f"{path}: say 程序" for path in shown if agent.search(path.read_text(encoding="utf-8"))] == []
