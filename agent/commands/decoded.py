@@ -77,7 +77,9 @@ def show_layouts(given: Given, sample: Taken, ranked: Sequence[Layout]) -> None:
     )
     print_table("", ("address", "registers", "value", "reads as"), list(_layout_rows(best)), right=("value",))
     where = f"decode {quote(given.url)} --unit {given.unit} --function {sample.function} …" if given.url else "decode …"
-    print_text(f"Next, with values off the display: energy-agent {where} --as voltage_l1=230.1 --profile my-meter.toml")
+    # One phase alone is never certain beside two that are nearly the same.
+    phases = "--as voltage_l1=230.1 --as voltage_l2=231.2 --as voltage_l3=229.8"
+    print_text(f"Next, with values off the display: energy-agent {where} {phases} --profile my-meter.toml")
 
 
 def show_matches(

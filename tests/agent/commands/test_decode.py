@@ -170,6 +170,15 @@ async def test_an_unknown_meters_registers_are_found_and_their_word_order_recogn
 
 
 @pytest.mark.integration
+async def test_the_next_command_that_is_shown_names_all_three_phases(capsys: pytest.CaptureFixture[str]) -> None:
+    async with rig("tcp", meter()) as device:
+        assert await decode(device.url, "--unit", "7", "--function", "3", "--address", "0x1010", "--count", "18") == 0
+
+    shown = "--as voltage_l1=230.1 --as voltage_l2=231.2 --as voltage_l3=229.8 --profile my-meter.toml"
+    assert capsys.readouterr().out.endswith(f" --unit 7 --function 3 … {shown}\n")
+
+
+@pytest.mark.integration
 async def test_time_left_is_told_of_the_last_function_alone(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
