@@ -1,21 +1,31 @@
 """Whatever happens to store and connection, a receiver gets each value, and those of a device in their order."""
 
 import asyncio
-from collections.abc import Iterator
+import socket
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.delivery import ahead as before_commits
-from agent.delivery import suspicion
+from agent.delivery import forward, suspicion
 from agent.delivery.forward import Forwarder
 from agent.delivery.pace import Pace
 from agent.record import ALARM, TELEMETRY, WINDOW, Record
+from agent.sinks.mqtt import MqttSink
+from agent.sinks.mqtt.connection import Connection
 from agent.store import backlog
+from tests.agent.delivery.test_forward import until
 from tests.agent.delivery.wire import REFUSED, Deck, FarReceiver
+from tests.agent.sinks.mqtt_sinks import sink_of
+from tests.agent.store.stores import opened
+from tests.servers import running_mosquitto
 
 Step = tuple[tuple[Any, ...], int]
 
@@ -191,3 +201,49 @@ async def told(steps: list[Step]) -> None:
 def test_every_value_arrives_and_none_before_an_older_one_of_its_device(steps: list[Step]) -> None:
     with small():
         asyncio.run(told(steps))
+
+
+def cut(connection: Connection) -> None:
+    """End a connection as a broker does that closes it."""
+    connected: Any = connection._client.socket()
+    connected.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.mark.integration
+async def test_a_subscriber_gets_the_values_of_each_device_in_their_order_however_often_the_agent_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Connection] = []
+
+    def make(sink: MqttSink, connect: Callable[[MqttSink], Connection] = MqttSink._connection) -> Connection:
+        made.append(connect(sink))
+        return made[-1]
+
+    monkeypatch.setattr(MqttSink, "_connection", make)
+    monkeypatch.setattr(forward, "_FRESH_S", 60.0)
+    with running_mosquitto(tmp_path, settings="max_queued_messages 0") as broker:
+        async with (
+            opened(tmp_path / "store.db", commit_every_s=0.2) as store,
+            broker.subscriber("energy/works/+/+/telemetry") as subscriber,
+        ):
+            forwarder = Forwarder(store, sink_of(broker.url, tmp_path), first_pause_s=0.05, longest_pause_s=0.05)
+            task = asyncio.create_task(forwarder.run())
+            for number in range(1, 241):
+                for device in DEVICES:
+                    store.append(TELEMETRY, device, time.time_ns(), {})
+                await asyncio.sleep(0.005)
+                if number % 60 == 0:
+                    await until(lambda: forwarder.connected)
+                    cut(made[-1])
+            await until(lambda: not forwarder.pending)
+            await subscriber.until_quiet()
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    assert len(made) == 5
+    came = [(message.topic, orjson.loads(message.payload)["seq"]) for message in subscriber.messages]
+    assert {number for _, number in came} == {*range(1, 721)}
+    for device in DEVICES:
+        first = [*dict.fromkeys(number for topic, number in came if topic == f"energy/works/{device}/telemetry")]
+        assert first == sorted(first)
