@@ -112,10 +112,10 @@ class WriterThread:
         self._thread.start()
 
     def stop(self, timeout_s: float) -> None:
-        """Write what is queued, close the file and end."""
-        self._stopping = True
+        """Write what is queued, close the file and end; whoever has waited for that in vain does not wait again."""
+        again, self._stopping = self._stopping, True
         self.wake.set()
-        self._thread.join(timeout_s)
+        self._thread.join(0 if again else timeout_s)
         self.progress.end()
 
     def _run(self) -> None:

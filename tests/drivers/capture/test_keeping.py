@@ -163,6 +163,20 @@ def test_a_closed_writer_keeps_nobody_waiting_even_if_its_disk_hangs(
     assert writer.keep(FOR_EVER_S)
 
 
+def test_a_writer_that_is_closed_again_is_not_waited_for_again(
+    tmp_path: Path, stuck: StuckDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.capture.writer._CLOSE_S", 0.05)
+    with writing(tmp_path) as writer:
+        recorded(writer)
+    monkeypatch.setattr("drivers.capture.writer._CLOSE_S", FOR_EVER_S)
+    again = threading.Thread(target=writer.close, daemon=True)
+    again.start()
+    again.join(SOON_S)
+    assert not again.is_alive()
+    stuck.mend()
+
+
 def test_nobody_waits_for_what_runs_before_left_to_be_looked_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
