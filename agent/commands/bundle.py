@@ -84,12 +84,12 @@ def _say_captures(config: SiteConfig, summary: dict[str, Any], local: Callable[[
         lacking = f": no capturing is configured: {turned_on(config)}"
     print_text(f"files of raw exchanges: {len(held)}{lacking}")
     unnamed = any(not each["recorded"] for each in held)
-    none = "by the records none, though one that no record names may," if unnamed else "none"
-    for span in summary["uncaptured"]:
-        print_text(f"  {none} tells of {local(span['from'])} to {local(span['to'])}")
+    but = ", but one that none names may cover it" if unnamed else ""
+    for span in summary["uncaptured"] if summary["captures"] else ():
+        print_text(f"no record names a file of {local(span['from'])} to {local(span['to'])}{but}", "  ")
     for each in summary["captures"]:
         if not each["held"]:
-            print_text(f"  not found: {each['name']}")
+            print_text(f"not found: {each['name']}", "  ")
 
 
 def _say(config: SiteConfig, path: Path, manifest: Manifest, summary: dict[str, Any], *, rounded: bool) -> None:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from agent.commands.kept import kept
 from agent.commands.outcome import CommandError, Exit, print_json, say
-from agent.commands.phrases import UNVERIFIED, marked, marked_energy
+from agent.commands.phrases import UNVERIFIED, marked, marked_energy, shorter
 from agent.commands.table import fixed, print_table, print_text
 from agent.config import SiteConfig
 from agent.config.load import load_config
@@ -51,7 +51,7 @@ def intervals(path: Path, *, start: str, end: str, account: str | None, form: st
     elif records:
         show(config.site.name, records, config.site.zone)
     else:
-        say(f"no closed {period} starts between {start} and {end}")
+        say(f"no closed {period} starts between {start} and {end}{shorter(every) if every else ''}")
     return Exit.DONE
 
 

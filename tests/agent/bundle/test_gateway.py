@@ -309,6 +309,7 @@ async def test_where_capturing_was_never_configured_it_is_said_how_to_turn_it_on
     turned_on = f'to keep them from now on, write mode = "full" below [capture] in {config.path} and reload the agent'
     assert of_gateway == [f"no capturing is configured, so there are no raw exchanges: {turned_on}"]
     assert f"files of raw exchanges: 0: no capturing is configured: {turned_on}" in said
+    assert "no record names a file of" not in said, "there is none at all"
     assert len(of_bundle) == 1
     assert of_bundle[0].startswith("no capturing was configured at the gateway, so there are no raw exchanges: ")
 

@@ -149,7 +149,15 @@ def test_json_is_the_records_themselves(path: Path, capsys: pytest.CaptureFixtur
 
 def test_a_period_without_intervals_says_so(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["intervals", str(path), "--from", "2026-11-20T09:00", "--to", "2026-11-21"]) == 0
-    assert "no closed interval starts between 2026-11-20T09:00 and 2026-11-21" in capsys.readouterr().err
+    assert capsys.readouterr().err == "no closed interval starts between 2026-11-20T09:00 and 2026-11-21\n"
+
+
+def test_where_no_long_period_is_closed_yet_the_shorter_ones_are_pointed_to(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    period = ["--from", "2026-11-20T09:00", "--to", "2026-11-21"]
+    assert main(["intervals", str(path), *period, "--every", "day"]) == 0
+    assert capsys.readouterr().err.endswith(": --every interval shows those that are closed by now\n")
 
 
 def test_the_end_of_a_period_does_not_belong_to_it(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
