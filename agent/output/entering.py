@@ -15,6 +15,7 @@ from agent.books.book import AccountBook
 from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
 from agent.config import SiteConfig
+from agent.counted import counted
 from agent.metering.totaliser import Totaliser
 from agent.output.entry import Entry, refusal
 from agent.output.entry_booking import EntryBooking, beyond
@@ -75,8 +76,8 @@ class Entries:
         with self._store.transaction():
             self._booking.late(entry, now_ns, time.monotonic_ns(), records)
             self._remember(entry)
-        text = f"{entry.amount:.15g} {book.account.unit} added to what was entered: {len(records)} intervals revised"
-        return True, text, len(records)
+        added = f"{entry.amount:.15g} {book.account.unit} added to what was entered"
+        return True, f"{added}: {counted(len(records), 'interval', 'intervals')} revised", len(records)
 
     def _remember(self, entry: Entry) -> None:
         self._store.save_state(SAVED, pack(entries=[*self._taken(), entry.id][-_REMEMBERED:]))

@@ -59,6 +59,9 @@ def test_an_amount_is_entered_while_no_agent_runs(config: Path, capsys: pytest.C
     found = [orjson.loads(each.payload) for each in read_intervals(config.with_name("store.db"), 0, 1 << 62, "bricks")]
     latest = {each["start"]: each["amount"] for each in sorted(found, key=lambda each: each["revision"])}
     assert sum(latest.values()) == pytest.approx(120.0, abs=1e-9)
+    quarter = ["--from", "2025-11-20T08:00", "--to", "2025-11-20T08:15"]
+    assert main(["output", str(config), "bricks", "-0.5", *quarter, *SAID]) == 0
+    assert capsys.readouterr().out.endswith(": 1 interval revised\n")
 
 
 @pytest.mark.parametrize(
