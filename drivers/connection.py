@@ -132,6 +132,8 @@ class Connection:
             self._silent_until = max(self._silent_until, at + _LULL_S)
         elif count >= SHORTEST_RTU_FRAME or not self._serial:
             self._distrust(at)
+        elif at <= self._silent_until + STALL_S:  # this process may have stood still: they came within the silence
+            self._silent_until = at + _LULL_S
 
     def _distrust(self, since: float) -> None:
         """Make sure that nothing sent before now can answer the next request."""

@@ -208,8 +208,10 @@ async def _on_terminal(device: Rig) -> AsyncIterator[None]:
     tty.setraw(slave)
     device.url = f"rtu://{os.ttyname(slave)}?baud=115200"
 
+    ended = False
+
     def out(chunk: bytes | None) -> None:
-        if chunk is not None:
+        if chunk is not None and not ended:  # the descriptor's number may be another file's then
             os.write(master, chunk)
 
     take = device.connected(out)
@@ -217,6 +219,7 @@ async def _on_terminal(device: Rig) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        ended = True
         loop.remove_reader(master)
         os.close(slave)
         os.close(master)

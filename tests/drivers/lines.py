@@ -12,7 +12,8 @@ from tests.begun import BegunAtTimes
 from tests.certificates import Authority
 from tests.modbus_rig import Chunk, Request, Rig, Script, honest, rig
 
-TIMEOUT_S = 0.1
+TIMEOUT_S = 0.25
+"""More than a busy machine takes to answer."""
 SOCKETS = ("tcp", "tls", "rtu+tcp")
 RTU = ("rtu+tcp", "rtu")
 

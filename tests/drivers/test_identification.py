@@ -17,6 +17,7 @@ from drivers.guard import Asked, judge_mbap, judge_rtu
 from drivers.identification import objects, pdu_length
 from drivers.line import Line
 from drivers.reading import Block, Exchange, Outcome
+from tests.drivers.lines import TIMEOUT_S
 from tests.modbus_rig import TRANSPORTS, Chunk, Request, Script, rig
 from tests.servers import free_port
 
@@ -121,7 +122,7 @@ async def asking(transport: str, script: Script, seen: list[Exchange] | None = N
         line = Line(
             "test",
             parse_endpoint(device.url),
-            timeout_s=0.1,
+            timeout_s=TIMEOUT_S,
             pause_s=0,
             on_exchange=seen.append if seen is not None else None,
         )

@@ -76,7 +76,7 @@ async def test_a_reply_in_fragments_is_put_together(transport: str, authority: A
             reply = request.reply()
             return [(at / size * 0.005, reply[at : at + size]) for at in range(0, len(reply), size)]
 
-        async with device(transport, authority, fragments) as there, opened(there.url, timeout_s=0.2) as line:
+        async with device(transport, authority, fragments) as there, opened(there.url) as line:
             await follow_up(line, reads=3)
 
     await side_by_side(in_pieces_of, (1, 4, 7))
@@ -318,8 +318,11 @@ async def test_in_a_long_mixed_run_nothing_but_reading_requests_reaches_the_devi
                 read.cancel()
             with suppress(LineError, asyncio.CancelledError):
                 await read
-        await asyncio.sleep(0.02)
-        heard, counted = bytes(there.heard), line.stats
+        counted = line.stats
+        async with asyncio.timeout(5):
+            while len(there.heard) < counted.bytes_sent:  # noqa: ASYNC110 - a terminal takes its time, and has no event
+                await asyncio.sleep(0.01)
+        heard = bytes(there.heard)
 
     assert len(heard) == counted.bytes_sent
     frames = list(requests_in(heard, rtu=transport in RTU))
@@ -348,16 +351,29 @@ async def test_a_line_that_is_never_silent_is_not_asked(transport: str, authorit
     async with device(transport, authority) as there, opened(there.url, pause_s=0.02) as line:
         await follow_up(line, reads=1)
 
+        said = line.stats.bytes_received
+
         async def babble() -> None:
+            nonlocal said
             while True:
                 there.say(b"\x55" * 8)
+                said += 8
                 await asyncio.sleep(0.001)
 
+        wire = line._connection.wire
+        assert wire is not None
         babbling = asyncio.create_task(babble())
+        async with asyncio.timeout(5):
+            while not wire.unasked:  # noqa: ASYNC110 - it has no event
+                await asyncio.sleep(0)
         with pytest.raises(BadReply, match="second master") as caught:
             await line.read(1, Block(3, 0, 2))
         babbling.cancel()
         await asyncio.gather(babbling, return_exceptions=True)
+        async with asyncio.timeout(5):
+            # A terminal hands on in its own time what was said, and has no event.
+            while transport == "rtu" and line.stats.bytes_received + wire.unasked < said:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         await follow_up(line)
 
     assert caught.value.exchange is None

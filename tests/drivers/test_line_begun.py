@@ -7,6 +7,7 @@ import pytest
 
 from drivers.errors import LineDown, NoReply
 from drivers.line import Line
+from drivers.pause import sleep_until
 from drivers.reading import Block
 from drivers.wire import Pending
 from tests.certificates import Authority
@@ -16,8 +17,8 @@ from tests.modbus_rig import TRANSPORTS
 pytestmark = pytest.mark.integration
 
 BLOCK = Block(3, 10, 2)
-PATIENT_S = 0.25
-"""More than a busy machine takes to answer."""
+PATIENT_S = 0.5
+"""More than a busy machine takes to answer what is late on purpose."""
 
 
 async def rested(line: Line) -> None:
@@ -107,10 +108,10 @@ async def test_nothing_is_begun_before_the_line_is_open_and_nothing_but_reading(
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_nothing_is_begun_within_a_pause(transport: str, authority: Authority) -> None:
-    async with device(transport, authority) as there, opened(there.url, timeout_s=PATIENT_S, pause_s=0.1) as line:
+    async with device(transport, authority) as there, opened(there.url, timeout_s=PATIENT_S, pause_s=0.5) as line:
         await follow_up(line, reads=1)
         assert begun(line) is None
-        await asyncio.sleep(0.11)
+        await sleep_until(line.free_at)
         assert begun(line) is not None
 
 

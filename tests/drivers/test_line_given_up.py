@@ -46,9 +46,10 @@ async def test_a_silent_unit_behind_a_gateway_costs_no_connection_until_nobody_a
     transport: str, authority: Authority
 ) -> None:
     def gateway(request: Request) -> Iterable[Chunk]:
-        return [(0.036, request.reply())] if request.unit == 2 else [(0, request.reply())] if request.unit == 1 else []
+        delays_s = {1: 0, 2: TIMEOUT_S * 1.2}
+        return [(delays_s[request.unit], request.reply())] if request.unit in delays_s else []
 
-    async with device(transport, authority, gateway) as there, opened(there.url, timeout_s=0.03) as line:
+    async with device(transport, authority, gateway) as there, opened(there.url) as line:
         for unit in (2, 3, 1, 2, 1, 3, 2, 1):
             if unit == 1:
                 await follow_up(line, reads=3)
@@ -97,7 +98,7 @@ async def test_a_late_reply_still_coming_in_when_the_silence_ends_is_waited_out(
 ) -> None:
     def trickle(request: Request) -> Iterable[Chunk]:
         reply = request.reply()
-        return [(TIMEOUT_S * 1.9 + 0.015 * at, reply[at : at + 1]) for at in range(len(reply))]
+        return [(TIMEOUT_S * 1.8 + 0.015 * at, reply[at : at + 1]) for at in range(len(reply))]
 
     async with device(transport, authority, Once(1, trickle)) as there, opened(there.url) as line:
         with pytest.raises(NoReply):

@@ -11,10 +11,12 @@ from drivers.errors import BadReply, LineDown, NoReply, Refused
 from drivers.line import Line
 from drivers.reading import Block
 from drivers.transaction import Transactions
+from tests.drivers.lines import Once
 from tests.modbus_rig import TRANSPORTS, Chunk, Request, Rig, Script, rig
 
-TIMEOUT_S = 0.15
-ANSWER_S = 0.03
+TIMEOUT_S = 0.4
+ANSWER_S = 0.08
+"""So long that a busy machine makes no rest of the moment between two reads: see `drivers.repeats`."""
 RTU = ("rtu+tcp", "rtu")
 ANY = Block(3, 0, 2)
 
@@ -88,13 +90,15 @@ async def test_a_reply_later_than_the_silence_does_not_answer_a_request_like_its
 @pytest.mark.parametrize("step", [1, -1, 2])
 async def test_a_late_reply_under_a_number_counted_on_from_its_own_answers_no_other_request(step: int) -> None:
     def late(request: Request) -> Iterable[Chunk]:
-        number = (request.transaction + step) & 0xFFFF
-        return [(1.1 * TIMEOUT_S, request.frame(request.reply()[7:], transaction=number))]
+        lost = there.requests[1]
+        number = (lost.transaction + step) & 0xFFFF
+        return [(0, lost.frame(lost.reply()[7:], transaction=number)), (ANSWER_S, request.reply())]
 
-    async with opened("tcp", Second(late, answer_s=TIMEOUT_S / 2)) as (line, there):
+    async with opened("tcp", Second(lambda _: [])) as (line, there):
         await follow_up(line, reads=1)
         with pytest.raises(NoReply):
             await line.read(1, ANY)
+        there.script = Once(1, late)
         with pytest.raises(BadReply, match="transaction"):
             await line.read(1, Block(3, 50, 2))
         await follow_up(line)
@@ -205,7 +209,7 @@ async def test_a_read_cancelled_while_it_listens_for_another_reply_leaves_the_li
         await follow_up(line, reads=1)
         read = asyncio.create_task(line.read(1, ANY))
         await there.asked(2)
-        await asyncio.sleep(ANSWER_S)
+        await asyncio.sleep(ANSWER_S / 4)
         read.cancel()
         with pytest.raises(asyncio.CancelledError):
             await read

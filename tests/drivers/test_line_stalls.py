@@ -10,9 +10,11 @@ from contextlib import contextmanager, suppress
 
 import pytest
 
+import drivers.connection
 import drivers.listening
 from drivers.errors import BadReply, NoReply
 from drivers.line import Line
+from drivers.listening import STALL_S
 from drivers.pause import sleep_until
 from drivers.reading import Block, Exchange
 from tests.certificates import Authority
@@ -21,7 +23,7 @@ from tests.modbus_rig import Chunk, Request
 
 ANY = Block(3, 0, 2)
 OTHER = Block(3, 50, 2)
-ANSWER_S = TIMEOUT_S / 20
+ANSWER_S = TIMEOUT_S / 10
 
 pytestmark = pytest.mark.integration
 
@@ -145,22 +147,32 @@ async def test_a_request_that_a_stuck_port_does_not_take_is_not_sent_once_it_doe
 
 
 @pytest.mark.parametrize("transport", RTU)
-async def test_what_was_due_in_a_silence_in_which_all_stood_still_is_dropped_when_it_comes(
-    transport: str, authority: Authority
+@pytest.mark.parametrize(
+    ("before", "stall_s"), [(0, TIMEOUT_S / 2), (2, STALL_S / 2)], ids=["long", "a moment, while the reply trickles in"]
+)
+async def test_what_was_due_in_a_silence_at_whose_end_all_stood_still_is_dropped_when_it_comes(
+    transport: str, before: int, stall_s: float, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def late(request: Request) -> Iterable[Chunk]:
-        loop = asyncio.get_running_loop()
-        loop.call_later(TIMEOUT_S * 1.8, time.sleep, TIMEOUT_S * 0.6)
-        loop.call_later(TIMEOUT_S * 2.6, there.say, request.reply())
-        return []
+    stalls: list[float] = []
 
-    async with device(transport, authority, Once(2, late, after_a_while)) as there, opened(there.url) as line:
+    async def stalling(moment: float) -> None:
+        await sleep_until(moment)
+        if stalls:
+            return
+        stalls.append(moment)
+        reply = there.requests[-1].reply()
+        there.say(reply[:before])
+        time.sleep(stall_s)  # noqa: ASYNC251 - the stall
+        asyncio.get_running_loop().call_later(0.02, there.say, reply[before:])
+
+    async with device(transport, authority, Once(2, lambda _: [], after_a_while)) as there, opened(there.url) as line:
         await follow_up(line, reads=1)
         with pytest.raises(NoReply):
             await line.read(1, ANY)
+        monkeypatch.setattr(drivers.connection, "sleep_until", stalling)
         await follow_up(line)
 
-    assert line.stats.bad_replies == 0
+    assert (len(stalls), line.stats.bad_replies) == (1, 0)
 
 
 @pytest.mark.parametrize("transport", RTU)
@@ -168,7 +180,7 @@ async def test_a_lost_reply_is_believed_no_sooner_than_a_time_out_behind_it(
     transport: str, authority: Authority
 ) -> None:
     def both(request: Request) -> Iterable[Chunk]:
-        return [(TIMEOUT_S / 5, there.requests[-2].reply()), (TIMEOUT_S * 0.9, request.reply())]
+        return [(0, there.requests[-2].reply()), (TIMEOUT_S * 0.9, request.reply())]
 
     async with device(transport, authority, after_a_while) as there, opened(there.url) as line:
         await follow_up(line)
@@ -186,12 +198,18 @@ async def test_a_lost_reply_that_comes_when_nothing_usual_is_due_is_not_believed
     transport: str, authority: Authority
 ) -> None:
     """The device stood still for longer than the time-out and the silence."""
-    async with device(transport, authority, after_a_while) as there, opened(there.url) as line:
+    seen: list[Exchange] = []
+    async with (
+        device(transport, authority, after_a_while) as there,
+        opened(there.url, timeout_s=2 * TIMEOUT_S, seen=seen) as line,
+    ):
         await follow_up(line)
+        longest_s = max(exchange.received_ns - exchange.sent_ns for exchange in seen) / 1e9
         there.script = lambda _: []
         with pytest.raises(NoReply):
             await line.read(1, ANY)
-        there.script = Once(1, lambda _: [(TIMEOUT_S / 2, there.requests[-2].reply())], after_a_while)
+        unusual_s = 2 * longest_s + TIMEOUT_S / 5
+        there.script = Once(1, lambda _: [(unusual_s, there.requests[-2].reply())], after_a_while)
         with pytest.raises(BadReply, match="may be the one missed before"):
             await line.read(1, OTHER)
         await follow_up(line)
@@ -202,7 +220,7 @@ async def test_a_repeat_later_than_usual_is_not_believed_before_the_usual_time_b
     transport: str, authority: Authority
 ) -> None:
     def again(request: Request) -> Iterable[Chunk]:
-        return [(TIMEOUT_S / 2, there.requests[-2].reply()), (TIMEOUT_S * 0.55, request.reply())]
+        return [(TIMEOUT_S / 2, there.requests[-2].reply()), (TIMEOUT_S * 0.6, request.reply())]
 
     async with device(transport, authority, after_a_while) as there, opened(there.url) as line:
         await follow_up(line)
