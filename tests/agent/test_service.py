@@ -166,14 +166,13 @@ async def test_what_was_polled_before_the_time_was_known_is_booked_and_shown_onc
             written = agent.store.last_seq
             clock[0] = True
             await until(lambda: agent.scribe.counts["frames"] >= 15 and agent.scribe.counts["window"] >= 1)
-            booked = figures(agent)
+            booked, (first, *_, last) = figures(agent), motor.served
             after, known = agent.snapshot(), orjson.loads(agent.board.get("agent/status") or b"{}")
 
     assert (before["clock"]["known"], before["clock"]["frames_waiting"] >= 12, written) == (False, True, 0)
     assert (status["clock_known"], "started" in status) == (False, False)
     assert (after["clock"]["known"], after["clock"]["frames_waiting"]) == (True, 0)
     assert (known["clock_known"], "started" in known) == (True, True)
-    first, *_, last = motor.served
     assert booked["amount"] == pytest.approx((last - first) / 100, abs=0.3), "the window has what came before, too"
     assert booked["coverage"] > 1.0 / 60
 

@@ -106,7 +106,10 @@ async def test_as_much_is_under_way_as_the_broker_takes(tmp_path: Path, allowed:
     broker = StubBroker(receive_maximum=allowed, holding=True)
     async with serving(broker), stub_sink(broker, tmp_path).session() as session:
         sending = asyncio.create_task(session.send([record(seq) for seq in range(1, 301)]))
-        await asyncio.sleep(0.3)
+        async with asyncio.timeout(10):
+            while len(broker.published) < most:  # noqa: ASYNC110  # it tells nobody
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
         under_way = len(broker.published)
         broker.release()
         await sending
@@ -249,9 +252,13 @@ async def test_each_session_is_a_new_connection_that_repeats_nothing(tmp_path: P
     async with serving(broker):
         sink = stub_sink(broker, tmp_path)
         async with sink.session() as session:
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await session.send([record(1)])
+            sending = asyncio.create_task(session.send([record(1)]))
+            async with asyncio.timeout(10):
+                while not broker.published:  # noqa: ASYNC110  # it tells nobody
+                    await asyncio.sleep(0.01)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
         async with sink.session() as session:
             await session.send([record(2)])
 
