@@ -19,17 +19,20 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: $(VENV)/.demo
 	@exec $(BIN)/energy-agent demo $(ARGS)
 
-# What talks to servers, lines and processes depends on the time that others take: it has the machine to itself.
-# The rest runs on two cores, a module in one process, the modules in their order, so that no long one is left over.
+# What talks to servers and processes depends on the time that others take: it has the machine to itself. Lines wait for
+# what does not come, five minutes in all with ten seconds of processor time: four wait at once. The rest runs on two
+# cores, a module in one process, the modules in their order, so that no long one is left over.
 PYTEST := $(WITH_TOOLS) $(BIN)/python -m pytest
 SIDE_BY_SIDE := --numprocesses 2 --dist loadfile --no-loadscope-reorder
+LINES := tests/drivers
 
 test: check
 	@deploy/setup.sh servers
 ifeq ($(strip $(ARGS)),)
 	@failed=; \
 	$(PYTEST) -m "not integration" $(SIDE_BY_SIDE) || failed=yes; \
-	$(PYTEST) -m integration || failed=yes; \
+	$(PYTEST) -m integration --numprocesses 4 --dist worksteal $(LINES) || failed=yes; \
+	$(PYTEST) -m integration --ignore $(LINES) || failed=yes; \
 	[ -z "$$failed" ]
 else
 	@$(PYTEST) $(ARGS)
