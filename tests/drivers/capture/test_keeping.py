@@ -15,7 +15,8 @@ from drivers.capture.thread import WriterThread
 from tests.drivers.capture.exchanges import BOOT, LINES, START_NS, answered, mixed
 from tests.drivers.capture.test_writer import SOON_S, captured, until, writing
 
-FOR_EVER_S = 3600.0
+FOR_EVER_S = 60.0
+"""Longer than any test here waits."""
 NOTE = Note("interval", START_NS, 5, {"hash": "sha256:1"})
 
 
@@ -58,6 +59,16 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> dict[int, int]:
     return found
 
 
+def kept_at_once(writer: CaptureWriter) -> bool:
+    """Return what `keep` says that may wait for long; fail if it does."""
+    said: list[bool] = []
+    waiting = threading.Thread(target=lambda: said.append(writer.keep(FOR_EVER_S)), daemon=True)
+    waiting.start()
+    waiting.join(SOON_S)
+    assert said, "it waits"
+    return said[0]
+
+
 def recorded(writer: CaptureWriter) -> None:
     """Capture two exchanges, and a note of what stands on them."""
     writer.exchange(answered("hall", 0))
@@ -85,7 +96,7 @@ def test_nobody_waits_for_what_nothing_stands_on(tmp_path: Path) -> None:
     writer.configure("sha256:abc", LINES)
     writer.exchange(answered("hall", 0))
     writer.note(NOTE)
-    assert writer.keep(FOR_EVER_S)  # though nothing writes
+    assert kept_at_once(writer)  # though nothing writes
 
 
 def test_the_disk_is_asked_once_for_many_that_were_hastened_together(
@@ -116,7 +127,7 @@ def test_a_disk_that_hangs_is_waited_for_once_told_of_once_and_waited_for_again_
         recorded(writer)
         assert not writer.keep(0.05)
         recorded(writer)
-        assert not writer.keep(FOR_EVER_S)
+        assert not kept_at_once(writer)
         stuck.mend()
         until(lambda: writer.keep(0))
         recorded(writer)
@@ -135,7 +146,7 @@ def test_a_disk_that_takes_nothing_keeps_nobody_waiting(tmp_path: Path, monkeypa
     with writing(tmp_path) as writer:
         for _ in range(2):
             recorded(writer)
-            assert writer.keep(FOR_EVER_S)
+            assert kept_at_once(writer)
         assert writer.status.trouble == "nothing is captured: No space left on device"
 
 
@@ -146,7 +157,7 @@ def test_a_writer_that_has_failed_keeps_nobody_waiting(tmp_path: Path, monkeypat
     monkeypatch.setattr(WriterThread, "_write_queued", fails)
     with writing(tmp_path) as writer:
         recorded(writer)
-        assert not writer.keep(FOR_EVER_S)
+        assert not kept_at_once(writer)
         assert writer.status.trouble.startswith("nothing is captured any more")
 
 
@@ -156,11 +167,11 @@ def test_a_closed_writer_keeps_nobody_waiting_even_if_its_disk_hangs(
     monkeypatch.setattr("drivers.capture.writer._CLOSE_S", 0.05)
     with writing(tmp_path / "stuck") as hanging:
         recorded(hanging)
-    assert not hanging.keep(FOR_EVER_S)
+    assert not kept_at_once(hanging)
     stuck.mend()
     with writing(tmp_path / "well") as writer:
         recorded(writer)
-    assert writer.keep(FOR_EVER_S)
+    assert kept_at_once(writer)
 
 
 def test_a_writer_that_is_closed_again_is_not_waited_for_again(
