@@ -15,7 +15,6 @@ import re
 import struct
 from collections import deque
 from collections.abc import Generator
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +44,8 @@ _SHORTEST_PACKET = 20
 _MODE = 0o640
 """Of every capture, compressed or not: what goes over the lines is for nobody else."""
 _REST_EVERY = 500
+_CANNOT_BE_ASKED = (errno.EINVAL, errno.ENOTSUP)
+"""What a file system says that keeps no names at a request."""
 NAMES_KEPT = 1000
 """Names of a run that are given to no other file: far more than it can make within a second."""
 
@@ -60,7 +61,7 @@ class OpenFile:
     last_ns: int = 0
     exchanges: int = 0
     listed: bool = False
-    """Whether the disk was asked to keep its name."""
+    """Whether the disk keeps its name, as far as it can be asked to."""
 
 
 @frozen
@@ -92,7 +93,7 @@ class CaptureFiles:
 
     def take_up(self) -> Generator[None]:
         """Find what runs before left open, and have it compressed too, a small step each time."""
-        self.directory.mkdir(parents=True, exist_ok=True)
+        _make(self.directory)
         for path in self._files():
             if path.name.endswith(_UNFINISHED) or path.with_name(f"{path.name}.zst").exists():
                 path.unlink(missing_ok=True)  # it may have made room for a file opened meanwhile, as any of them
@@ -105,7 +106,7 @@ class CaptureFiles:
     def open(self, start_ns: int) -> list[Removed]:
         """Close the file before and begin a new one; return what had to go to make room."""
         self.close()
-        self.directory.mkdir(parents=True, exist_ok=True)
+        _make(self.directory)
         removed = self._make_room()
         start = datetime.fromtimestamp(start_ns // 1_000_000_000, UTC)
         name = f"{self._site}-{start:%Y%m%dT%H%M%SZ}"
@@ -150,14 +151,13 @@ class CaptureFiles:
         if current is None:
             return
         os.fdatasync(current.descriptor)
-        if not current.listed:
-            current.listed = True
-            with suppress(OSError):  # not every file system can be asked
-                _sync_directory(self.directory)
         held = os.fstat(current.descriptor)
         found = current.path.stat() if current.path.exists() else None
         if found is None or (found.st_dev, found.st_ino) != (held.st_dev, held.st_ino):
             raise FileNotFoundError(errno.ENOENT, "its file was removed while it was written")
+        if not current.listed:
+            _sync_directory(self.directory)
+            current.listed = True
 
     def close(self) -> None:
         """Close the open file; it then waits to be compressed, if anything could be written to it."""
@@ -282,9 +282,21 @@ def _walk(path: Path) -> Generator[None, None, tuple[int, int, int, int]]:
     return end, first_ns, last_ns, exchanges
 
 
+def _make(directory: Path) -> None:
+    """Make a directory, and those above it, that is not there yet; the disk is asked to keep the names of new ones."""
+    new = [path for path in (directory, *directory.parents) if not path.exists()]
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in new:
+        _sync_directory(path.parent)
+
+
 def _sync_directory(directory: Path) -> None:
+    """Have the disk keep the names in a directory, where the file system can be asked to; raise OSError if it fails."""
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_ASKED:
+            raise
     finally:
         os.close(descriptor)

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from drivers.capture import CaptureWriter, Note, read_capture
 from drivers.capture.files import CaptureFiles
 from drivers.capture.thread import WriterThread
 from tests.drivers.capture.exchanges import BOOT, LINES, START_NS, answered, mixed
-from tests.drivers.capture.test_writer import SOON_S, captured, until, writing
+from tests.drivers.capture.test_writer import SOON_S, captured, goes_on, until, writing
 
 FOR_EVER_S = 60.0
 """Longer than any test here waits."""
@@ -97,6 +98,76 @@ def test_nobody_waits_for_what_nothing_stands_on(tmp_path: Path) -> None:
     writer.exchange(answered("hall", 0))
     writer.note(NOTE)
     assert kept_at_once(writer)  # though nothing writes
+
+
+class UncertainFolders:
+    """Answers whoever asks the disk to keep the names in a folder with an error, and notes who asks."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.error = 0
+        self.asked: list[int] = []
+        """The folders, by inode."""
+        fsync = os.fsync
+
+        def uncertain(descriptor: int) -> None:
+            found = os.fstat(descriptor)
+            if stat.S_ISDIR(found.st_mode):
+                self.asked.append(found.st_ino)
+                if self.error:
+                    raise OSError(self.error, os.strerror(self.error))
+            fsync(descriptor)
+
+        monkeypatch.setattr(os, "fsync", uncertain)
+
+
+def test_a_disk_that_fails_to_keep_the_name_of_a_file_is_told_of_and_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("drivers.capture.writer._RETRY_S", 0.0)
+    folders = UncertainFolders(monkeypatch)
+    with writing(tmp_path) as writer:
+        folders.error = errno.EIO
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        assert writer.status.trouble == "nothing is captured: Input/output error"
+        folders.error = 0
+        folders.asked.clear()
+        until(lambda: goes_on(writer))
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        assert folders.asked
+    assert captured(tmp_path)[-2:] == [answered("hall", 0), answered("bus", 0)]
+
+
+@pytest.mark.parametrize("error", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_system_that_cannot_be_asked_to_keep_names_is_captured_to_and_asked_once(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = UncertainFolders(monkeypatch)
+    folders.error = error
+    with writing(tmp_path) as writer:
+        for _ in range(2):
+            recorded(writer)
+            assert writer.keep(SOON_S)
+        assert not writer.status.trouble
+        assert folders.asked == [tmp_path.stat().st_ino]
+    assert [file.suffix for file in tmp_path.iterdir()] == [".zst"]
+
+
+def test_the_disk_is_asked_to_keep_the_names_of_the_folders_that_are_made_for_a_capture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = UncertainFolders(monkeypatch)
+    with writing(tmp_path / "plant" / "capture") as writer:
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        above = {folder.stat().st_ino for folder in (tmp_path, tmp_path / "plant")}
+        assert above <= {*folders.asked}
+        folders.asked.clear()
+    with writing(tmp_path / "plant" / "capture") as writer:
+        recorded(writer)
+        assert writer.keep(SOON_S)
+    assert above.isdisjoint(folders.asked)
 
 
 def test_the_disk_is_asked_once_for_many_that_were_hastened_together(

@@ -254,7 +254,7 @@ def test_a_failing_disk_is_told_of_once_and_costs_only_what_it_did_not_take(
             writer.exchange(answered("hall", number))
             writer.booked("hall", 0)
         broken = False
-        until(lambda: _goes_on(writer))
+        until(lambda: goes_on(writer))
         writer.exchange(answered("hall", 100))
         writer.booked("hall", 0)
     assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
@@ -268,7 +268,7 @@ def test_a_failing_disk_is_told_of_once_and_costs_only_what_it_did_not_take(
     assert status.exchanges == len(kept)
 
 
-def _goes_on(writer: CaptureWriter) -> bool:
+def goes_on(writer: CaptureWriter) -> bool:
     writer.exchange(answered("hall", 50))
     writer.booked("hall", 0)
     return not writer.status.trouble
@@ -288,7 +288,7 @@ def test_a_file_that_loses_its_name_is_told_of_and_followed_by_another(
         shutil.rmtree(directory)
         until(lambda: writer.status.trouble)
         assert writer.status.trouble == "nothing is captured: its file was removed while it was written"
-        until(lambda: _goes_on(writer))
+        until(lambda: goes_on(writer))
         writer.exchange(answered("hall", 100))
     assert captured(directory)[-1] == answered("hall", 100)
 
