@@ -95,13 +95,19 @@ class CaptureFiles:
         """Find what runs before left open, and have it compressed too, a small step each time."""
         _make(self.directory)
         for path in self._files():
-            if path.name.endswith(_UNFINISHED) or path.with_name(f"{path.name}.zst").exists():
-                path.unlink(missing_ok=True)  # it may have made room for a file opened meanwhile, as any of them
-            elif path.name.endswith(_PLAIN) and path.exists():
-                finished = yield from _left(path)
-                if finished:
-                    self.waiting.append(finished)
+            try:
+                yield from self._take_up(path)
+            except OSError as error:
+                _log.warning("%s: cannot be taken up, and stays as it is: %s", path, error.strerror or error)
         self._measure()
+
+    def _take_up(self, path: Path) -> Generator[None]:
+        if path.name.endswith(_UNFINISHED) or path.with_name(f"{path.name}.zst").exists():
+            path.unlink(missing_ok=True)  # it may have made room for a file opened meanwhile, as any of them
+        elif path.name.endswith(_PLAIN) and path.exists():
+            finished = yield from _left(path)
+            if finished:
+                self.waiting.append(finished)
 
     def open(self, start_ns: int) -> list[Removed]:
         """Close the file before and begin a new one; return what had to go to make room."""

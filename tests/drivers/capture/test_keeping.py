@@ -5,14 +5,15 @@ import os
 import shutil
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
-from drivers.capture import CaptureWriter, Note, read_capture
+from drivers.capture import CaptureWriter, Closed, Note, files, read_capture
 from drivers.capture.files import CaptureFiles
 from drivers.capture.thread import WriterThread
+from drivers.reading import Exchange
 from tests.drivers.capture.exchanges import BOOT, LINES, START_NS, answered, mixed
 from tests.drivers.capture.test_writer import SOON_S, captured, goes_on, until, writing
 
@@ -259,18 +260,25 @@ def test_a_writer_that_is_closed_again_is_not_waited_for_again(
     stuck.mend()
 
 
+def left_open(directory: Path, exchanges: list[Exchange]) -> Path:
+    """Return a file with exchanges as a run that was killed leaves it."""
+    with writing(directory) as writer:
+        for exchange in exchanges:
+            writer.exchange(exchange)
+        writer.end()
+        writer.hasten()
+        assert writer.keep(SOON_S)
+        (path,) = directory.iterdir()
+        shutil.copy(path, directory / "left")
+    (directory / "left").rename(path)
+    (directory / f"{path.name}.zst").unlink()
+    return path
+
+
 def test_nobody_waits_for_what_runs_before_left_to_be_looked_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with writing(tmp_path) as writer:
-        for exchange in mixed(500):
-            writer.exchange(exchange)
-        writer.hasten()
-        assert writer.keep(SOON_S)
-        (path,) = tmp_path.iterdir()
-        shutil.copy(path, tmp_path / "left")
-    (tmp_path / "left").rename(path)
-    (tmp_path / f"{path.name}.zst").unlink()
+    left_open(tmp_path, mixed(500))
     looked, written = threading.Event(), threading.Event()
     take_up = CaptureFiles.take_up
 
@@ -289,3 +297,38 @@ def test_nobody_waits_for_what_runs_before_left_to_be_looked_through(
     assert kept
     assert len(captured(tmp_path)) > 2
     assert {file.suffix for file in tmp_path.iterdir()} == {".zst"}
+
+
+def test_a_file_that_cannot_be_taken_up_costs_neither_the_other_files_nor_what_is_captured_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    left = left_open(tmp_path, [answered("hall", number) for number in range(20)])
+    unreadable = tmp_path / "works-20200101T000000Z.pcapng"
+    shutil.copy(left, unreadable)
+    looked, written = threading.Event(), threading.Event()
+    take_up = files._left
+
+    def fails(path: Path) -> Generator[None, None, files.Finished | None]:
+        if path != unreadable:
+            return (yield from take_up(path))
+        looked.set()
+        while not written.wait(0.001):
+            yield
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(files, "_left", fails)
+    closed: list[Closed] = []
+    with writing(tmp_path, on_closed=closed.append) as writer:
+        assert looked.wait(SOON_S)
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        written.set()
+        until(lambda: closed)
+        recorded(writer)
+        assert writer.keep(SOON_S)
+        assert (writer.status.trouble, writer.status.dropped) == ("", 0)
+    assert [file.exchanges for file in closed] == [20, 4]
+    assert unreadable.exists()
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{unreadable}: cannot be taken up, and stays as it is: Input/output error"
+    ]
