@@ -3,7 +3,10 @@
 Invariants:
 - All callbacks run in the thread of the lines: what the thread of the writer has to tell waits for `look` or `close`.
 - Another directory or size takes effect at the reload: the capture before is closed beside it.
-- `keep` may wait for the disk, in the thread of the store; all else is called in the thread of the lines.
+- `keep` may wait for the disk, in the thread of the store, and a capture that was replaced is closed in a thread of its
+  own; all else is called in the thread of the lines.
+- A capture that is replaced is among those that are closed before it is the present one no more, and until it is
+  closed: `keep`, which looks at the present one first, passes none over.
 """
 
 import asyncio
@@ -47,17 +50,20 @@ class Capturing:
 
     def configure(self, config: SiteConfig) -> None:
         """Go on with the lines of another configuration, in a file of its own."""
-        before, self.writer = self.writer, None
+        before = self.writer
         if config.capture != self._section and before is not None:
-            before.end()
             self._closing.append(before)
+            self.writer = None
+            before.end()
             threading.Thread(target=self._close, args=(before,), name="capture-closing", daemon=True).start()
             before = None
         self._take_over(config, before)
 
     def _close(self, writer: CaptureWriter) -> None:
-        writer.close()
-        self._closing.remove(writer)
+        try:
+            writer.close()
+        finally:
+            self._closing.remove(writer)
 
     def _take_over(self, config: SiteConfig, writer: CaptureWriter | None = None) -> None:
         self._section = config.capture
@@ -99,9 +105,9 @@ class Capturing:
 
     def keep(self) -> None:
         """Wait until the disk has all that recorded intervals stand on, or it is lost and told of; not for ever."""
-        writer = self.writer
-        for each in [*self._closing, *([writer] if writer is not None else [])]:
-            each.keep(_PATIENCE_S)
+        present = self.writer
+        for writer in [*([present] if present is not None else []), *self._closing]:
+            writer.keep(_PATIENCE_S)
 
     def look(self) -> Alarm:
         """Say beside what follows how the clocks are, tell of closed files, and return the alarm `capture`."""

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -15,11 +16,12 @@ from agent.store.batch import Batch
 from agent.store.database import Database
 from agent.store.losses import Losses
 from agent.timekeeping.clock import timekeeper
-from drivers.capture import Captured, Closed, Note, Section, read_capture
+from drivers.capture import Captured, CaptureWriter, Closed, Note, Section, read_capture
 from drivers.capture.files import CaptureFiles
 from drivers.reading import Outcome
 from tests.agent.frames import configured
 from tests.agent.running import running, until
+from tests.drivers.capture.exchanges import answered
 from tests.modbus_rig import Rig, rig
 
 pytestmark = pytest.mark.integration
@@ -133,29 +135,142 @@ async def test_no_interval_is_committed_before_all_that_it_stands_on_is_in_the_c
     assert early == []
 
 
-def test_a_commit_waits_also_for_a_capture_that_a_reload_has_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:5020", mode="full", directory="first"))
-    second = configured(tmp_path, SITE.format(url="tcp://127.0.0.1:5020", mode="full", directory="second"))
-    write, free = CaptureFiles.write, threading.Event()
+def capturing(folder: Path, directory: str) -> SiteConfig:
+    return configured(folder, SITE.format(url="tcp://127.0.0.1:5020", mode="full", directory=directory))
 
-    def held_up(files: CaptureFiles, data: bytes) -> None:
-        free.wait()
-        write(files, data)
 
-    monkeypatch.setattr(CaptureFiles, "write", held_up)
-    monkeypatch.setattr("agent.capturing._PATIENCE_S", 60.0)
-    capture = Capturing(first, timekeeper())
-    capture.start()
+class HeldDisk:
+    """Lets no write to a capture in the folders named end before it is freed."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *folders: str) -> None:
+        self._free = threading.Event()
+        write = CaptureFiles.write
+
+        def held_up(files: CaptureFiles, data: bytes) -> None:
+            if files.directory.name in folders:
+                self._free.wait()
+            write(files, data)
+
+        monkeypatch.setattr(CaptureFiles, "write", held_up)
+
+    def free(self) -> None:
+        self._free.set()
+
+
+def recorded(capture: Capturing) -> None:
+    """Capture an interval, as one that is about to be committed."""
     assert capture.writer
     capture.writer.note(Note("interval", time.time_ns(), 5, {}))
     capture.writer.hasten()
-    capture.configure(second)
-    threading.Timer(0.3, free.set).start()
-    capture.keep()
-    assert [item.kind for item in read_capture([tmp_path / "first"]) if isinstance(item, Note)] == ["interval"]
+
+
+def closings_end() -> None:
+    """Wait until what reloads have replaced is closed, and its files have the names that they keep."""
+    for thread in threading.enumerate():
+        if thread.name == "capture-closing":
+            thread.join(10)
+
+
+def intervals_in(folder: Path) -> int:
+    return sum(isinstance(item, Note) and item.kind == "interval" for item in read_capture([folder]))
+
+
+def test_a_commit_waits_also_for_a_capture_that_a_reload_has_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = HeldDisk(monkeypatch, "first")
+    monkeypatch.setattr("agent.capturing._PATIENCE_S", 60.0)
+    monkeypatch.setattr("drivers.capture.writer._CLOSE_S", 60.0)
+    capture = Capturing(capturing(tmp_path, "first"), timekeeper())
+    capture.start()
+    recorded(capture)
+    capture.configure(capturing(tmp_path, "second"))
+    commit = threading.Thread(target=capture.keep, daemon=True)
+    commit.start()
+    commit.join(0.3)
+    waits = commit.is_alive()
+    disk.free()
+    commit.join(10)
+    assert waits
+    assert not commit.is_alive()
+    closings_end()
+    assert intervals_in(tmp_path / "first") == 1
     asyncio.run(capture.close())
+
+
+class Watched(Capturing):
+    """Tells of each step of a reload in which another thread may look."""
+
+    def __init__(self, config: SiteConfig) -> None:
+        self.step: Callable[[], None] = lambda: None
+        super().__init__(config, timekeeper())
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        self.step()
+
+
+@pytest.mark.parametrize("after", ["capture", "another"], ids=["that goes on", "that is replaced"])
+def test_at_no_step_of_a_reload_is_a_capture_passed_over_by_a_commit(
+    after: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[CaptureWriter] = []
+
+    def noted(writer: CaptureWriter, _timeout_s: float) -> bool:
+        asked.append(writer)
+        return True
+
+    monkeypatch.setattr(CaptureWriter, "keep", noted)
+    capture = Watched(capturing(tmp_path, "capture"))
+    before, passed_over = capture.writer, list[int]()
+    assert before
+    before.exchange(answered("hall"))
+    steps = 0
+
+    def step() -> None:
+        nonlocal steps
+        steps += 1
+        asked.clear()
+        capture.keep()
+        if before not in asked:
+            passed_over.append(steps)
+
+    def opened() -> list[Note]:
+        step()
+        return []
+
+    capture.on_opened = opened
+    closing = threading.Event()
+    monkeypatch.setattr(CaptureWriter, "close", lambda _writer: closing.wait())
+    capture.step = step
+    capture.configure(capturing(tmp_path, after))
+    capture.step = lambda: None
+    closing.set()
+    assert steps > 2
+    assert passed_over == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_capture_that_cannot_be_closed_is_waited_for_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[CaptureWriter] = []
+    closed = threading.Event()
+
+    def fails(_writer: CaptureWriter) -> None:
+        closed.set()
+        raise RuntimeError
+
+    def noted(writer: CaptureWriter, _timeout_s: float) -> bool:
+        asked.append(writer)
+        return True
+
+    monkeypatch.setattr(CaptureWriter, "keep", noted)
+    monkeypatch.setattr(CaptureWriter, "close", fails)
+    capture = Capturing(capturing(tmp_path, "first"), timekeeper())
+    capture.configure(capturing(tmp_path, "second"))
+    assert closed.wait(10)
+    closings_end()
+    capture.keep()
+    assert asked == [capture.writer]
 
 
 async def test_a_directory_switched_back_and_forth_within_a_second_has_no_two_files_of_a_name(tmp_path: Path) -> None:
