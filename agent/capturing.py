@@ -28,7 +28,7 @@ from drivers.reading import Exchange
 
 _CLOCKS = {True: "synchronised", False: "unsynchronised", None: "not stated"}
 _PATIENCE_S = 3.0
-"""How long a commit may wait for the capture: far longer than a disk takes that does not hang."""
+"""How long a commit may wait for all captures together: far longer than a disk takes that does not hang."""
 
 
 class Capturing:
@@ -105,9 +105,13 @@ class Capturing:
 
     def keep(self) -> None:
         """Wait until the disk has all that recorded intervals stand on, or it is lost and told of; not for ever."""
+        until = time.monotonic() + _PATIENCE_S
         present = self.writer
-        for writer in [*([present] if present is not None else []), *self._closing]:
-            writer.keep(_PATIENCE_S)
+        writers = [*([present] if present is not None else []), *self._closing]
+        for writer in writers:
+            writer.ask()
+        for writer in writers:
+            writer.keep(max(0.0, until - time.monotonic()))
 
     def look(self) -> Alarm:
         """Say beside what follows how the clocks are, tell of closed files, and return the alarm `capture`."""

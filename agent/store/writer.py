@@ -46,7 +46,10 @@ class Writer:
         self.found_seq = 0
         self.on_pulse: Callable[[], None] = lambda: None
         self.on_taken: Callable[[], None] = lambda: None
-        """Called in the thread between what a commit takes and the commit; must not raise, nor wait for ever."""
+        """Called in the thread between what a commit takes and the commit; must not raise, nor wait for ever.
+
+        Meanwhile no call that was submitted is answered: no sink peeks or acknowledges.
+        """
         self._path = path
         self._commit_every_ns = int(commit_every_s * 1e9)
         self.deliveries = Deliveries(sinks, self.backlog)

@@ -28,28 +28,29 @@ class Progress:
         """Whether somebody waits for what is not on the disk yet."""
         return self._done < self._asked
 
-    def wait(self, wake: threading.Event, timeout_s: float) -> bool:
-        """Wait until what is due is on the disk, or lost and told of; return whether it is.
-
-        `wake` is set where the writer has something to do for it.
-        """
+    def ask(self, wake: threading.Event) -> int:
+        """Ask for what is due, and return how much that is; `wake` is set where the writer has something to do."""
         due = self.due
-        if self._done >= due:
-            return True
         with self._changed:
-            self._asked = due
-            wake.set()
+            if self._done < due:
+                self._asked = due
+                wake.set()
+        return due
+
+    def wait(self, wake: threading.Event, timeout_s: float) -> bool:
+        """Ask for what is due, and wait until it is on the disk, or lost and told of; return whether it is."""
+        due = self.ask(wake)
+        with self._changed:
             if not self._changed.wait_for(lambda: self._over or self._done >= due, 0 if self._late else timeout_s):
-                self._tell_late(timeout_s)
+                self._tell_late()
             return self._done >= due
 
-    def _tell_late(self, timeout_s: float) -> None:
+    def _tell_late(self) -> None:
         if not self._late:
             self._late = True
             _log.warning(
-                "%s: what intervals stand on is not on the disk after %g s; until it is, they are recorded without",
+                "%s: what intervals stand on is not on the disk in time; until it is, they are recorded without",
                 self._directory,
-                timeout_s,
             )
 
     def reached(self, done: int) -> None:

@@ -140,6 +140,10 @@ class CaptureWriter:
         self._thread.progress.due = self._put
         self._thread.wake.set()
 
+    def ask(self) -> None:
+        """Have the disk keep what was hastened, for a `keep` that comes once others were asked too."""
+        self._thread.progress.ask(self._thread.wake)
+
     def keep(self, timeout_s: float) -> bool:
         """Wait until the disk has what was hastened, or it is lost and told of; return whether that is so.
 

@@ -22,6 +22,7 @@ from drivers.reading import Outcome
 from tests.agent.frames import configured
 from tests.agent.running import running, until
 from tests.drivers.capture.exchanges import answered
+from tests.drivers.capture.test_writer import until as reached
 from tests.modbus_rig import Rig, rig
 
 pytestmark = pytest.mark.integration
@@ -196,6 +197,49 @@ def test_a_commit_waits_also_for_a_capture_that_a_reload_has_replaced(
     closings_end()
     assert intervals_in(tmp_path / "first") == 1
     asyncio.run(capture.close())
+
+
+def test_a_commit_waits_for_all_captures_together_no_longer_than_for_one_and_asks_each_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = HeldDisk(monkeypatch, "second")
+    monkeypatch.setattr("agent.capturing._PATIENCE_S", 0.2)
+    monkeypatch.setattr("drivers.capture.thread._SYNC_S", float("inf"))  # nobody else asks
+    closing, given = threading.Event(), list[float]()
+    keep, close = CaptureWriter.keep, CaptureWriter.close
+
+    def later(writer: CaptureWriter) -> None:
+        closing.wait()
+        close(writer)
+
+    monkeypatch.setattr(CaptureWriter, "close", later)
+    capture = Capturing(capturing(tmp_path, "first"), timekeeper())
+    capture.start()
+    before = capture.writer
+    assert before
+
+    def noted(writer: CaptureWriter, timeout_s: float) -> bool:
+        given.append(timeout_s)
+        kept = keep(writer, timeout_s)
+        reached(lambda: not before._thread.progress.asked)
+        return kept
+
+    monkeypatch.setattr(CaptureWriter, "keep", noted)
+    recorded(capture)
+    capture.configure(capturing(tmp_path, "second"))
+    recorded(capture)
+    capture.keep()
+    late = [record.getMessage() for record in caplog.records]
+    disk.free()
+    closing.set()
+    asyncio.run(capture.close())
+    closings_end()
+    assert [timeout_s > 0 for timeout_s in given] == [True, False]  # the one that hangs has taken all
+    assert intervals_in(tmp_path / "first") == intervals_in(tmp_path / "second") == 1
+    second = tmp_path / "second"
+    assert late == [
+        f"{second}: what intervals stand on is not on the disk in time; until it is, they are recorded without"
+    ]
 
 
 class Watched(Capturing):

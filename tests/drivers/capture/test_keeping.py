@@ -205,7 +205,7 @@ def test_a_disk_that_hangs_is_waited_for_once_told_of_once_and_waited_for_again_
         recorded(writer)
         assert writer.keep(SOON_S)
     assert [record.getMessage() for record in caplog.records] == [
-        f"{tmp_path}: what intervals stand on is not on the disk after 0.05 s; until it is, they are recorded without",
+        f"{tmp_path}: what intervals stand on is not on the disk in time; until it is, they are recorded without",
         f"{tmp_path}: what intervals stand on is on the disk again",
     ]
 
