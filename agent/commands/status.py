@@ -54,7 +54,7 @@ def _why(error: Exception) -> str:
         return f"{text} '{_LOG}' why it ended"
     if isinstance(error, TimeoutError):
         return f"not a word came within {_TIMEOUT_S:g} s: see with '{_LOG}' what holds it up"
-    if isinstance(error, ConnectionError):
+    if isinstance(error, ConnectionError | http.client.IncompleteRead):
         return "it ended the connection: ask again in a moment"
     if isinstance(error, OSError):
         return f"{error.strerror or error}: check [http] listen"

@@ -51,12 +51,13 @@ async def answering(config: SiteConfig, **changes: Any) -> AsyncIterator[None]:
 
 
 @contextmanager
-def another_program(config: SiteConfig, answer: bytes) -> Iterator[None]:
-    """Answer at the agent's port as some other program."""
+def another_program(config: SiteConfig, answer: bytes, *, length: int | None = None) -> Iterator[None]:
+    """Answer at the agent's port as some other program, which may have announced another `length`."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
+            self.send_header("Content-Length", str(len(answer) if length is None else length))
             self.end_headers()
             self.wfile.write(answer)
 
@@ -354,6 +355,18 @@ async def test_what_keeps_the_agent_from_being_reached_is_said_without_the_numbe
 
     assert config.http is not None
     assert capsys.readouterr().err == f"no agent answers at {config.http.listen}: {said}\n"
+
+
+async def test_an_agent_that_ends_in_mid_answer_is_not_taken_for_another_program(
+    config: SiteConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with another_program(config, b'{"site":', length=1000):
+        assert await status(config) == 3
+
+    assert config.http is not None
+    assert capsys.readouterr().err == (
+        f"no agent answers at {config.http.listen}: it ended the connection: ask again in a moment\n"
+    )
 
 
 async def test_another_program_at_the_port_is_not_taken_for_the_agent(
