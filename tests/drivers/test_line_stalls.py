@@ -148,10 +148,10 @@ async def test_a_request_that_a_stuck_port_does_not_take_is_not_sent_once_it_doe
 
 @pytest.mark.parametrize("transport", RTU)
 @pytest.mark.parametrize(
-    ("before", "stall_s"), [(0, TIMEOUT_S / 2), (2, STALL_S / 2)], ids=["long", "a moment, while the reply trickles in"]
+    ("before", "moment_s"), [(0, STALL_S), (2, TIMEOUT_S)], ids=["long", "a moment, while the reply trickles in"]
 )
 async def test_what_was_due_in_a_silence_at_whose_end_all_stood_still_is_dropped_when_it_comes(
-    transport: str, before: int, stall_s: float, authority: Authority, monkeypatch: pytest.MonkeyPatch
+    transport: str, before: int, moment_s: float, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stalls: list[float] = []
 
@@ -162,13 +162,14 @@ async def test_what_was_due_in_a_silence_at_whose_end_all_stood_still_is_dropped
         stalls.append(moment)
         reply = there.requests[-1].reply()
         there.say(reply[:before])
-        time.sleep(stall_s)  # noqa: ASYNC251 - the stall
+        time.sleep(TIMEOUT_S / 2)  # noqa: ASYNC251 - the stall
         asyncio.get_running_loop().call_later(0.02, there.say, reply[before:])
 
     async with device(transport, authority, Once(2, lambda _: [], after_a_while)) as there, opened(there.url) as line:
         await follow_up(line, reads=1)
         with pytest.raises(NoReply):
             await line.read(1, ANY)
+        monkeypatch.setattr(drivers.connection, "STALL_S", moment_s)
         monkeypatch.setattr(drivers.connection, "sleep_until", stalling)
         await follow_up(line)
 
