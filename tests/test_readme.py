@@ -145,6 +145,8 @@ EMPTY = {
     "sinks": [],
     "store": {"bytes": 319488, "dropped": {}},
     "records": {"interval": 29, "window": 435, "telemetry": 299},
+    "intervals_closed": {"boiler-1/natural_gas": 29},
+    "intervals_revised": {},
     "alarms": [],
 }
 

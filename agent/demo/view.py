@@ -143,8 +143,10 @@ def _delivery(state: State, news: str) -> Table:
         figures = f"{sink['acknowledged']:,} delivered   {sink['pending']:,} waiting   "
         table.add_row(sink["sink"], Text(figures).append(*_link(sink)))
     records, store = state["records"], state["store"]
+    revised = sum(state["intervals_revised"].values())
+    intervals = counted(sum(state["intervals_closed"].values()) - revised, "interval", "intervals")
     kept = Text(
-        f"{store['bytes'] / 1024:,.0f} KiB   written: {records['interval']:,} intervals, "
+        f"{store['bytes'] / 1024:,.0f} KiB   written: {intervals}{_revised_text(revised)}, "
         f"{records['window']:,} windows, {records['telemetry']:,} telemetry"
     )
     if dropped := sum(store["dropped"].values()):
@@ -291,5 +293,8 @@ def _revised(state: State, account: str) -> int:
 
 
 def _closed_text(state: State, account: str) -> str:
-    revised = _revised(state, account)
-    return f"{closed(state, account):,}" + (f" ({revised:,} revised)" if revised else "")
+    return f"{closed(state, account):,}{_revised_text(_revised(state, account))}"
+
+
+def _revised_text(revised: int) -> str:
+    return f" ({revised:,} revised)" if revised else ""

@@ -13,6 +13,11 @@ def device(name: str, kind: str, values: dict[str, float] | None = None, state: 
     return entry if values is None else entry | {"values": values}
 
 
+def intervals_made(records: int, revisions: int = 0) -> dict[str, Any]:
+    counts = {"intervals_closed": records, "intervals_revised": revisions}
+    return {name: {"boiler-1/natural_gas": count} if count else {} for name, count in counts.items()}
+
+
 def a_state(**changes: Any) -> dict[str, Any]:
     state = {
         "site": "demo",
@@ -36,6 +41,7 @@ def a_state(**changes: Any) -> dict[str, Any]:
         "sinks": [{"sink": "mqtt", "connected": True, "acknowledged": 1764, "pending": 3, "last_error": ""}],
         "store": {"bytes": 319488, "dropped": {}},
         "records": {"interval": 29, "window": 435, "telemetry": 299},
+        **intervals_made(29),
         "alarms": [],
         "accounts": [],
     }
@@ -246,9 +252,12 @@ def test_alarms_of_one_name_are_told_once() -> None:
     ]
 
 
-def intervals_made(records: int, revisions: int = 0) -> dict[str, Any]:
-    counts = {"intervals_closed": records, "intervals_revised": revisions}
-    return {name: {"boiler-1/natural_gas": count} if count else {} for name, count in counts.items()}
+def test_a_revised_interval_is_no_further_interval_of_the_live_page() -> None:
+    one = view.page(a_state(**intervals_made(1)), some_windows(), NOTHING_NEW)
+    revised = view.page(a_state(**intervals_made(10**4, 10**3)), some_windows(), NOTHING_NEW)
+
+    assert " written: 1 interval, 435 windows, 299 telemetry" in words_of(shown(one), "store")
+    assert " written: 9,000 intervals (1,000 revised), 435 windows," in words_of(shown(revised), "store")
 
 
 def test_a_revised_interval_is_no_further_interval_of_the_summary() -> None:
