@@ -177,8 +177,9 @@ class Chain:
         begun = self.report.first
         if begun and begun.seq > first and not self.report.from_the_beginning:
             if under:
+                whole = counted(seal["count"], "record", "records")
                 self.report.remarks.append(
-                    f"of the {seal['count']} records under seal {seal['seq']}, those before {begun.seq} are not here"
+                    f"of the {whole} under seal {seal['seq']}, those before {begun.seq} are not here"
                 )
             return
         if bare and self._seals:

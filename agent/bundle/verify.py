@@ -190,8 +190,8 @@ def _judge_figures(verdict: Verdict, inspection: Inspection, manifest: Manifest,
         shown = [orjson.dumps(each).decode()[:200] for each in (said, right)]
         verdict.fails(FIGURES, f"{SUMMARY}, {place}: says {shown[0]}, the records come to {shown[1]}")
         return
-    accounts = len(worked_out["accounts"])
-    verdict.holds(FIGURES, f"totals, quality and factors of {accounts} accounts follow from the records")
+    accounts = counted(len(worked_out["accounts"]), "account", "accounts")
+    verdict.holds(FIGURES, f"totals, quality and factors of {accounts} follow from the records")
     _judge_pages(verdict, inspection, told, head)
 
 

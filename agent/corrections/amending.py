@@ -13,6 +13,7 @@ from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Ledger
 from agent.corrections.amend import Body, explained, reweighed
 from agent.corrections.taken_back import Resting, taken_back
+from agent.counted import counted
 from agent.metering.amount import millionths
 from agent.metering.declared import Late
 from agent.record import start_of
@@ -72,3 +73,8 @@ class Amending:
             self._bookkeeper.append(book.account, start_of(body), body)
         self._bookkeeper.save_book(book)
         return len(found)
+
+
+def revised_text(intervals: int) -> str:
+    """Return that so many intervals are revised."""
+    return counted(intervals, "interval revised", "intervals revised")

@@ -23,7 +23,7 @@ from agent.books.ledger import Event, Ledger
 from agent.carbon.factors import FactorLibrary
 from agent.config import SiteConfig
 from agent.corrections.amend import Body, in_force
-from agent.corrections.amending import Amending
+from agent.corrections.amending import Amending, revised_text
 from agent.corrections.refusal import refusal, unbookable
 from agent.corrections.request import Inbox, Request, RequestError, Revise, Withdrawal, told
 from agent.corrections.withdrawing import Withdrawing
@@ -199,7 +199,7 @@ class Corrections:
                     left += len(some) - len(settled)
                     revised += self._amending.reweigh(book, settled, reason)
                 await asyncio.sleep(0)
-        text = f"{revised} intervals revised" + (f", {left} not settled yet: ask again later" if left else "")
+        text = revised_text(revised) + (f", {left} not settled yet: ask again later" if left else "")
         with self._store.transaction():
             told = f"{text}: {reason}"
             self._bookkeeper.tell(Event(asked.account, AGENT, self._scribe.keeper.now_ns(), "revised", told))

@@ -14,7 +14,7 @@ from agent.books.book import AccountBook
 from agent.books.bookkeeper import Bookkeeper
 from agent.books.ledger import Event, Ledger
 from agent.corrections.amend import WITHDRAWN, Body, in_force
-from agent.corrections.amending import Amending
+from agent.corrections.amending import Amending, revised_text
 from agent.corrections.refusal import refusal
 from agent.corrections.request import Withdrawal
 from agent.corrections.taken_back import Resting, counted_as_measured, for_good, rests_on
@@ -104,13 +104,13 @@ class Withdrawing:
             self._forget(asked, book, revised)
             self._amending.take_back(book, resting, f"{WITHDRAWN}: {asked.reason} ({asked.author})", measured=measured)
         amount = f"{resting.quanta / QUANTA_PER_UNIT:.15g} {book.account.source.unit.symbol}"
-        text = f"withdrawn: {amount} are unknown again, {revised} intervals revised"
+        text = f"withdrawn: {amount} are unknown again, {revised_text(revised)}"
         return True, f"{text}; declare what is right if you know it", revised
 
     def _forget(self, asked: Withdrawal, book: AccountBook, revised: int) -> None:
         """Take a declaration off the list, and tell of it."""
         self._know([each for each in self._ledger.declared if each.id != asked.declaration.id])
-        first = f"{asked.first:.15g} ({asked.reason}): {revised} intervals revised"
+        first = f"{asked.first:.15g} ({asked.reason}): {revised_text(revised)}"
         told = f"{asked.author} takes back: first reading {first}"
         if asked.last is not None:
             told = f"{asked.author} takes back: last reading {asked.last:.15g}, first reading {first}"

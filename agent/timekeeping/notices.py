@@ -3,6 +3,7 @@
 from typing import Any
 
 from agent.alarms.alarm import Alarm, Severity
+from agent.counted import counted
 from agent.metering.amount import NS_PER_S
 from agent.record import AGENT, event_body, rfc3339
 from agent.timekeeping import Step
@@ -18,10 +19,10 @@ def step_event(site: str, step: Step) -> dict[str, Any]:
 
 def given_up_event(site: str, time_ns: int, frames: int) -> dict[str, Any]:
     """Return the body of the event record that tells what could not be kept while the time was not known."""
-    text = (
-        f"{frames} polls made before the time was known were not kept: "
-        "of what counters say no amount is lost, but when it was used is known less exactly"
+    lost = counted(
+        frames, "poll made before the time was known was not kept", "polls made before the time was known were not kept"
     )
+    text = f"{lost}: of what counters say no amount is lost, but when it was used is known less exactly"
     return event_body(site, time_ns, name="polls_given_up", polls=frames, text=text)
 
 

@@ -62,13 +62,26 @@ TEXTS: tuple[tuple[str, str], ...] = (
         "{author}撤回申报：旧表末次读数 {last}，新表首次读数 {first}（{reason}）：修订了 {revised} 个区间",
     ),
     (
+        "{author} takes back: last reading {last}, first reading {first} ({reason}): {revised} interval revised",
+        "{author}撤回申报：旧表末次读数 {last}，新表首次读数 {first}（{reason}）：修订了 {revised} 个区间",
+    ),
+    (
         "{author} takes back: first reading {first} ({reason}): {revised} intervals revised",
+        "{author}撤回申报：首次读数 {first}（{reason}）：修订了 {revised} 个区间",
+    ),
+    (
+        "{author} takes back: first reading {first} ({reason}): {revised} interval revised",
         "{author}撤回申报：首次读数 {first}（{reason}）：修订了 {revised} 个区间",
     ),
     (
         "{author} enters {amount} for {start} to {end} ({reason})",
         "{author}录入 {amount}，期间 {start} 至 {end}（{reason}）",
     ),
+    (
+        "1 interval revised, {left} not settled yet: ask again later: {reason}",
+        "修订了 1 条区间记录，另有 {left} 条尚未结清，请稍后再试：{reason}",
+    ),
+    ("1 interval revised: {reason}", "修订了 1 条区间记录：{reason}"),
     (
         "{count} intervals revised, {left} not settled yet: ask again later: {reason}",
         "修订了 {count} 条区间记录，另有 {left} 条尚未结清，请稍后再试：{reason}",
@@ -78,6 +91,13 @@ TEXTS: tuple[tuple[str, str], ...] = (
     (
         "the clock was set by {by} s: times go on by the monotonic clock, nobody has synchronised it",
         "时钟被调整 {by} 秒：无人校准，时间仍按单调时钟计",
+    ),
+    (
+        (
+            "{polls} poll made before the time was known was not kept: "
+            "of what counters say no amount is lost, but when it was used is known less exactly"
+        ),
+        "时间得知之前的 {polls} 次轮询未保留：计数器的用量没有丢失，但用在何时不太准确",
     ),
     (
         (

@@ -225,6 +225,9 @@ def test_what_the_bounded_store_let_go_at_the_beginning_is_a_remark() -> None:
     assert not report.from_the_beginning
     assert report.remarks == ["of the 5 records under seal 18, those before 12 are not here"]
     assert report.confirmed == 3
+    lone = resigned(changed(records.payloads[5], count=1), records.key)
+    (remark,) = verify_chain([*records.payloads[3:5], lone]).remarks
+    assert remark == "of the 1 record under seal 18, those before 12 are not here"
     later = verify_chain(records.payloads[7:], Trusted(seals=kept_outside(records)))
     assert not later.findings
     assert later.elsewhere == 1

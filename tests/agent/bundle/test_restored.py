@@ -12,7 +12,7 @@ import pytest
 
 from agent.bundle.inspect import inspect
 from agent.bundle.verdict import State, Verdict
-from agent.bundle.verify import READINGS, verify
+from agent.bundle.verify import FIGURES, READINGS, verify
 from agent.cli import main
 from agent.service import Agent
 from agent.store import read_chained
@@ -95,11 +95,14 @@ def _readings(verdict: Verdict) -> dict[State, str]:
 def test_records_that_were_lost_with_the_store_and_recorded_anew_are_no_forgery(restored: Path) -> None:
     first, last = _lost(restored)[0], _lost(restored)[-1]
     bundle = _bundle(restored, first["start"], last["end"], "whole.tar")
-    said = _readings(verify(bundle))
+    verdict = verify(bundle)
+    said = _readings(verdict)
 
     assert State.FAILS not in said, said
     assert f"the captures tell of record {first['seq']}, which was lost with the store" in said[State.UNCHECKED]
     assert said[State.UNCHECKED].count("which was lost with the store") == 1
+    (figures,) = [each.text for each in verdict.checks if each.name == FIGURES]
+    assert figures == "totals, quality and factors of 1 account follow from the records"
 
 
 def test_a_bundle_that_lies_wholly_in_the_time_of_the_loss_tells_of_it(restored: Path) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[3]
 S = 10**9
 MADE_OF_SEVERAL = (
     *("the counter began at", "the counter was replaced at", "the clock was set by"),
-    *("{author} declares:", "{count} intervals revised"),
+    *("{author} declares:", "{count} intervals revised", "1 interval revised", "{polls} poll"),
 )
 """Texts that the agent puts together."""
 
@@ -68,10 +68,50 @@ def test_texts_that_are_made_of_several_are_told_so() -> None:
     for followed in (True, False):
         text = step_event("works", Step(90 * S, 2 * S, followed))["text"]
         assert in_chinese("clock_step", text).startswith("时钟被调整 +2.0 秒：")
-    assert "3 次轮询未保留" in in_chinese("polls_given_up", given_up_event("works", 0, 3)["text"])
+    for polls in (1, 3):
+        text = given_up_event("works", 0, polls)["text"]
+        assert f"的 {polls} 次轮询未保留" in in_chinese("polls_given_up", text)
     assert in_chinese("revised", "4 intervals revised, 1 not settled yet: ask again later: new set (Li)").endswith(
         "另有 1 条尚未结清，请稍后再试：new set (Li)"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "chinese"),
+    [
+        ("1 interval revised: new set (Li)", "修订了 1 条区间记录：new set (Li)"),
+        (
+            "1 interval revised, 1 not settled yet: ask again later: new set (Li)",
+            "修订了 1 条区间记录，另有 1 条尚未结清，请稍后再试：new set (Li)",
+        ),
+        (
+            "1 interval revised: as before: 4 intervals revised: new set (Li)",
+            "修订了 1 条区间记录：as before: 4 intervals revised: new set (Li)",
+        ),
+        ("1 intervals revised: new set (Li)", "修订了 1 条区间记录：new set (Li)"),
+        ("1,200 intervals revised: new set (Li)", "修订了 1,200 条区间记录：new set (Li)"),
+        (
+            "Li takes back: first reading 5 (worn out): 1 interval revised",
+            "Li撤回申报：首次读数 5（worn out）：修订了 1 个区间",
+        ),
+        (
+            "Li takes back: first reading 5 (worn out): 1 intervals revised",
+            "Li撤回申报：首次读数 5（worn out）：修订了 1 个区间",
+        ),
+        (
+            "Li takes back: last reading 9, first reading 5 (worn out): 1 interval revised",
+            "Li撤回申报：旧表末次读数 9，新表首次读数 5（worn out）：修订了 1 个区间",
+        ),
+    ],
+)
+def test_one_interval_is_told_of_in_chinese_as_it_is_and_as_it_was_recorded_earlier(told: str, chinese: str) -> None:
+    assert in_chinese("", told) == chinese
+
+
+def test_one_poll_that_was_not_kept_is_told_of_as_one() -> None:
+    text = given_up_event("works", 0, 1)["text"]
+
+    assert text.startswith("1 poll made before the time was known was not kept: ")
 
 
 def test_what_a_counter_notices_is_told_in_chinese() -> None:

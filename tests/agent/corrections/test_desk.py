@@ -152,6 +152,7 @@ async def test_other_factors_revise_closed_intervals_on_command_and_leave_amount
         first, revised = await rooms.records()
 
     assert (found["revised"], again["revised"]) == (1, 0)
+    assert (found["text"], again["text"]) == ("1 interval revised", "0 intervals revised")
     assert first == former, "what was recorded stays"
     assert revised["revision"] == 1
     assert revised["reason"] == "factor_change: moved to Sichuan's grid (Li Wei)"

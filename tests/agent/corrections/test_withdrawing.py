@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from agent.books.ledger import Event
+from agent.bundle.page.told import in_chinese
 from agent.commands.correct import Replaced, replace_meter
 from agent.commands.outcome import Exit
 from agent.corrections.request import Withdrawal
@@ -23,6 +25,8 @@ from tests.agent.corrections.meters import (
     total,
 )
 from tests.agent.desk import START, S
+
+# ruff: noqa: RUF001 -- Chinese punctuation
 
 Declare = Callable[[Office], Awaitable[None]]
 WRONG = (505.0, 0.2)
@@ -120,6 +124,27 @@ async def test_between_two_polls_what_is_taken_back_was_no_estimate(tmp_path: Pa
     assert bool(first["estimated"]) is not before
     assert again["amount"] == round(first["amount"] - 3.0, 6)
     assert (again["estimated"], shown) == (0.0, 0.0)
+
+
+async def test_one_interval_that_a_withdrawal_revises_is_told_of_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Event] = []
+    async with opened(site(tmp_path)) as rooms:
+        for second in range(4):
+            rooms.read(second, 50_000 + 100 * second)
+        await rooms.asked(declared(3.5, *WRONG))
+        for second in range(4, 64):
+            rooms.read(second, 120 + 100 * (second - 4))
+        await rooms.close(80)
+        monkeypatch.setattr(rooms.bookkeeper, "tell", told.append)
+        found = await rooms.asked(withdrawn(3.5, *WRONG))
+
+    assert found["revised"] == 1
+    assert ", 1 interval revised; " in found["text"]
+    (event,) = told
+    assert event.text.endswith("(read off the wrong meter): 1 interval revised")
+    assert in_chinese("withdrawn", event.text).endswith("（read off the wrong meter）：修订了 1 个区间")
 
 
 @pytest.mark.parametrize("declare", [_declared_late, _declared_before])
