@@ -10,7 +10,8 @@ Invariants:
 - No more is under way than the link carries in half a second, so that no alarm and no lane waits long for it.
 - What the receiver refused, or had not acknowledged when the connection ended, goes that way, too.
 - No value overtakes an older one of its device: where one is left to the lanes, or refused, those after it wait until
-  the lane that newer values go by has passed it. What is no longer fresh is overtaken, there as here.
+  the lane that newer values go by has passed it. What is under way already cannot be called back; and where the oldest
+  that wait are no longer fresh, all that wait are overtaken, there as here.
 - The lanes look no further than what is committed and answered: what is under way here does not go twice.
 """
 
@@ -18,6 +19,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
@@ -55,15 +57,17 @@ class Ahead:
         self._out: dict[int, tuple[Record, asyncio.Future[int]]] = {}
         self._under_way: deque[tuple[Record, asyncio.Future[int], int, float]] = deque()
         """What was not answered when it was looked at last: how many were under way with it, and when it was sent."""
-        self._waiting: deque[Record] = deque()
-        """What is not sent yet, for want of room or behind what was left, in the order of the numbers."""
+        self._waiting: list[Record] = []
+        """What there was no room for yet, by number."""
+        self._held: list[Record] = []
+        """What waits for an older one of its device that was left to the lanes, by number."""
         self._unanswered: list[Record] = []
         self._taken: list[int] = []
         """Numbers the receiver has, and that are not settled, for they are not committed."""
         self._before = 0
         """Last number given out before this connection: what the lanes still have of those nobody here knows."""
-        self._left: dict[str, int] = {}
-        """Number of the last value of each device that was left to the lanes on this connection."""
+        self._left: dict[str, tuple[int, int]] = {}
+        """First and last number of what was left to the lanes of each device, since they had passed all of it."""
         self._passed = 0
 
     @contextlib.contextmanager
@@ -84,7 +88,7 @@ class Ahead:
             self._unanswered = [record for record, answer in self._out.values() if not _answered(answer)]
             self._take([each for each in self._out.values() if _answered(each[1])])
             self._out.clear()
-            self._waiting.clear()
+            self._waiting, self._held = [], []
             self._under_way.clear()
             self._session = None
 
@@ -98,8 +102,11 @@ class Ahead:
         if self._session is None:
             return None
         committed = self._store.committed_seq
-        while self._waiting and self._waiting[0].seq <= committed:
-            self._leave(self._waiting.popleft())  # the lanes have it now
+        for waiting in (self._waiting, self._held):
+            count = bisect_right(waiting, committed, key=_seq)
+            for record in waiting[:count]:
+                self._leave(record)  # the lanes have it now
+            del waiting[:count]
         due = [each for each in self._out.values() if each[0].seq <= committed]
         for _, answer in due:
             await answer
@@ -116,45 +123,50 @@ class Ahead:
         """Note that the lane which newer values go by has passed a number; send what waited for that."""
         if number > self._passed:
             self._passed = number
+            held, self._held = self._held, []
+            for record in held:
+                insort(self._held if self._behind(record) else self._waiting, record, key=_seq)
             self._pour()
 
     def _leave(self, record: Record) -> None:
         """Leave a value to the lanes."""
-        self._left[record.key] = max(record.seq, self._left.get(record.key, 0))
+        first, last = self._left.get(record.key, (0, self._before))
+        passed = last <= self._passed
+        self._left[record.key] = record.seq if passed else min(first, record.seq), max(last, record.seq)
 
     def _behind(self, record: Record) -> bool:
         """Whether the lanes still have an older value of its device, for all that is known here."""
-        return self._left.get(record.key, self._before) > self._passed
+        first, last = self._left.get(record.key, (0, self._before))
+        return first < record.seq and last > self._passed
 
     def _offer(self, record: Record, promised: bool) -> None:  # noqa: FBT001  # the outbox's signature
         """Send a record if there is room, or let it wait for some; neither raise nor wait."""
-        if not promised or self._failed or self._careful() or len(self._waiting) == _MOST:
+        if not promised or self._failed or self._careful() or len(self._waiting) + len(self._held) == _MOST:
             self._leave(record)
-            return
-        self._waiting.append(record)
-        if not self._behind(record):
+        elif self._behind(record):
+            self._held.append(record)
+        else:
+            self._waiting.append(record)
             self._pour()
 
     def _pour(self) -> None:
-        """Send what waits, as far as there is room for it and nothing older of its device is left."""
-        kept: list[Record] = []
+        """Send what waits, as far as there is room for it and nothing older of its device was left meanwhile."""
         try:
             while self._session and self._has_room(self._session) and self._waiting:
-                record = self._waiting.popleft()
+                record = self._waiting[0]
                 if self._behind(record):
-                    kept.append(record)
+                    insort(self._held, self._waiting.pop(0), key=_seq)
                     continue
                 answer = self._session.offer(record)
                 if answer is None:
-                    kept.append(record)
                     break
+                del self._waiting[0]
                 self._out[record.seq] = record, answer
                 self.sent_at = time.monotonic()
                 self._under_way.append((record, answer, len(self._under_way) + 1, self.sent_at))
-            self._waiting.extendleft(reversed(kept))
         except Exception:  # noqa: BLE001  # whatever it is
             self._failed = True  # a sink's bug must cost no poll; the lanes meet the record again
-            self._waiting.clear()
+            self._waiting, self._held = [], []
             _LOG.exception("%s: nothing is sent ahead of its commit on this connection any more", self._sink)
 
     def _has_room(self, session: PromptSession) -> bool:
@@ -172,6 +184,10 @@ class Ahead:
             taken = [record for record, answer in answered if self._session.took(answer.result())]
             self._taken += [record.seq for record in taken]
             self._on_answered(taken, len(answered) - len(taken))
+
+
+def _seq(record: Record) -> int:
+    return record.seq
 
 
 def _answered(answer: asyncio.Future[int]) -> bool:

@@ -327,6 +327,22 @@ async def test_what_is_no_longer_fresh_is_overtaken() -> None:
     assert receiver.received == [*range(1, 501)]
 
 
+async def test_what_waits_for_room_goes_when_there_is_some_though_a_newer_one_of_its_device_was_left() -> None:
+    shelf, receiver = Shelf(records(1, 1)), PromptReceiver(room=2)
+    async with delivering(shelf, receiver):
+        await until(lambda: shelf.cursor == 1)
+        shelf.append(*records(2, 5))
+        shelf.unpromised = True
+        shelf.append(*records(6, 6))
+        receiver.answer()
+        assert receiver.ahead == [2, 3, 4, 5]
+        receiver.answer()
+        shelf.uncommitted = 0
+        await until(lambda: shelf.cursor == 6)
+
+    assert receiver.received == [1, 6]
+
+
 async def test_of_a_burst_only_so_much_is_under_way_ahead_that_an_alarm_does_not_wait_long_for_it(
     clock: list[float],
 ) -> None:
