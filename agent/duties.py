@@ -203,7 +203,7 @@ class Duties:
         if self._keeper.believed:
             await self._book_what_waits()
         elif waiting := len(self._recorder.waiting):
-            _log.warning("%d polls are lost: the time was not known until the end", waiting)
+            _log.warning("polls lost, for the time was not known until the end: %d", waiting)
         self.settle()
 
     def settle(self) -> None:

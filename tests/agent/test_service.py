@@ -189,7 +189,7 @@ async def test_polls_that_never_get_a_time_are_counted_at_the_end(
     async with running(agent):
         await asyncio.sleep(0.05)
 
-    assert "1 polls are lost: the time was not known until the end" in caplog.messages
+    assert "polls lost, for the time was not known until the end: 1" in caplog.messages
 
 
 async def test_slow_ticks_keep_neither_the_books_nor_the_watchdog_waiting(
